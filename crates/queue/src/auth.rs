@@ -3,9 +3,9 @@
 //! ```text
 //! AUTH secret ▸ Authenticator::query ▸ {"ttl", "identity", "authorizations": […]} ▸ Rights ▸ Grant::allows
 //! ```
-//! The asking is done on the control thread; the [`Rights`] go back to the client's shard as a [`Grant`],
-//! which is consulted at SUB and when publishing and asked for anew once its time has passed. All rules are
-//! nsqd's, the odd one included: to publish, some channel expression has to match the empty string.
+//! Queries run on the control thread; the [`Rights`] go back to the client's shard as a [`Grant`], which is
+//! checked at SUB and when publishing, and renewed once it has expired. All rules are nsqd's, including the
+//! odd one: to publish, some channel expression has to match the empty string.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -26,10 +26,10 @@ const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Method of the request (`auth-http-request-method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
-    /// In the query string.
+    /// Parameters in the query string.
     #[default]
     Get,
-    /// As JSON.
+    /// Parameters as JSON.
     Post,
 }
 
@@ -38,20 +38,20 @@ pub enum Method {
 pub struct Authenticator {
     /// `host:port`, or anything with `://` in it, which is then the whole URL.
     pub servers: Vec<String>,
-    /// Method of asking them.
+    /// HTTP method of queries.
     pub method: Method,
-    /// Client for asking them.
+    /// HTTP client for queries.
     pub http: Client,
 }
 
-/// The reason no authorization server answered for a client. To the client it is always "AUTH failed".
+/// The reason no authorization server answered for a client. The client always gets "AUTH failed".
 #[derive(Debug)]
 pub enum AuthError {
     /// No server is configured.
     NoServer,
-    /// The server could not be asked, or answered with another status than 200.
+    /// The server could not be reached, or its status was not 200.
     Http(ClientError),
-    /// The answer is not the JSON it should be.
+    /// The answer is not the expected JSON.
     Json(serde_json::Error),
     /// The answer's ttl is zero or less.
     Ttl(i64),
@@ -86,8 +86,8 @@ impl Authenticator {
         }
     }
 
-    /// Asks the servers, beginning with any of them, until one gives a usable answer. The last one's error is
-    /// given if none does.
+    /// Queries the servers, starting with a random one, until one gives a usable answer. Returns the last
+    /// one's error if none does.
     pub async fn query(&self, request: &AuthRequest) -> Result<Rights, AuthError> {
         let count = self.servers.len();
         let start = any_number() % count.max(1);
@@ -124,12 +124,12 @@ impl Authenticator {
     }
 }
 
-/// Unpredictable enough to spread clients over servers.
+/// A number random enough to spread clients over servers.
 fn any_number() -> usize {
     RandomState::new().build_hasher().finish() as usize
 }
 
-/// The answer as it is written.
+/// The answer as received.
 #[derive(Deserialize)]
 struct Written {
     ttl: Option<i64>,
@@ -145,7 +145,7 @@ struct WrittenEntry {
     permissions: Option<Vec<String>>,
 }
 
-/// Rights of a client, and for how long they are believed.
+/// Rights of a client, and how long they are valid.
 #[derive(Debug, Clone)]
 pub struct Rights {
     ttl: Duration,
@@ -180,7 +180,7 @@ impl Rights {
     }
 }
 
-/// A copy with the keys of all objects in lower case: Go finds them whatever their case.
+/// A copy with the keys of all objects in lower case: Go matches keys whatever their case.
 fn lowered(value: Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -238,7 +238,7 @@ impl Entry {
         }
     }
 
-    /// Expressions match anywhere in a name unless they say otherwise.
+    /// True if this is allowed. Expressions match anywhere in a name unless anchored.
     fn covers(&self, topic: &str, channel: &str) -> bool {
         self.topic.is_match(topic) && self.channels.iter().any(|expression| expression.is_match(channel))
     }

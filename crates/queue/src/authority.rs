@@ -1,7 +1,8 @@
-//! Authorization: the seam to whatever answers AUTH.
+//! Authorization: the interface to the service that answers AUTH.
 //!
-//! The shard asks and goes on; the answer comes back as mail. What a client may do is an opaque [`Grant`], so
-//! that the rules for topics and channels (regular expressions, from an HTTP server) live elsewhere.
+//! The shard sends a query and goes on; the answer comes back as mail. A client's rights are an opaque
+//! [`Grant`], so that the rules for topics and channels (regular expressions, from an HTTP server) live
+//! elsewhere.
 
 use std::fmt;
 use std::time::Duration;
@@ -17,14 +18,14 @@ pub enum Access {
     Publish,
 }
 
-/// A client asks for its rights.
+/// A query for a client's rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthQuery {
     /// Its address without port; empty on a unix socket.
     pub remote_ip: String,
     /// True under TLS.
     pub tls: bool,
-    /// Subject common name of its certificate; empty without.
+    /// Subject common name of its certificate; empty without one.
     pub common_name: String,
     /// The body of AUTH.
     pub secret: Secret,
@@ -34,13 +35,13 @@ pub struct AuthQuery {
 pub trait Grant: Send + fmt::Debug {
     /// The client's identity.
     fn identity(&self) -> &str;
-    /// A page about it.
+    /// URL of a page about the client.
     fn identity_url(&self) -> &str;
     /// Number of authorizations.
     fn permission_count(&self) -> usize;
-    /// Time they hold.
+    /// Time for which they are valid.
     fn ttl(&self) -> Duration;
-    /// True if they cover this.
+    /// True if they allow this.
     fn allows(&self, access: Access, topic: &str, channel: &str) -> bool;
 }
 

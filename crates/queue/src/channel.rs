@@ -1,16 +1,16 @@
-//! A channel: a cursor over its topic's journal, and whatever differs from "everything behind me is done".
+//! A channel: a cursor over its topic's journal, and the exceptions to "everything behind it is done".
 //!
 //! ```text
 //!              journal:  ──────────────●───────────────────▶
 //!                          behind      cursor    not taken yet (holes are passed over)
 //!   exceptions behind:   in flight (by id, deadline) · again (requeued, timed out) · deferred (due time) · dead letters
 //! ```
-//! A channel is a pure state machine. It is given commands and `now`, it never reads a body or a clock. What
-//! must outlast the process it leaves in [`Channel::events`], which the topic writes into its journal; what
-//! it has delivered lives only here, because a message that is neither finished nor requeued comes again
-//! after a crash in any case.
+//! A channel is a pure state machine: it takes commands and `now`, and never reads a body or a clock. Changes
+//! that must survive a restart go to [`Channel::events`], which the topic writes to its journal. Deliveries
+//! are kept only in memory, because a message neither finished nor requeued is redelivered after a crash
+//! anyway.
 //!
-//! Messages are delivered in nsqd's order: what comes back stands behind what waits then (see [`again`]).
+//! Messages are delivered in nsqd's order: a returned message queues behind waiting ones (see [`again`]).
 
 pub mod again;
 mod commands;
@@ -49,9 +49,9 @@ pub use recover::{Recovering, Tally};
 /// Changes of a channel since its events were last written.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Events {
-    /// Went back to waiting; always written before [`Events::finished`].
+    /// Messages returned to the queue; always written before [`Events::finished`].
     pub requeued: Vec<Requeued>,
-    /// Done with.
+    /// Messages that the channel is done with.
     pub finished: Vec<Position>,
 }
 
@@ -69,13 +69,13 @@ pub struct Counters {
     pub messages: u64,
     /// Deliveries.
     pub delivered: u64,
-    /// Those to consumers in the daemon's zone, if it matters.
+    /// Deliveries to consumers in the daemon's zone, with topology-aware consumption.
     pub delivered_in_zone: u64,
-    /// Those to consumers in its region, but not in its zone.
+    /// Deliveries to consumers in its region, outside its zone.
     pub delivered_in_region: u64,
     /// REQ.
     pub requeued: u64,
-    /// Deliveries that ran into their timeout.
+    /// Deliveries that timed out.
     pub timed_out: u64,
     /// FIN.
     pub finished: u64,
@@ -85,30 +85,30 @@ pub struct Counters {
     pub expired: u64,
     /// Messages dropped by a limit.
     pub dropped: u64,
-    /// Messages that it had not finished and that can no longer be read from the disk; at least so many.
+    /// Unfinished messages that can no longer be read from the disk; a lower bound.
     pub lost: u64,
 }
 
 /// Source of the next message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// A message that waits again.
+    /// A returned message.
     Again(Waiting),
     /// The record at the cursor.
     Cursor(Position),
 }
 
-/// Marks of the queue, of which a channel knows nothing.
+/// Bookkeeping of the queue about a channel, which the channel itself does not use.
 #[derive(Debug, Default)]
 pub struct ChannelNotes {
-    /// It stands in the list of channels that may have something to deliver.
+    /// Set while it is in the list of channels that may have something to deliver.
     pub scheduled: Mark,
     /// Due time for which a timer is set.
     pub timer: Option<Instant>,
 }
 
-/// With so many messages waiting again none is taken from the stream, and they are handed out before their
-/// turn, so that a consumer that finishes nothing cannot move the whole backlog into memory.
+/// Number of returned messages at which they are delivered before their turn and none is taken from the
+/// stream, so that a consumer that finishes nothing cannot pull the whole backlog into memory.
 const AGAIN_MAX: usize = 100_000;
 
 /// One channel.
@@ -118,43 +118,43 @@ pub struct Channel {
     pub name: String,
     /// Its number in the journal.
     pub number: ChannelNumber,
-    /// Goes with its last consumer, and is not in the journal.
+    /// Deleted with its last consumer, and not in the journal.
     pub ephemeral: bool,
-    /// Limits and what to do with dead letters.
+    /// Limits, and the handling of dead letters.
     pub settings: ChannelSettings,
     /// Its consumers.
     pub consumers: Consumers,
-    /// To be written to the journal.
+    /// Changes to be written to the journal.
     pub events: Events,
     /// Counters.
     pub counters: Counters,
     /// Time from publishing to FIN.
     pub latency: Latency,
-    /// Messages to be set aside.
+    /// Messages to be set aside as dead letters.
     pub dead_letters: VecDeque<DeadLetter>,
-    /// Those of them that are written elsewhere and not known to be safe there.
+    /// Dead letters written to their topic, but not known to be safe there.
     pub departing: Departing,
     /// Set while the events are part of the journal's batch.
     pub events_staged: bool,
     /// Set while the channel waits for a block to be read from a file.
     pub reading: bool,
-    /// A message that was read from a file for this channel alone.
+    /// A block read from a file for this channel alone.
     pub fetched: Option<journal::Block>,
-    /// Set while a message that is to be set aside is read from a file, or is tried again later.
+    /// Set while a dead letter is read from a file, or waits for a retry.
     pub dead_letter_pending: bool,
-    /// The message.
+    /// The block that holds that dead letter, once read.
     pub fetched_dead: Option<journal::Block>,
-    /// Marks of the queue.
+    /// Bookkeeping of the queue.
     pub notes: ChannelNotes,
     paused: bool,
     cursor: Position,
-    /// Messages of the stream from the cursor on: never fewer than can be read, so that none is passed over.
+    /// Messages of the stream from the cursor on: never fewer than can be read, so that none is skipped.
     behind: u64,
-    /// The stream's end when the topic last handed something out.
+    /// End of the stream when the topic last passed messages on.
     end: Position,
-    /// Of those, how many are believed to be in records that were found damaged.
+    /// Those of `behind` that are believed to be in damaged records.
     doubt: u64,
-    /// Set when damage was passed that may still be in `behind`.
+    /// Set when damage was skipped whose messages may still be in `behind`.
     passed_damage: bool,
     holes: Holes,
     /// Records ahead of the cursor that were taken before the process started, in order.
@@ -167,7 +167,7 @@ pub struct Channel {
     duplicates: FxHashMap<u64, VecDeque<Waiting>>,
     deadlines: BinaryHeap<Reverse<(Instant, ConsumerKey)>>,
     random: u64,
-    /// Bytes that it was last counted with.
+    /// Bytes last counted for it.
     memory: usize,
 }
 
@@ -211,22 +211,22 @@ impl Channel {
         }
     }
 
-    /// Messages that wait for a consumer: not taken yet, or waiting again.
+    /// Messages that wait for a consumer: not taken yet, or returned.
     pub fn depth(&self) -> u64 {
         self.behind.saturating_sub(self.doubt) + (self.again.len() + self.duplicates_len()) as u64
     }
 
-    /// Messages in consumers' hands.
+    /// Number of messages in flight.
     pub fn in_flight_count(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// Messages that wait for their time.
+    /// Number of deferred messages.
     pub fn deferred_count(&self) -> usize {
         self.deferred.len()
     }
 
-    /// True while nothing is delivered.
+    /// True while paused: nothing is delivered.
     pub fn is_paused(&self) -> bool {
         self.paused
     }
@@ -243,29 +243,29 @@ impl Channel {
         flights.chain(waiting).min()
     }
 
-    /// Messages outside the stream, for peeking and checkpoints: waiting again, deferred, or to be set aside.
+    /// Messages outside the stream, for peeking and checkpoints: returned, deferred, or to be set aside.
     pub fn waiting(&self) -> impl Iterator<Item = &Waiting> {
         let duplicates = self.duplicates.values().flatten();
         let letters = self.dead_letters.iter().chain(self.departing.letters()).map(|letter| &letter.message);
         self.again.iter().chain(duplicates).chain(self.deferred.iter().map(|(_, m)| m)).chain(letters)
     }
 
-    /// Number that wait again.
+    /// Number of returned messages.
     pub fn again_count(&self) -> usize {
         self.again.len()
     }
 
-    /// Those that wait again, in order.
+    /// Returned messages, in order.
     pub fn again(&self) -> impl Iterator<Item = &Waiting> {
         self.again.iter().chain(self.duplicates.values().flatten())
     }
 
-    /// Those that are not due yet.
+    /// Deferred messages.
     pub fn deferred(&self) -> &Deferred {
         &self.deferred
     }
 
-    /// Those in consumers' hands.
+    /// Messages in flight.
     pub fn in_flight(&self) -> &InFlight {
         &self.in_flight
     }
@@ -277,24 +277,24 @@ impl Channel {
         self.counters.messages += count;
     }
 
-    /// Notes a message that is not for now. It is delivered outside the stream.
+    /// Adds a deferred message, which is delivered outside the stream.
     pub fn defer(&mut self, message: Waiting, due: Instant) {
         self.counters.messages += 1;
         self.deferred.push(due, message);
     }
 
-    /// Notes a message outside the stream that can be delivered now (imported, or redriven).
+    /// Adds a message outside the stream that can be delivered now (imported, or redriven).
     pub fn add(&mut self, message: Waiting) {
         self.counters.messages += 1;
         self.wait_again(message);
     }
 
-    /// Notes a message that waits again, behind what is in the stream now.
+    /// Queues a returned message behind what is in the stream now.
     fn wait_again(&mut self, message: Waiting) {
         self.again.push(self.end, message);
     }
 
-    /// True if a message could be handed to somebody now.
+    /// True if a message could be delivered to some consumer now.
     #[inline]
     pub fn can_deliver(&self) -> bool {
         !self.paused
@@ -302,7 +302,7 @@ impl Channel {
             && (self.behind > 0 || !self.again.is_empty() || self.cursor < self.replay_to)
     }
 
-    /// Source of the next message, if one is there in the stream before `end`. Nothing is taken yet.
+    /// Source of the next message, if there is one; the stream ends at `end`. Takes nothing yet.
     #[inline]
     pub fn next_source(&mut self, end: Position) -> Option<Source> {
         if self.paused {
@@ -322,26 +322,26 @@ impl Channel {
         }
     }
 
-    /// True if a message that stands behind this place comes before the record at the cursor.
+    /// True if a message returned behind this position is delivered before the record at the cursor.
     fn comes_now(&self, behind: Position) -> bool {
         let only_events_ahead = self.behind == 0 && self.replay_to <= self.cursor;
         behind <= self.cursor || only_events_ahead || self.again.len() >= AGAIN_MAX
     }
 
-    /// Passes over a record at the cursor that is nothing for it. `next` is the position behind.
+    /// Skips the record at the cursor, which is not for this channel. `next` is the position after it.
     #[inline]
     pub fn pass(&mut self, next: Position) {
         self.cursor = next;
     }
 
-    /// Passes over what is before `end` if no message of the stream is among it: all of it is events.
+    /// Moves the cursor to `end` if no message of the stream is before it, only events.
     pub fn pass_events(&mut self, end: Position) {
         if self.behind == 0 && self.replay_to <= self.cursor {
             self.cursor = self.cursor.max(end);
         }
     }
 
-    /// Passes over a stretch of the journal that cannot be read, of so many messages, which is in `behind`.
+    /// Skips an unreadable stretch of the journal with this many messages, which are in `behind`.
     pub fn pass_damage(&mut self, next: Position, messages: u64) {
         let mut messages = messages;
         while self.taken.front().is_some_and(|&taken| taken < next) {
@@ -354,7 +354,7 @@ impl Channel {
         self.cursor = next;
     }
 
-    /// The stream has ended, and not all that was to come has come: it was in records that could not be read.
+    /// Gives up messages still expected at the end of the stream: they were in unreadable records.
     #[cold]
     fn lose_rest(&mut self) {
         if std::mem::take(&mut self.passed_damage) {
@@ -363,13 +363,13 @@ impl Channel {
         (self.behind, self.doubt) = (0, 0);
     }
 
-    /// True if the record at the cursor, a message due at a time of its own, is to be taken from the stream
-    /// because the channel was moved back to before it.
+    /// True if the record at the cursor, a message with its own due time, is to be taken from the stream
+    /// because the channel was moved back before it.
     pub fn replays(&self, at: Position) -> bool {
         at < self.replay_to
     }
 
-    /// True if the record at the cursor was taken before the process started and is to be passed over.
+    /// True if the record at the cursor was taken before the process started and is to be skipped.
     #[inline]
     pub fn was_taken(&mut self, at: Position) -> bool {
         while let Some(&taken) = self.taken.front() {
@@ -384,7 +384,7 @@ impl Channel {
         false
     }
 
-    /// True if a message of the stream is still to be taken from there.
+    /// True if this message of the stream is still to be taken.
     pub fn is_to_come(&self, at: Position, message: &Message<'_>) -> bool {
         at >= self.cursor
             && !self.holes.contains(at)
@@ -393,32 +393,32 @@ impl Channel {
             && !self.too_early(at, message.timestamp)
     }
 
-    /// True if the message at `at` is older than the time that the channel was moved to. What was published
-    /// since it was moved is not, whatever the wall clock said then.
+    /// True if the message at `at` is older than the time that the channel was moved to. Messages published
+    /// after the move never are, whatever the wall clock said.
     #[inline]
     pub fn too_early(&self, at: Position, timestamp: i64) -> bool {
         timestamp < self.not_before && self.replays(at)
     }
 
-    /// Takes the message at the cursor out of the stream; the position behind its record is `next`.
+    /// Takes the message at the cursor from the stream; `next` is the position after its record.
     #[inline]
     pub fn advance(&mut self, next: Position) {
         self.cursor = next;
         self.behind = self.behind.saturating_sub(1);
     }
 
-    /// Takes the first of those that wait again.
+    /// Takes the first returned message.
     pub fn pop_again(&mut self) -> Option<Waiting> {
         self.again.pop()
     }
 
-    /// Brings those that wait again, and whose turn has come, into the order that is read cheapest.
+    /// Sorts the returned messages whose turn has come into the order that is cheapest to read.
     pub fn line_up_again(&mut self) {
         self.again.line_up(self.cursor);
     }
 
-    /// Hands a message to a consumer. Gives the number of the attempt; `None` if it is not to be sent after
-    /// all: the consumer's sample rate leaves it out, or a message of the same id is in flight.
+    /// Hands a message to a consumer and returns the attempt number; `None` if it is not to be sent: the
+    /// consumer's sample rate leaves it out, or a message of the same id is in flight.
     #[inline]
     pub fn hand_over(
         &mut self,
@@ -475,8 +475,8 @@ impl Channel {
         self.events.finished.push(at);
     }
 
-    /// Gives up a message, wherever it waits, whose record cannot be read. A consumer that has it may still
-    /// finish it.
+    /// Gives up a message whose record cannot be read, in whichever list it waits. A consumer that holds it
+    /// may still finish it.
     pub fn lose_waiting(&mut self, at: Position) {
         let before = self.waiting().count();
         self.again.retain(|message| message.at != at);

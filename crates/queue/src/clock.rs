@@ -1,9 +1,9 @@
-//! Both clocks of a turn, and how one is translated into the other.
+//! The two clocks of a turn, and conversion between them.
 //!
-//! Deadlines are kept on the monotonic clock, which never steps. What must outlast the process (due times) is
-//! written as wall time, together with the moment at which it was given, and translated back when it is read.
-//! A wall clock that was set forward in between brings a due time forward, as time that passed does; one that
-//! was set back never makes a wait longer than was asked for.
+//! Deadlines use the monotonic clock, which never steps. Due times, which must survive a restart, are written
+//! as wall time together with the moment at which they were set, and converted back when they are read. A
+//! wall clock set forward in between shortens the wait, as passing time does; one set back never makes it
+//! longer than requested.
 
 use std::time::Duration;
 
@@ -18,31 +18,30 @@ pub struct Clock {
     pub wall: WallTime,
 }
 
-/// A due time that outlasts the process.
+/// A due time that survives a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Due {
     /// Wall time (ns); 0 for at once.
     pub at: i64,
-    /// Wall time (ns) at which it was given, or written down again: the wait was no longer than from then on.
-    /// 0 if a version that did not keep it wrote this.
+    /// Wall time (ns) at which it was set or last rewritten: the wait is no longer than from then to `at`. 0
+    /// if written by a version that did not keep it.
     pub given: i64,
 }
 
 impl Due {
-    /// One that was written down at the wall time `written`, by a clock that has it in the future.
+    /// A due time (wall, ns) that was in the future when it was written, at the wall time `written`.
     pub fn written(at: i64, written: i64) -> Due {
         Due { at, given: if at == 0 { 0 } else { written } }
     }
 }
 
 impl Clock {
-    /// A monotonic instant as a due time that is given now.
+    /// A monotonic instant as a due time that is set now.
     pub fn due(self, at: Instant) -> Due {
         Due { at: self.to_wall(at), given: self.wall.0 }
     }
 
-    /// The instant of a due time; `None` if it has come. Where nobody knows how long the wait was to be, it
-    /// is `delay_max` at most.
+    /// The instant of a due time; `None` if it has passed. A wait of unknown length is at most `delay_max`.
     pub fn until(self, due: Due, delay_max: Duration) -> Option<Instant> {
         let asked = match due.given {
             0 => delay_max,

@@ -1,7 +1,7 @@
 //! Commands of clients, one file per command.
 //!
-//! A command comes here whole and checked as far as bytes alone allow ([`wire::nsq::Scanner`]). What is left
-//! is what needs topics, channels and rights. Errors are nsqd's, in nsqd's order.
+//! Commands arrive complete, and checked as far as bytes alone allow ([`wire::nsq::Scanner`]). Checks that
+//! need topics, channels or rights are made here. Errors are nsqd's, in nsqd's order.
 
 mod auth;
 mod close;
@@ -24,18 +24,18 @@ use crate::queue::Queue;
 
 pub(crate) use login::may;
 
-/// State of a connection after a command.
+/// Next step of a connection after a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// With the next command.
+    /// Go on with the next command.
     Next,
-    /// With the next command, once what the connection waits for has come.
+    /// Go on with the next command once the connection's holdup is over.
     Hold,
-    /// With the same command, once what the connection waits for has come.
+    /// Go on with the same command once the connection's holdup is over.
     Again,
-    /// With the next command, which is to be looked for in what arrives through a new layer.
+    /// Go on with the next command, read through a new layer.
     Leave,
-    /// Not at all.
+    /// Close the connection.
     Close,
 }
 
@@ -71,7 +71,7 @@ impl Queue {
         Flow::Close
     }
 
-    /// Sends the error that FIN, REQ and TOUCH have in common; the connection stays.
+    /// Sends the error shared by FIN, REQ and TOUCH; the connection stays open.
     fn not_done<I: Io>(
         &mut self,
         io: &mut I,

@@ -1,9 +1,9 @@
 //! One client of the V2 protocol.
 //!
-//! Answers leave in the order of the commands, although some are known at once (an error, `CLOSE_WAIT`) and
-//! others only when a write has reached its durability (the OK of a PUB). So a connection has a line of what
-//! it is [owed](Owed): an answer behind an outstanding one waits. Messages and heartbeats are not part of
-//! that order and pass by.
+//! Answers are sent in the order of the commands, although some are known at once (an error, `CLOSE_WAIT`)
+//! and others only when a write has reached its durability (the OK of a PUB). So a connection keeps a line of
+//! [owed](Owed) answers, where each waits for those before it. Messages and heartbeats are outside that
+//! order.
 
 mod owed;
 
@@ -31,20 +31,20 @@ pub struct Subscription {
     pub topic: TopicKey,
     /// The channel.
     pub channel: ChannelKey,
-    /// Itself, in the channel.
+    /// The connection, as a consumer of the channel.
     pub consumer: ConsumerKey,
 }
 
-/// Event a connection waits for before its next command is looked at.
+/// Event a connection waits for before its next command is processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holdup {
-    /// The handshake of TLS, whose deadline is the event loop's. Compression follows it.
+    /// The TLS handshake, whose deadline the event loop keeps. Compression follows it.
     Handshake(Upgrades),
-    /// The authority's answer to AUTH, which the client is to be told.
+    /// The authority's answer to AUTH, to be passed to the client.
     Auth,
-    /// The authority's answer to a query made because the grant has expired.
+    /// The authority's answer to the renewal of an expired grant.
     Renewal,
-    /// Too much is owed to it; it goes on when something was paid.
+    /// Too many answers are owed to it; it goes on when some were sent.
     Owed,
     /// The verification of its password.
     Login,
@@ -52,12 +52,12 @@ pub enum Holdup {
     Limit,
 }
 
-/// A client's identity by its own word.
+/// A client's identity, as given in IDENTIFY.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
-    /// Name of the client; its address if it never said.
+    /// Name of the client; default its address.
     pub client_id: String,
-    /// Host of the client; its address if it never said.
+    /// Host of the client; default its address.
     pub hostname: String,
     /// Software of the client.
     pub user_agent: String,
@@ -70,11 +70,11 @@ pub struct Identity {
 /// Rights of a client.
 #[derive(Debug)]
 pub struct Authorization {
-    /// The body of AUTH, for asking again.
+    /// The body of AUTH, for renewals.
     pub secret: Secret,
-    /// The rules.
+    /// The rights granted.
     pub grant: Box<dyn Grant>,
-    /// Time at which they have to be asked for again.
+    /// Time at which they must be renewed.
     pub expires: Instant,
 }
 
@@ -83,11 +83,11 @@ pub struct Authorization {
 pub struct UserLogin {
     /// Its rights and limits.
     pub user: Arc<User>,
-    /// The client shows by its certificate who it is.
+    /// The client is identified by its certificate.
     pub by_certificate: bool,
     /// Counts the connection as one of the user's.
     pub connected: Connected,
-    /// Topic that it has published to last: a producer has few.
+    /// Topic last published to, whose rights are not checked again: a producer has few.
     pub granted: String,
 }
 
@@ -104,25 +104,25 @@ pub struct Connection {
     pub scanner: Scanner,
     /// Its state.
     pub state: ClientState,
-    /// Its identity by its own word.
+    /// Its identity, as given in IDENTIFY.
     pub identity: Identity,
     /// Limits on its commands.
     pub limits: Limits,
     /// Settings agreed with IDENTIFY.
     pub settings: Settings,
-    /// Layers that stand.
+    /// Active layers.
     pub upgrades: Upgrades,
     /// Its TLS.
     pub tls: Option<LayerInfo>,
     /// Its rights, once it sent AUTH.
     pub authorization: Option<Authorization>,
-    /// Its user, where users say what clients may do.
+    /// Its user, where rights come from the configured users.
     pub login: Option<UserLogin>,
-    /// The secret of an AUTH, or of a renewal, under way.
+    /// The secret of a pending AUTH or renewal.
     pub pending_secret: Secret,
     /// Event it waits for.
     pub holdup: Option<Holdup>,
-    /// The topic of an MPUB whose rights were to be checked when it was held up.
+    /// The topic of an MPUB that was held up at the check of its rights.
     pub batch_topic: Option<String>,
     /// Its subscription.
     pub subscription: Option<Subscription>,
@@ -140,7 +140,7 @@ pub struct Connection {
     pub timer: Option<TimerId>,
     /// Output was waiting for the kernel at the last heartbeat.
     pub stalled: bool,
-    /// It is in the list of those to be settled in this turn.
+    /// Set while it is in the list of connections to be settled in this turn.
     pub listed: Mark,
 }
 
@@ -183,7 +183,7 @@ impl Connection {
         }
     }
 
-    /// Commands its past allows.
+    /// Commands allowed in its present state.
     pub fn gate(&self, tls_required: bool) -> Gate {
         Gate {
             state: self.state,
@@ -204,7 +204,7 @@ impl Connection {
     }
 }
 
-/// Topics that are counted per connection.
+/// Most topics counted per connection.
 const PUBLISHED_TOPICS_MAX: usize = 1000;
 
 /// A client's address; `None` on a unix socket.

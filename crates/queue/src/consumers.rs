@@ -1,13 +1,12 @@
-//! The consumers of one channel, and whose turn it is.
+//! The consumers of one channel, and the order of their turns.
 //!
-//! RDY is a window: a consumer is given messages while it has fewer in flight than it asked for. Those that
-//! can take one stand in a ring and take turns, one message each, so that a channel is spread evenly and ten
-//! thousand consumers that want nothing cost nothing. A consumer leaves the ring when it is next asked and
-//! cannot take a message.
+//! RDY is a window: a consumer gets messages while it has fewer in flight than its RDY. Consumers with room
+//! take turns in a ring, one message each, so that load is even and ten thousand consumers that want nothing
+//! cost nothing. A consumer leaves the ring when its turn comes and it cannot take a message.
 //!
-//! There is a ring for each [`Nearness`]. The nearest that can take a message gets it, so that traffic
-//! between zones begins only where those of the own zone are busy; that is nsqd's experiment
-//! `topology-aware-consumption`. Without it all stand in one ring.
+//! There is a ring for each [`Nearness`]. The nearest consumer with room gets the message, so that traffic
+//! crosses zones only when the consumers in the daemon's zone are busy; this is nsqd's experiment
+//! `topology-aware-consumption`. Without it all consumers share one ring.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -24,7 +23,7 @@ pub struct ConsumerKey {
     generation: u32,
 }
 
-/// Distance of a consumer, as far as it tells.
+/// Distance of a consumer, by the region and zone that it reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Nearness {
     /// In the daemon's zone.
@@ -43,11 +42,11 @@ pub struct Terms {
     pub conn: ConnId,
     /// Time it may keep a message.
     pub timeout: Duration,
-    /// Time it may keep it with TOUCH.
+    /// Longest time it may keep a message with TOUCH.
     pub timeout_max: Duration,
     /// Percent of the messages that it wants, 1 to 99; 0 for all.
     pub sample_rate: u8,
-    /// Those nearer than others come first.
+    /// Distance; nearer consumers come first.
     pub nearness: Nearness,
 }
 
@@ -58,13 +57,13 @@ pub struct Consumer {
     pub terms: Terms,
     /// Last RDY.
     pub ready: u32,
-    /// Messages handed over and not heard of.
+    /// Messages handed over and not answered yet.
     pub in_flight: u32,
     /// Its flights in order of deadline.
     pub line: Line,
     /// After CLS: it gets nothing more.
     pub closing: bool,
-    /// Its connection holds as much unsent output as it may.
+    /// Its connection is at its limit of unsent output.
     pub blocked: bool,
     /// Its entry in the channel's list of deadlines: not later than its first flight's. Entries with another
     /// time are void.
@@ -79,7 +78,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// True if the next message may be its.
+    /// True if it can take the next message.
     #[inline]
     pub fn can_take(&self) -> bool {
         self.in_flight < self.ready && !self.closing && !self.blocked
@@ -113,14 +112,14 @@ impl Consumers {
         self.count == 0
     }
 
-    /// Lets all of them keep a message for so long with TOUCH.
+    /// Sets how long consumers may keep a message with TOUCH.
     pub fn set_timeout_max(&mut self, timeout_max: Duration) {
         for consumer in self.slots.iter_mut().filter_map(|slot| slot.consumer.as_mut()) {
             consumer.terms.timeout_max = timeout_max;
         }
     }
 
-    /// Adds a consumer; it asks for nothing yet.
+    /// Adds a consumer, whose RDY is 0.
     pub fn insert(&mut self, terms: Terms) -> ConsumerKey {
         let consumer = Some(Consumer {
             terms,
@@ -144,7 +143,7 @@ impl Consumers {
             }
             None => {
                 if self.slots.is_empty() {
-                    // A vector would make room for four, and many channels have one consumer.
+                    // By default a vector allocates room for four, and many channels have one consumer.
                     self.slots.reserve_exact(1);
                 }
                 self.slots.push(Slot { generation: 0, consumer });
@@ -153,7 +152,7 @@ impl Consumers {
         }
     }
 
-    /// Takes a consumer out. Its flights are the caller's to return first.
+    /// Removes a consumer. The caller must return its flights first.
     pub fn remove(&mut self, key: ConsumerKey) -> Option<Consumer> {
         let entry =
             self.slots.get_mut(key.slot as usize).filter(|entry| entry.generation == key.generation)?;
@@ -164,21 +163,21 @@ impl Consumers {
         Some(consumer)
     }
 
-    /// A consumer, if it is still there.
+    /// A consumer, if it still exists.
     #[inline]
     pub fn get(&self, key: ConsumerKey) -> Option<&Consumer> {
         let entry = self.slots.get(key.slot as usize)?;
         if entry.generation == key.generation { entry.consumer.as_ref() } else { None }
     }
 
-    /// A consumer, if it is still there.
+    /// A consumer, if it still exists.
     #[inline]
     pub fn get_mut(&mut self, key: ConsumerKey) -> Option<&mut Consumer> {
         let entry = self.slots.get_mut(key.slot as usize)?;
         if entry.generation == key.generation { entry.consumer.as_mut() } else { None }
     }
 
-    /// Puts a consumer in the ring if it can take a message and is not there. To be called after any change
+    /// Adds a consumer to the ring if it can take a message and is not in it. Must be called after any change
     /// that may let it take one.
     #[inline]
     pub fn refresh(&mut self, key: ConsumerKey) {
@@ -192,7 +191,7 @@ impl Consumers {
         }
     }
 
-    /// The next consumer in turn. It goes to the end of its ring.
+    /// The next consumer in turn, which moves to the end of its ring.
     #[inline]
     pub fn next_in_turn(&mut self) -> Option<ConsumerKey> {
         for ring in 0..self.rings.len() {
@@ -208,13 +207,13 @@ impl Consumers {
         None
     }
 
-    /// True if somebody may be waiting for a message (it may turn out that nobody is).
+    /// True if a consumer may be waiting for a message; false positives are possible.
     #[inline]
     pub fn may_take(&self) -> bool {
         self.rings.iter().any(|ring| !ring.is_empty())
     }
 
-    /// Everybody, in order of slot.
+    /// All consumers, in order of slot.
     pub fn iter(&self) -> impl Iterator<Item = (ConsumerKey, &Consumer)> {
         self.slots.iter().enumerate().filter_map(|(slot, entry)| {
             let key = ConsumerKey { slot: slot as u32, generation: entry.generation };
@@ -222,12 +221,12 @@ impl Consumers {
         })
     }
 
-    /// Everybody, to be changed. The ring is not touched.
+    /// All consumers, mutably. The rings are not updated.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Consumer> {
         self.slots.iter_mut().filter_map(|entry| entry.consumer.as_mut())
     }
 
-    /// The key of whoever holds this slot now.
+    /// The key of the consumer that is in this slot now.
     #[inline]
     pub fn key_of(&self, slot: u32) -> Option<ConsumerKey> {
         let entry = self.slots.get(slot as usize)?;

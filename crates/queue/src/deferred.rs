@@ -1,8 +1,8 @@
-//! Messages that wait for a point in time.
+//! Messages that wait for their due time.
 //!
-//! Only where the message is and when it is due: its body stays in the journal. Due times here are on the
-//! monotonic clock, so that a step of the wall clock moves nothing; the journal keeps wall times, which
-//! [`crate::clock`] translates.
+//! Only position and due time are kept here: the body stays in the journal. Due times here use the monotonic
+//! clock, so that steps of the wall clock have no effect; the journal keeps wall times, which
+//! [`crate::clock`] converts.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,7 +11,7 @@ use net::Instant;
 
 use crate::message::Position;
 
-/// A message that waits, for its time or for a consumer.
+/// A message that waits for its due time or for a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Waiting {
     /// Its record.
@@ -62,7 +62,7 @@ impl Deferred {
         self.heap.iter().map(|Reverse((due, message))| (*due, message))
     }
 
-    /// Keeps the messages that `keep` wants.
+    /// Keeps the messages for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Waiting) -> bool) {
         self.heap.retain(|Reverse((_, message))| keep(message));
     }
@@ -73,7 +73,7 @@ impl Deferred {
         std::mem::take(self)
     }
 
-    /// Notes new record positions; `moved` gives the new one for an old one.
+    /// Updates record positions; `moved` maps an old one to the new one.
     pub fn relocate(&mut self, moved: impl Fn(Position) -> Option<Position>) {
         let mut all = std::mem::take(&mut self.heap).into_vec();
         for Reverse((_, message)) in &mut all {

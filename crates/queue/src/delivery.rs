@@ -1,12 +1,12 @@
-//! From the journal to the consumers.
+//! Delivery from the journal to the consumers.
 //!
 //! ```text
 //!  channel.next_source ─┬─ again  ▸ read_one ─┐
 //!                       └─ cursor ▸ read ─────┴▸ hand_over (whose turn, in flight) ▸ Sink: frame head, body
 //! ```
-//! One call hands out as much as the consumers want and memory holds. Nothing is allocated per message: the
-//! body goes from the journal's block to the connection's output. When a block must come from a file, the job
-//! for that is given back, and the call is repeated once it was read.
+//! One call delivers as much as the consumers want and memory holds. Nothing is allocated per message: the
+//! body goes from the journal's block to the connection's output. If a block must be read from a file, the
+//! read job is returned, and the call is repeated once it is done.
 
 use journal::{Block, Journal, ReadJob, ReadOutcome, Record};
 use net::ConnId;
@@ -23,14 +23,14 @@ use crate::topic::{ChannelKey, Damaged, SetBacks, Topic, at, messages_in};
 
 /// Destination of messages.
 pub trait Sink {
-    /// Sends one message. False if the connection holds as much output as it may: it gets nothing more until
-    /// it is told to have room.
+    /// Sends one message. False if the connection is at its limit of unsent output: it gets nothing more
+    /// until it has room again.
     fn deliver(&mut self, conn: ConnId, head: &[u8; MESSAGE_HEADER_BYTES], body: &[u8]) -> bool;
 }
 
-/// Bytes that reading one message asks a file for.
+/// Bytes requested from a file to read one message.
 const ONE_BYTES: usize = 4096;
-/// With so many messages waiting again, their neighbours are likely to be wanted too.
+/// Number of returned messages from which their neighbours are likely to be needed too.
 const MANY: usize = 16;
 
 struct Run<'a, S> {
@@ -43,12 +43,11 @@ struct Run<'a, S> {
     /// Messages published before this are too old.
     not_before: i64,
     set_backs: &'a SetBacks,
-    /// The stream ends here.
+    /// End of the stream.
     end: Position,
 }
 
-/// Delivers what a channel has to the consumers that want it. Gives the read that is needed before it can go
-/// on.
+/// Delivers a channel's messages to its consumers. Returns the read that is needed before it can go on.
 pub fn deliver<W, S: Sink>(
     topic: &mut Topic<W>,
     key: ChannelKey,
@@ -109,7 +108,7 @@ impl<S: Sink> Run<'_, S> {
         }
     }
 
-    /// A source that cannot be read; between it and `position` there seem to have been so many messages.
+    /// Skips an unreadable source; between it and `position` there seem to have been this many messages.
     fn skip_to(&mut self, position: Position, messages: u64) {
         match self.channel.next_source(self.end) {
             Some(Source::Again(_)) => {
@@ -130,7 +129,7 @@ impl<S: Sink> Run<'_, S> {
             self.skip_to(0, 0);
             return;
         };
-        // A copy stands elsewhere than where it was born, which its id says.
+        // A copied record is not at its original position, which its id says.
         let born = birth_of(MessageId(waiting.id), self.tag).unwrap_or(waiting.at);
         if self.is_too_old(born, message.timestamp) {
             self.channel.pop_again();
@@ -143,7 +142,7 @@ impl<S: Sink> Run<'_, S> {
         }
     }
 
-    /// Hands out messages from a block until the consumers have enough, or somebody else's turn has come.
+    /// Delivers messages from a block until the consumers have enough, or a returned message's turn has come.
     fn take_stream(&mut self, block: &Block) {
         for record in block.records() {
             let position = record.position.0;
@@ -160,7 +159,7 @@ impl<S: Sink> Run<'_, S> {
         }
     }
 
-    /// False if the block is to be left.
+    /// Delivers or skips one record. False to leave the block.
     #[inline]
     fn take_record(&mut self, record: &Record<'_>, position: Position) -> bool {
         if self.channel.next_source(self.end) != Some(Source::Cursor(position)) {
@@ -171,7 +170,7 @@ impl<S: Sink> Run<'_, S> {
             return true;
         }
         let Some(message) = Message::decode(record.payload) else {
-            // Another version wrote it. It was never counted.
+            // Written by another version, and never counted.
             self.channel.pass(record.next.0);
             return true;
         };
@@ -196,8 +195,8 @@ impl<S: Sink> Run<'_, S> {
         true
     }
 
-    /// Takes the message at the cursor out of the stream. Those that have a due time of their own are not
-    /// counted there, nor are those that could not be read before.
+    /// Takes the message at the cursor from the stream. Messages with their own due time are not counted
+    /// there, nor are those that were unreadable before.
     #[inline]
     fn advance(&mut self, record: &Record<'_>, message: &Message<'_>) {
         let next = record.next.0;
@@ -211,7 +210,7 @@ impl<S: Sink> Run<'_, S> {
     /// True if a message was published too long ago.
     #[inline]
     fn is_too_old(&self, born: Position, timestamp: i64) -> bool {
-        // Without a time to live nothing is.
+        // Without a time to live, no message is.
         self.not_before != i64::MIN && timestamp.min(self.set_backs.latest(born)) < self.not_before
     }
 

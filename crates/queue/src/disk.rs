@@ -1,4 +1,4 @@
-//! Jobs that may wait for a disk, and the threads that do the waiting.
+//! Jobs that may block on a disk, and the threads that run them.
 //!
 //! The shard never blocks on a device: it hands a [`Job`] over and is notified by mail. Reads have a thread
 //! of their own, so that a consumer of old messages does not wait behind an fsync.
@@ -19,13 +19,13 @@ use crate::topic::ChannelKey;
 /// Purpose of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The channel goes on delivering.
+    /// To go on with the channel's delivery.
     Deliver(ChannelKey),
-    /// The channel's message at this position is to be set aside.
+    /// To set aside the channel's message at this position.
     DeadLetter(ChannelKey, Position),
-    /// Dead letters are brought back; the number is the order's.
+    /// To redrive dead letters; the number is the order's.
     Redrive(u64),
-    /// Somebody looks at messages; the number is the job's.
+    /// To peek at messages; the number is the job's.
     Peek(u64),
 }
 
@@ -34,7 +34,7 @@ pub enum Purpose {
 pub enum Job {
     /// Read a block.
     Read(TopicKey, Purpose, ReadJob),
-    /// Read messages that are to be copied forward, besides those that were in memory.
+    /// Read messages to be copied forward, besides those that were in memory.
     Copy(TopicKey, Vec<ReadJob>, Vec<Block>),
     /// Flush a journal.
     Sync(TopicKey, SyncJob),
@@ -61,7 +61,7 @@ pub enum Done {
     Checkpoint(TopicKey, CheckpointDone),
     /// See [`Job::Remove`].
     Remove(TopicKey, RemoveDone),
-    /// See [`Job::Delete`]; to be done again if it has failed.
+    /// See [`Job::Delete`]; to be retried if it failed.
     Delete(DeleteJob, std::io::Result<()>),
     /// See [`Job::Inventory`].
     Inventory(std::io::Result<()>),

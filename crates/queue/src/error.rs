@@ -1,56 +1,56 @@
 //! Errors of requests to the queue.
 //!
-//! A TCP client is told the text, behind nsqd's code for its command; over HTTP each kind has a status and a
-//! code of its own.
+//! A TCP client gets the text after nsqd's code for its command; over HTTP each kind has its own status and
+//! code.
 
 use std::fmt;
 
 use journal::{AppendError, Poisoned, SyncError, WriteError};
 
-/// The reason something was not done. Nothing of it remains.
+/// The reason a request failed. A failed request has no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueError {
     /// There is no such topic.
     NoTopic,
     /// There is no such channel.
     NoChannel,
-    /// The topic holds as much as its settings allow.
+    /// The topic is full by its settings.
     TopicFull,
-    /// The topic has as many deferred messages as the daemon allows.
+    /// The topic is at the daemon's limit of deferred messages.
     TooManyDeferred {
         /// The limit.
         max: u64,
     },
-    /// The daemon has as many topics as it may.
+    /// The daemon is at its limit of topics.
     TooManyTopics {
         /// The limit.
         max: u64,
     },
-    /// The daemon has as many channels as it may.
+    /// The daemon is at its limit of channels.
     TooManyChannels {
         /// The limit.
         max: u64,
     },
-    /// The topic has as many channels as one may.
+    /// The topic is at the limit of channels per topic.
     TooManyChannelsOfTopic {
         /// The limit.
         max: u64,
     },
-    /// Topics and channels take as much memory as they may.
+    /// Topics and channels are at their memory limit.
     MemoryFull {
         /// Bytes that they take.
         held: usize,
         /// The limit.
         max: usize,
     },
-    /// A topic is in memory or in files from its first message on.
+    /// A topic cannot move between memory and files.
     DurabilityIsFixed {
         /// The topic.
         topic: String,
         /// True if it is in memory.
         in_memory: bool,
     },
-    /// Others use a channel that is to be read.
+    /// A channel to be read is in use.
     InUse {
         /// The topic.
         topic: String,
@@ -59,7 +59,7 @@ pub enum QueueError {
         /// Its user.
         by: UsedBy,
     },
-    /// The daemon stops, or the topic is going away.
+    /// The daemon is stopping, or the topic is being deleted.
     Exiting,
     /// A journal refused it.
     Journal(JournalRefusal),
@@ -111,25 +111,24 @@ impl From<JournalRefusal> for QueueError {
 /// User of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsedBy {
-    /// A read for an earlier request that is under way.
+    /// The read of an earlier request, still in progress.
     Reader,
-    /// Consumers of its own.
+    /// Its own consumers.
     Consumers,
 }
 
-/// The reason a journal did not take something, or could not be opened, read or deleted. Texts say what to
-/// do.
+/// The reason a journal refused a write, or could not be opened, read or deleted. Texts say what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JournalRefusal {
     /// The disk is full.
     DiskFull(String),
     /// The device or the system refused a write or a flush.
     NotWritten(String),
-    /// A record is too large, alone or with what is staged.
+    /// A record is too large, alone or together with staged ones.
     NotStaged(AppendError),
-    /// A journal in memory holds as much as it may.
+    /// A journal in memory is full.
     MemoryFull(String),
-    /// It takes nothing more before a restart.
+    /// It accepts nothing until a restart.
     Poisoned(Poisoned),
     /// Its files could not be opened or made; the text names the topic.
     NotOpened(String),

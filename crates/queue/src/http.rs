@@ -1,38 +1,39 @@
-//! nsqd's HTTP API, on the control thread, and what is offered beyond it.
+//! nsqd's HTTP API and its extensions, on the control thread.
 //!
 //! ```text
 //! crate http: socket ▸ serve ▸ service ▸ a row of ROWS ▸ publish, topics, stats … ─Request▶ the queue's shard
 //! crate http: socket ◀ serve ◀ answer (status, headers, JSON or text) ◀──────────────── Answer
 //! ```
 //! Statuses, headers, bodies and redirects are nsqd's, as is the order of its checks. A body is limited in
-//! size and in time. An ask is one piece of mail and so is its answer: nothing here can hold up the queue.
+//! size and in time. A request to the queue is one piece of mail, and so is its answer: nothing here can
+//! block the queue.
 //!
-//! What nsqd has no limits for is refused with 503 and `TOPIC_FULL`, `TOO_MANY_DEFERRED`, `TOO_MANY_TOPICS`,
-//! `TOO_MANY_CHANNELS` or `MEMORY_FULL`; more bodies at once than there is memory for with `BUSY`; a body
-//! that does not arrive in a minute with 408 and `TIMEOUT`.
+//! Requests beyond limits that nsqd does not have are refused with 503 and `TOPIC_FULL`, `TOO_MANY_DEFERRED`,
+//! `TOO_MANY_TOPICS`, `TOO_MANY_CHANNELS` or `MEMORY_FULL`; concurrent bodies beyond their memory limit with
+//! `BUSY`; a body that does not arrive within a minute with 408 and `TIMEOUT`.
 //!
-//! What a browser sends for a page of another site changes nothing and reads no message: 403 `FOREIGN_SITE`
+//! A browser's requests on behalf of another site can change nothing and read no messages: 403 `FOREIGN_SITE`
 //! ([`::http::browser`]).
 //!
-//! Beyond nsqd, for operators in docs/queue.md (names as everywhere: `topic`, `channel` in the query string;
-//! answers are JSON):
+//! Extensions, described for operators in docs/queue.md (`topic` and `channel` are in the query string as
+//! elsewhere; answers are JSON):
 //!
 //! | request | does |
 //! |---|---|
 //! | `POST /mpub?defer=MS` | defers all messages of the batch |
-//! | `POST /topic/create?durability=` | makes a topic that is `memory`, `os` or `fsync` whatever the others are; 400 `DURABILITY_IS_FIXED` if it is there and would have to move between memory and files |
-//! | `GET /stats?format=json&include_limits=true` | adds what was refused, dropped, set aside and expired, and the bytes of journals |
-//! | `GET /damage` | what was found damaged: `topic`, `text`, `messages` and `bytes` that are lost, `found` (ns since 1970), `acknowledged` |
-//! | `POST /damage/acknowledge` | takes note of it, so that it is no longer told; `{"count"}` is how much there was |
-//! | `GET /topic/settings`, `PUT` with JSON | shows, replaces [`crate::settings::TopicSettings`]; what is left out gets its default |
+//! | `POST /topic/create?durability=` | creates a topic with its own durability (`memory`, `os` or `fsync`); 400 `DURABILITY_IS_FIXED` if it exists and would have to move between memory and files |
+//! | `GET /stats?format=json&include_limits=true` | adds counts of refused, dropped, dead and expired messages, and the bytes of journals |
+//! | `GET /damage` | shows damage found: `topic`, `text`, `messages` and `bytes` lost, `found` (ns since 1970), `acknowledged` |
+//! | `POST /damage/acknowledge` | acknowledges it, so that it is no longer reported; `{"count"}` is the number of findings |
+//! | `GET /topic/settings`, `PUT` with JSON | shows, replaces [`crate::settings::TopicSettings`]; omitted keys get their default |
 //! | `GET /channel/settings`, `PUT` with JSON | the same for [`crate::settings::ChannelSettings`] |
-//! | `POST /channel/seek?to=` | moves a channel: `beginning`, `end`, seconds since 1970, or a time as RFC 3339; `{"count", "complete"}` is what it will read, and whether what is kept reaches back as far as asked; if not, `oldest` (ns since 1970) is how far it does |
+//! | `POST /channel/seek?to=` | moves a channel: `beginning`, `end`, seconds since 1970, or a time as RFC 3339; `count` messages will be read; `complete` is false if retained data does not reach back that far, and `oldest` (ns since 1970) is then its start |
 //! | `GET /channel/peek?what=&count=` | shows messages `queued`, `deferred`, `in_flight` or `dead` without consuming them |
-//! | `GET /topic/peek?count=` | the same for what waits in a topic that has no channel |
-//! | `POST /channel/redrive?count=` | brings dead letters back to their channel; `{"count"}` is how many came |
+//! | `GET /topic/peek?count=` | the same for messages waiting in a topic without channels |
+//! | `POST /channel/redrive?count=` | returns dead letters to their channel; `{"count"}` is their number |
 //!
-//! `/debug/pprof/` serves the command line and a heap profile; a CPU profile and Go's own profiles answer 501
-//! and say what to use instead.
+//! `/debug/pprof/` serves the command line and a heap profile; CPU and Go-specific profiles answer 501 and
+//! say what to use instead.
 
 mod admission;
 mod debug;
@@ -66,11 +67,11 @@ pub use memory::memory;
 pub struct About {
     /// The machine's name.
     pub hostname: String,
-    /// Port that is listened on for the V2 protocol; -1 for a unix socket.
+    /// Listening port of the V2 protocol; -1 for a unix socket.
     pub tcp_port: i64,
-    /// Port that is listened on for HTTP; -1 for a unix socket or none.
+    /// Listening port of HTTP; -1 for a unix socket or none.
     pub http_port: i64,
-    /// Port that is listened on for HTTPS; -1 for a unix socket or none.
+    /// Listening port of HTTPS; -1 for a unix socket or none.
     pub https_port: i64,
     /// Start time of the daemon, seconds since 1970.
     pub started: i64,
@@ -78,9 +79,9 @@ pub struct About {
 
 /// Settings that can be changed while the daemon runs. Called on the control thread: nothing may block.
 pub trait Adjustable: Send + Sync {
-    /// The nsqlookupds that are registered with.
+    /// Addresses of the nsqlookupds that the daemon registers with.
     fn lookup_addresses(&self) -> Vec<String>;
-    /// Registers with these, and no longer with others.
+    /// Registers with these only.
     fn set_lookup_addresses(&self, addresses: Vec<String>);
     /// Least severe level that is logged.
     fn log_level(&self) -> LogLevel;
@@ -88,7 +89,7 @@ pub trait Adjustable: Send + Sync {
     fn set_log_level(&self, level: LogLevel);
 }
 
-/// Hands an ask to the queue, unless it has stopped or too many wait.
+/// Passes a request to the queue, unless it has stopped or too many are pending.
 pub type SendRequest = Box<dyn Fn(Request, Reply) -> Result<(), NotTaken> + Send + Sync>;
 
 /// The API; all listeners share it.
@@ -97,11 +98,11 @@ pub struct Api {
     current: RwLock<Current>,
     send: SendRequest,
     adjustable: Arc<dyn Adjustable>,
-    /// The desk at which clients log in; `None` if nobody has to.
+    /// The desk at which clients log in; `None` if no login is required.
     desk: Option<Arc<LoginDesk>>,
 }
 
-/// Settings in force, and the budget that bodies have under them.
+/// Settings in force, and the budget that they give bodies.
 struct Current {
     settings: Arc<Queue>,
     budget: Arc<Budget>,
@@ -114,7 +115,7 @@ impl std::fmt::Debug for Api {
 }
 
 impl Api {
-    /// An API that asks the queue through `send`.
+    /// An API that sends its requests to the queue through `send`.
     pub fn new(
         about: About,
         settings: Arc<Queue>,
@@ -125,13 +126,13 @@ impl Api {
         Api { about, current: RwLock::new(Current { settings, budget }), send, adjustable, desk: None }
     }
 
-    /// A desk at which its clients log in, for an API that has none.
+    /// Adds a desk at which its clients log in.
     #[must_use]
     pub fn with_logins(self, desk: Arc<LoginDesk>) -> Api {
         Api { desk: Some(desk), ..self }
     }
 
-    /// Goes on with other settings. Requests that are under way keep theirs.
+    /// Applies new settings. Requests in progress keep theirs.
     pub fn configure(&self, settings: Arc<Queue>) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         if body_bytes_max(&settings) != body_bytes_max(&current.settings) {
@@ -153,13 +154,13 @@ impl Api {
         self.current.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the queue and waits for its answer; what it refuses is an error already.
+    /// Sends a request to the queue and waits for its answer; a refusal becomes an error.
     async fn ask(&self, request: Request) -> Result<Answer, HttpRefusal> {
         self.ask_holding(request, ()).await
     }
 
-    /// Asks like [`Api::ask`] and keeps `held` until the answer: what the ask takes up stays counted, also
-    /// when its client has gone.
+    /// Works like [`Api::ask`] and keeps `held` until the answer: the request's memory stays counted even if
+    /// its client has gone.
     async fn ask_holding(&self, request: Request, held: impl Send + 'static) -> Result<Answer, HttpRefusal> {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| {
@@ -174,7 +175,7 @@ impl Api {
         }
     }
 
-    /// Gives an order.
+    /// Sends a request whose answer has no body.
     async fn order(&self, request: Request) -> Result<Response<Body>, HttpRefusal> {
         self.ask(request).await.map(|_| answer::empty())
     }

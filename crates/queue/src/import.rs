@@ -1,8 +1,8 @@
-//! Taking over an nsqd data directory: once, wholly, and without a moment at which a message is nowhere or
-//! twice.
+//! Import of an nsqd data directory: once, completely, and without a moment at which a message is missing or
+//! duplicated.
 //!
-//! nsqd keeps `nsqd.dat` (topics, channels, what is paused) and one disk queue per topic and per channel
-//! (`<topic>.diskqueue.*`, `<topic>:<channel>.diskqueue.*`). The steps, each of which may be cut short by a
+//! nsqd keeps `nsqd.dat` (topics, channels, paused states) and one disk queue per topic and per channel
+//! (`<topic>.diskqueue.*`, `<topic>:<channel>.diskqueue.*`). The steps, each of which may be interrupted by a
 //! `kill -9`:
 //!
 //! ```text
@@ -12,17 +12,17 @@
 //!      ──▶ Step::SetAside      run     the originals are moved to a folder of their own, and the list of them is deleted
 //!      ──▶ Step::Nothing
 //! ```
-//! [`run`] does all of it. At the next start `plan` tells from the directory where to go on. Originals are
-//! only ever moved, never changed or deleted: who wants to go back moves them back and deletes the store.
-//! nsqd data beside a store that did not come from it is refused, not guessed about.
+//! [`run`] does all of it. At the next start `plan` finds from the directory where to go on. Originals are
+//! only moved, never changed or deleted: to return to nsqd, move them back and delete the store. nsqd data
+//! beside a store that was not made from it is refused.
 //!
-//! Messages that nsqd loses although they are on disk are read (facts: NSQ 1.3.0):
+//! Unread messages on disk are imported, including those that nsqd would lose (facts: NSQ 1.3.0):
 //! - a queue without a readable meta file is read from its first file on (nsqd ignores the files and later
 //!   writes over them);
-//! - a queue whose meta file points behind the end of its data is read from the beginning (nsqd puts such a
+//! - a queue whose meta file points past the end of its data is read from the beginning (nsqd puts such a
 //!   file aside);
-//! - records behind the write position of a stale meta file are read, as nsqd does;
-//! - a message that is twice in one channel, through a stale read position, is yielded once.
+//! - records past the write position of a stale meta file are read, as nsqd does;
+//! - a message that is in one channel twice, because of a stale read position, is yielded once.
 
 mod marker;
 mod meta;
@@ -49,7 +49,7 @@ pub use set_aside::SetAside;
 pub use store::{Imported, run};
 pub use topic::{Target, TopicReport, read_topic};
 
-/// The reason a directory cannot be taken over. Nothing was changed; the text says what to do.
+/// The reason a directory cannot be imported. Nothing was changed; the text says what to do.
 #[derive(Debug)]
 pub enum ImportError {
     /// Reading or writing failed. Trying again may help.
@@ -61,7 +61,7 @@ pub enum ImportError {
     },
     /// `nsqd.dat` is not what nsqd writes. nsqd does not start from it either.
     Metadata(String),
-    /// There is nsqd data that was not imported beside a store that exists already.
+    /// nsqd data that was not imported lies beside an existing store.
     Conflict(String),
     /// The store cannot be written. The text says why.
     Store(String),
@@ -73,7 +73,7 @@ impl ImportError {
         move |source| ImportError::Io { doing, source }
     }
 
-    /// Advice for a directory that holds nsqd data that we have not imported, and a store.
+    /// The error for a directory that holds a store, and nsqd data that is not in it.
     pub(super) fn conflict(dir: &Path, store: &str, example: &str) -> ImportError {
         ImportError::Conflict(format!(
             "{} holds nsqd data ({example}) that did not go into {store}: move one of the two away, \

@@ -1,9 +1,9 @@
 //! Messages in flight: delivered and not answered yet.
 //!
-//! A flight is found by message id (FIN, REQ, TOUCH) in one hash look-up, and stands in its consumer's line,
-//! a doubly linked list in order of deadline. A consumer's deadlines grow with each delivery, so that a line
-//! stays in order by appending; only a TOUCH that meets its cap has to walk. The head of each line is all
-//! that timeouts need to look at, and a consumer that dies gives back its line without a search.
+//! A flight is found by message id (FIN, REQ, TOUCH) in one hash look-up, and is linked in its consumer's
+//! line, a doubly linked list in order of deadline. A consumer's deadlines grow with each delivery, so that a
+//! line stays in order by appending; only a TOUCH that hits its cap has to walk the list. Timeouts check only
+//! the head of each line, and a lost consumer's line is returned without a search.
 //!
 //! Nothing here is allocated per message once the slab has grown to the channel's usual number in flight.
 
@@ -15,7 +15,7 @@ use crate::message::Position;
 
 const NONE: u32 = u32::MAX;
 
-/// A message on its way.
+/// A message in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flight {
     /// Its id.
@@ -28,14 +28,14 @@ pub struct Flight {
     pub consumer: u32,
     /// Time of its delivery.
     pub delivered: Instant,
-    /// Time at which it is taken back.
+    /// Time at which it times out.
     pub deadline: Instant,
     /// Time of its publication (wall, ns).
     pub timestamp: i64,
 }
 
 impl Flight {
-    /// The message, as it is when it comes back.
+    /// The message as it is returned.
     pub fn as_waiting(&self) -> Waiting {
         Waiting { at: self.at, id: self.id, attempts: self.attempts }
     }
@@ -127,7 +127,7 @@ impl InFlight {
         }
     }
 
-    /// The flight of a line that ends first.
+    /// The flight of a line with the earliest deadline.
     pub fn first(&self, line: &Line) -> Option<&Flight> {
         self.slots.get(line.head as usize).map(|slot| &slot.flight)
     }
@@ -137,12 +137,12 @@ impl InFlight {
         self.by_id.values().map(|&slot| &self.slots[slot as usize].flight)
     }
 
-    /// Forgets everything. The lines must be reset by their owner.
+    /// Removes all flights. Their owner must reset the lines.
     pub fn clear(&mut self) {
         *self = InFlight::default();
     }
 
-    /// Notes new record positions; `moved` gives the new one for an old one.
+    /// Updates record positions; `moved` maps an old one to the new one.
     pub fn relocate(&mut self, moved: impl Fn(Position) -> Option<Position>) {
         for &slot in self.by_id.values() {
             let at = &mut self.slots[slot as usize].flight.at;

@@ -1,19 +1,18 @@
-//! Inventory of the data path, as far as it can be known without looking: its topics, how far each journal
-//! goes, and what was found damaged.
+//! Inventory of the data path, apart from the journals: topics, journal ends, and damage found.
 //!
-//! A journal tells damage inside it, but not that it is gone, or that its end is: that takes a second place
-//! which knows. It is one small file, `inventory`, written anew when topics come and go, when damage is found
-//! or acknowledged, once an hour, and at a stop; only after a stop does it know every journal's end. Ends are
-//! not written more often: an id is a position in the journal, so ids of messages that a loss of power took
-//! come back, and to prevent that positions would have to be reserved on the device ahead of use, and skipped
-//! at a start. Nobody has a claim on such a message; docs/queue.md says so.
+//! A journal reveals damage inside it, but not that it is missing or has lost its end: that takes a second
+//! record. It is one small file, `inventory`, rewritten when topics are created or deleted, when damage is
+//! found or acknowledged, once an hour, and at shutdown; only after a shutdown does it hold every journal's
+//! end. Ends are not written more often. As an id is a position in the journal, ids of messages lost in a
+//! power failure are reused; preventing that would mean reserving positions on the device ahead of use and
+//! skipping them at startup. Such messages were never guaranteed; see docs/queue.md.
 //!
 //! ```text
 //! crc 8a3f00c1                     CRC-32 of what follows
 //! {"clean":true,"topics":{"orders":{"tag":17,"end":4711,"messages":3}},"damage":[…]}
 //! ```
-//! A finding is told, in the log at every start, on the page and in `/health`, until somebody acknowledges
-//! it.
+//! A finding is reported, in the log at every start, on the page and in `/health`, until an operator
+//! acknowledges it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -33,14 +32,14 @@ const TEMPORARY_NAME: &str = "inventory.tmp";
 const FINDINGS_MAX: usize = 1000;
 /// A larger file is not ours.
 const BYTES_MAX: u64 = 256 << 20;
-/// Before the checksum, and what follows it.
+/// Text before the checksum.
 const PREFIX: &str = "crc ";
 const CRC_DIGITS: usize = 8;
 
-/// See the head of the file.
+/// Content of the inventory file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
-    /// The process that wrote it has stopped of its own accord: every end is the last one.
+    /// Written by a clean shutdown: every end is final.
     pub clean: bool,
     /// Topics that have files, by name.
     pub topics: BTreeMap<String, Listed>,
@@ -53,9 +52,9 @@ pub struct Inventory {
 pub struct Listed {
     /// Tag in the ids of its messages.
     pub tag: u32,
-    /// Its journal went at least up to here.
+    /// Lower bound of its journal's end.
     pub end: Position,
-    /// Messages that somebody had still to get.
+    /// Unfinished messages.
     pub messages: u64,
 }
 
@@ -66,24 +65,24 @@ pub struct Finding {
     pub topic: String,
     /// The finding.
     pub text: String,
-    /// Messages that are lost, as far as can be known.
+    /// Messages lost, as far as known.
     pub messages: u64,
-    /// Bytes of the journal that are.
+    /// Bytes of the journal lost.
     pub bytes: u64,
-    /// Time it was found first (wall, ns).
+    /// Time it was first found (wall, ns).
     pub found: i64,
-    /// Somebody has taken note.
+    /// An operator has acknowledged it.
     pub acknowledged: bool,
 }
 
 /// Content of the file at a start.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Stored {
-    /// There is none.
+    /// No file.
     Missing,
     /// It cannot be read.
     Damaged,
-    /// This.
+    /// The inventory read.
     Sound(Inventory),
 }
 
@@ -107,12 +106,12 @@ impl Inventory {
         Ok(decode(&content[..filled]).map_or(Stored::Damaged, Stored::Sound))
     }
 
-    /// A job that puts it in the place of the file in `dir`.
+    /// A job that replaces the file in `dir` by it.
     pub fn write_job(&self, files: Arc<dyn Files>, dir: &Path) -> InventoryJob {
         InventoryJob { files, dir: dir.to_owned(), content: encode(self) }
     }
 
-    /// Notes damage. False if it was known, or if there is no room.
+    /// Adds a finding. False if it was known, or if there is no room.
     pub fn note(&mut self, finding: Finding) -> bool {
         if self.damage.iter().any(|known| known.topic == finding.topic && known.text == finding.text) {
             return false;
@@ -129,12 +128,12 @@ impl Inventory {
         room
     }
 
-    /// True if this damage is known, and somebody has taken note of it.
+    /// True if this damage is known and acknowledged.
     pub fn is_acknowledged(&self, topic: &str, text: &str) -> bool {
         self.damage.iter().any(|known| known.acknowledged && known.topic == topic && known.text == text)
     }
 
-    /// Takes note of all that was found. How many that was.
+    /// Acknowledges all findings; returns how many were new.
     pub fn acknowledge(&mut self) -> u64 {
         let mut count = 0;
         for finding in self.damage.iter_mut().filter(|finding| !finding.acknowledged) {
@@ -144,7 +143,7 @@ impl Inventory {
         count
     }
 
-    /// Findings nobody has acknowledged, in a line.
+    /// Unacknowledged findings, in one line.
     pub fn summary(&self) -> Option<String> {
         let open = || self.damage.iter().filter(|finding| !finding.acknowledged);
         let first = open().next()?;
@@ -189,10 +188,10 @@ pub struct InventoryJob {
 }
 
 impl InventoryJob {
-    /// Writes beside the file, flushes, and puts the new one in its place. Blocks.
+    /// Writes a temporary file, flushes it, and renames it over the old one. Blocks.
     ///
     /// # Errors
-    /// The device's error; the old file is as it was.
+    /// The device's error; until the rename the old file is unchanged.
     pub fn run(self) -> io::Result<()> {
         let InventoryJob { files, dir, content } = self;
         let temporary = dir.join(TEMPORARY_NAME);

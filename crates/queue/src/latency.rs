@@ -1,6 +1,6 @@
 //! End-to-end latency: from publishing to FIN, per channel, over a sliding window.
 //!
-//! Off (and free) unless percentiles were asked for with `e2e-processing-latency-percentile`. Two histograms
+//! Off (and free) unless percentiles are requested with `e2e-processing-latency-percentile`. Two histograms
 //! each cover half the window and take turns, as nsqd's two streams do; a quantile is read from both
 //! together. Buckets are 1/32 of a power of two wide, so that a value is at most 3 % off.
 
@@ -25,7 +25,7 @@ struct Windows {
     previous: Counts,
 }
 
-/// A histogram that can be merged with others. Its buckets (7.7 kB) are there from its first value on.
+/// A histogram that can be merged with others. Its buckets (7.7 kB) are allocated with its first value.
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
     buckets: Vec<u32>,
@@ -44,13 +44,13 @@ impl Latency {
         Latency { windows: Some(Box::new(windows)) }
     }
 
-    /// True if somebody wants to know.
+    /// True if latencies are measured.
     #[inline]
     pub fn is_enabled(&self) -> bool {
         self.windows.is_some()
     }
 
-    /// Bytes that it takes.
+    /// Memory use in bytes.
     pub fn bytes(&self) -> usize {
         self.windows.as_ref().map_or(0, |windows| {
             let buckets = windows.current.buckets.len() + windows.previous.buckets.len();
@@ -58,7 +58,7 @@ impl Latency {
         })
     }
 
-    /// Notes one latency in nanoseconds.
+    /// Records one latency in nanoseconds.
     pub fn note(&mut self, ns: i64, now: Instant) {
         if let Some(windows) = &mut self.windows {
             windows.turn(now);
@@ -66,7 +66,7 @@ impl Latency {
         }
     }
 
-    /// Values of the window, added to `sum`.
+    /// Adds the values of the window to `sum`.
     pub fn add_to(&mut self, sum: &mut Counts, now: Instant) {
         if let Some(windows) = &mut self.windows {
             windows.turn(now);
@@ -129,7 +129,7 @@ impl Counts {
         self.total += other.total;
     }
 
-    /// Empty again, and without its buckets: the channel may have become idle.
+    /// Removes all values and frees the buckets: the channel may have become idle.
     fn clear(&mut self) {
         *self = Counts::default();
     }

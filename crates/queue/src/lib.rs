@@ -10,13 +10,13 @@
 //!     └─ timeout, disconnect ─────────────────┘
 //! ```
 //! Read in this order: [`queue`] (the shard and its turns), [`command`], [`topic`], [`channel`],
-//! [`delivery`]; then how it outlasts the process: `record` and `message` (what stands in a journal),
-//! `topic::checkpoint`, `topic::recover`, `topic::clean`.
+//! [`delivery`]; then persistence: `record` and `message` (the content of a journal), `topic::checkpoint`,
+//! `topic::recover`, `topic::clean`.
 //!
-//! Promises: an OK means that the message is as durable as its topic asks ([`settings::Durability`]). A
-//! message that was accepted is delivered to every channel that was there at least once, until it is
-//! finished, expires by a limit that somebody has set, or is emptied by hand. Due times survive a crash. FIN
-//! and REQ are written within 25 ms: a crash can bring back only what was finished since.
+//! Guarantees: an OK means that the message is as durable as its topic requires ([`settings::Durability`]).
+//! An accepted message is delivered at least once to every channel that exists then, until it is finished,
+//! expires by a configured limit, or is emptied by an operator. Due times survive a crash. FIN and REQ are
+//! written within 25 ms: a crash redelivers only messages finished since.
 
 #![forbid(unsafe_code)]
 
@@ -46,7 +46,7 @@ pub mod inventory;
 mod reserve;
 pub mod record;
 
-// before the first start beside an nsqd's data
+// before the first start on an nsqd data path
 pub mod import;
 
 // on the control thread

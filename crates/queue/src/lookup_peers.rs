@@ -1,13 +1,13 @@
-//! Registration with nsqlookupds: each of them is told, at all times, which topics and channels are here.
+//! Registration of the daemon's topics and channels with nsqlookupds, kept up to date at each of them.
 //!
 //! ```text
 //! shard ─Notice─▶ LookupPeers::notice ▸ Registrations (a set) ─changed─▶ one task per nsqlookupd ▸ REGISTER, UNREGISTER, PING
 //! ```
-//! Runs on the control thread. Every peer has a task of its own, which compares what it has told with what is
-//! true: nothing waits for a peer that is slow or away, and a peer that comes back is told everything. That
-//! is where the original differs: there one loop serves all peers, and an unreachable one delays the rest.
+//! Runs on the control thread. Every peer has its own task, which sends the difference between what it has
+//! registered and the current set: a slow or unreachable peer delays nothing, and a peer that comes back gets
+//! everything. In nsqd one loop serves all peers, and an unreachable one delays the rest.
 //!
-//! Also asks the peers which channels a topic has elsewhere, so that a new topic begins with them.
+//! Also asks the peers which channels a topic has elsewhere, so that a new topic starts with them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ use registrations::Registrations;
 pub use peer::PeerStatus;
 pub use timing::Timing;
 
-/// All nsqlookupds that we register with. Dropping it ends their tasks; the connections' ends withdraw
-/// everything.
+/// All nsqlookupds that we register with. Dropping it ends their tasks; closing the connections withdraws all
+/// registrations.
 #[derive(Debug)]
 pub struct LookupPeers {
     node: Arc<Node>,
@@ -46,8 +46,8 @@ pub struct LookupPeers {
 }
 
 impl LookupPeers {
-    /// Registers as `node` (whose ports are the broadcast ports) with nobody yet. An answer may be
-    /// `response_bytes_max` long.
+    /// Starts without peers, to register as `node` (whose ports are the broadcast ports). Answers have at
+    /// most `response_bytes_max` bytes.
     pub fn new(node: Node, timing: Timing, response_bytes_max: usize, http: Client) -> LookupPeers {
         let registrations = Arc::new(Registrations::default());
         LookupPeers {
@@ -78,8 +78,8 @@ impl LookupPeers {
         }
     }
 
-    /// Is another node from now on, with another client for questions: who has registered registers anew.
-    /// True if that is a change for lookups.
+    /// Changes the node and the client for lookups. True if the node has changed: all peers then register
+    /// anew.
     pub fn set_node(&mut self, node: Node, response_bytes_max: usize, http: Client) -> bool {
         (self.response_bytes_max, self.http) = (response_bytes_max, http);
         if *self.node == node {
@@ -110,7 +110,7 @@ impl LookupPeers {
         self.peers.keys().cloned().collect()
     }
 
-    /// True if there is nobody to register with.
+    /// True if there are no peers.
     pub fn is_empty(&self) -> bool {
         self.peers.is_empty()
     }
@@ -120,7 +120,7 @@ impl LookupPeers {
         self.peers.iter().map(|(address, (state, _))| state.status(address)).collect()
     }
 
-    /// Takes note of what has come into being or gone away. Never waits.
+    /// Applies a change to the set of topics and channels. Never waits.
     pub fn notice(&self, notice: &Notice) {
         match notice {
             Notice::TopicAdded(topic) => self.registrations.add(topic, None),
@@ -137,9 +137,8 @@ impl LookupPeers {
         nodes.map(|node| host_port(&node.broadcast_address, node.http_port)).collect()
     }
 
-    /// Channels of a topic that the connected peers know: a future of its own, so that nothing is borrowed
-    /// while it runs. Ephemeral channels are left out. Peers are asked at once; one that fails is passed
-    /// over.
+    /// Channels of a topic known to the connected peers, without ephemeral ones. The future borrows nothing.
+    /// Peers are asked concurrently; one that fails is skipped.
     pub fn channels(&self, topic: &str) -> impl Future<Output = Vec<String>> + Send + use<> {
         let path = format!("/channels?topic={}", escape_query(topic));
         let mut questions = JoinSet::new();
@@ -167,7 +166,7 @@ impl Drop for LookupPeers {
     }
 }
 
-/// The answer to `/channels`; before 1.0 it stood inside `data`.
+/// The answer to `/channels`; before 1.0 it was inside `data`.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ChannelList {

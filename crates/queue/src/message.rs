@@ -1,15 +1,14 @@
 //! A message: its id, and the record that holds it in its topic's journal.
 //!
-//! The id is a `u64` shown as 16 lowercase hex digits. For a message born here it says where the message is
-//! (20 bits of topic tag, 44 bits of journal position); an imported message keeps the id that it came with.
-//! Ids are opaque to clients, and nothing here relies on their form: a message is *found* by the position
-//! that its channel remembers.
+//! The id is a `u64` shown as 16 lowercase hex digits. For a message published here it encodes where (20 bits
+//! of topic tag, 44 bits of journal position); an imported message keeps its original id. Ids are opaque to
+//! clients, and no message is *found* by its id, only by the position that its channel keeps.
 //!
 //! ```text
 //! payload = flags(1) timestamp(8, ns, as on the wire)
 //!           [id(8)] [attempts(2)] [due(8, wall ns)] [channel(4)] [origin: length(2) bytes] [moved from(8)] body
 //! ```
-//! The bracketed parts are there when their flag is set, in this order. All integers are big-endian.
+//! The bracketed parts are present if their flag is set, in this order. All integers are big-endian.
 
 use wire::nsq::MessageId;
 
@@ -50,22 +49,22 @@ pub struct Message<'a> {
     pub timestamp: i64,
     /// The id, if it does not follow from the record's position.
     pub id: Option<u64>,
-    /// Deliveries so far, before it came into this record.
+    /// Deliveries before this record was written.
     pub attempts: u16,
     /// Wall time in nanoseconds before which it is not delivered; 0 for now.
     pub due: i64,
     /// The only channel it is meant for, by number; `None` for all.
     pub channel: Option<u32>,
-    /// For a dead letter: where it died and why (JSON); empty for others.
+    /// For a dead letter: its source and the reason (JSON); empty for others.
     pub origin: &'a [u8],
-    /// For a live message that was copied forward out of an old segment: where it stood.
+    /// For a live message copied forward from an old segment: its position before.
     pub moved_from: Option<Position>,
     /// Body as published.
     pub body: &'a [u8],
 }
 
 impl<'a> Message<'a> {
-    /// A message as a publisher gives it.
+    /// A message as published.
     pub fn new(timestamp: i64, body: &'a [u8]) -> Message<'a> {
         Message { timestamp, body, ..Message::default() }
     }
@@ -75,7 +74,7 @@ impl<'a> Message<'a> {
         self.id.map_or_else(|| born_id(tag, position), MessageId)
     }
 
-    /// The record's kind. Messages meant for one channel and copies are no part of the stream that cursors
+    /// The record's kind. Messages meant for one channel and copies are not part of the stream that cursors
     /// read.
     pub fn kind(&self) -> u8 {
         match (self.moved_from, self.channel) {

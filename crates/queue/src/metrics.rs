@@ -1,8 +1,8 @@
-//! Figures of topics and channels as NSQ shows them: a row each, from which `/stats` as JSON and as a page
-//! and the packets for statsd are made.
+//! Figures of topics and channels as NSQ shows them: a row each, the source of `/stats` as JSON and as a
+//! page, and of the packets for statsd.
 //!
-//! The rows stand in the order of the JSON document. The page and statsd have orders of their own, which
-//! programs know: places in a row say so.
+//! Rows are in the order of the JSON document. The page and statsd have their own orders, on which programs
+//! rely: a row holds its place in each.
 
 use telemetry::Kind;
 
@@ -25,11 +25,11 @@ pub(crate) struct Figure<T> {
 /// Presence of a figure in the JSON document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shown {
-    /// It is there.
+    /// Always present.
     Always,
-    /// It is there unless it is 0.
+    /// Present unless it is 0.
     NotZero,
-    /// It is there on request: nsqd does not have it.
+    /// Present on request: nsqd does not have it.
     OnRequest,
 }
 
@@ -96,7 +96,7 @@ pub(crate) const CHANNEL: &[Figure<ChannelStats>] =
         ),
         figure::<ChannelStats>("zone_local_msg_count", NotZero, |c| c.counters.delivered_in_zone),
         figure::<ChannelStats>("region_local_msg_count", NotZero, |c| c.counters.delivered_in_region),
-        // Deliveries but for those.
+        // Deliveries outside the daemon's zone and region.
         figure::<ChannelStats>("global_msg_count", NotZero, |c| {
             c.counters.delivered - c.counters.delivered_in_zone - c.counters.delivered_in_region
         }),
@@ -110,14 +110,14 @@ pub(crate) const CHANNEL: &[Figure<ChannelStats>] =
             .statsd(7, Counter, "timeout_count"),
         figure::<ChannelStats>("client_count", Always, |c| c.client_count).statsd(8, Gauge, "clients"),
         // Messages set aside after too many attempts, dropped because they were too old, dropped because the
-        // topic was full, and such that can no longer be read from the disk.
+        // topic was full, and no longer readable from the disk.
         figure::<ChannelStats>("dead_count", OnRequest, |c| c.counters.dead),
         figure::<ChannelStats>("expired_count", OnRequest, |c| c.counters.expired),
         figure::<ChannelStats>("dropped_count", OnRequest, |c| c.counters.dropped),
         figure::<ChannelStats>("lost_count", OnRequest, |c| c.counters.lost),
     ];
 
-/// Figures of the JSON document that are always there, or on request: keys and values.
+/// Figures of the JSON document, those on request or the others: keys and values.
 pub(crate) fn in_json<T>(
     figures: &'static [Figure<T>],
     on_request: bool,

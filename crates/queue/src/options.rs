@@ -1,4 +1,4 @@
-//! Options of a queue at its opening: its settings, and what they do not say.
+//! Options of a queue when it is opened: its settings, and options beyond them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,24 +19,23 @@ pub struct QueueOptions {
     pub settings: Settings,
     /// Certificate and key for clients that ask for TLS.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// Users, all of them.
+    /// All users.
     pub users: Book,
-    /// Heartbeat interval of a client that does not ask.
+    /// Heartbeat interval of a client that does not request one.
     pub heartbeat_interval: Duration,
-    /// Time FIN and REQ may stay unwritten when nothing is published: what a crash repeats.
+    /// Time FIN and REQ may stay unwritten when nothing is published; a crash undoes that much.
     pub event_delay: Duration,
     /// Bytes that a topic's publications of one turn may take in its journal together; a publication beyond
     /// it is refused.
     pub batch_bytes: usize,
-    /// Bytes that a start reads again, all topics together, to count what is in them and to find what is
-    /// damaged.
+    /// Bytes that startup rereads, all topics together, to count messages and find damage.
     pub recount_bytes: u64,
-    /// Files and directories that journals keep open; those used longest ago are closed first.
+    /// Files and directories that journals keep open; the least recently used are closed first.
     pub open_files_max: usize,
 }
 
 impl From<Settings> for QueueOptions {
-    /// These settings without TLS, and the usual for everything else.
+    /// These settings without TLS, and defaults for everything else.
     fn from(settings: Settings) -> QueueOptions {
         QueueOptions {
             tls: None,
@@ -60,7 +59,7 @@ impl Default for QueueOptions {
 /// Source of the rights of clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authority {
-    /// None: everybody may do everything.
+    /// None: every client has all rights.
     Nobody,
     /// nsqd's authorization servers.
     Server,
@@ -68,19 +67,19 @@ pub enum Authority {
     Users,
 }
 
-/// New settings of a queue that runs.
+/// New settings of a running queue.
 #[derive(Debug, Clone)]
 pub struct Configuration {
     /// Settings; the data path stays the one that the queue was opened with.
     pub settings: Settings,
     /// Certificate and key for clients that ask for TLS.
     pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// Users, all of them.
+    /// All users.
     pub users: Book,
 }
 
 impl QueueOptions {
-    /// Takes over new settings, all but the data path.
+    /// Applies new settings, except the data path.
     pub fn configure(&mut self, new: Configuration) {
         let data_path = std::mem::take(&mut self.settings.data_path);
         self.batch_bytes = batch_bytes(new.settings.max_body_size);
@@ -89,8 +88,8 @@ impl QueueOptions {
         self.users = new.users;
     }
 
-    /// Whoever says what clients of TCP may do: the authorization servers if there are any, else the users,
-    /// if one of them has rights to topics.
+    /// Source of the rights of TCP clients: the authorization servers if there are any, else the users, if
+    /// one of them has rights to topics.
     pub fn authority(&self) -> Authority {
         match self.users.users().any(|user| user.uses_queue()) {
             _ if self.settings.auth_required() => Authority::Server,
@@ -136,7 +135,7 @@ impl QueueOptions {
         }
     }
 
-    /// Nearness of a client in this region and zone, if that matters. A place without a name is nowhere.
+    /// Nearness of a client in this region and zone, if topology matters. An empty name matches none.
     pub fn nearness(&self, region: &str, zone: &str) -> Nearness {
         let settings = &self.settings;
         let same = |ours: &str, theirs: &str| !ours.is_empty() && ours == theirs;
@@ -147,8 +146,8 @@ impl QueueOptions {
         }
     }
 
-    /// Durability of topics with files that have none of their own: they keep their files, whatever new
-    /// topics get.
+    /// Durability of topics with files, without one of their own: they keep their files, whatever new topics
+    /// get.
     pub fn durability_of_files(&self) -> Durability {
         match self.settings.durability {
             Durability::Memory => Durability::Os,
@@ -169,12 +168,12 @@ impl QueueOptions {
     }
 }
 
-/// Room for the largest body, were it all small messages of twice their size in a journal.
+/// Room for the largest body, even if it is all small messages, twice their size in a journal.
 fn batch_bytes(body_bytes_max: u64) -> usize {
     usize::try_from(body_bytes_max.saturating_mul(2)).unwrap_or(usize::MAX).max(64 << 20)
 }
 
-/// Whole milliseconds.
+/// Converts to whole milliseconds.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,46 +1,43 @@
-//! External services the queue depends on: authorization, and listeners to the coming and going of topics and
-//! channels.
+//! External services the queue depends on: authorization, and registries of topics and channels.
 
 use access::Proof;
 
 use crate::authority::AuthQuery;
 
-/// A change to the set of topics and channels that are here, whatever made it: all notices since the process
-/// started, or since the last [`Notice::All`], add up to that set.
+/// A change to the set of topics and channels, whatever its cause: all notices since the process started, or
+/// since the last [`Notice::All`], add up to that set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// A topic is here: created, restored or imported.
+    /// A topic was created, restored or imported.
     TopicAdded(String),
-    /// A topic is gone, with all its channels.
+    /// A topic was removed, with all its channels.
     TopicRemoved(String),
-    /// A channel is here: topic, channel.
+    /// A channel was added: topic, channel.
     ChannelAdded(String, String),
-    /// A channel is gone: topic, channel.
+    /// A channel was removed: topic, channel.
     ChannelRemoved(String, String),
-    /// All topics that are here, with their channels. Notices before it no longer count.
+    /// All topics, with their channels. Supersedes earlier notices.
     All(Vec<(String, Vec<String>)>),
 }
 
-/// Names a connection in a question whose answer comes by mail.
+/// Names a connection in a request whose answer comes by mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asker(pub net::ConnId);
 
-/// The world. No call blocks, and what is under way is limited.
+/// The external services. No call blocks, and pending requests are limited.
 pub trait Outside: Send {
-    /// Asks what a client may do; [`crate::Mail::Auth`] follows. False if too many questions are under way.
+    /// Requests a client's rights; [`crate::Mail::Auth`] follows. False if too many requests are pending.
     fn ask_authority(&mut self, asker: Asker, query: AuthQuery) -> bool;
-    /// Verifies a password that takes long; [`crate::Mail::Login`] follows. False if too many are under way.
+    /// Verifies a password with a slow hash; [`crate::Mail::Login`] follows. False if too many are pending.
     fn verify(&mut self, asker: Asker, proof: Proof) -> bool;
-    /// Tells whoever registers topics and channels elsewhere. False if too much is under way: [`Notice::All`]
-    /// has to follow.
+    /// Passes a notice to the registries. False if too many are pending: [`Notice::All`] has to follow.
     fn notice(&mut self, notice: Notice) -> bool;
-    /// Asks which channels others know of a topic that is new here; [`crate::Mail::KnownChannels`] follows.
-    /// False if there is nobody to ask, or too much is under way: then the topic hands its messages out at
-    /// once.
+    /// Asks the registries for the channels of a new topic; [`crate::Mail::KnownChannels`] follows. False if
+    /// there are none, or too many requests are pending: the topic then delivers at once.
     fn ask_channels(&mut self, topic: &str) -> bool;
 }
 
-/// Nobody: AUTH fails, and notices are not heard.
+/// No services: AUTH fails, and notices are dropped.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Nobody;
 

@@ -15,8 +15,8 @@ use crate::request::{Answer, Reply, Request};
 use crate::snapshot::Snapshot;
 use crate::statsd::{Statsd, gap, prefix};
 
-/// Pushes until the queue is gone. The key's `%s` becomes the broadcast address and HTTP port. The first push
-/// comes after one interval, as nsqd's; a push that fails is logged and not repeated.
+/// Pushes until the queue has stopped. The key's `%s` becomes the broadcast address and HTTP port. The first
+/// push comes after one interval, as in nsqd; a failed push is logged and not repeated.
 pub async fn push(
     settings: Settings,
     broadcast_address: String,
@@ -25,7 +25,7 @@ pub async fn push(
 ) {
     let prefix = prefix(&settings.prefix, &broadcast_address, broadcast_http_port);
     let mut statsd = Statsd::new(prefix, settings.udp_packet_size, settings.exclude_ephemeral);
-    // An interval of nothing would leave no time for anything else.
+    // An interval of zero would leave no time for anything else.
     let interval = settings.interval.max(std::time::Duration::from_millis(10));
     let mut ticks = interval_at(tokio::time::Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

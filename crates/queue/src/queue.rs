@@ -1,13 +1,13 @@
 //! The queue's shard: everything that one thread owns, driven by the event loop.
 //!
 //! ```text
-//! turn:  received ▸ command/* ▸ stage, FIN, REQ …      timers ▸ heartbeats, timeouts, due times      mail ▸ disk, asks
+//! turn:  received ▸ command/* ▸ stage, FIN, REQ …      timers ▸ heartbeats, timeouts, due times      mail ▸ disk, requests
 //!        turn_end ▸ commit each topic that has something new (one write) ▸ OKs ▸ deliver ▸ arm timers
 //! ```
 //! All topics live on this one shard: a message costs so little here that one thread outruns nsqd on all of
 //! its cores, and publishers and consumers of one topic need no hand-over between threads. Nothing below this
-//! file relies on it: topics, channels and connections are reached through keys, and what crosses threads is
-//! mail.
+//! file depends on that: topics, channels and connections are reached through keys, and threads communicate
+//! by mail.
 
 mod requests;
 mod dead_letters;
@@ -69,62 +69,62 @@ pub(crate) use store::{STORE, topic_directory, topic_tag};
 /// Mail from other threads to the queue.
 #[derive(Debug)]
 pub enum Mail {
-    /// A disk thread has finished a job.
+    /// Result of a finished disk job.
     Done(Done),
     /// The authority has answered.
     Auth(Asker, AuthAnswer),
-    /// A password was verified: it is this user's, or nobody's.
+    /// A password was checked: the user it belongs to, or `None`.
     Login(Asker, Option<Arc<User>>),
-    /// Channels of a topic that others know; the topic was waiting for this.
+    /// Channels of a topic that lookup daemons know; the topic was waiting for them.
     KnownChannels(String, Vec<String>),
-    /// The control thread wants something.
+    /// A request from the control thread.
     Request(Request, Reply),
-    /// Another process goes on with the directory: a stop follows, at which what is in flight goes back
-    /// without having been an attempt.
+    /// Another process takes over the directory. A stop follows, which requeues messages in flight without
+    /// counting an attempt.
     HandOver,
 }
 
 /// Waiter for a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiter {
-    /// A client, by the number of what it is owed.
+    /// A client, by the number of the answer owed to it.
     Client {
         /// Its connection.
         conn: ConnId,
-        /// Number in its line of owed answers.
+        /// Number in its queue of owed answers.
         number: u64,
     },
-    /// An ask from the control thread.
+    /// A request from the control thread.
     Request(u64),
-    /// A channel that gives dead letters away.
+    /// A channel that moves its dead letters.
     Letters {
         /// Its topic.
         topic: TopicKey,
         /// The channel.
         channel: ChannelKey,
-        /// The batch that it has on its way.
+        /// The batch under way.
         batch: u32,
     },
-    /// An order to bring dead letters back.
+    /// A redrive of dead letters.
     Redrive(u64),
 }
 
-/// Kinds of timers; the rest of a token says whose.
+/// Kinds of timers; the rest of a token identifies the owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Timer {
     /// A client's heartbeat, or the deadline of its magic.
     Heartbeat,
     /// A channel has something due.
     Channel,
-    /// Events are to be written.
+    /// Events are due to be written.
     Events,
-    /// Once a second: checkpoints, flushes.
+    /// Checkpoints and flushes, once a second.
     Tick,
-    /// Work is left from the last turn.
+    /// Work left over from the last turn.
     Work,
-    /// A topic has waited long enough for its known channels.
+    /// End of a topic's wait for its known channels.
     Known,
-    /// A client is read again that was at a limit.
+    /// A throttled client is read again.
     Limit,
 }
 
@@ -146,12 +146,12 @@ pub struct Queue {
     options: QueueOptions,
     limits: Limits,
     terms: Terms,
-    /// Whoever says what clients may do.
+    /// Authorization of clients.
     authority: Authority,
     /// Failed logins.
     pub(crate) logins: Logins,
     files: Arc<dyn Files>,
-    /// The directory of the journals: it is flushed without another descriptor.
+    /// The directory of the journals, kept open so that flushing it needs no further descriptor.
     topics_open: Option<Arc<dyn Dir>>,
     disk: Box<dyn Disk>,
     outside: Box<dyn Outside>,
@@ -162,37 +162,37 @@ pub struct Queue {
     client_count: usize,
     /// Channels of all topics.
     channel_count: usize,
-    /// Topics that have something staged.
+    /// Topics with staged messages or records.
     dirty: WorkList<TopicKey>,
-    /// Topics whose channels have events that are not written.
+    /// Topics whose channels have unwritten events.
     lazy: WorkList<TopicKey>,
     lazy_armed: bool,
     /// Topics that were written to since their last checkpoint.
     written: WorkList<TopicKey>,
-    /// Channels that may have something to deliver, or timers to set.
+    /// Channels that may have messages to deliver, or timers to set.
     scheduled: WorkList<(TopicKey, ChannelKey)>,
-    /// Clients to which something that was outstanding may be paid.
+    /// Clients whose owed answers may have become known.
     payable: WorkList<ConnId>,
     work_armed: bool,
-    /// New topics that wait for the channels that others know.
+    /// New topics waiting for the channels that lookup daemons know.
     held: Vec<TopicKey>,
-    /// Others could not take in what has changed here.
+    /// True if a notice of a change could not be delivered.
     unannounced: bool,
     /// Ephemeral channels that have lost their last consumer.
     doomed: Vec<(TopicKey, ChannelKey)>,
-    /// Those that could not be deleted.
+    /// Ephemeral channels that could not be deleted.
     undeleted: Vec<(TopicKey, ChannelKey)>,
     /// Directories of deleted topics that could not be removed.
     undeleted_files: Vec<DeleteJob>,
     /// Topics of which a segment could not be deleted.
     unreleased: Vec<TopicKey>,
-    /// Topics whose journal has refused a write.
+    /// Topics whose journal refused a write.
     unwritten: WorkList<TopicKey>,
-    /// Channels whose read has failed.
+    /// Channels whose read failed.
     retries: Vec<(TopicKey, ChannelKey)>,
     /// Channels whose dead letters were refused or could not be read.
     dead_letter_retries: Vec<(TopicKey, ChannelKey)>,
-    /// Moves between journals whose outcome is known: who gives the messages away, and whether they arrived.
+    /// Finished moves between journals: the source's waiter and the outcome.
     moved: Vec<(Waiter, Outcome)>,
     replies: FxHashMap<u64, Reply>,
     peek_jobs: FxHashMap<u64, PeekJob>,
@@ -201,30 +201,30 @@ pub struct Queue {
     jobs_out: usize,
     /// Memory of all topics.
     memory: Memory,
-    /// Topics in memory that consumers may be done with messages of.
+    /// Topics in memory that may have messages to release.
     to_release: WorkList<TopicKey>,
-    /// Memory that journals cache and could not give back, with some room to grow.
+    /// Journal cache that is in use and could not be released, with some room to grow.
     cache_in_use: usize,
-    /// Topics whose journal has a file open, those that came first in front.
+    /// Topics whose journal has open files, oldest entry first.
     open_files: VecDeque<TopicKey>,
     /// Descriptors of all journals.
     descriptors: usize,
     turn: u64,
     ticks: u64,
-    /// The time of the last tick.
+    /// Time of the last tick.
     ticked: Clock,
     stopping: bool,
-    /// Another process goes on with the directory: deliveries that the stop interrupts were no attempts.
+    /// Another process takes over the directory: deliveries interrupted by the stop do not count as attempts.
     handing_over: bool,
-    /// Known contents of the data path.
+    /// The inventory and its pending work.
     kept: kept::Kept,
-    /// Bytes that may still be read again of journals that are opened.
+    /// Remaining budget (bytes) for recounting journals as they are opened.
     recount_left: u64,
     /// Present conditions.
     conditions: Conditions,
     /// The reason publications are refused until there is room on the disk.
     out_of_space: Option<JournalRefusal>,
-    /// The emergency disk reserve given up for that.
+    /// The emergency disk reserve, spent when the disk is full.
     reserve: Reserve,
     scratch: Vec<u8>,
 }
@@ -236,8 +236,8 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// A queue over the journals in the data path, which are recovered here: this blocks. To be called before
-    /// anybody is served, on the thread that will run it or another one.
+    /// Opens a queue over the journals in the data path and recovers them, which blocks. Must be called
+    /// before any client is served, on any thread.
     pub fn open(
         options: QueueOptions,
         files: Arc<dyn Files>,
@@ -309,8 +309,7 @@ impl Queue {
         self.settings().data_path.join(STORE)
     }
 
-    /// Sets the timers that run all the time, and those of what was recovered. To be called once, in the
-    /// loop.
+    /// Arms the periodic timers and those of recovered channels. Must be called once, in the loop.
     pub fn start<I: Io>(&mut self, io: &mut I) {
         self.tick_clock(io);
         self.put_space_by();
@@ -325,7 +324,7 @@ impl Queue {
         self.clock = Clock { now: io.now(), wall: io.wall_time() };
     }
 
-    /// Makes sure that there is a turn soon, although nothing may arrive.
+    /// Makes sure that another turn comes soon even if no input arrives.
     fn wake<I: Io>(&mut self, io: &mut I) {
         if !self.work_armed {
             self.work_armed = true;
@@ -355,7 +354,7 @@ impl Queue {
         &self.terms
     }
 
-    /// Whoever says what clients may do.
+    /// Authorization of clients.
     #[inline]
     pub(crate) fn authority(&self) -> Authority {
         self.authority
@@ -365,7 +364,7 @@ impl Queue {
         &mut *self.outside
     }
 
-    /// The problem, if there is one.
+    /// Summary of the present conditions, if there are any.
     fn health(&self) -> Option<String> {
         self.conditions.text()
     }

@@ -1,11 +1,11 @@
-//! The records of a topic's journal other than messages: what happened to the topic and to its channels.
+//! The records of a topic's journal other than messages: events of the topic and its channels.
 //!
 //! A record is the journal's kind and a payload whose layout depends on it. Messages are in
-//! [`crate::message`]. Recovery replays these in journal order on top of the last checkpoint, so that each
-//! one must say everything needed to repeat its effect and nothing that would have to be guessed. A message
-//! is named by the *position* of its record: ids may repeat (after an import), positions cannot.
+//! [`crate::message`]. Recovery replays the records in journal order on top of the last checkpoint, so each
+//! one must contain everything needed to repeat its effect. A message is named by the *position* of its
+//! record: ids may repeat (after an import), positions cannot.
 //!
-//! Integers are variable-length (7 bits a byte, low end first); lists of positions are coded as differences.
+//! Integers are variable-length (7 bits a byte, low end first); lists of positions are delta-coded.
 
 pub(crate) mod kind;
 
@@ -21,13 +21,13 @@ use kind::{
 
 pub use kind::{KIND_COPY, KIND_FINISHED, KIND_LAST, KIND_MESSAGE, KIND_PRIVATE};
 
-/// Names a channel in the journal for as long as the channel lives; never used again after it is deleted.
+/// Number of a channel in the journal; not reused after the channel is deleted.
 pub type ChannelNumber = u32;
 
-/// The topic itself where a list names channels.
+/// The topic itself, in lists of channels.
 pub const TOPIC: ChannelNumber = 0;
 
-/// A message that went back to its channel.
+/// A requeued message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requeued {
     /// Its record.
@@ -36,20 +36,20 @@ pub struct Requeued {
     pub id: u64,
     /// Deliveries so far.
     pub attempts: u16,
-    /// Time it may be delivered again.
+    /// Time from which it may be delivered again.
     pub due: Due,
 }
 
 /// Target of moving a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seek {
-    /// Position it reads on from.
+    /// Position from which it reads.
     pub cursor: Position,
-    /// Messages of the stream from there to its end.
+    /// Messages of the stream from there to the end.
     pub behind: u64,
-    /// Up to here messages with a due time of their own are taken with the stream.
+    /// Position before which messages with a due time are taken with the stream.
     pub end: Position,
-    /// Messages published before this (wall, ns) are passed over.
+    /// Messages published before this time (wall, ns) are skipped.
     pub not_before: i64,
 }
 
@@ -57,40 +57,40 @@ pub struct Seek {
 pub const FROM_THE_BEGINNING: i64 = i64::MIN;
 
 impl Seek {
-    /// True if a message that waits outside the stream is forgotten. Who wants everything again keeps what
-    /// the stream does not bring: imported messages, dead letters that were brought back, copies of what was
-    /// released.
+    /// True if a message that waits outside the stream is forgotten. A move to the beginning keeps messages
+    /// that the stream does not bring again: imported messages, dead letters brought back, copies of released
+    /// messages.
     pub fn forgets(&self, id: u64, tag: u32) -> bool {
         let comes_again = || birth_of(MessageId(id), tag).is_some_and(|born| born >= self.cursor);
         self.not_before != FROM_THE_BEGINNING || comes_again()
     }
 }
 
-/// One event, as it is read back.
+/// A decoded event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// The channel is done with these messages.
+    /// The channel has finished these messages.
     Finished(ChannelNumber, Vec<Position>),
-    /// These messages of the channel wait again.
+    /// These messages of the channel were requeued.
     Requeued(ChannelNumber, Vec<Requeued>),
-    /// The channel exists from here on and reads from `cursor`.
+    /// The channel was created and reads from `cursor`.
     ChannelCreated {
         /// Its number.
         number: ChannelNumber,
-        /// First position that it reads.
+        /// First position it reads.
         cursor: Position,
         /// Its name.
         name: String,
     },
-    /// The channel is gone.
+    /// The channel was deleted.
     ChannelDeleted(ChannelNumber),
     /// The channel was paused (true) or resumed.
     ChannelPaused(ChannelNumber, bool),
-    /// The channel has nothing left of what stands before this position.
+    /// All messages of the channel before this position were dropped.
     ChannelEmptied(ChannelNumber, Position),
     /// The topic was paused (true) or resumed.
     TopicPaused(bool),
-    /// Nobody is to get what stands between these two positions.
+    /// The topic's messages between these two positions were dropped.
     TopicEmptied(Position, Position),
     /// First record of a journal: the tag in its message ids, and the topic's name.
     TopicCreated {
@@ -99,7 +99,7 @@ pub enum Record {
         /// The topic's name.
         name: String,
     },
-    /// The channel forgets everything and reads again from elsewhere.
+    /// The channel drops all its messages and reads from another position.
     ChannelSought {
         /// Its number.
         number: ChannelNumber,
@@ -110,16 +110,16 @@ pub enum Record {
     Configured(Option<ChannelNumber>, String),
     /// A limit of the topic dropped everything before `floor`.
     Dropped {
-        /// First position that is left.
+        /// First position kept.
         floor: Position,
-        /// Of each channel, how many messages of the stream it had not taken; under [`TOPIC`], how many
-        /// waited in the topic.
+        /// Messages of the stream that each channel had not taken; under [`TOPIC`], those that waited in the
+        /// topic.
         channels: Vec<(ChannelNumber, u64)>,
     },
 }
 
 impl Record {
-    /// Writes the payload and gives the kind.
+    /// Writes the payload and returns the kind.
     pub fn encode(&self, out: &mut Vec<u8>) -> u8 {
         match self {
             Record::Finished(channel, positions) => return encode_finished(*channel, positions, out),
@@ -174,7 +174,7 @@ impl Record {
         }
     }
 
-    /// Reads a record that is no message. `None` if it is not well-formed.
+    /// Decodes a record other than a message. `None` if it is malformed.
     pub fn decode(kind: u8, payload: &[u8]) -> Option<Record> {
         let mut from = Reader(payload);
         let record = match kind {
@@ -222,7 +222,7 @@ impl Record {
     }
 }
 
-/// Writes [`Record::Finished`] without taking the list.
+/// Writes [`Record::Finished`] from a borrowed list.
 pub fn encode_finished(channel: ChannelNumber, positions: &[Position], out: &mut Vec<u8>) -> u8 {
     numbers(&[u64::from(channel)], out);
     let mut last = 0;
@@ -233,7 +233,7 @@ pub fn encode_finished(channel: ChannelNumber, positions: &[Position], out: &mut
     KIND_FINISHED
 }
 
-/// Writes [`Record::Requeued`] without taking the list.
+/// Writes [`Record::Requeued`] from a borrowed list.
 pub fn encode_requeued(channel: ChannelNumber, list: &[Requeued], out: &mut Vec<u8>) -> u8 {
     numbers(&[u64::from(channel)], out);
     let (mut last, mut last_due) = (0, 0);
@@ -265,18 +265,18 @@ pub fn number(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-/// Writes `to` as its signed difference from `from`, small numbers for small steps either way.
+/// Writes the signed difference of `to` from `from`: small steps in either direction take few bytes.
 pub fn difference(from: u64, to: u64, out: &mut Vec<u8>) {
     let step = to.wrapping_sub(from) as i64;
     number(((step << 1) ^ (step >> 63)) as u64, out);
 }
 
-/// Reads what [`number`] and [`difference`] wrote.
+/// Reader of what [`number`] and [`difference`] wrote.
 #[derive(Debug)]
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// The next integer. `None` at the end, or if it does not fit 64 bits.
+    /// The next integer. `None` at the end, or if it exceeds 64 bits.
     pub fn number(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for (n, &byte) in self.0.iter().enumerate().take(10) {
@@ -319,7 +319,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// All that is left, as text.
+    /// The remaining bytes, as text.
     pub fn text(&mut self) -> Option<String> {
         let text = std::str::from_utf8(self.0).ok()?.to_owned();
         self.0 = &[];
@@ -336,7 +336,7 @@ impl<'a> Reader<'a> {
         Some(list)
     }
 
-    /// The rest as messages that wait again; `dated` if it is kept when a due time was given.
+    /// The remaining bytes as requeued messages; `dated` if the record says when each due time was set.
     fn requeued(&mut self, dated: bool) -> Option<Vec<Requeued>> {
         let mut list = Vec::new();
         let (mut last, mut last_due) = (0, 0);

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::topic::Topic;
 use crate::work_list::Mark;
 
-/// Names a topic within its shard; a successor in the same slot has another generation.
+/// Key of a topic within its shard; the next topic in the same slot has another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicKey {
     /// Slot; small, dense, reused.
@@ -21,32 +21,32 @@ struct Slot<W> {
     topic: Option<Box<Entry<W>>>,
 }
 
-/// A topic with the marks of the queue.
+/// A topic with the queue's bookkeeping.
 #[derive(Debug)]
 pub struct Entry<W> {
     topic: Topic<W>,
-    /// Marks of the queue, of which the topic knows nothing.
+    /// Bookkeeping of the queue, unknown to the topic.
     pub notes: TopicNotes,
 }
 
-/// Marks of the queue on a topic.
+/// Bookkeeping of the queue for a topic.
 #[derive(Debug, Default)]
 pub struct TopicNotes {
-    /// It stands in the list of topics to commit.
+    /// In the list of topics to commit.
     pub dirty: Mark,
-    /// It stands in the list of topics whose events are to be written soon.
+    /// In the list of topics whose events are to be written soon.
     pub lazy: Mark,
-    /// It stands in the list of topics that were written to since their last checkpoint.
+    /// In the list of topics written since their last checkpoint.
     pub written: Mark,
-    /// It stands in the list of topics whose writes are to be tried again.
+    /// In the list of topics whose writes are to be retried.
     pub unwritten: Mark,
-    /// It stands in the list of topics in memory that may have messages to release.
+    /// In the list of topics in memory that may have messages to release.
     pub to_release: Mark,
-    /// Descriptors of its journal, as they were counted.
+    /// Descriptors of its journal when last counted.
     pub descriptors: usize,
     /// FIN and REQ since events were last written.
     pub events: u32,
-    /// Turn in which it came into the list of journals with an open file; 0 if it is not there.
+    /// Turn in which it entered the list of journals with open files; 0 if it is not listed.
     pub opened: u64,
     /// Turn in which it was last written to.
     pub last_used: u64,
@@ -83,7 +83,7 @@ impl<W> Default for Registry<W> {
 }
 
 impl<W> Registry<W> {
-    /// Number of them.
+    /// Number of topics.
     pub fn len(&self) -> usize {
         self.names.len()
     }
@@ -111,7 +111,7 @@ impl<W> Registry<W> {
         TopicKey { slot, generation: self.slots[slot as usize].generation }
     }
 
-    /// Takes a topic out.
+    /// Removes a topic.
     pub fn remove(&mut self, key: TopicKey) -> Option<Entry<W>> {
         let entry =
             self.slots.get_mut(key.slot as usize).filter(|entry| entry.generation == key.generation)?;
@@ -129,33 +129,33 @@ impl<W> Registry<W> {
         Some(TopicKey { slot, generation: self.slots[slot as usize].generation })
     }
 
-    /// A topic, if it is still there.
+    /// A topic, if it still exists.
     #[inline]
     pub fn get(&self, key: TopicKey) -> Option<&Entry<W>> {
         let entry = self.slots.get(key.slot as usize)?;
         if entry.generation == key.generation { entry.topic.as_deref() } else { None }
     }
 
-    /// A topic, if it is still there.
+    /// A topic, if it still exists.
     #[inline]
     pub fn get_mut(&mut self, key: TopicKey) -> Option<&mut Entry<W>> {
         let entry = self.slots.get_mut(key.slot as usize)?;
         if entry.generation == key.generation { entry.topic.as_deref_mut() } else { None }
     }
 
-    /// Takes a topic out of its place for a moment, so that the rest can be changed along with it. It must be
+    /// Takes a topic out temporarily, so that the rest can be changed along with it. It must be
     /// [restored](Registry::restore).
     pub fn take(&mut self, key: TopicKey) -> Option<Box<Entry<W>>> {
         let entry = self.slots.get_mut(key.slot as usize)?;
         if entry.generation == key.generation { entry.topic.take() } else { None }
     }
 
-    /// Puts back what was taken.
+    /// Puts back a topic that was taken out.
     pub fn restore(&mut self, key: TopicKey, topic: Box<Entry<W>>) {
         self.slots[key.slot as usize].topic = Some(topic);
     }
 
-    /// Whoever holds this slot now.
+    /// Key of the topic in this slot.
     pub fn key_of(&self, slot: u32) -> Option<TopicKey> {
         let entry = self.slots.get(slot as usize)?;
         entry.topic.as_ref().map(|_| TopicKey { slot, generation: entry.generation })

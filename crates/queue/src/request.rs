@@ -12,35 +12,35 @@ use crate::settings::{ChannelSettings, Durability, TopicSettings};
 use crate::snapshot::Snapshot;
 use crate::topic::{SeekTo, Sought};
 
-/// A question or an order. Names are valid names.
+/// A request of the control thread. Topic and channel names are valid.
 #[derive(Debug, Clone)]
 pub enum Request {
-    /// Publish, all or none; the answer comes when the messages are as durable as the topic says.
+    /// Publish all messages or none; answered when they have the topic's durability.
     Publish {
-        /// The topic; it is created if need be.
+        /// The topic, created if necessary.
         topic: String,
         /// The messages.
         batch: Batch,
-        /// Milliseconds until they may be delivered.
+        /// Milliseconds before they may be delivered.
         defer_ms: u64,
     },
-    /// Create a topic, as durable as this if it says so.
+    /// Create a topic, with this durability if given.
     CreateTopic(String, Option<Durability>),
     /// Delete a topic.
     DeleteTopic(String),
-    /// Drop what waits in a topic.
+    /// Drop the messages waiting in a topic.
     EmptyTopic(String),
     /// Pause (true) or resume a topic.
     PauseTopic(String, bool),
-    /// Create a channel (topic, channel); the topic must be there.
+    /// Create a channel (topic, channel); the topic must exist.
     CreateChannel(String, String),
     /// Delete a channel.
     DeleteChannel(String, String),
-    /// Drop what is in a channel.
+    /// Drop all messages of a channel.
     EmptyChannel(String, String),
     /// Pause (true) or resume a channel.
     PauseChannel(String, String, bool),
-    /// Go on with other settings.
+    /// Apply new settings.
     Configure(Box<Configuration>),
     /// Statistics.
     Stats {
@@ -48,14 +48,14 @@ pub enum Request {
         topic: Option<String>,
         /// Only this channel.
         channel: Option<String>,
-        /// With clients and producers.
+        /// Include clients and producers.
         clients: bool,
     },
-    /// State of the disk.
+    /// Present conditions.
     Health,
     /// Damage that was found.
     Damage,
-    /// Take note of all damage that was found.
+    /// Acknowledge all damage that was found.
     AcknowledgeDamage,
     /// The settings of a topic.
     TopicSettings(String),
@@ -67,18 +67,18 @@ pub enum Request {
     ConfigureChannel(String, String, ChannelSettings),
     /// Move a channel.
     Seek(String, String, SeekTo),
-    /// Look at messages without consuming them.
+    /// Peek at messages without consuming them.
     Peek {
         /// The topic.
         topic: String,
-        /// The channel; `None` for what waits in the topic itself.
+        /// The channel; `None` for messages waiting in the topic itself.
         channel: Option<String>,
-        /// The messages to look at.
+        /// The kind of messages.
         what: PeekAt,
         /// Limit on their number.
         count: usize,
     },
-    /// Bring dead letters of a channel back to it.
+    /// Move dead letters of a channel back to it.
     Redrive {
         /// The topic.
         topic: String,
@@ -89,8 +89,8 @@ pub enum Request {
     },
 }
 
-/// Messages, none of them empty, that lie in one piece of memory as they came: however many they are, they
-/// take no more.
+/// Messages, none of them empty, in the contiguous buffer they arrived in: memory does not grow with their
+/// number.
 #[derive(Debug, Clone)]
 pub struct Batch {
     body: Bytes,
@@ -101,9 +101,9 @@ pub struct Batch {
 /// Format of the messages in a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// It is one message.
+    /// The body is one message.
     One,
-    /// One on each line; empty lines are none.
+    /// One message per line; empty lines are skipped.
     Lines,
     /// The layout of MPUB without its outer length.
     Binary,
@@ -121,7 +121,7 @@ impl Batch {
         Ok(Batch { body, layout, limits })
     }
 
-    /// The messages. May be none.
+    /// The messages; possibly none.
     #[allow(clippy::iter_without_into_iter, reason = "only its shard goes through them")]
     pub fn iter(&self) -> Box<dyn Iterator<Item = &[u8]> + '_> {
         match self.layout {
@@ -132,48 +132,48 @@ impl Batch {
     }
 }
 
-/// The messages of a channel that are looked at.
+/// The kind of messages to peek at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeekAt {
-    /// Those that wait for a consumer.
+    /// Messages waiting for a consumer.
     Queued,
-    /// Those that wait for their time.
+    /// Deferred messages.
     Deferred,
-    /// Those in consumers' hands.
+    /// Messages in flight.
     InFlight,
-    /// Those that were set aside.
+    /// Dead letters.
     Dead,
 }
 
-/// A message that was looked at.
+/// A message shown by a peek.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peeked {
     /// Its id, 16 hex digits.
     pub id: String,
-    /// Time of its publication (wall, ns).
+    /// Publication time (wall, ns).
     pub timestamp: i64,
     /// Deliveries so far.
     pub attempts: u16,
-    /// Wall time (ns) before which it is not delivered, or when its delivery times out; 0 if neither.
+    /// Due time or delivery timeout (wall, ns); 0 if neither applies.
     pub due: i64,
-    /// Address of the consumer that has it; empty if nobody has.
+    /// Address of the consumer that holds it; empty if none does.
     pub consumer: String,
-    /// Of a dead letter, where it died and why (JSON); empty for others.
+    /// History of a dead letter (JSON); empty for other messages.
     pub origin: String,
     /// Body as published.
     pub body: Bytes,
 }
 
-/// The answer to an [`Request`].
+/// The answer to a [`Request`].
 #[derive(Debug)]
 pub enum Answer {
-    /// It was done.
+    /// The request succeeded.
     Done,
-    /// It was not done.
+    /// The request failed.
     Refused(QueueError),
     /// To [`Request::Stats`].
     Stats(Box<Snapshot>),
-    /// To [`Request::Health`]: what is wrong, if something is.
+    /// To [`Request::Health`]: the present conditions, if there are any.
     Health(Option<String>),
     /// To [`Request::Damage`].
     Damage(Vec<Finding>),
@@ -185,12 +185,12 @@ pub enum Answer {
     Messages(Vec<Peeked>),
     /// To [`Request::Seek`].
     Sought(Sought),
-    /// To [`Request::Redrive`]: how many messages came back; to [`Request::AcknowledgeDamage`]: how many
-    /// findings there were.
+    /// To [`Request::Redrive`]: messages moved back; to [`Request::AcknowledgeDamage`]: findings
+    /// acknowledged.
     Count(u64),
 }
 
-/// Receiver of the answer. Called once, on the queue's thread: it must not block.
+/// Receiver of the answer. Called once, on the queue's thread: must not block.
 pub struct Reply(pub Box<dyn FnOnce(Answer) + Send>);
 
 impl Reply {
@@ -206,16 +206,16 @@ impl std::fmt::Debug for Reply {
     }
 }
 
-/// A look at messages that is under way, because some have to be read from files.
+/// A peek under way, because some messages have to be read from files.
 #[derive(Debug)]
 pub struct PeekJob {
-    /// Topic and channel.
+    /// The topic.
     pub topic: crate::registry::TopicKey,
-    /// Messages by position, with what is known about them already.
+    /// Messages by position, with the facts known so far.
     pub wanted: std::collections::VecDeque<(Position, Peeked)>,
-    /// The channel whose view of the stream counts; `None` for the stream as it is.
+    /// The channel whose view of the stream is shown; `None` for the whole stream.
     pub channel: Option<crate::topic::ChannelKey>,
-    /// Position from which the stream is to be read after those; `None` if it is not.
+    /// Position from which the stream is read after those; `None` if it is not read.
     pub cursor: Option<Position>,
     /// Messages found.
     pub found: Vec<Peeked>,

@@ -1,9 +1,9 @@
 //! An emergency disk reserve, so that a full disk can be drained.
 //!
-//! What consumers finish has to be written before the space of the messages can be given back. On a disk
-//! without a byte left that would be impossible. So a file of [`BYTES`] lies in the data path from the start;
-//! when the disk is full it is removed, and only events, checkpoints and changes by operators are written
-//! until there is room for it again, and for as much besides: publishers wait for that.
+//! FINs have to be written before the space of finished messages can be freed, which is impossible on a disk
+//! without a free byte. So a file of [`BYTES`] lies in the data path from the start. When the disk is full,
+//! the file is removed, and only events, checkpoints and operators' changes are written until there is room
+//! again for the file and as much besides; until then publications are refused.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,22 +27,22 @@ pub struct Reserve {
 }
 
 impl Reserve {
-    /// One in this directory, which must exist by the time it is kept. Nothing is written yet.
+    /// A reserve in this directory, which must exist before [`Reserve::keep`]. Writes nothing yet.
     pub fn new(files: Arc<dyn Files>, dir: &Path) -> Reserve {
         Reserve { files, path: dir.join(NAME), kept: false }
     }
 
-    /// True while the reserve is there.
+    /// True while the reserve exists.
     pub fn is_kept(&self) -> bool {
         self.kept
     }
 
-    /// Puts the space by, if it is not. Not flushed: a crash of the machine may cost it, and the next start
-    /// makes it anew.
+    /// Creates the reserve if it is missing. Not flushed: a crash of the machine may lose it, and the next
+    /// start creates it again.
     ///
     /// # Errors
     ///
-    /// The disk has no room for it and as much again; then nothing of it remains.
+    /// The disk has no room for it and as much again; then nothing of it is left behind.
     pub fn keep(&mut self) -> io::Result<()> {
         if self.kept {
             return Ok(());
@@ -55,7 +55,7 @@ impl Reserve {
         made
     }
 
-    /// Gives the space back. True if there was some.
+    /// Removes the reserve. True if there was one.
     pub fn spend(&mut self) -> bool {
         std::mem::take(&mut self.kept) && self.files.remove(&self.path).is_ok()
     }
@@ -67,7 +67,7 @@ impl Reserve {
             return Ok(());
         }
         let file = self.files.open(&self.path, OpenMode::Create)?;
-        // Content that file systems do not leave out as a hole.
+        // Non-zero data, which file systems do not store as a hole.
         let chunk = vec![0xa5; CHUNK];
         let mut at = 0;
         while at < 2 * BYTES {

@@ -1,7 +1,7 @@
-//! Settings per topic and per channel, at run time, beyond NSQ.
+//! Settings per topic and per channel, changeable at run time, beyond NSQ.
 //!
-//! Settings are kept in the topic's journal as JSON. What is absent there has its default, which is always
-//! "as nsqd does".
+//! They are kept in the topic's journal as JSON. A missing setting has its default, which is always nsqd's
+//! behaviour.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub use journal::Durability;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AtLimit {
-    /// It gets an error, and the connection stays usable over HTTP (over TCP nsqd's errors for PUB are
+    /// The publisher gets an error. Over HTTP the connection stays usable (over TCP nsqd's errors for PUB are
     /// fatal).
     #[default]
     Reject,
@@ -29,26 +29,25 @@ pub struct TopicSettings {
     /// `None`: the daemon's default.
     #[serde(skip_serializing_if = "Option::is_none", with = "by_name")]
     pub durability: Option<Durability>,
-    /// Most bytes that the journal may hold; 0 for no limit.
+    /// Most bytes in the journal; 0 for no limit.
     pub bytes_max: u64,
     /// Action at `bytes_max`.
     pub at_limit: AtLimit,
-    /// Seconds after which a message is not delivered any more; 0 for never.
+    /// Seconds after which a message is no longer delivered; 0 for never.
     pub ttl_seconds: u64,
     /// Seconds for which finished messages are kept for replay; 0 for not at all.
     pub retention_seconds: u64,
-    /// Bytes of finished messages that are kept for replay at most, if `retention_seconds` is set; 0 for no
-    /// limit.
+    /// Most bytes of finished messages kept for replay, if `retention_seconds` is set; 0 for no limit.
     pub retention_bytes: u64,
 }
 
 impl TopicSettings {
-    /// True if it matters how old a message is.
+    /// True if the age of messages matters.
     pub fn limits_age(&self) -> bool {
         self.ttl_seconds > 0 || self.retention_seconds > 0
     }
 
-    /// Time a message may wait.
+    /// Time after which a message expires.
     pub fn ttl(&self) -> Option<Duration> {
         (self.ttl_seconds > 0).then(|| Duration::from_secs(self.ttl_seconds))
     }
@@ -58,14 +57,14 @@ impl TopicSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelSettings {
-    /// After so many deliveries without FIN a message is set aside; 0 for never.
+    /// Deliveries without FIN after which a message becomes a dead letter; 0 for no limit.
     pub max_attempts: u16,
-    /// The topic that messages set aside go to; if empty, `TOPIC.CHANNEL.dead` (shortened to fit a name).
+    /// The topic for dead letters; if empty, `TOPIC.CHANNEL.dead` (shortened to fit a name).
     #[serde(skip_serializing_if = "String::is_empty")]
     pub dead_letter_topic: String,
 }
 
-/// A durability as its name.
+/// Serialization of a durability as its name.
 mod by_name {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,50 +1,50 @@
 //! Statistics of the queue, as a copy that other threads may keep.
 //!
-//! Everything is as of one turn of the loop. What nsqd counts is counted as its `/stats` does.
+//! All values are from one turn of the loop. Values that nsqd has, too, are counted as its `/stats` does.
 
 use telemetry::{ChannelReport, TopicReport};
 
 /// Everything `/stats` shows.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    /// The problem, if there is one.
+    /// Summary of the present conditions, if there are any.
     pub health: Option<String>,
-    /// Damage that was found and that nobody has taken note of.
+    /// Damage found and not acknowledged.
     pub damage: Option<String>,
-    /// The problems one by one, the worst first; not all of them, if there are many.
+    /// Present conditions, worst first; truncated if there are many.
     pub conditions: Vec<Condition>,
-    /// Number of them.
+    /// Number of conditions.
     pub condition_count: usize,
     /// Start time of the daemon (wall, ns).
     pub started: i64,
     /// Now (wall, ns).
     pub now: i64,
-    /// Topics, sorted by name; `None` if one was asked for that is not there.
+    /// Topics, sorted by name; `None` if the requested topic does not exist.
     pub topics: Option<Vec<TopicStats>>,
-    /// Connections that have published over TCP; `None` if clients were not asked for.
+    /// Connections that have published over TCP; `None` if clients were not requested.
     pub producers: Option<Vec<ClientStats>>,
     /// Connections.
     pub connections: usize,
     /// Failed logins of users over TCP.
     pub login_failures: u64,
-    /// Bytes that topics and channels take, against `max_memory`.
+    /// Memory of topics and channels, charged to `max_memory`.
     pub memory_bytes: usize,
     /// Limit on it; 0 for none.
     pub memory_bytes_max: usize,
 }
 
-/// Something that is wrong.
+/// A present condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// The topic; empty if it is none of a topic.
+    /// The topic; empty if the condition is not of a topic.
     pub topic: String,
-    /// The channel; empty if it is none of a channel.
+    /// The channel; empty if the condition is not of a channel.
     pub channel: String,
-    /// The problem, as the log words it.
+    /// The problem, as worded in the log.
     pub what: &'static str,
     /// The reason, and the remedy.
     pub why: String,
-    /// Since when (wall, ns).
+    /// Begin (wall, ns).
     pub since: i64,
 }
 
@@ -62,7 +62,7 @@ pub struct TopicStats {
     pub channels: Vec<ChannelStats>,
     /// Messages waiting in the topic itself.
     pub depth: u64,
-    /// Those of them that nsqd would have on disk.
+    /// Messages of `depth` that nsqd would have on disk.
     pub backend_depth: u64,
     /// Messages published.
     pub messages: u64,
@@ -72,13 +72,13 @@ pub struct TopicStats {
     pub paused: bool,
     /// Number of samples and quantiles (share, ns) of end-to-end latency.
     pub latency: (u64, Vec<(f64, u64)>),
-    /// Bytes of its journal.
+    /// Bytes in its journal.
     pub stored_bytes: u64,
-    /// Messages refused and dropped at its limits.
+    /// Messages refused because the topic was full.
     pub rejected: u64,
-    /// See `rejected`.
+    /// Messages dropped because the topic was full.
     pub dropped: u64,
-    /// Events that are not written yet: what a crash would repeat.
+    /// Unwritten events: what a crash would repeat.
     pub unwritten_events: u64,
 }
 
@@ -89,17 +89,17 @@ pub struct ChannelStats {
     pub name: String,
     /// Messages waiting for a consumer.
     pub depth: u64,
-    /// Those of them that nsqd would have on disk.
+    /// Messages of `depth` that nsqd would have on disk.
     pub backend_depth: u64,
-    /// Messages in consumers' hands.
+    /// Messages in flight.
     pub in_flight: u64,
-    /// Messages waiting for their time.
+    /// Deferred messages.
     pub deferred: u64,
     /// See [`crate::channel::Counters`].
     pub counters: crate::channel::Counters,
     /// Number of consumers.
     pub client_count: u64,
-    /// Consumers; `None` if they were not asked for.
+    /// Consumers; `None` if they were not requested.
     pub clients: Option<Vec<ClientStats>>,
     /// True if it is paused.
     pub paused: bool,
@@ -114,13 +114,13 @@ pub struct ClientStats {
     pub identity: crate::connection::Identity,
     /// Address and port.
     pub remote_address: String,
-    /// Number of its state.
+    /// Number of its state in NSQ V2.
     pub state: u8,
     /// Its RDY.
     pub ready: u64,
-    /// Messages it has.
+    /// Messages in flight to it.
     pub in_flight: u64,
-    /// Messages it got.
+    /// Messages sent to it.
     pub messages: u64,
     /// Messages it finished.
     pub finished: u64,
@@ -130,20 +130,20 @@ pub struct ClientStats {
     pub connected_at: i64,
     /// Its sample rate.
     pub sample_rate: u8,
-    /// Layers that stand.
+    /// True if deflate is active.
     pub deflate: bool,
-    /// See `deflate`.
+    /// True if snappy is active.
     pub snappy: bool,
     /// Its TLS.
     pub tls: Option<net::LayerInfo>,
-    /// Its identity, and a page about it, if it sent AUTH.
+    /// Identity and its URL, if it sent AUTH.
     pub authed: Option<(String, String)>,
     /// Messages published, by topic.
     pub published: Vec<(String, u64)>,
 }
 
 impl TopicStats {
-    /// Its row in `/metrics` and on the page.
+    /// The topic's row in `/metrics` and on the page.
     pub fn report(&self) -> TopicReport {
         TopicReport {
             name: self.name.clone(),

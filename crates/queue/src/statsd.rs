@@ -1,12 +1,12 @@
-//! Statistics for statsd, in nsqd's names and order. Pure: numbers in, packets out; somebody else has a
+//! Statistics for statsd, in nsqd's names and order. Pure: numbers in, packets out; the caller has the
 //! socket.
 //!
 //! ```text
 //! nsq.host_4151.topic.orders.message_count:12|c        difference since the last push
 //! nsq.host_4151.topic.orders.channel.mail.depth:3|g    value
 //! ```
-//! nsqd sends a negative difference when a topic was deleted and made anew; here a counter that went back is
-//! counted from zero.
+//! nsqd sends a negative difference when a topic was deleted and created again; here a counter that decreased
+//! is counted from zero.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,11 +24,11 @@ use ::http::client::host_port;
 pub struct Memory {
     /// Objects on the heap.
     pub heap_objects: u64,
-    /// Bytes of the heap that are free.
+    /// Free bytes of the heap.
     pub heap_idle_bytes: u64,
-    /// Bytes of the heap that are in use.
+    /// Bytes of the heap in use.
     pub heap_in_use_bytes: u64,
-    /// Bytes that were given back to the system.
+    /// Bytes returned to the system.
     pub heap_released_bytes: u64,
     /// Longest pauses of a garbage collector, microseconds: the 100th, 99th and 95th percentile.
     pub gc_pause_usec: [u64; 3],
@@ -39,7 +39,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// All but the runs of a collector, which are a counter: in nsqd's order and under its names.
+    /// All values but the number of collector runs, which is a counter: in nsqd's order and under its names.
     pub(crate) fn gauges(&self) -> [(&'static str, u64); 8] {
         let [longest, p99, p95] = self.gc_pause_usec;
         [
@@ -55,7 +55,7 @@ impl Memory {
     }
 }
 
-/// Renders snapshots and remembers the counters of the last one.
+/// Renders snapshots and remembers the last counters.
 #[derive(Debug)]
 pub struct Statsd {
     prefix: String,
@@ -68,12 +68,12 @@ pub struct Statsd {
 type Key = (String, String, &'static str);
 
 impl Statsd {
-    /// `prefix` is what [`prefix`] gave; `packet_bytes_max` is `statsd-udp-packet-size`.
+    /// `prefix` comes from [`prefix`]; `packet_bytes_max` is `statsd-udp-packet-size`.
     pub fn new(prefix: String, packet_bytes_max: usize, exclude_ephemeral: bool) -> Statsd {
         Statsd { prefix, packet_bytes_max, exclude_ephemeral, last: HashMap::new() }
     }
 
-    /// The packets of one push, each to be sent by itself. `memory` is left out if `statsd-mem-stats` is off.
+    /// The packets of one push, each to be sent on its own. `memory` is `None` if `statsd-mem-stats` is off.
     pub fn render(&mut self, topics: &[TopicStats], memory: Option<&Memory>) -> Vec<Vec<u8>> {
         let last = std::mem::take(&mut self.last);
         let packets = Packets::new(&self.prefix, self.packet_bytes_max);
@@ -96,7 +96,7 @@ impl Statsd {
     }
 }
 
-/// One push in the making.
+/// A push under construction.
 struct Push {
     packets: Packets,
     last: HashMap<Key, u64>,
@@ -143,7 +143,7 @@ impl Push {
         self.packets.gauge(&format!("{base}.{name}"), i64::try_from(value).unwrap_or(i64::MAX));
     }
 
-    /// The percentile is named without decimals: 0.999 is `_100`, as in nsqd, whose dashboards ask for these
+    /// Percentiles are named without decimals: 0.999 is `_100`, as in nsqd, whose dashboards query these
     /// names.
     fn latency(&mut self, base: &str, latency: &[(f64, u64)]) {
         for (share, ns) in latency {
@@ -152,8 +152,8 @@ impl Push {
     }
 }
 
-/// Prefix of all names: `statsd-prefix`, in which `%s` stands for the broadcast address and HTTP port with
-/// `.` and `:` as `_`. A dot at the end is added if there is none (an empty prefix stays empty).
+/// Prefix of all names: `statsd-prefix`, with `%s` replaced by the broadcast address and HTTP port, their `.`
+/// and `:` as `_`. Ends with a dot (an empty prefix stays empty).
 pub fn prefix(pattern: &str, broadcast_address: &str, http_port: u16) -> String {
     let host = host_port(broadcast_address, http_port);
     let mut prefix = pattern.replace("%s", &host.replace(['.', ':'], "_"));
@@ -163,7 +163,7 @@ pub fn prefix(pattern: &str, broadcast_address: &str, http_port: u16) -> String 
     prefix
 }
 
-/// The pause between two packets that spreads `packets` of them over the interval but for its last second.
+/// The pause between two of `packets` packets that spreads them over the interval minus its last second.
 pub fn gap(interval: Duration, packets: usize) -> Duration {
     let packets = u32::try_from(packets.max(1)).unwrap_or(u32::MAX);
     interval.saturating_sub(Duration::from_secs(1)) / packets
@@ -257,10 +257,10 @@ mod tests {
         let second = push(&topics);
         assert_eq!(second[..2], ["topic.t.message_count:5|c", "topic.t.message_bytes:0|c"]);
         assert!(second.contains(&"topic.t.channel.c.requeue_count:3|c".into()));
-        // made anew
+        // Created again.
         topics[0].messages = 2;
         assert_eq!(push(&topics)[0], "topic.t.message_count:2|c");
-        // gone, then there again
+        // Deleted, then created again.
         push(&[]);
         assert_eq!(push(&topics)[0], "topic.t.message_count:2|c");
     }

@@ -1,17 +1,17 @@
-//! A topic: its journal, its channels, and what stands between the two.
+//! A topic: its journal, its channels, and the backlog between the two.
 //!
 //! ```text
 //!  publish ▸ stage ─commit─▶ journal ──────────┬──────────────────────▶ end
 //!                                       pumped │  waiting (no channel yet, or the topic is paused)
 //!                            channels read ◀───┘
 //! ```
-//! Messages up to [`Topic::pumped`] belong to the channels; what comes after it waits in the topic, and is
-//! handed to all channels at once when there is one and the topic is not paused. That alone gives nsqd's
-//! rules: the first channel gets the backlog, later ones begin with what comes after them, and a paused topic
-//! holds its messages back.
+//! Messages up to [`Topic::pumped`] belong to the channels; later ones wait in the topic, and are handed to
+//! all channels at once when there is one and the topic is not paused. That alone gives nsqd's rules: the
+//! first channel gets the backlog, later ones begin with the messages published after them, and a paused
+//! topic holds its messages back.
 //!
-//! A topic knows nothing of connections. Whoever published is named by a `W` (a waiter), which is given back
-//! with the outcome once the topic's durability was reached.
+//! A topic knows nothing of connections. Publishers are represented by a `W` (a waiter), which is returned
+//! with the outcome once the topic's durability is reached.
 
 mod apply;
 mod checkpoint;
@@ -77,9 +77,9 @@ pub struct Counters {
 /// The reason a message was not staged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StageError {
-    /// The topic holds as much as it may.
+    /// The topic is full.
     Full,
-    /// The journal did not take it.
+    /// The journal rejected it.
     Journal(journal::AppendError),
 }
 
@@ -106,7 +106,7 @@ impl From<StageError> for QueueError {
 pub struct Topic<W> {
     /// Its name.
     pub name: String,
-    /// Nothing of it touches a disk, and it goes with its last channel.
+    /// True if no data is written to disk and the topic is deleted with its last channel.
     pub ephemeral: bool,
     /// Its journal.
     pub journal: Journal,
@@ -128,7 +128,7 @@ pub struct Topic<W> {
     held: Vec<(Instant, Waiting)>,
     sequence: u64,
     milestones: Milestones,
-    /// Findings of opening it.
+    /// Damaged stretches found when the topic was opened.
     damaged: Damaged,
     set_backs: SetBacks,
     queue_limit: u64,
@@ -136,13 +136,13 @@ pub struct Topic<W> {
     committing: Committing<W>,
     scratch: Vec<u8>,
     checkpointing: progress::Progress,
-    /// Messages that are being copied forward.
+    /// The active pass that copies messages forward.
     pass: Option<pass::Pass>,
     too_much_alive: Option<pass::TooMuchAlive>,
 }
 
 impl<W> Topic<W> {
-    /// A new topic in `journal`, which is empty.
+    /// Creates a topic in `journal`, which is empty.
     pub fn create(name: &str, tag: u32, journal: Journal, options: &QueueOptions) -> Topic<W> {
         let ephemeral = wire::nsq::is_ephemeral(name);
         let mut topic = Topic {
@@ -184,12 +184,12 @@ impl<W> Topic<W> {
         self.paused
     }
 
-    /// Holds messages back until the channels that others know are there. Neither shown nor kept.
+    /// Holds messages back until the channels known to lookup daemons exist. Neither shown nor persisted.
     pub fn hold(&mut self, on: bool) {
         self.holding = on;
     }
 
-    /// True while messages go to the channels as they come in.
+    /// True while messages go to the channels as they arrive.
     fn flows(&self) -> bool {
         !self.paused && !self.holding && self.channel_count > 0
     }
@@ -204,12 +204,12 @@ impl<W> Topic<W> {
         self.tag
     }
 
-    /// Messages that wait in the topic itself.
+    /// Messages waiting in the topic itself.
     pub fn depth(&self) -> u64 {
         self.waiting + self.held.len() as u64
     }
 
-    /// Messages that somebody has still to get: of the channel that lacks most, and those that wait in the
+    /// Undelivered or unfinished messages: those of the channel with most of them, and those waiting in the
     /// topic itself.
     pub fn unfinished(&self) -> u64 {
         let lasting = self.iter().map(|(_, channel)| channel).filter(|channel| !channel.ephemeral);
@@ -218,13 +218,13 @@ impl<W> Topic<W> {
         self.depth() + each.max().unwrap_or(0)
     }
 
-    /// Messages that wait for their time, in all channels and in the topic itself.
+    /// Deferred messages in all channels and in the topic itself.
     pub fn deferred_count(&self) -> u64 {
         let in_channels: usize = self.iter().map(|(_, channel)| channel.deferred_count()).sum();
         (in_channels + self.held.len()) as u64
     }
 
-    /// Channels may read up to here.
+    /// Position up to which channels may read.
     pub fn pumped(&self) -> Position {
         self.pumped
     }
@@ -234,7 +234,7 @@ impl<W> Topic<W> {
         self.journal.end().0
     }
 
-    /// Number of its channels.
+    /// Number of channels.
     pub fn channel_count(&self) -> usize {
         self.channel_count
     }
@@ -250,21 +250,21 @@ impl<W> Topic<W> {
         entry.channel.as_ref().map(|_| ChannelKey { slot, generation: entry.generation })
     }
 
-    /// A channel, if it is still there.
+    /// A channel, if it still exists.
     #[inline]
     pub fn channel(&self, key: ChannelKey) -> Option<&Channel> {
         let slot = self.channels.get(key.slot as usize)?;
         if slot.generation == key.generation { slot.channel.as_ref() } else { None }
     }
 
-    /// A channel, if it is still there.
+    /// A channel, if it still exists.
     #[inline]
     pub fn channel_mut(&mut self, key: ChannelKey) -> Option<&mut Channel> {
         let slot = self.channels.get_mut(key.slot as usize)?;
         if slot.generation == key.generation { slot.channel.as_mut() } else { None }
     }
 
-    /// A channel and the journal that it reads.
+    /// A channel and the journal it reads.
     #[inline]
     pub fn channel_and_journal(&mut self, key: ChannelKey) -> Option<(&mut Channel, &mut Journal)> {
         let slot = self.channels.get_mut(key.slot as usize)?;
@@ -274,8 +274,8 @@ impl<W> Topic<W> {
         slot.channel.as_mut().map(|channel| (channel, &mut self.journal))
     }
 
-    /// Parts a delivery needs: the channel, the journal that it reads, the damage that is in no channel's
-    /// count, and what bounds the age of messages.
+    /// Parts needed for a delivery: the channel, the journal it reads, damage that no channel has counted,
+    /// and the limits on the age of messages.
     #[inline]
     pub fn parts_for_delivery(
         &mut self,
@@ -297,7 +297,7 @@ impl<W> Topic<W> {
         })
     }
 
-    /// All channels, to be changed.
+    /// All channels, mutably.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (ChannelKey, &mut Channel)> {
         self.channels.iter_mut().enumerate().filter_map(|(slot, entry)| {
             let key = ChannelKey { slot: slot as u32, generation: entry.generation };
@@ -305,7 +305,7 @@ impl<W> Topic<W> {
         })
     }
 
-    /// True if the topic can take `messages` of `bytes` in all. With drop-oldest it always can.
+    /// Checks that the topic can take `messages` of `bytes` in all. With drop-oldest it always can.
     pub fn admit(&mut self, messages: u64, bytes: u64) -> Result<(), StageError> {
         let max = self.settings.bytes_max;
         if max > 0
@@ -318,8 +318,8 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Stages one message for the next commit. `due` is when it may be delivered, if not at once. Gives the
-    /// id that it will have; `None` if the topic drops it, as a full topic in memory does.
+    /// Stages one message for the next commit. `due` is the earliest delivery time, if deferred. Returns the
+    /// message's id; `None` if the topic drops the message, as a full topic in memory does.
     #[inline]
     pub fn stage(
         &mut self,
@@ -339,19 +339,19 @@ impl<W> Topic<W> {
         Ok(Some(message.id_at(self.tag, at.0)))
     }
 
-    /// Bytes of the journal that some channel, or the topic itself, has still to read.
+    /// Bytes of the journal that some channel, or the topic itself, has yet to read.
     pub fn backlog_bytes(&self) -> u64 {
         self.end() - self.lowest_cursor()
     }
 
-    /// The lowest position that the topic or a cursor has still to read.
+    /// The lowest position that the topic or a channel has yet to read.
     fn lowest_cursor(&self) -> Position {
         let cursors = self.iter().map(|(_, channel)| channel.cursor()).min();
         cursors.unwrap_or(self.pumped).min(self.pumped)
     }
 
-    /// A topic in memory holds so many messages that no channel has taken yet, and drops what comes on top,
-    /// as nsqd does.
+    /// True if a topic in memory already holds its limit of messages that no channel has taken: it then drops
+    /// new ones, as nsqd does.
     fn drops_newest(&mut self) -> bool {
         let full =
             (self.channel_count == 0 || self.paused) && self.waiting + self.staged.count >= self.queue_limit;
@@ -362,7 +362,7 @@ impl<W> Topic<W> {
         full
     }
 
-    /// Hands what waits to the channels, if there are any and they may have it.
+    /// Hands waiting messages to the channels, if there are any and the topic is not paused.
     pub fn pump(&mut self) {
         if !self.flows() || (self.waiting == 0 && self.held.is_empty()) {
             return;
@@ -379,12 +379,12 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Time at which the topic or one of its channels has something to do; for tests and statistics.
+    /// Time at which the topic or one of its channels next has work; for tests and statistics.
     pub fn next_due(&self) -> Option<Instant> {
         self.iter().filter_map(|(_, channel)| channel.next_due()).min()
     }
 
-    /// Lets go everywhere what is due.
+    /// Requeues timed-out messages and releases due ones, in all channels.
     pub fn expire(&mut self, clock: Clock) {
         for (_, channel) in self.iter_mut() {
             channel.expire(clock);
@@ -392,7 +392,7 @@ impl<W> Topic<W> {
     }
 }
 
-/// A position as the journal wants it.
+/// Converts a position for the journal.
 #[inline]
 pub fn at(position: Position) -> At {
     At(position)

@@ -1,30 +1,29 @@
-//! Lists of work, in which a piece stands once.
+//! Work lists that hold each item at most once.
 //!
-//! What is to be worked on carries a mark that says that it is in the list, so that adding it again costs a
-//! look at the mark. The list and its marks are one thing in this file only: whoever takes pieces out clears
-//! their marks.
+//! An item carries a mark that says that it is in the list, so that adding it again costs only a check of the
+//! mark. List and marks are kept consistent only in this file: code that takes items out clears their marks.
 
 use std::collections::VecDeque;
 
-/// Says of a piece that it stands in a list.
+/// Membership of an item in a work list.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mark(bool);
 
 impl Mark {
-    /// True while the piece stands in its list.
+    /// True while the item is in its list.
     #[inline]
     pub fn is_set(self) -> bool {
         self.0
     }
 
-    /// The piece was taken out of its list.
+    /// Notes that the item was taken out of its list.
     #[inline]
     pub fn clear(&mut self) {
         self.0 = false;
     }
 }
 
-/// Pieces of work by their keys, in the order in which they came.
+/// Keys of work items, in order of arrival.
 #[derive(Debug)]
 pub struct WorkList<K>(VecDeque<K>);
 
@@ -35,7 +34,7 @@ impl<K> Default for WorkList<K> {
 }
 
 impl<K> WorkList<K> {
-    /// Adds a piece with this mark, unless it is there already.
+    /// Adds an item with this mark, unless it is already in the list.
     #[inline]
     pub fn add(&mut self, mark: &mut Mark, key: K) {
         if !std::mem::replace(&mut mark.0, true) {
@@ -43,27 +42,27 @@ impl<K> WorkList<K> {
         }
     }
 
-    /// Puts back a piece that was taken out and whose mark was not cleared.
+    /// Puts back an item that was taken out and whose mark was not cleared.
     pub fn put_back(&mut self, key: K) {
         self.0.push_back(key);
     }
 
-    /// Takes the first piece out. Its mark is to be cleared.
+    /// Takes the first item out. The caller clears its mark.
     pub fn pop(&mut self) -> Option<K> {
         self.0.pop_front()
     }
 
-    /// Takes all pieces out. Their marks are to be cleared.
+    /// Takes all items out. The caller clears their marks.
     pub fn take(&mut self) -> VecDeque<K> {
         std::mem::take(&mut self.0)
     }
 
-    /// Number of pieces.
+    /// Number of items.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// True if there is nothing to do.
+    /// True if the list is empty.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,4 +1,4 @@
-//! Messages that wait for long do not keep the stream around them on the disk, and copying them costs little.
+//! Long-waiting messages do not pin the segments around them, and copying them costs little.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -44,7 +44,7 @@ impl Stream {
         Stream { world, producer, consumer, published: 0, finished: 0 }
     }
 
-    /// Publishes `count` messages of `bytes` and finishes what comes.
+    /// Publishes `count` messages of `bytes` and finishes the ones delivered.
     fn pass(&mut self, count: u32, bytes: usize) {
         let message = [&(bytes as u32).to_be_bytes()[..], &vec![b'x'; bytes]].concat();
         let all = message.repeat(count as usize);
@@ -66,7 +66,7 @@ impl Stream {
         }
     }
 
-    /// Publishes a message of `body`, due in an hour.
+    /// Publishes a message of `body`, deferred by an hour.
     fn defer(&mut self, body: &[u8]) {
         let command = [b"DPUB s 3600000\n", &(body.len() as u32).to_be_bytes()[..], body].concat();
         self.world.send(self.producer, &command);
@@ -77,7 +77,7 @@ impl Stream {
         self.world.take(self.producer);
     }
 
-    /// Bytes in the segments, and bytes that were ever written to them.
+    /// Bytes in the segments, and bytes ever written to them.
     fn disk(&self) -> (u64, u64) {
         let (mut held, mut written) = (0, 0);
         for path in self.world.files.paths() {
@@ -92,7 +92,7 @@ impl Stream {
         (held, written)
     }
 
-    /// An hour later, after a crash: bodies of what is delivered.
+    /// Bodies of the messages delivered an hour later, after a crash.
     fn due(self) -> Vec<Vec<u8>> {
         let mut world = self.world.crash(Crash::Process);
         world.advance(Duration::from_secs(3601));
@@ -104,8 +104,8 @@ impl Stream {
     }
 }
 
-/// 900 MiB of messages of 10,000 bytes and 188 of 5 bytes that waited kept 764 MiB on the disk; here a tenth
-/// of it.
+/// Regression test at a tenth of the size: 188 waiting messages of 5 bytes among 900 MiB of messages of
+/// 10,000 bytes kept 764 MiB on disk.
 #[test]
 fn a_few_waiting_messages_pin_nothing_under_load_and_at_rest() {
     let segment = 1600 * KIB;
@@ -118,23 +118,23 @@ fn a_few_waiting_messages_pin_nothing_under_load_and_at_rest() {
             waiting += 1;
         }
         if n % 80 == 0 {
-            // 8 MB in a second.
+            // About 8 MB per second.
             stream.advance(Duration::from_secs(1));
             most = most.max(stream.disk().0);
         }
     }
     assert_eq!((waiting, stream.finished), (188, 94_000));
-    // What two checkpoints under load are apart, and two segments.
+    // The data between two checkpoints under load, and two segments.
     assert!(most < 32 * MIB, "{} KiB under load", most / KIB);
     stream.advance(Duration::from_secs(150));
     let (held, written) = stream.disk();
     assert!(held < segment, "{} KiB at rest", held / KIB);
-    // Events are written as well; the copies are nothing beside them.
+    // Events are written as well; the copies are negligible beside them.
     assert!(written < stream.published + 94_000 * 64, "{} KiB for {}", written / KIB, stream.published / KIB);
     assert_eq!(stream.due(), vec![b"waits"; 188]);
 }
 
-/// A quarter of what is on the disk waits, in messages of all sizes; the rest is dead.
+/// A quarter of the bytes on disk is of waiting messages of all sizes; the rest is dead.
 #[test]
 fn dead_bytes_are_at_most_three_times_those_that_wait_and_copies_a_third_of_the_stream() {
     let segment = 256 * KIB;
@@ -150,7 +150,7 @@ fn dead_bytes_are_at_most_three_times_those_that_wait_and_copies_a_third_of_the_
     }
     stream.advance(Duration::from_secs(200));
     let (held, written) = stream.disk();
-    // In the stream each message costs 18 bytes more, and its FIN some.
+    // In the stream each message costs 18 bytes more, and its FIN a few.
     let needed = live + 240 * 64;
     assert!(held <= 4 * needed + 2 * segment, "{} KiB held for {} KiB", held / KIB, needed / KIB);
     let most = (stream.published + 60 * 250 * 64 + needed) * 4 / 3 + segment;
@@ -212,7 +212,7 @@ fn what_was_finished_before_a_crash_is_given_back_though_nothing_more_is_publish
     for _ in 0..40 {
         stream.pass(10, 1000);
     }
-    // The last FIN is written; a checkpoint has not come by.
+    // The last FIN is written, but no checkpoint has run.
     stream.advance(Duration::from_millis(100));
     stream.world = stream.world.crash(Crash::Process);
     let (before, _) = stream.disk();

@@ -1,5 +1,5 @@
-//! A wall clock that is set back, while the daemon is down or while it runs: nothing waits, lives or is
-//! retained longer than was asked for.
+//! A wall clock set back, while the daemon is down or running: no message waits, lives or is retained longer
+//! than configured.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -29,7 +29,7 @@ fn set_clock(world: &mut World, by: i64) {
     world.io.clock.wall.0 += by;
 }
 
-/// The daemon is down while the clock is set.
+/// Sets the clock while the daemon is down.
 fn restart(mut world: World, by: i64) -> World {
     set_clock(&mut world, by);
     world.crash(Crash::Process)
@@ -53,7 +53,7 @@ fn publish(world: &mut World, body: &[u8]) {
     world.disconnect(producer);
 }
 
-/// Nothing comes before so many seconds have passed, and then a message does.
+/// Asserts that nothing arrives before this many seconds have passed, and that a message then does.
 #[track_caller]
 fn comes_after(world: &mut World, consumer: ConnId, seconds: u64, case: &str) {
     world.advance(secs(seconds).saturating_sub(Duration::from_millis(1)));
@@ -83,10 +83,10 @@ fn a_due_time_is_no_further_away_than_was_asked_for_after_the_clock_was_set_back
                 _ => defer(&mut world, 100),
             }
             world.advance(Duration::from_millis(100));
-            // Nobody knows how long the daemon was down: the whole delay begins again.
+            // The length of the downtime is unknown: the whole delay starts again.
             let mut world = restart(world, -back);
             world.advance(secs(70));
-            // What is left was written down in a checkpoint meanwhile.
+            // A checkpoint has recorded the remaining delay meanwhile.
             let mut world = restart(world, -back);
             let consumer = world.consumer("t", "c", 1);
             comes_after(&mut world, consumer, 40, case);
@@ -145,7 +145,7 @@ fn a_message_lives_no_longer_than_its_time_after_the_clock_was_set_back() {
                 world
             };
             world.advance(secs(seconds));
-            // What is published now is as old as it is.
+            // The age of messages published now is exact.
             assert_eq!(lives(&mut world), expected, "down {down}, after {seconds} s");
             let consumer = world.consumer("t", "c", 2);
             publish(&mut world, b"y");

@@ -1,4 +1,4 @@
-//! Settings that change while the queue runs: what they change, and what they leave as it was.
+//! Settings changed while the queue runs: what they affect, and what they leave unchanged.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -21,14 +21,14 @@ fn world() -> World {
     World::new(QueueOptions::default())
 }
 
-/// A PUB of a new client, and its answer.
+/// Sends PUB from a new client and returns the answer.
 fn publish(world: &mut World, topic: &str, body: &[u8]) -> String {
     let producer = world.client();
     world.publish(producer, topic, body);
     answer(world, producer)
 }
 
-/// The answer to a command of a new client.
+/// Sends a command from a new client and returns the answer.
 fn say(world: &mut World, command: &str) -> String {
     let client = world.client();
     world.send(client, command.as_bytes());
@@ -131,7 +131,7 @@ fn sizes_of_messages_hold_for_clients_and_topics_that_are_there() {
     assert_eq!(world.take(producer), OK);
     let large = vec![b'x'; 20 << 20];
     world.configure(|settings| (settings.max_msg_size, settings.max_body_size) = (32 << 20, 32 << 20));
-    // More than a record of the journal could have before.
+    // Larger than the journal's previous limit on records.
     world.publish(producer, "t", &large);
     assert_eq!(world.take(producer), OK);
     world.configure(|settings| (settings.max_msg_size, settings.max_body_size) = (10, 100));
@@ -235,7 +235,7 @@ fn what_identify_settles_is_for_those_who_have_yet_to_say_it() {
     let new = world.client();
     let told = identify(&mut world, new);
     assert!(told.contains(r#""max_rdy_count":10,"#) && told.contains(r#""msg_timeout":5000"#), "{told}");
-    // Who was told 2500 may go on asking for as many.
+    // Clients that were granted 2500 may keep asking for as many.
     for client in [consumer, early] {
         if client == early {
             world.send(early, b"SUB t c\n");

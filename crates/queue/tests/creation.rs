@@ -1,4 +1,4 @@
-//! Creations outlast a restart, and nothing is left of refused ones, at once or later.
+//! Creations survive a restart, and refused ones leave nothing behind, neither at once nor later.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -16,11 +16,11 @@ use nuthatch_queue::{QueueOptions, Settings};
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 
-/// Its name, and how it is done.
+/// Name and function of a way to create something.
 type Way = (&'static str, fn(&mut World) -> bool);
 
-/// The ways to create something beside topic `old` with channel `c` (and a dead letter of it, and one that is
-/// about to die). True if it was not refused.
+/// The ways to create something beside topic `old` with channel `c` (which has a dead letter). True if
+/// accepted.
 const WAYS: [Way; 9] = [
     ("PUB", |world| accepted(world, b"PUB new\n\0\0\0\x01x")),
     ("DPUB", |world| accepted(world, b"DPUB new 1000\n\0\0\0\x01x")),
@@ -58,7 +58,7 @@ fn world() -> World {
     world
 }
 
-/// Failures during a creation: the first that is told of, and those that then hinder its removal.
+/// Failures during a creation: the first is the reported one, the others hinder the cleanup.
 fn faults() -> Vec<Vec<Fault>> {
     let fault = |operation, errno, torn| Fault { operation, skip: 0, times: 1, errno, torn };
     let always = |operation| Fault { times: 100, ..Fault::eio(operation) };
@@ -86,7 +86,7 @@ fn a_refused_creation_leaves_nothing_behind() {
                 let mut world = world();
                 let before = world.present();
                 for fault in &faults {
-                    // Only the first comes late: the others hinder what follows.
+                    // Only the first is delayed: the others hinder what follows it.
                     let skip = if fault.times == 1 { skip } else { 0 };
                     world.files.fail(Fault { skip, ..fault.clone() });
                 }
@@ -99,8 +99,8 @@ fn a_refused_creation_leaves_nothing_behind() {
                 } else if grown.is_empty() {
                     refused.insert(way);
                 } else {
-                    // Whose first message was refused, not its topic: all of it is there. Or a redrive, not
-                    // its channel.
+                    // The first message was refused, and not the topic, which is complete; or the redrive
+                    // was, and not its channel.
                     assert!(way.contains("PUB") || way == "redrive", "{text}: {grown:?}");
                 }
                 let mut world = world.crash(Crash::Process);
@@ -112,7 +112,7 @@ fn a_refused_creation_leaves_nothing_behind() {
     assert_eq!((&refused, &created), (&all, &all), "each way was refused, and accepted");
 }
 
-/// Bodies of the messages that a consumer of its own gets; each is finished.
+/// Bodies of the messages that a new consumer gets; each is finished.
 fn drain(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
     let consumer = world.consumer(topic, channel, 100);
     let messages = world.messages(consumer);
@@ -162,7 +162,7 @@ fn on_a_full_disk_no_topic_is_created() {
     let mut world = world();
     world.files.fail(Fault::disk_full());
     assert!(!accepted(&mut world, b"PUB old\n\0\0\0\x01x"));
-    // There is no room for a new reserve: consumers live on what the old one was.
+    // No room for a new reserve: consumers use the space of the old one.
     world.files.set_capacity(Some(1 << 20));
     let before = world.present();
     for (way, create) in &WAYS[..4] {

@@ -1,6 +1,6 @@
-//! Bits that flip in a topic's journal while the daemon is down, or up: exactly the damaged messages are
-//! lost, and only to channels that had not finished them; that is counted; every count agrees with what is
-//! delivered; what is published later arrives.
+//! Bit flips in a topic's journal, while the daemon is down or up: exactly the damaged messages are lost, and
+//! only to channels that had not finished them; losses are counted; every count agrees with the deliveries;
+//! later messages arrive.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -17,7 +17,7 @@ use nuthatch_queue::settings::{AtLimit, ChannelSettings, TopicSettings};
 use nuthatch_queue::topic::SeekTo;
 use nuthatch_queue::{QueueOptions, Settings};
 
-/// Nobody runs into a timeout, no consumer is given up.
+/// Options under which no message times out and no consumer is disconnected.
 fn options() -> QueueOptions {
     let hour = Duration::from_hours(1);
     QueueOptions {
@@ -34,7 +34,7 @@ fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// The body of message `n`: found in the file by its name.
+/// The body of message `n`, by which it is found in the file.
 fn body(n: usize) -> String {
     format!("<message {n:04}>")
 }
@@ -56,8 +56,8 @@ fn segments(world: &World, topic: &str) -> Vec<PathBuf> {
     world.files.paths().into_iter().filter(is_segment).collect()
 }
 
-/// Changes the record of a message of `t`; `at` is relative to its body, whose record begins 18 bytes before
-/// it.
+/// Damages the record of a message of `t`; `at` is relative to its body, whose record begins 18 bytes
+/// earlier.
 fn hurt(world: &World, n: usize, at: isize) {
     let name = body(n);
     let mut found = 0;
@@ -72,12 +72,12 @@ fn hurt(world: &World, n: usize, at: isize) {
     assert_eq!(found, 1, "{name}");
 }
 
-/// Place of a record's kind, as for [`hurt`].
+/// Offset of a record's kind, as for [`hurt`].
 const KIND: isize = -10;
-/// Places in a record: checksum, length twice, kind, flags, time, body.
+/// Offsets in a record: checksum, length twice, kind, flags, time, body.
 const PLACES: [isize; 7] = [-18, -14, -11, KIND, -9, -4, 1];
 
-/// Messages that each channel of `t` is still owed.
+/// Unfinished messages of each channel of `t`.
 type Owed = [(&'static str, BTreeSet<usize>)];
 
 fn lost(world: &mut World, channel: &str) -> u64 {
@@ -93,7 +93,7 @@ fn waiting(world: &mut World) -> u64 {
     snapshot.topics.expect("the topic is there")[0].depth
 }
 
-/// Numbers of the messages that a fresh consumer gets, one at a time, so that each has to be asked for; each
+/// Numbers of the messages that a fresh consumer gets, one at a time, so that each has to be requested; each
 /// is finished.
 fn drain(world: &mut World, channel: &str) -> BTreeSet<usize> {
     let consumer = world.consumer("t", channel, 1);
@@ -119,7 +119,7 @@ fn take_checkpoint(world: &mut World) {
 }
 
 /// Ten messages in two channels. In `a` 0 to 3 are finished, 4 and 5 requeued, 6 and 7 in flight when the
-/// process ends, 8 and 9 not taken, 10 is deferred; `b` has done nothing.
+/// process ends, 8 and 9 not taken, 10 is deferred; `b` has taken nothing.
 fn used(checkpoint: Option<Checkpoint>) -> World {
     let mut world = World::new(options());
     let a = world.consumer("t", "a", 0);
@@ -147,7 +147,7 @@ fn used(checkpoint: Option<Checkpoint>) -> World {
     world
 }
 
-/// Time of the checkpoint: before anything was delivered, or after.
+/// Time of the checkpoint, relative to the deliveries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Checkpoint {
     Before,
@@ -156,7 +156,7 @@ enum Checkpoint {
 
 const CHECKPOINTS: [Option<Checkpoint>; 3] = [None, Some(Checkpoint::Before), Some(Checkpoint::After)];
 
-/// Restarts, and checks that each channel has and delivers exactly what it is owed, and what comes later.
+/// Restarts, then checks that each channel has and delivers exactly what it is owed, and later messages.
 fn check(name: &str, world: World, owed: &Owed, damaged: &BTreeSet<usize>, restarts: usize, told: bool) {
     let mut world = (0..restarts).fold(world, |world, _| world.crash(Crash::Process));
     for (channel, owed) in owed {
@@ -218,7 +218,7 @@ fn wherever_a_bit_flips_in_a_record_only_that_record_is_lost() {
                 let world = used(checkpoint);
                 hurt(&world, n, place);
                 let name = format!("{n} at {place}, checkpoint {checkpoint:?}");
-                // Behind the checkpoint nothing but its kind says that it was a message.
+                // After the checkpoint only its kind identifies a record as a message.
                 let told = place != KIND || checkpoint.is_some();
                 check(&name, world, &owed(), &BTreeSet::from([n]), 1, told);
             }
@@ -254,7 +254,7 @@ fn what_was_not_counted_anew_is_settled_when_it_is_met() {
 #[test]
 fn damage_under_a_running_daemon_is_counted_when_it_is_met() {
     for places in [&[1][..], &[-14], &[KIND]] {
-        // What was written is not in memory after a start.
+        // Written messages are not in memory after a start.
         let mut world = used(Some(Checkpoint::After)).crash(Crash::Process);
         for n in [5, 7, 8] {
             for &place in places {
@@ -264,7 +264,7 @@ fn damage_under_a_running_daemon_is_counted_when_it_is_met() {
         let consumer = world.consumer("t", "b", 6);
         assert_eq!(world.messages(consumer).len(), 6);
         let (depth, ..) = world.counts("t", "b");
-        // 5 was met. 6 is behind it, 9 is to come, and nobody knows of 7 and 8.
+        // 5 was met. 6 follows it, 9 is to come, and the loss of 7 and 8 is not known yet.
         assert!((1..=4).contains(&depth), "{depth}");
         world.disconnect(consumer);
         assert_eq!(drain(&mut world, "b"), BTreeSet::from([0, 1, 2, 3, 4, 6, 9]));
@@ -290,7 +290,7 @@ fn what_a_device_does_not_read_at_the_start_is_there_once_it_does() {
             files.fail(Fault { skip, times: 1000, ..Fault::eio(Operation::Read) });
             let Ok(mut world) = World::try_open(files, options, wall) else { continue };
             if world.present().len() < 3 {
-                // That there are channels was in what was not read.
+                // The unread part contained the creation of the channels.
                 assert_eq!(checkpoint, None);
                 continue;
             }
@@ -301,7 +301,7 @@ fn what_a_device_does_not_read_at_the_start_is_there_once_it_does() {
             for (channel, owed) in owed() {
                 let mut owed: BTreeSet<usize> = owed.into_iter().filter(|&n| n < 10).collect();
                 owed.extend((15..18).chain(20..23));
-                // FIN may have been among what was not read.
+                // The unread part may have contained FINs.
                 let got = drain(&mut world, channel);
                 assert!(got.is_superset(&owed), "{name}: {channel} got {got:?}");
                 assert_eq!((world.counts("t", channel).0, lost(&mut world, channel)), (0, 0), "{name}");
@@ -358,7 +358,7 @@ fn a_limit_that_drops_the_oldest_drops_no_more_than_they_were() {
             if with_channel {
                 world.consumer("t", "a", 0);
             }
-            // In batches, so that the marks of the running daemon are where replay has none.
+            // In batches, so that the running daemon's marks are where replay has none.
             for batch in 0..40 {
                 let bodies = (batch * 10..batch * 10 + 10).map(|n| body(n).into_bytes());
                 let messages: Vec<u8> = bodies.flat_map(|body| [b"\0\0\0\x0e", &body[..]].concat()).collect();
@@ -381,7 +381,7 @@ fn a_limit_that_drops_the_oldest_drops_no_more_than_they_were() {
             let mut world = world.crash(Crash::Process);
             let depth = if with_channel { world.counts("t", "a").0 } else { waiting(&mut world) };
             assert_eq!(depth, left.len() as u64, "channel {with_channel}, damage from {hurt_from:?}");
-            // What is delivered does not depend on the count.
+            // Deliveries do not depend on the count.
             world.options.recount_bytes = 0;
             let mut world = world.crash(Crash::Process);
             assert_eq!(drain(&mut world, "a"), left, "channel {with_channel}, damage from {hurt_from:?}");
@@ -452,7 +452,7 @@ fn a_damaged_message_that_was_tried_too_often_is_lost_and_not_dead() {
     assert!(matches!(world.ask(Request::ConfigureChannel("t".into(), "a".into(), settings)), Answer::Done));
     publish(&mut world, 0..2);
     let producer = world.client();
-    // So much that reading it back pushes what was read before out of memory.
+    // So large that reading it back evicts earlier blocks from memory.
     let long = 900_000;
     world.send(producer, &[&b"PUB t\n"[..], &u32::to_be_bytes(long), &vec![b'x'; long as usize]].concat());
     let mut world = world.crash(Crash::Process);
@@ -467,12 +467,12 @@ fn a_damaged_message_that_was_tried_too_often_is_lost_and_not_dead() {
     assert_eq!((counters.dead, counters.lost), (2, 1));
 }
 
-/// A world that is used, stopped, started and damaged at random, and what its channels are owed.
+/// A queue that is used, stopped, started and damaged at random, and the messages owed to its channels.
 struct Random {
     world: World,
     seed: u64,
     next: usize,
-    /// Messages that each channel has not finished.
+    /// Unfinished messages of each channel.
     owed: [(&'static str, BTreeSet<usize>); 2],
     published: BTreeSet<usize>,
     damaged: BTreeSet<usize>,
@@ -518,13 +518,13 @@ impl Random {
             let n = self.below(self.next as u64 + 1) as usize;
             if self.published.contains(&n) && self.damaged.insert(n) {
                 let place = PLACES[self.below(PLACES.len() as u64) as usize];
-                // Its name stays, so that others are still told apart.
+                // The message's name stays intact, so that the others can still be told apart.
                 hurt(&self.world, n, place.min(-4));
             }
         }
     }
 
-    /// Takes some, finishes some of them and gives back the others.
+    /// Takes some messages, finishes some of them and requeues the others.
     fn consume(&mut self) {
         let which = self.below(2) as usize;
         let ready = 1 + self.below(6) as u32;

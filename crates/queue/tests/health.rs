@@ -1,4 +1,5 @@
-//! Health is a set of conditions, each of one subject: it ends when that one is well, and only then.
+//! Health is a set of conditions, each with one subject: a condition ends when that subject recovers, and
+//! only then.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -23,7 +24,7 @@ fn world(durability: Durability) -> World {
     World::new(QueueOptions::from(Settings { durability, ..Settings::default() }))
 }
 
-/// Publishes, by a client of its own; true if it was accepted.
+/// Publishes from a new client; true if accepted.
 fn published(world: &mut World, topic: &str) -> bool {
     let producer = world.client();
     world.publish(producer, topic, b"x");
@@ -87,7 +88,7 @@ fn each_journal_that_refuses_is_named_until_it_is_well() {
     assert!(published(&mut world, "b"));
     let why = world.health().unwrap();
     assert!(why.starts_with("topic a: ") && !why.contains("topic b: "), "{why}");
-    // Nobody publishes: whether the others are well is found out.
+    // Recovery of the others is detected without publications.
     world.advance(secs(2));
     assert_eq!(world.health(), None);
     let mut world = world.crash(journal::files::Crash::Process);
@@ -186,7 +187,7 @@ fn a_refused_creation_is_told_for_ten_seconds_or_until_it_succeeds() {
         }
         assert_eq!(world.health(), None);
     }
-    // Names are chosen by clients: they are not all remembered.
+    // Clients choose the names, so the number of remembered ones is limited.
     world.files.fail(Fault { times: u64::MAX, errno: EMFILE, ..Fault::eio(Operation::CreateDir) });
     for n in 0..1000 {
         refused(&mut world, &format!("n{n}"));

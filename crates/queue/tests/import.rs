@@ -1,5 +1,5 @@
-//! Import of nsqd data directories: those that nsqd wrote (golden), and those that a crash, an operator or a
-//! mistake may leave.
+//! Import of nsqd data directories: those written by nsqd (golden), and those left by a crash, an operator or
+//! a mistake.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -125,7 +125,7 @@ mod golden {
     }
 }
 
-/// A record of a data file; the id follows from `n`.
+/// A record of a data file; `n` determines the id.
 fn record(n: u64, body: &[u8]) -> Vec<u8> {
     let mut bytes = (26 + body.len() as u32).to_be_bytes().to_vec();
     bytes.extend_from_slice(&(1_795_272_114_000_000_000 + n as i64).to_be_bytes());
@@ -199,7 +199,7 @@ fn the_meta_file_says_where_reading_begins_and_the_files_where_it_ends() {
     ];
     for (name, meta, expected) in cases {
         let mut content = vec![("nsqd.dat", METADATA), (T_META, *meta), (T1, &one[..])];
-        // nsqd deletes a file that was read
+        // nsqd deletes files it has read.
         if expected.start < 5 {
             content.push((T0, &zero[..]));
         }
@@ -243,7 +243,7 @@ fn a_queue_without_a_readable_meta_file_is_read_whole() {
 
 #[test]
 fn what_is_not_a_record_is_skipped_to_the_end_of_its_file_and_reported() {
-    /// Name of the case, the bytes of the file, the ids expected, then the two counts.
+    /// Name of the case, bytes of the file, expected ids, then the two counts.
     type Case<'a> = (&'a str, &'a [u8], &'a [u64], u64, u64);
 
     let (whole, one) = (records(0..5), records(5..8));
@@ -307,10 +307,10 @@ fn records_longer_than_what_is_read_at_a_time() {
 
 #[test]
 fn a_message_twice_in_one_channel_is_given_once() {
-    // Read, put back at the end, and the read position not flushed.
+    // Read, requeued at the end, and the read position not flushed.
     let mut channel = records(0..5);
     channel.extend(records(1..3));
-    // Handed on to the channel, and the topic's read position not flushed.
+    // Passed on to the channel, and the topic's read position not flushed.
     let own = records(3..8);
     let content: [(&str, &[u8]); 5] = [
         ("nsqd.dat", METADATA),
@@ -389,7 +389,7 @@ fn nothing_to_do() {
     assert!(matches!(import::plan(&files, DATA.as_ref(), STORE).unwrap(), Step::Nothing));
 }
 
-/// Any change to any file: no panic, and no message that was not there. A failure names its seed.
+/// Any change to any file: no panic, and no made-up message. A failure names its seed.
 #[test]
 fn files_with_arbitrary_damage() {
     let known: Vec<Owned> = (0..8).map(|n| import_record(&records([n])).expect("it is sound")).collect();
@@ -419,8 +419,8 @@ fn files_with_arbitrary_damage() {
             topics.values().flat_map(|t| t.channels.values().flat_map(|c| &c.1).chain(&t.messages));
         for message in messages.filter(|message| message.3.len() == 10 && message.3.starts_with(b"message "))
         {
-            // nsqd's records have no checksum: a changed byte inside one cannot be known. Lengths and ids
-            // that fit can.
+            // nsqd's records have no checksum: a changed byte inside one cannot be detected, only lengths and
+            // ids that do not fit.
             let same = known.iter().any(|its| its.3 == message.3 || its.0 == message.0);
             assert!(same, "seed {seed}: {message:?}");
         }
@@ -432,7 +432,8 @@ fn import_record(bytes: &[u8]) -> Option<Owned> {
     read_all(&planned(&files, DATA.as_ref()), 1000).0["t"].messages.first().cloned()
 }
 
-/// Writes what is read, as the daemon would into its journals: one file per topic, appended to, not flushed.
+/// Writes the messages read, as the daemon would into its journals: one file per topic, appended to, not
+/// flushed.
 fn write_store(files: &MemFiles, plan: &Plan, staging: &Path) -> std::io::Result<()> {
     for topic in plan.topics() {
         let dir = staging.join(&topic.name);
@@ -451,7 +452,7 @@ fn write_store(files: &MemFiles, plan: &Plan, staging: &Path) -> std::io::Result
     Ok(())
 }
 
-/// A start of the daemon as far as the import goes.
+/// Starts the daemon up to the end of the import.
 fn start(modelled: &MemFiles) -> Result<(), ImportError> {
     let files: Arc<dyn Files> = Arc::new(modelled.clone());
     let set_aside = match import::plan(&files, DATA.as_ref(), STORE)? {

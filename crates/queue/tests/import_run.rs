@@ -1,4 +1,4 @@
-//! `import::run`, the whole way: from an nsqd data directory to a queue that serves what was in it.
+//! `import::run` end to end: from an nsqd data directory to a queue that serves its messages.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -23,7 +23,7 @@ const METADATA: &[u8] = br#"{"topics":[
     {"name":"u","paused":false,"channels":[{"name":"x","paused":false}]},
     {"name":"alone","paused":false,"channels":null}],"version":"1.3.0"}"#;
 
-/// Records as nsqd writes them, delivered once, with these bodies; ids are made from them.
+/// Records in nsqd's format with these bodies, each delivered once; ids are derived from the bodies.
 fn records(bodies: &[&str]) -> Vec<u8> {
     let record = |body: &&str| {
         let number = body.bytes().fold(0u64, |n, byte| n * 256 + u64::from(byte));
@@ -37,8 +37,8 @@ fn records(bodies: &[&str]) -> Vec<u8> {
     bodies.iter().flat_map(record).collect()
 }
 
-/// A data directory of nsqd: topic t with messages of its own and of its channels, u with one of its
-/// channel's.
+/// A data directory of nsqd: topic t with messages of its own and of its channels, u with one message in a
+/// channel.
 fn left_behind(seed: u64) -> MemFiles {
     let files = MemFiles::new(seed);
     files.create_dir(DATA.as_ref()).unwrap();
@@ -73,12 +73,12 @@ fn run(files: &MemFiles) -> Result<Option<Imported>, ImportError> {
     import::run(&files, &options(), Clock { now: Instant(1_000_000), wall: WallTime(WALL) })
 }
 
-/// Every file and what is in it.
+/// Every file and its content.
 fn everything(files: &MemFiles) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     files.paths().into_iter().map(|path| (path.clone(), files.content(&path))).collect()
 }
 
-/// Bodies that a channel gives out, sorted, each with the attempt that it is.
+/// Bodies that a channel delivers, sorted, each with its attempt number.
 fn take(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
     let consumer = world.consumer(topic, channel, 2500);
     let mut taken: Vec<String> = world
@@ -91,7 +91,8 @@ fn take(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
     taken
 }
 
-/// Opens the queue and checks that everything is there, once, and paused as it was.
+/// Opens the queue and checks that every message is there, once, and that paused topics and channels still
+/// are.
 fn check(files: &MemFiles) {
     let mut world = World::open(files.clone(), options(), WALL);
     let Answer::Stats(snapshot) = world.ask(Request::Stats { topic: None, channel: None, clients: false })
@@ -162,7 +163,7 @@ fn what_was_imported_is_not_imported_again() {
     assert_eq!(take(&mut world, "u", "x"), ["new 1", "x1 2"]);
 }
 
-/// Messages of one channel alone are not in the stream that a channel reads when it is moved back.
+/// Messages of a single channel are not in the stream that a channel reads when it is moved back.
 #[test]
 fn a_channel_that_is_moved_to_the_beginning_keeps_what_was_imported_for_it() {
     let files = left_behind(3);

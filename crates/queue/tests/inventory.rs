@@ -1,5 +1,5 @@
-//! Files that are gone, or shorter than they were, while the daemon is down: told with counts until somebody
-//! takes note, and no id comes back.
+//! Files missing or truncated while the daemon was down: reported with counts until acknowledged, and no id
+//! is reused.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -32,8 +32,7 @@ fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// A topic `t` with a channel that has not taken ten messages of 100 bytes, and `u`, of which nothing
-/// happens.
+/// A topic `t` with a channel that has not taken ten messages of 100 bytes, and an unused topic `u`.
 fn used() -> World {
     let mut world = World::new(options());
     world.consumer("t", "a", 0);
@@ -99,7 +98,7 @@ fn cut(world: &World, topic: &str, bytes: usize) {
     world.files.set_content(&path, content[..content.len() - bytes].to_vec());
 }
 
-/// Ids of the messages that wait in the channel of `t`.
+/// Ids of the messages waiting in the channel of `t`.
 fn ids(world: &mut World) -> Vec<String> {
     let (topic, channel) = ("t".to_owned(), Some("a".to_owned()));
     let ask = Request::Peek { topic, channel, what: PeekAt::Queued, count: 100 };
@@ -184,7 +183,7 @@ fn an_end_that_a_crash_has_torn_is_no_damage() {
     cut(&world, "t", 50);
     let mut world = world.crash(Crash::Process);
     assert_eq!((damage(&mut world), world.counts("t", "a").0), (vec![], 10));
-    // But what the inventory has seen was there.
+    // But everything before the inventory's recorded end must exist.
     cut(&world, "t", 50);
     let mut world = world.crash(Crash::Process);
     assert_eq!((damage(&mut world).len(), world.counts("t", "a").0), (1, 9));
@@ -240,7 +239,7 @@ fn what_was_released_while_a_checkpoint_was_written_is_not_missing() {
     let mut world = world.crash(Crash::Process);
     assert_eq!(damage(&mut world), vec![], "{held} segments of {before}");
     assert_eq!(world.counts("t", "a"), (0, 0, 0));
-    // The next checkpoint gives them back.
+    // The next checkpoint releases them.
     let producer = world.client();
     world.publish(producer, "t", &[1; 100]);
     world.consumer("t", "a", 1);

@@ -1,5 +1,5 @@
-//! Limits on the memory of topics and channels: creations and what stays in memory are refused beyond them,
-//! and nothing else.
+//! Limits on the memory of topics and channels: creations and in-memory messages are refused beyond them, and
+//! nothing else.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -17,7 +17,7 @@ fn topic(n: usize) -> String {
     format!("a-topic-with-a-name-of-usual-length-{n}#ephemeral")
 }
 
-/// A queue that may take so many kibibytes for topics and channels.
+/// A queue with this limit in KiB for topics and channels.
 fn world(max_kib: usize, more: Settings) -> World {
     World::new(QueueOptions::from(Settings { max_memory_bytes: max_kib << 10, ..more }))
 }
@@ -46,12 +46,12 @@ fn topics_and_channels_are_created_as_long_as_there_is_memory() {
     world.send(consumer, b"SUB one-more c\n");
     let frames = world.frames(consumer);
     assert!(frames[0].1.starts_with(b"E_SUB_FAILED SUB failed memory is full: "), "{frames:?}");
-    // What goes makes room.
+    // Deletions make room.
     for n in 0..2 {
         assert!(matches!(world.ask(Request::DeleteTopic(topic(n))), Answer::Done));
     }
     assert!(matches!(world.ask(Request::CreateTopic("one-more".into(), None)), Answer::Done));
-    // What was there before a restart stays, and counts.
+    // Topics and channels from before a restart stay, and count.
     for n in 0..created {
         world.ask(Request::CreateTopic(format!("in-files-{n}"), None));
     }
@@ -108,7 +108,7 @@ fn messages_in_memory_and_deferred_ones_are_refused_beyond_the_limit_and_others_
         let answer = publish(&mut world, topic, &body, delay);
         assert!(answer.ends_with(b"consume or delete some"), "{}", answer.escape_ascii());
     }
-    // What is consumed makes room.
+    // Consumed messages make room.
     for n in 0..10 {
         assert!(matches!(world.ask(Request::EmptyTopic(topic(n))), Answer::Done));
     }

@@ -1,4 +1,4 @@
-//! The figures that topics and channels are counted with, compared with what a process takes. Alone in its
+//! The memory figures of topics and channels, compared with the real use of a process. Must be alone in its
 //! process.
 
 #[path = "shard/harness.rs"]
@@ -19,7 +19,7 @@ fn resident_bytes() -> usize {
     text.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number") * 4096
 }
 
-/// Resident bytes that each of so many more takes.
+/// Resident bytes used by each further item.
 fn measure(world: &mut World, mut make: impl FnMut(&mut World, usize)) -> usize {
     let before = resident_bytes();
     (0..COUNT).for_each(|n| make(world, n));

@@ -2,8 +2,8 @@
 //!
 //! Random commands, simulated time, crashes and restarts on a file system in memory. After each command
 //! everything that can be delivered is delivered; then the counts must agree, each delivery must have been
-//! possible (right state, right attempt, a consumer with room) and in order (what comes back stands behind
-//! what waits), and nothing deliverable may be left behind. The seed is printed and alone replays a run:
+//! possible (right state, right attempt, a consumer with room) and in order (requeued messages behind waiting
+//! ones), and nothing deliverable may be left behind. The seed is printed and alone replays a run:
 //! `MODEL_SEED=… MODEL_STEPS=… cargo test -p nuthatch-queue --release --test model`.
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,7 +24,7 @@ use queue::{Clock, QueueOptions, Settings};
 const CHANNELS: [&str; 3] = ["a", "b", "c#ephemeral"];
 const DIR: &str = "/t";
 
-/// Place of a message of a channel, in the reference.
+/// State of a message in a channel of the reference.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Queued,
@@ -32,8 +32,8 @@ enum State {
     InFlight { consumer: ConnId, delivered: Instant, deadline: Instant },
 }
 
-/// Place of a message in its channel: the step in which it came (back), and its number if it came for the
-/// first time.
+/// Place of a message in its channel: the step in which it arrived or came back, and its number if it arrived
+/// for the first time.
 type Order = (u64, u32);
 
 /// A due time (wall, ns; 0 for none) and when it was written.
@@ -48,7 +48,7 @@ impl Written {
         Written { due: clock.to_wall(due), at: clock.wall.0 }
     }
 
-    /// Time left to wait at a restart: never more than was left when it was written.
+    /// Remaining delay at a restart: never more than remained when it was written.
     fn left(self, wall: i64) -> Duration {
         let left = (self.due - wall).min(self.due - self.at);
         // The monotonic clock counts microseconds.
@@ -60,16 +60,16 @@ impl Written {
 struct Row {
     state: State,
     order: Order,
-    /// The place that a crash would leave it at; `None` while that is not written.
+    /// Its place after a crash; `None` while that is not written.
     written_order: Option<Order>,
-    /// It has never come back: it is delivered from the stream; and so it would be after a crash.
+    /// True if it has never been requeued and is delivered from the stream; then the same after a crash.
     fresh: bool,
     written_fresh: bool,
     attempts: u16,
-    /// Attempts that a crash would leave it with.
+    /// Its attempts after a crash.
     written_attempts: u16,
-    /// Due time that a crash would leave it with: what was due already is deferred again if the wall clock
-    /// was set back since.
+    /// Its due time after a crash: a message already due is deferred again if the wall clock was set back
+    /// since.
     written_due: Written,
 }
 
@@ -86,15 +86,15 @@ struct RefChannel {
     rows: BTreeMap<u32, Row>,
     consumers: HashMap<u32, RefConsumer>,
     paused: bool,
-    /// Those that wait again may be handed out in the order in which reading them costs least.
+    /// True if requeued messages may be delivered in the order that is cheapest to read.
     lined_up: bool,
 }
 
-/// Messages are named by the number in their body.
+/// Messages are identified by the number in their body.
 #[derive(Debug, Default)]
 struct Reference {
     channels: BTreeMap<&'static str, RefChannel>,
-    /// Waiting in the topic: number, due.
+    /// Messages waiting in the topic: number, due time.
     waiting: Vec<(u32, Option<(Instant, Written)>)>,
     paused: bool,
 }
@@ -143,7 +143,7 @@ struct World {
     next_conn: u32,
     delivered: u64,
     step: u64,
-    /// A pass that frees segments, until somebody goes on with it.
+    /// An interrupted pass that frees segments.
     unfinished: Option<queue::topic::CopyJob>,
 }
 
@@ -210,8 +210,8 @@ impl World {
         }
     }
 
-    /// Moves messages that came back behind those that were written along with the event, unless the topic
-    /// holds these back.
+    /// Moves requeued messages behind those written along with the event, unless the paused topic holds those
+    /// back.
     fn note_written(&mut self, paused: bool) {
         if self.topic.has_events() {
             return;
@@ -222,7 +222,7 @@ impl World {
         }
     }
 
-    /// A longer backlog shows nothing new, and makes each step slower.
+    /// True if the backlog is long enough: a longer one tests nothing new and slows each step.
     fn has_enough(&self) -> bool {
         let longest = self.reference.channels.values().map(|channel| channel.rows.len()).max();
         longest.unwrap_or(0).max(self.reference.waiting.len()) > 200
@@ -353,7 +353,7 @@ impl World {
         (entry.closing, entry.ready) = (true, 0);
     }
 
-    /// A random message in flight, and who has it.
+    /// A random message in flight, and its consumer.
     fn flight(&mut self) -> Option<(&'static str, ChannelKey, u32, RefConsumer)> {
         let (name, key) = self.channel()?;
         let channel = &self.reference.channels[name];
@@ -409,7 +409,7 @@ impl World {
         }
     }
 
-    /// FIN by somebody who does not have the message.
+    /// FIN by a consumer that does not have the message.
     fn foreign_finish(&mut self) {
         let Some((name, key, number, owner)) = self.flight() else { return };
         let other = self.reference.channels[name].consumers.values().find(|c| c.key != owner.key).copied();
@@ -516,12 +516,12 @@ impl World {
         }
         while let Some(copy) = next {
             if self.random.below(8) == 0 {
-                // Others do something first.
+                // Other steps run first.
                 self.unfinished = Some(copy);
                 return;
             }
             let mut blocks = copy.blocks;
-            // What was finished meanwhile may be gone.
+            // Messages finished meanwhile may be gone.
             blocks
                 .extend(copy.jobs.into_iter().filter_map(|job| self.topic.journal.read_done(job.run()).ok()));
             let copied = queue::topic::Copied { blocks };
@@ -529,7 +529,7 @@ impl World {
         }
     }
 
-    /// The process ends, cleanly or not, and starts again.
+    /// Ends the process, cleanly or not, and starts it again.
     fn restart(&mut self) {
         if self.random.below(2) == 0 {
             self.checkpoint();
@@ -543,7 +543,7 @@ impl World {
             let day = 86_400_000_000_000;
             self.clock.wall.0 += if self.random.below(3) == 0 { day } else { -day };
         }
-        // Counted anew or not: without damage that is the same.
+        // Without damage a recount changes nothing.
         let recount = if self.random.below(2) == 0 { 0 } else { u64::MAX };
         self.topic = open(&self.files, &self.options, self.clock, recount);
         self.unfinished = None;
@@ -571,7 +571,7 @@ impl World {
         self.reference.pump(self.step);
     }
 
-    /// Delivers all that can be delivered, and checks each delivery.
+    /// Delivers everything deliverable, and checks each delivery.
     fn settle(&mut self) {
         let keys: Vec<_> = self.topic.iter().map(|(key, channel)| (key, channel.name.clone())).collect();
         for (key, name) in keys {
@@ -653,11 +653,11 @@ impl Row {
     }
 }
 
-/// With so many that wait again they may be lined up.
+/// Number of requeued messages from which they may be reordered.
 const MANY: usize = 16;
 
 impl RefChannel {
-    /// A message is delivered: none that waits may stand before it.
+    /// Checks that a delivered message overtakes no waiting one.
     fn check_order(&self, number: u32, order: Order, step: u64) {
         let queued = || self.rows.iter().filter(|(_, row)| row.state == State::Queued);
         let fresh = self.rows[&number].fresh;

@@ -1,4 +1,4 @@
-//! Messages that go from one journal to another: at every moment, whatever fails, one of the two has them.
+//! Moves of messages between journals: at every moment, whatever fails, one of the two has them.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -14,7 +14,7 @@ use nuthatch_queue::settings::{ChannelSettings, Durability};
 use nuthatch_queue::{QueueOptions, Settings};
 
 const WALL: i64 = 1_700_000_000_000_000_000;
-/// Orders of the disk's work, and losses of power, per test.
+/// Seeds per test, for the order of disk jobs and power losses.
 const SEEDS: u64 = 8;
 const BODIES: [&str; 3] = ["one", "two", "three"];
 
@@ -22,7 +22,7 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// Everything is on the device before its OK.
+/// A queue whose messages are on the device before OK.
 fn fsync(seed: u64) -> World {
     let options = QueueOptions::from(Settings { durability: Durability::Fsync, ..Settings::default() });
     World::open(MemFiles::new(seed), options, WALL)
@@ -49,7 +49,7 @@ fn publish(world: &mut World, bodies: &[&str]) {
     world.disconnect(producer);
 }
 
-/// A consumer takes what is there and gives it back, all in one turn.
+/// A consumer takes all messages and requeues them, all in one turn.
 fn give_up(world: &mut World) {
     let consumer = world.consumer("t", "c", 100);
     let messages = world.messages(consumer);
@@ -83,7 +83,7 @@ fn redriven(world: &mut World) -> u64 {
     }
 }
 
-/// All messages of the channel and of its dead letters.
+/// All messages of the channel and its dead-letter topic.
 fn everything(world: &mut World) -> BTreeSet<String> {
     let mut bodies: BTreeSet<String> = drain(world, "t", "c").into_iter().collect();
     redriven(world);
@@ -115,8 +115,9 @@ enum Way {
     Back,
 }
 
-/// Moves messages while the disk is slow: turns go on without it, and it does one job at a time, any of those
-/// that wait. The file system stops at its `stop`-th change (0: never). Gives the changes there were.
+/// Moves messages while the disk is slow: turns continue without it, and it runs one pending job at a time,
+/// in random order. The file system stops at its `stop`-th change (0: never). Returns the number of changes
+/// made.
 fn move_slowly(world: &mut World, way: Way, random: &mut Random, stop: u64) -> u64 {
     let before = world.files.changes();
     if stop > 0 {
@@ -128,7 +129,7 @@ fn move_slowly(world: &mut World, way: Way, random: &mut Random, stop: u64) -> u
         Way::Back => drop(world.ask_later(redrive())),
     }
     loop {
-        // Events are written; once in a while a checkpoint of what is there is, too.
+        // Events are written, and now and then a checkpoint.
         world.advance(if random.below(3) == 0 { Duration::from_secs(61) } else { millis(30) });
         if !world.work_one(|count| random.below(count)) || world.files.changes() > before + 100 {
             return world.files.changes() - before;
@@ -136,7 +137,7 @@ fn move_slowly(world: &mut World, way: Way, random: &mut Random, stop: u64) -> u
     }
 }
 
-/// A world whose messages are on the device, on the side that `way` begins at.
+/// A queue with the messages on the device, on the source side of `way`.
 fn before_the_move(seed: u64, way: Way, dead: Option<Durability>) -> World {
     let mut world = fsync(seed);
     dies_at_once(&mut world, "dead");
@@ -188,7 +189,7 @@ fn letters_that_are_not_safe_yet_are_in_their_channels_checkpoint() {
         let mut world = before_the_move(seed, Way::Out, None);
         world.disk_works = false;
         give_up(&mut world);
-        // The last two jobs are checkpoints: of this topic, and of the dead-letter topic, which is not made.
+        // The last two jobs are checkpoints: of this topic, and of the dead-letter topic, which does not run.
         world.advance(Duration::from_secs(61));
         let checkpoint = |world: &World| {
             let paths = world.files.paths();
@@ -369,7 +370,7 @@ fn a_redrive_is_refused_while_clients_consume_its_channel() {
     assert_eq!(why.to_string(), "channel redrive of topic dead has consumers: disconnect them");
     world.disconnect(client);
     assert_eq!(redriven(&mut world), 3);
-    // What the client had stands behind the others.
+    // The client's message is behind the others.
     assert_eq!(drain(&mut world, "t", "c"), [BODIES[1], BODIES[2], BODIES[0]]);
 }
 
@@ -400,7 +401,7 @@ fn a_redrive_that_is_refused_leaves_the_letters_where_they_are() {
 #[test]
 fn a_redrive_is_answered_although_a_topic_of_its_is_deleted() {
     for deleted in ["dead", "t"] {
-        // Nothing of the letters is in memory.
+        // No letter is in memory.
         let mut world = before_the_move(13, Way::Back, None).crash(Crash::Process);
         world.disk_works = false;
         let asked = world.ask_later(redrive());
@@ -436,7 +437,7 @@ fn a_daemon_that_stops_waits_for_what_moves() {
     }
 }
 
-/// A message is in a consumer's hands, and of its record nothing is in memory.
+/// A message in flight whose record is no longer in memory.
 fn delivered_and_forgotten() -> (World, net::ConnId, String) {
     let options = QueueOptions::from(Settings { journal_cache_bytes: 0, ..Settings::default() });
     let mut world = World::open(MemFiles::new(15), options, WALL);

@@ -1,4 +1,4 @@
-//! The order of deliveries, which is nsqd's: what comes back stands behind what waits.
+//! The order of deliveries, which is nsqd's: requeued messages go behind waiting ones.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -25,7 +25,7 @@ fn publish(world: &mut World, bodies: &str) {
     }
 }
 
-/// Id and body of the one message that a consumer has got.
+/// Id and body of the single message that a consumer got.
 fn one(world: &mut World, consumer: ConnId) -> (String, String) {
     let mut messages = world.messages(consumer);
     assert_eq!(messages.len(), 1, "{messages:?}");
@@ -33,8 +33,7 @@ fn one(world: &mut World, consumer: ConnId) -> (String, String) {
     (id, String::from_utf8(body).expect("letters"))
 }
 
-/// Messages that a consumer with RDY 1 gets from now on, finishing each; those that it has already come
-/// first.
+/// Messages that a consumer with RDY 1 gets, finishing each; messages already received come first.
 fn rest(world: &mut World, consumer: ConnId) -> String {
     let mut got = String::new();
     loop {
@@ -48,7 +47,7 @@ fn rest(world: &mut World, consumer: ConnId) -> String {
     }
 }
 
-/// A, B, C are there, and a consumer with RDY 1 has A.
+/// A, B, C are published, and a consumer with RDY 1 has A.
 fn with_a() -> (World, ConnId, String) {
     let mut world = World::new(QueueOptions::from(Settings { msg_timeout: SECOND, ..Settings::default() }));
     let consumer = world.consumer("t", "c", 1);
@@ -136,7 +135,7 @@ fn what_is_brought_back_from_the_dead_stands_behind_what_waits() {
 
 #[test]
 fn the_order_outlasts_the_process() {
-    // With the events behind the last checkpoint, and in it.
+    // The events are after the last checkpoint, or in it.
     for checkpoint in [false, true] {
         let (mut world, consumer, id) = with_a();
         world.send(consumer, format!("REQ {id} 0\n").as_bytes());
@@ -155,7 +154,7 @@ fn the_order_outlasts_the_process() {
     }
 }
 
-/// A consumer that requeues everything: what waits again is bounded, and everything has its turn.
+/// A consumer that requeues everything: the number of requeued messages is bounded, and each gets its turn.
 #[test]
 fn a_backlog_that_is_requeued_wholly_is_not_moved_into_memory() {
     const LIMIT: usize = 100_000;
@@ -191,7 +190,7 @@ fn a_backlog_that_is_requeued_wholly_is_not_moved_into_memory() {
         assert!(channel.again_count() <= LIMIT);
     }
     assert_eq!((stream, again), (LIMIT, LIMIT));
-    // What is finished makes room for what is new.
+    // Finished messages make room for new ones.
     for _ in 0..10 {
         let Some(Source::Again(message)) = channel.next_source(end) else { panic!("the line is full") };
         channel.pop_again();

@@ -1,10 +1,10 @@
-//! Power cuts, replayed: a run is recorded once, change by change and flush by flush (`recorder.rs`), and
-//! then the power goes at every place of it, with every kind of choice that a disk has (`device.rs`). The
-//! queue is opened on what is left (`found.rs`) and held against what its clients knew by then (`ledger.rs`).
+//! Power cuts, replayed: a run is recorded once, change by change and flush by flush (`recorder.rs`), then
+//! the power is cut at every point of it, with every kind of outcome that a disk allows (`device.rs`). The
+//! queue is opened on the remains (`found.rs`) and compared with what its clients knew by then (`ledger.rs`).
 //!
-//! The run (`driver.rs`) publishes with and without delay, finishes, gives back, gives up (dead letters),
-//! brings back, deletes, makes anew, under `fsync` and `os`, with small segments, while the disk does its
-//! jobs one at a time in any order. Another one begins with what an nsqd has left.
+//! The run (`driver.rs`) publishes with and without delay, finishes, requeues, gives up (dead letters),
+//! redrives, deletes, creates again, under `fsync` and `os`, with small segments, while the disk runs its
+//! jobs one at a time in any order. Another run begins with the data directory of an nsqd.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -36,14 +36,14 @@ use found::{Found, look};
 use ledger::{Fault, Ledger};
 use recorder::{Flush, Lie, Recorder};
 
-/// Steps of a run: some two hundred changes and flushes.
+/// Steps of a run: about two hundred changes and flushes.
 const STEPS: usize = 60;
-/// Random choices at each place, besides the extremes.
+/// Random outcomes at each point, besides the extremes.
 const CHOICES: usize = 4;
-/// Of so many states one is opened with a recorder, so that the power goes again.
+/// One in this many states is opened with a recorder, for a second power cut.
 const AGAIN: usize = 20;
 
-/// Runs per test: 2, or what `NUTHATCH_POWER_CUT_SEEDS` says.
+/// Runs per test: 2, or `NUTHATCH_POWER_CUT_SEEDS`.
 fn seeds() -> RangeInclusive<u64> {
     let count = std::env::var("NUTHATCH_POWER_CUT_SEEDS").ok().and_then(|count| count.parse().ok());
     1..=count.unwrap_or(2)
@@ -53,16 +53,16 @@ fn seeds() -> RangeInclusive<u64> {
 #[derive(Debug, Default)]
 struct Report {
     states: usize,
-    /// States that were shown to the operator as damaged.
+    /// States reported to the operator as damaged.
     alarms: usize,
-    /// Faults, each with the place of the cut and with what stayed.
+    /// Faults, each with the point of the cut and the changes kept.
     faults: Vec<(usize, Keep, Fault)>,
 }
 
 struct Replay<'a> {
     ledger: &'a Ledger,
     random: Random,
-    /// Each state is looked at once.
+    /// Results by state, so that each state is examined once.
     seen: BTreeMap<(u64, i64), Found>,
     report: Report,
 }
@@ -70,11 +70,11 @@ struct Replay<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     TheEnd,
-    /// A place at which something is wrong.
+    /// A point with a fault.
     Faulty,
 }
 
-/// Lets the power go at every place of the run.
+/// Cuts the power at every point of the run.
 fn replay(run: &Run, seed: u64, until: Until) -> Report {
     let ops = run.recorder.ops();
     let mut device = Device::new();
@@ -101,7 +101,7 @@ impl Replay<'_> {
     fn cut(&mut self, device: &Device, cut: usize) {
         let extremes = [Keep::Everything, Keep::Nothing, Keep::Contents, Keep::Names];
         let kinds = extremes.into_iter().chain(std::iter::repeat_n(Keep::Some, CHOICES));
-        // If all is flushed, there is no choice.
+        // With everything flushed there is only one outcome.
         for keep in kinds.take(if device.is_open() { usize::MAX } else { 1 }) {
             let image = device.lose_power(keep, &mut self.random);
             self.judge(&image, cut, keep);
@@ -123,7 +123,7 @@ impl Replay<'_> {
         self.report.faults.extend(faults.into_iter().map(|fault| (cut, keep, fault)));
     }
 
-    /// Opens the queue on what is left. Once in a while the power goes again meanwhile.
+    /// Opens the queue on the remains. Now and then the power is cut again meanwhile.
     fn open(&mut self, image: &Image, cut: usize, wall: i64) -> Found {
         let files = mount(image);
         if self.random.below(AGAIN) > 0 {
@@ -178,7 +178,7 @@ fn whenever_the_power_goes_an_import_loses_nothing() {
 
 type Runs = fn(u64, usize, Option<Lie>) -> Run;
 
-/// The first seed that shows that a queue does not wait for such a flush, and what is wrong there.
+/// The first seed that shows the effect of a missing flush, and the faults found.
 #[track_caller]
 fn noticed(lie: Lie, runs: Runs) -> (u64, Vec<Fault>) {
     let show = |seed| {
@@ -188,8 +188,8 @@ fn noticed(lie: Lie, runs: Runs) -> (u64, Vec<Fault>) {
     (1..=8).find_map(show).unwrap_or_else(|| panic!("{lie:?} is not noticed"))
 }
 
-/// The queue believes that the dead-letter topic is on the device, and writes and flushes at the source that
-/// it is done with the messages: what it did when it did not wait.
+/// The queue believes that the dead-letter topic is on the device, and writes and flushes FIN at the source:
+/// what it did before it waited.
 #[test]
 fn a_source_that_forgets_before_its_dead_letter_topic_has_it_is_noticed() {
     let lie = Lie { of: "dead.topic", what: Flush::File, late: Some(6) };

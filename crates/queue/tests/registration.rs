@@ -1,5 +1,4 @@
-//! Registration elsewhere (nsqlookupds): it announces the topics and channels that are here, however they
-//! came here.
+//! Registration with nsqlookupds: all existing topics and channels are announced, however they were created.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -54,7 +53,7 @@ fn restored_topics_and_channels_are_announced() {
         check(&mut world, &kept);
         assert!(world.heard.lock().unwrap().asked.is_empty(), "nobody is asked about what was here before");
     }
-    // What changes afterwards is announced on top of it.
+    // Later changes are announced incrementally.
     done(&mut world, Request::DeleteChannel("t".into(), "a".into()));
     done(&mut world, Request::DeleteTopic("u".into()));
     world.consumer("t", "e", 1);
@@ -100,7 +99,7 @@ fn what_could_not_be_taken_in_is_announced_later() {
     world.advance(Duration::from_secs(3));
     assert_eq!(shown(world.announced()), ["before", "before/c"]);
     world.heard.lock().unwrap().busy = false;
-    // Not told one by one before everything is: it would not add up.
+    // Not announced individually before the full announcement: the sum would be wrong.
     world.consumer("u", "c", 1);
     world.advance(Duration::from_secs(2));
     check(&mut world, &["t", "t/b", "u", "u/c"]);

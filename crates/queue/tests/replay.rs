@@ -1,4 +1,4 @@
-//! A channel that was moved back, over a restart.
+//! A channel that was moved back, across a restart.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -12,7 +12,7 @@ use nuthatch_queue::QueueOptions;
 use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::topic::SeekTo;
 
-/// Finishes what a channel delivers, up to so many messages.
+/// Finishes up to `count` messages that a channel delivers.
 fn take(world: &mut World, count: usize) -> String {
     let consumer = world.consumer("t", "c", 1);
     let mut taken = String::new();
@@ -31,7 +31,7 @@ fn take(world: &mut World, count: usize) -> String {
     taken
 }
 
-/// Deferred messages are not counted in the stream, and are replayed from it all the same.
+/// Deferred messages are not counted in the stream, but are replayed from it.
 #[test]
 fn a_replay_of_deferred_messages_leaves_no_other_behind_after_a_restart() {
     let mut world = World::new(QueueOptions { recount_bytes: 0, ..QueueOptions::default() });
@@ -57,7 +57,7 @@ fn a_replay_of_deferred_messages_leaves_no_other_behind_after_a_restart() {
     assert_eq!(take(&mut world, 9), "abcfgh");
 }
 
-/// The wall clock says of what is published after the seek that it is older.
+/// By the wall clock, messages published after the seek are older than it.
 #[test]
 fn what_is_published_after_a_seek_by_time_is_delivered_though_the_clock_was_set_back() {
     let mut world = World::new(QueueOptions::default());

@@ -63,7 +63,7 @@ fn a_refused_write_is_refused_to_its_publisher_and_leaves_nothing() {
 
 #[test]
 fn a_full_disk_can_be_drained_and_takes_publications_again() {
-    // With many segments, with one that is in use; also when the process ends while the disk is full.
+    // With many segments, and with only the active one; also if the process ends while the disk is full.
     for (segment_bytes, crash) in [(512 << 10, false), (16 << 20, false), (512 << 10, true), (16 << 20, true)]
     {
         let mut world = World::new(QueueOptions::from(Settings {
@@ -124,7 +124,7 @@ fn an_idle_topic_gives_back_the_space_of_what_is_done_with() {
         };
         assert!(stored(&world) > 200_000);
         world.advance(secs(9));
-        // Its minute is about to pass; one that is in flight keeps everything.
+        // Its minute is about to pass; a message in flight pins everything.
         for (_, id, _) in &messages[..left] {
             world.send(consumer, format!("TOUCH {id}\n").as_bytes());
         }
@@ -150,7 +150,7 @@ fn batch(topic: &str, bodies: &[&[u8]]) -> Vec<u8> {
 fn of_a_batch_that_is_refused_nothing_is_kept() {
     let bodies: Vec<Vec<u8>> = (0..200).map(|n| format!("{n:0>1000}").into_bytes()).collect();
     let bodies: Vec<&[u8]> = bodies.iter().map(|body| &body[..]).collect();
-    // The disk is full after a part of the write; with the second row that part cannot be cut off at once
+    // The disk is full after a part of the write; in the second row that part cannot be cut off at once
     // either.
     for faults in [vec![Fault::disk_full()], vec![Fault::disk_full(), Fault::eio(Operation::Truncate)]] {
         let mut world = World::new(QueueOptions::default());
@@ -222,7 +222,7 @@ fn topics_and_channels_are_limited() {
     world.send(third, b"SUB a three\n");
     assert_eq!(world.frames(third)[0].1, b"E_SUB_FAILED SUB failed too many channels, 2 allowed");
     world.consumer("a", "one", 0);
-    // What goes makes room, and what was there before a restart counts.
+    // Deletions make room, and topics from before a restart count.
     let mut world = world.crash(Crash::Process);
     assert!(matches!(world.ask(Request::CreateChannel("b".into(), "three".into())), Answer::Refused(_)));
     assert!(matches!(world.ask(Request::DeleteChannel("a".into(), "one".into())), Answer::Done));
@@ -364,7 +364,7 @@ fn a_failed_fsync_ends_all_promises() {
     world.publish(second, "t", b"after");
     assert!(world.frames(second)[0].1.starts_with(b"E_PUB_FAILED"));
     assert!(world.health().is_some_and(|why| why.contains("restart")), "{:?}", world.health());
-    // What is there can still be read.
+    // Existing messages can still be read.
     world.send(consumer, b"RDY 1\n");
     assert_eq!(world.messages(consumer).first().map(|(_, _, body)| &body[..]), Some(&b"safe"[..]));
 }
@@ -561,7 +561,7 @@ fn dead_letters_that_others_read_can_be_brought_back_and_are_then_dead_no_more()
         let (_, id, _) = world.messages(consumer).remove(0);
         world.send(consumer, format!("REQ {id} 0\n").as_bytes());
     }
-    // an operator's own channel is the first of the dead-letter topic, and takes everything
+    // An operator's own channel is the first of the dead-letter topic, and takes everything.
     assert_eq!(drain(&mut world, "t.c.dead", "tail"), ["one", "two"]);
     let peek = Request::Peek { topic: "t".into(), channel: Some("c".into()), what: PeekAt::Dead, count: 10 };
     let dead = |world: &mut World| match world.ask(peek.clone()) {
@@ -582,7 +582,7 @@ fn who_finishes_no_command_for_two_heartbeats_is_given_up() {
     let mut world = World::new(QueueOptions::default());
     let beat = |number| vec![(0, b"_heartbeat_".to_vec()); number];
     let identify = b"IDENTIFY\n\0\0\0\x1b{\"heartbeat_interval\":1000}";
-    // what comes every 600 ms, and what is said at the end beside two heartbeats
+    // Bytes sent every 600 ms, and the final error after two heartbeats.
     for (pieces, error) in [
         ([&b""[..], b"", b""], None),
         ([b"PU", b"B ", b"t"], None),
@@ -718,7 +718,7 @@ fn a_channel_is_told_when_it_cannot_go_back_all_the_way() {
     assert_eq!(seek(SeekTo::Time(start)), Sought { complete: false, ..beginning });
     assert!(seek(SeekTo::Time(ago(50))).complete);
     assert_eq!(seek(SeekTo::End), Sought { count: 0, complete: true, ..beginning });
-    // The beginning is the first message that is there, also after a start that knows the segments by reading
+    // The beginning is the first existing message, also after a start that learns the segments by reading
     // them.
     for crashed in [false, true] {
         if crashed {

@@ -1,6 +1,6 @@
-//! A queue that lacks something for a while: descriptors, its directory. What cannot be done is refused and
-//! tried again; when it is there again everything goes on by itself, and nothing that was accepted or
-//! finished is lost.
+//! A queue during a temporary shortage: of descriptors, or its directory. Failed operations are refused and
+//! retried; when the shortage ends, everything recovers on its own, and no accepted or finished message is
+//! lost.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -27,14 +27,14 @@ fn world(durability: Durability) -> World {
     World::new(QueueOptions::from(Settings { durability, ..Settings::default() }))
 }
 
-/// Publishes, by a client of its own; true if it was accepted, false if it was refused or is not answered.
+/// Publishes from a new client; true if accepted, false if refused or not answered.
 fn published(world: &mut World, body: &str) -> bool {
     let producer = world.client();
     world.publish(producer, "t", body.as_bytes());
     world.take(producer) == OK
 }
 
-/// Bodies that a new consumer gets, all finished.
+/// Bodies of the messages that a new consumer gets, all finished.
 fn drain(world: &mut World) -> Vec<String> {
     let consumer = world.consumer("t", "c", 500);
     let messages = world.messages(consumer);
@@ -46,7 +46,7 @@ fn drain(world: &mut World) -> Vec<String> {
     messages.into_iter().map(|(_, _, body)| String::from_utf8(body).unwrap()).collect()
 }
 
-/// A crash of the process, and what is there afterwards.
+/// The messages left after a crash.
 fn after_crash(world: World, crash: Crash) -> Vec<String> {
     drain(&mut world.crash(crash))
 }
@@ -114,7 +114,7 @@ fn what_is_finished_during_a_shortage_does_not_come_back() {
     for (_, id, _) in &messages {
         world.send(consumer, format!("FIN {id}\n").as_bytes());
     }
-    // Nobody publishes or finishes anything afterwards.
+    // Without any further PUB or FIN.
     world.advance(secs(10));
     assert!(after_crash(world, Crash::Process).is_empty());
 }

@@ -1,4 +1,4 @@
-//! The stop: who waits for an answer gets it, and what is in flight goes back.
+//! The stop: waiting clients are answered, and messages in flight are requeued.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -12,7 +12,8 @@ use nuthatch_queue::{Mail, QueueOptions, Settings};
 
 const OK: &[u8] = b"\0\0\0\x06\0\0\0\0OK";
 
-/// A queue in which a consumer has the message `body` for the first time; it gives up after so many attempts.
+/// A queue in which a consumer has the message `body` for the first time; the channel's `max_attempts` is
+/// given.
 fn delivered(max_attempts: u16) -> (World, ConnId) {
     let mut world = World::new(QueueOptions::from(Settings::default()));
     assert!(matches!(world.ask(Request::CreateTopic("t".into(), None)), Answer::Done));
@@ -48,7 +49,7 @@ fn who_waits_for_a_publication_learns_of_it_before_the_end() {
     world.stop();
     assert!(world.wire(idle).closed && !world.wire(waiting).closed);
     assert!(world.take(waiting).is_empty() && !world.is_idle());
-    // Nothing more is taken from it.
+    // Nothing more is accepted from it.
     world.publish(waiting, "t", b"late");
     world.disk_works = true;
     world.turn();

@@ -1,5 +1,5 @@
-//! Users of the configuration at the queue's TCP listener: who may publish and consume what, and what holds
-//! up or ends a client.
+//! Configured users at the queue's TCP listener: what they may publish and consume, and what delays or closes
+//! a client.
 
 #[path = "shard/harness.rs"]
 #[allow(dead_code, reason = "another test uses the rest")]
@@ -53,7 +53,7 @@ fn answer(world: &mut World, conn: ConnId) -> String {
     frames.last().map_or_else(String::new, |(_, data)| String::from_utf8_lossy(data).into_owned())
 }
 
-/// A client that has logged in.
+/// A logged-in client.
 fn logged_in(world: &mut World, name: &str) -> ConnId {
     let conn = world.client();
     world.send(conn, &auth(&format!("{name}:p-{name}")));
@@ -206,7 +206,7 @@ fn connections_of_a_user_are_limited() {
 
 #[test]
 fn a_password_that_is_slow_to_verify_holds_up_its_client_only() {
-    // "password", of the reference implementation
+    // Hash of "password" by the reference implementation.
     let hash = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
     let slow = UserSpec { passwords: vec![PasswordSpec::Argon2(hash.into())], ..user("slow", &["*"], &[]) };
     let mut world = world(&[slow, user("app", &["*"], &[])]);
@@ -306,7 +306,7 @@ fn a_verified_certificate_logs_in() {
     for (client_auth, name, expected) in [
         (ClientAuth::RequireVerify, "app-1", OK),
         (ClientAuth::RequireVerify, "other", "E_AUTH_FIRST AUTH required before PUB"),
-        // Any certificate is taken: what it says is nobody's word.
+        // Any certificate is accepted, so its names prove nothing.
         (ClientAuth::Require, "app-1", "E_AUTH_FIRST AUTH required before PUB"),
     ] {
         let (cert, key) = ("cert.pem".into(), "key.pem".into());
@@ -327,7 +327,7 @@ fn a_verified_certificate_logs_in() {
         assert_eq!(answer(&mut world, conn), expected, "{client_auth:?} {name}");
         world.send(second, &publication("PUB", "t"));
         assert_eq!(answer(&mut world, second), "E_AUTH_FIRST AUTH required before PUB", "one is the limit");
-        // It may log in as somebody else all the same.
+        // It may still log in as another user.
         if expected == OK {
             world.send(conn, &auth("feed:p-feed"));
             assert!(answer(&mut world, conn).starts_with("{\"identity\":\"feed\""));

@@ -1,12 +1,11 @@
-//! Messages that wait again: requeued, timed out, given back by a lost connection, or due at last.
+//! Returned messages: requeued, timed out, given back by a lost connection, or deferred and now due.
 //!
 //! ```text
 //!   stream:  ──────●──────────────────┬─────────────▶
 //!                  cursor             end when the message came back: its turn comes when the cursor is here
 //! ```
-//! As in nsqd, "later" means behind what waits: a message that comes back stands behind everything that was
-//! in the stream at that moment, and before what is published afterwards. They are kept in the order in which
-//! they came back.
+//! As in nsqd, a returned message queues behind everything in the stream at that moment, and ahead of what is
+//! published afterwards. Returned messages keep the order in which they came back.
 
 use std::collections::VecDeque;
 
@@ -19,7 +18,7 @@ struct Entry {
     message: Waiting,
 }
 
-/// The line of those that wait again.
+/// The queue of returned messages.
 #[derive(Debug, Default)]
 pub struct Again {
     line: VecDeque<Entry>,
@@ -38,7 +37,7 @@ impl Again {
         self.line.is_empty()
     }
 
-    /// Adds a message that comes back while the stream ends at `behind`.
+    /// Adds a message returned while the stream ends at `behind`.
     pub fn push(&mut self, behind: Position, message: Waiting) {
         self.line.push_back(Entry { behind, message });
     }
@@ -59,7 +58,7 @@ impl Again {
         self.line.iter().map(|entry| &entry.message)
     }
 
-    /// All of them, in order, to be changed.
+    /// All of them, in order, mutably.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Waiting> {
         self.line.iter_mut().map(|entry| &mut entry.message)
     }
@@ -69,19 +68,19 @@ impl Again {
         self.line.iter().map(|entry| (entry.behind, &entry.message))
     }
 
-    /// Keeps those that `keep` wants.
+    /// Keeps those for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Waiting) -> bool) {
         self.line.retain(|entry| keep(&entry.message));
     }
 
-    /// Forgets all.
+    /// Removes all.
     pub fn clear(&mut self) {
         self.line.clear();
     }
 
-    /// Brings those whose turn has come at `cursor` into the order in which they stand in the journal, from
-    /// the first one's place on and round its end: neighbours then need no read of their own. The first one
-    /// stays first, so that nobody waits for ever.
+    /// Sorts those whose turn has come at `cursor` by journal position, starting at the first one's and
+    /// wrapping around, so that neighbours share a read. The first one stays first, so that none waits for
+    /// ever.
     pub fn line_up(&mut self, cursor: Position) {
         let Some(first) = self.line.front().map(|entry| entry.message.at) else { return };
         let ready = self.line.iter().take_while(|entry| entry.behind <= cursor).count();

@@ -18,7 +18,7 @@ use crate::record::{Requeued, Seek};
 pub enum Refused {
     /// No message of that id is in flight in the channel.
     NotInFlight,
-    /// It is in flight to somebody else.
+    /// It is in flight to another consumer.
     NotOwner,
 }
 
@@ -38,17 +38,17 @@ impl Channel {
         self.consumers.insert(terms)
     }
 
-    /// The consumer's connection is gone: what it had goes back at once.
+    /// Removes a consumer whose connection was lost; returns its messages at once.
     pub fn unsubscribe(&mut self, key: ConsumerKey, clock: Clock) {
         self.leave(key, clock, 0);
     }
 
-    /// The daemon closes the consumer's connection: what it had goes back as if it had not been delivered.
+    /// Removes a consumer whose connection the daemon closes; returns its messages as if never delivered.
     pub fn interrupt(&mut self, key: ConsumerKey, clock: Clock) {
         self.leave(key, clock, 1);
     }
 
-    /// Gives back what a consumer has, with so many attempts less.
+    /// Returns a consumer's messages, with this many attempts less, and removes it.
     fn leave(&mut self, key: ConsumerKey, clock: Clock, uncounted: u16) {
         while let Some(mut flight) = self.first_flight(key) {
             self.take_flight(flight.id, key);
@@ -112,7 +112,7 @@ impl Channel {
         Ok(())
     }
 
-    /// TOUCH: the timeout starts anew, up to the longest that is allowed since delivery.
+    /// TOUCH: restarts the timeout, up to the maximum since delivery.
     pub fn touch(&mut self, key: ConsumerKey, id: u64, now: Instant) -> Result<(), Refused> {
         let flight = *self.owned(key, id)?;
         let Some(consumer) = self.consumers.get_mut(key) else { return Err(Refused::NotInFlight) };
@@ -132,8 +132,7 @@ impl Channel {
         self.paused = paused;
     }
 
-    /// Drops everything that is in the channel when the stream ends at `end`. Consumers have nothing in
-    /// flight any more.
+    /// Drops everything in the channel, messages in flight included; the stream ends at `end`.
     pub fn empty(&mut self, end: Position) {
         self.in_flight.clear();
         self.again.clear();
@@ -148,7 +147,7 @@ impl Channel {
         self.cursor = self.cursor.max(end);
         self.replay_to = 0;
         self.not_before = 0;
-        // What was noted for the journal concerns messages that are gone.
+        // Unwritten events concern dropped messages.
         self.events = Events::default();
         for consumer in self.consumers.iter_mut() {
             consumer.in_flight = 0;
@@ -158,8 +157,8 @@ impl Channel {
         self.refresh_all();
     }
 
-    /// Forgets what [`Seek::forgets`] and reads again from `seek.cursor`. `tag` is in the ids of the topic's
-    /// messages.
+    /// Drops what [`Seek::forgets`] says, and reads again from `seek.cursor`. `tag` is in the ids of the
+    /// topic's messages.
     pub fn seek(&mut self, seek: Seek, tag: u32) {
         let keeps = |message: &Waiting| !seek.forgets(message.id, tag);
         let mut deferred = self.deferred.take();
@@ -180,8 +179,8 @@ impl Channel {
         self.not_before = seek.not_before;
     }
 
-    /// Drops whatever stands before `floor`; of the stream there are `left` messages behind it. In flight is
-    /// left alone: the consumer has the message. Gives how many of the stream were dropped.
+    /// Drops everything before `floor`, after which `left` messages of the stream remain. Messages in flight
+    /// stay with their consumers. Returns how many of the stream were dropped.
     pub fn drop_before(&mut self, floor: Position, left: u64) -> u64 {
         let waiting = self.again.len() + self.deferred.len();
         self.again.retain(|message| message.at >= floor);
@@ -195,7 +194,7 @@ impl Channel {
         in_stream
     }
 
-    /// Notes new record positions; `moved` gives the new one for an old one.
+    /// Updates record positions; `moved` maps an old one to the new one.
     pub fn relocate(&mut self, moved: impl Fn(Position) -> Option<Position> + Copy) {
         self.in_flight.relocate(moved);
         self.deferred.relocate(moved);
@@ -208,22 +207,22 @@ impl Channel {
         for message in waiting.chain(letters) {
             message.at = moved(message.at).unwrap_or(message.at);
         }
-        // Events that were not written yet name the old positions, which replay follows to the new ones only
-        // for events before the copy. They must be written before the copy is.
+        // Unwritten events name old positions, which replay maps to new ones only for events before the copy.
+        // They must be written before the copy.
         debug_assert!(self.events.is_empty(), "events are written before messages move");
     }
 
-    /// Passes over a stretch ahead whose messages never came into the channel's count.
+    /// Skips a stretch ahead whose messages were never in the channel's count.
     pub fn add_hole(&mut self, from: Position, to: Position) {
         self.holes.add(from.max(self.cursor), to);
     }
 
-    /// Counts what never came in because the channel was full.
+    /// Counts messages dropped because the channel was full.
     pub fn count_dropped(&mut self, count: u64) {
         self.counters.dropped += count;
     }
 
-    /// Lets everybody who can take a message stand in the ring.
+    /// Adds all consumers that can take a message to the ring.
     pub(super) fn refresh_all(&mut self) {
         let keys: Vec<ConsumerKey> = self.consumers.iter().map(|(key, _)| key).collect();
         for key in keys {
@@ -236,7 +235,7 @@ impl Channel {
         if flight.consumer == key.slot { Ok(flight) } else { Err(Refused::NotOwner) }
     }
 
-    /// Takes a flight of this consumer's out.
+    /// Removes a flight of this consumer, or refuses.
     #[inline]
     fn land(&mut self, key: ConsumerKey, id: u64) -> Result<Flight, Refused> {
         match self.take_flight(id, key) {
@@ -245,7 +244,7 @@ impl Channel {
         }
     }
 
-    /// Takes a flight out, if it is this consumer's.
+    /// Removes a flight, if it is this consumer's.
     #[inline]
     pub(super) fn take_flight(&mut self, id: u64, key: ConsumerKey) -> Option<Flight> {
         let consumer = self.consumers.get_mut(key)?;
@@ -260,8 +259,7 @@ impl Channel {
         self.in_flight.first(&self.consumers.get(key)?.line).copied()
     }
 
-    /// Puts a message that was taken out of flight back among those that wait, for now or for `due`, or sets
-    /// it aside.
+    /// Returns a message removed from flight to the queue, at once or at `due`, or makes it a dead letter.
     pub(super) fn send_back(
         &mut self,
         flight: Flight,
@@ -290,7 +288,7 @@ impl Channel {
         self.settings.max_attempts > 0 && flight.attempts >= self.settings.max_attempts
     }
 
-    /// A message left its flight: another one of the same id may have its turn.
+    /// Queues the next message of the same id, if any, after one has left flight.
     #[inline]
     pub(super) fn release_duplicate(&mut self, id: u64) {
         if self.duplicates.is_empty() {

@@ -1,7 +1,6 @@
-//! Dead letters of a channel: messages to be set aside, and the batch of them that is on its way to their
-//! topic.
+//! Dead letters of a channel: messages to be set aside, and the batch on its way to their topic.
 //!
-//! A letter is its channel's until it is safe elsewhere (see `departing`).
+//! A letter belongs to its channel until it is safe elsewhere (see `departing`).
 
 use crate::deferred::Waiting;
 
@@ -10,11 +9,11 @@ use crate::deferred::Waiting;
 pub struct DeadLetter {
     /// The message.
     pub message: Waiting,
-    /// The reason, in a word that operators see.
+    /// The reason, as operators see it.
     pub reason: &'static str,
 }
 
-/// The batch that is on its way.
+/// The batch on its way to the dead-letter topic.
 #[derive(Debug, Default)]
 pub struct Departing {
     number: u32,
@@ -46,8 +45,8 @@ impl Departing {
         self.letters.iter_mut()
     }
 
-    /// Forgets the letters: the channel was emptied or moved. The outcome of their batch concerns nobody any
-    /// more.
+    /// Drops the letters, because the channel was emptied or moved. The outcome of their batch no longer
+    /// matters.
     pub(super) fn clear(&mut self) {
         self.letters.clear();
     }

@@ -1,14 +1,14 @@
-//! Stretches of the journal that a channel's cursor passes over.
+//! Stretches of the journal that a channel's cursor skips.
 //!
-//! They come from emptying a topic (nobody gets what waited in it), from the limit of an ephemeral channel
-//! (what did not fit is not delivered), and from recovery (what was finished or set apart ahead of the last
-//! checkpoint's cursor).
+//! They come from emptying a topic (its waiting messages go to no channel), from the limit of an ephemeral
+//! channel (messages that did not fit are not delivered), and from recovery (messages finished or set apart
+//! ahead of the last checkpoint's cursor).
 
 use std::collections::VecDeque;
 
 use crate::message::Position;
 
-/// Half-open stretches, in order, none overlapping.
+/// Half-open stretches, sorted and disjoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holes {
     list: VecDeque<(Position, Position)>,
@@ -26,7 +26,7 @@ impl Holes {
         self.list.len()
     }
 
-    /// Adds a stretch, anywhere; what overlaps or touches becomes one.
+    /// Adds a stretch anywhere, merging it with those that it overlaps or touches.
     pub fn add(&mut self, from: Position, to: Position) {
         if from >= to {
             return;
@@ -48,7 +48,7 @@ impl Holes {
         behind.checked_sub(1).is_some_and(|n| at < self.list[n].1)
     }
 
-    /// The first position at or after `cursor` that is in no hole. Holes before it are forgotten.
+    /// The first position at or after `cursor` that is in no hole. Drops the holes before it.
     pub fn pass(&mut self, cursor: Position) -> Position {
         let mut cursor = cursor;
         while let Some(&(from, to)) = self.list.front() {
@@ -66,7 +66,7 @@ impl Holes {
         self.list.iter().copied()
     }
 
-    /// Forgets all.
+    /// Removes all.
     pub fn clear(&mut self) {
         self.list.clear();
     }

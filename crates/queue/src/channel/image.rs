@@ -16,13 +16,13 @@ pub struct ImagedMessage {
     pub id: u64,
     /// Deliveries so far.
     pub attempts: u16,
-    /// Time it may be delivered.
+    /// Time from which it may be delivered.
     pub due: Due,
     /// Position the cursor must reach before its turn comes, if it may be delivered at once.
     pub behind: Position,
 }
 
-/// Everything about a channel that outlasts the process.
+/// State of a channel that survives a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChannelImage {
     /// Its number in the journal.
@@ -33,25 +33,24 @@ pub struct ChannelImage {
     pub paused: bool,
     /// See [`ChannelSettings`].
     pub settings: ChannelSettings,
-    /// Position it reads on from.
+    /// Position of the next record that it reads.
     pub cursor: Position,
     /// Messages of the stream that it has not taken.
     pub behind: u64,
-    /// Position from which it takes messages with a due time of their own from the stream as well.
+    /// Position before which it also takes messages with their own due time from the stream.
     pub replay_to: Position,
-    /// Messages published before this are passed over.
+    /// Messages published before this time are skipped.
     pub not_before: i64,
-    /// Stretches that it passes over.
+    /// Stretches that it skips.
     pub holes: Vec<(Position, Position)>,
     /// Records ahead of the cursor that it has taken.
     pub taken: Vec<Position>,
-    /// Messages behind the cursor that it is not done with, in the order in which their turn comes; those in
-    /// flight first.
+    /// Unfinished messages behind the cursor, in order of delivery; those in flight first.
     pub messages: Vec<ImagedMessage>,
 }
 
 impl ImagedMessage {
-    /// A message that is due then, or else stands behind this place.
+    /// A message with this due time, or one returned behind this position.
     pub fn new(message: &Waiting, due: Due, behind: Position) -> ImagedMessage {
         let Waiting { at, id, attempts } = *message;
         ImagedMessage { at, id, attempts, due, behind }
@@ -67,7 +66,7 @@ impl Channel {
     /// The channel as of now. Its events must have been written.
     pub fn image(&self, clock: Clock) -> ChannelImage {
         if self.ephemeral {
-            // That it was there is all that matters: it took what came into the topic.
+            // Only its existence matters: it took what came into the topic.
             return ChannelImage { number: self.number, name: self.name.clone(), ..ChannelImage::default() };
         }
         let now = |behind, message: &Waiting| ImagedMessage::new(message, Due::default(), behind);
@@ -131,9 +130,9 @@ impl ChannelImage {
         }
     }
 
-    /// Reads an image of a checkpoint of this version, written at `wall` (ns; 0 if unknown): no wait was
-    /// longer than from then on. One of version 1 lacks the places of messages. `None` if it is not
-    /// well-formed.
+    /// Reads an image of a checkpoint of this version, written at `wall` (ns; 0 if unknown): no wait is
+    /// longer than from then to the due time. Version 1 lacks the positions of returned messages. `None` if
+    /// it is malformed.
     pub fn decode(from: &mut Reader<'_>, version: u64, wall: i64) -> Option<ChannelImage> {
         let mut image = ChannelImage {
             number: from.channel()?,
@@ -177,7 +176,7 @@ impl ChannelImage {
     }
 }
 
-/// Writes a text with its length in front.
+/// Writes a text, prefixed by its length.
 pub fn text(text: &str, out: &mut Vec<u8>) {
     number(text.len() as u64, out);
     out.extend_from_slice(text.as_bytes());

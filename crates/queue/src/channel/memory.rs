@@ -1,22 +1,22 @@
-//! Memory that a channel takes.
+//! Memory use of a channel.
 
 use std::collections::VecDeque;
 
 use super::Channel;
 
-/// A channel without messages and consumers, with its name and the entries about it elsewhere.
+/// Bytes of a channel without messages or consumers, with its name and its entries elsewhere.
 pub const CHANNEL_BYTES: usize = 1536;
-/// A consumer, besides its connection.
+/// Bytes of a consumer, besides its connection.
 const CONSUMER_BYTES: usize = 256;
-/// A message that waits again, for its time or for its dead-letter topic.
+/// Bytes of a message that is returned, deferred, or to be set aside.
 const WAITING_BYTES: usize = 64;
-/// A message in a consumer's hands.
+/// Bytes of a message in flight.
 const FLIGHT_BYTES: usize = 192;
-/// A stretch that is passed over, or a position that is noted.
+/// Bytes of a hole, or of a position kept.
 const POSITION_BYTES: usize = 32;
 
 impl Channel {
-    /// Messages outside the stream.
+    /// Number of messages outside the stream.
     pub fn entries(&self) -> usize {
         self.again.len() + self.deferred.len() + self.duplicates_len() + self.in_flight.len()
     }
@@ -25,8 +25,7 @@ impl Channel {
         if self.duplicates.is_empty() { 0 } else { self.duplicates.values().map(VecDeque::len).sum() }
     }
 
-    /// Counts the bytes that it takes. Gives what it was counted with before, and what it is counted with
-    /// now.
+    /// Recounts the bytes that it takes; returns the previous count and the new one.
     pub fn count_memory(&mut self) -> (usize, usize) {
         let now = self.memory_bytes();
         (std::mem::replace(&mut self.memory, now), now)

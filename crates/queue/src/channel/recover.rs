@@ -1,14 +1,14 @@
 //! A channel while its topic's journal is replayed.
 //!
-//! It starts from the last checkpoint's image, or from its creation, and is told what the journal says in
-//! order. What was delivered and neither finished nor requeued is not in the journal: such messages are still
-//! before the cursor of the image or in its list, and so they come again.
+//! It starts from the last checkpoint's image, or from its creation, and applies the journal's records in
+//! order. Deliveries are not in the journal: a message delivered but neither finished nor requeued is still
+//! ahead of the image's cursor or in its list, and is delivered again.
 //!
-//! `behind` is never short of what can be read from the cursor on: a count that is short makes a channel pass
-//! over messages that nobody got. So a record that could not be read, and was not counted for that, is not
-//! subtracted when its FIN is replayed either; and where the journal only says how many were dropped, those
-//! that may not have been counted are left in. Counting anew ([`Recovering::settle`]) or the end of the
-//! stream puts right what is too many.
+//! `behind` is never less than what can be read from the cursor on: too low a count makes a channel skip
+//! undelivered messages. So a record that was not counted because it was unreadable is not subtracted when
+//! its FIN is replayed; and where the journal only says how many were dropped, those that may not have been
+//! counted are left in. A recount ([`Recovering::settle`]) or the end of the stream corrects a count that is
+//! too high.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,16 +19,16 @@ use crate::message::Position;
 use crate::record::{Requeued, Seek};
 use crate::topic::Damaged;
 
-/// A channel that is being put together again.
+/// A channel being recovered.
 #[derive(Debug)]
 pub struct Recovering {
-    /// Its part that is not lists.
+    /// Its state besides the lists.
     pub image: ChannelImage,
     apart: BTreeMap<Position, Apart>,
     taken: BTreeSet<Position>,
-    /// Damaged records before this are in `behind`: who counted them had read them.
+    /// Damaged records before this are in `behind`: they were readable when they were counted.
     counted_to: Position,
-    /// Messages in damaged records that are not, and that it is not known to be done with.
+    /// Messages in damaged records that are not in `behind`, and not known to be finished.
     unread: u64,
     /// Amount by which `behind` may be too high.
     excess: u64,
@@ -39,7 +39,7 @@ pub struct Recovering {
 /// A message outside the stream.
 #[derive(Debug, Clone, Copy)]
 struct Apart {
-    /// Counts up as messages come back.
+    /// Sequence number of its return.
     order: u64,
     message: ImagedMessage,
 }
@@ -65,37 +65,37 @@ impl Recovering {
         recovering
     }
 
-    /// Messages came into the stream.
+    /// Counts messages added to the stream.
     pub fn pumped(&mut self, count: u64) {
         self.image.behind = self.image.behind.saturating_add(count);
     }
 
-    /// Messages came in that are damaged.
+    /// Counts damaged messages added to the stream.
     pub fn pumped_damaged(&mut self, count: u64) {
         self.unread += count;
     }
 
-    /// Perhaps messages came in, at most so many: the device would not say.
+    /// Counts messages that may have been added, at most this many, because the device could not be read.
     pub fn pumped_unknown(&mut self, most: u64) {
         self.image.behind = self.image.behind.saturating_add(most);
         self.excess += most;
     }
 
-    /// A message came in outside the stream.
+    /// Adds a message outside the stream.
     pub fn set_apart(&mut self, message: ImagedMessage) {
         let order = self.next_order;
         self.next_order += 1;
         self.apart.insert(message.at, Apart { order, message });
     }
 
-    /// The channel was done with the message at `at`.
+    /// Notes that the channel is done with the message at `at`.
     pub fn finished(&mut self, at: Position, damaged: &Damaged) {
         if self.apart.remove(&at).is_none() {
             self.take(at, damaged);
         }
     }
 
-    /// The message went back to waiting; the stream ended at `end` then.
+    /// Notes that a message was returned while the stream ended at `end`.
     pub fn requeued(&mut self, event: Requeued, end: Position, damaged: &Damaged) {
         if !self.apart.contains_key(&event.at) {
             self.take(event.at, damaged);
@@ -104,14 +104,14 @@ impl Recovering {
         self.set_apart(ImagedMessage { at, id, attempts, due, behind: end });
     }
 
-    /// Notes that the message at `at`, not taken as of the image, was taken later.
+    /// Notes that the message at `at`, not yet taken in the image, was taken later.
     fn take(&mut self, at: Position, damaged: &Damaged) {
         if at < self.image.cursor || !self.taken.insert(at) {
             return;
         }
         if at < self.image.replay_to {
-            // One that had a due time of its own is not in the count of what is replayed, and nothing here
-            // says which one had.
+            // A message with its own due time is not in the count of what is replayed, and nothing here says
+            // whether this is one.
             self.excess += 1;
             return;
         }
@@ -120,7 +120,7 @@ impl Recovering {
         *count = count.saturating_sub(1);
     }
 
-    /// Everything before `to` was dropped.
+    /// Replays an emptying: everything before `to` was dropped.
     pub fn emptied(&mut self, to: Position) {
         self.apart.clear();
         self.taken.clear();
@@ -132,7 +132,7 @@ impl Recovering {
         (self.unread, self.excess) = (0, 0);
     }
 
-    /// The channel was moved. `tag` is in the ids of the topic's messages.
+    /// Replays a seek. `tag` is in the ids of the topic's messages.
     pub fn sought(&mut self, seek: Seek, tag: u32) {
         let mut kept = std::mem::take(&mut self.apart);
         kept.retain(|_, apart| !seek.forgets(apart.message.id, tag));
@@ -148,14 +148,15 @@ impl Recovering {
         self.image.not_before = seek.not_before;
     }
 
-    /// Nobody gets what stands between these positions; it had not come into the channel's count.
+    /// Adds a stretch whose messages are not delivered and were never in the channel's count.
     pub fn add_hole(&mut self, from: Position, to: Position) {
         if to > self.image.cursor {
             self.image.holes.push((from.max(self.image.cursor), to));
         }
     }
 
-    /// A limit dropped what stands before `floor`: of the stream `in_stream` messages, damaged ones included.
+    /// Replays a limit's drop of all before `floor`: `in_stream` messages of the stream, damaged ones
+    /// included.
     pub fn dropped(&mut self, floor: Position, in_stream: u64, damaged: &Damaged) {
         let (said, most) = damaged.between(self.image.cursor.max(self.counted_to), floor);
         self.apart = self.apart.split_off(&floor);
@@ -166,7 +167,7 @@ impl Recovering {
         self.excess += most.min(in_stream);
     }
 
-    /// A live message was copied forward.
+    /// Notes that a live message was copied forward.
     pub fn moved(&mut self, from: Position, to: Position) {
         if let Some(Apart { order, message }) = self.apart.remove(&from) {
             self.apart.insert(to, Apart { order, message: ImagedMessage { at: to, ..message } });
@@ -178,13 +179,13 @@ impl Recovering {
         self.apart.first_key_value().map_or(self.image.cursor, |(&at, _)| at.min(self.image.cursor))
     }
 
-    /// Counts the messages of the stream that it has still to take.
+    /// Starts a count of the messages of the stream that it has still to take.
     pub fn tally(&self) -> Tally {
         let taken = self.taken.range(self.image.cursor..).copied().collect::<Vec<_>>().into_iter();
         Tally { cursor: self.image.cursor, holes: self.image.as_holes(), taken: taken.peekable(), count: 0 }
     }
 
-    /// Gives up what cannot be read. `counted` is what [`Recovering::tally`] came to, if the stream was read.
+    /// Gives up unreadable messages. `counted` is the result of [`Recovering::tally`], if counted.
     pub fn settle(&mut self, counted: Option<u64>, damaged: &Damaged) {
         let before = self.apart.len();
         self.apart.retain(|&at, _| !damaged.contains(at));
@@ -197,13 +198,13 @@ impl Recovering {
         }
     }
 
-    /// Messages that it was not done with and will never get, as far as can be known.
+    /// Unfinished messages known to be lost.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// The channel, ready for work; the stream ends at `end`. A due time of which nobody knows when it was
-    /// given is `delay_max` away at most.
+    /// The channel, ready for work; the stream ends at `end`. A due time without a record of when it was set
+    /// is at most `delay_max` away.
     pub fn into_channel(self, end: Position, clock: Clock, delay_max: Duration) -> Channel {
         let Recovering { image, apart, taken, excess, lost, .. } = self;
         let mut channel = Channel::new(&image.name, image.number, image.cursor, image.behind);
@@ -217,7 +218,7 @@ impl Recovering {
         channel.counters = Counters { lost, ..Counters::default() };
         channel.end = end;
         let mut apart: Vec<Apart> = apart.into_values().collect();
-        // What fell due meanwhile comes back now: behind the rest, the earliest first.
+        // Messages that fell due meanwhile are returned now, behind the rest, earliest first.
         apart.sort_unstable_by_key(|apart| (apart.message.due.at, apart.order));
         for Apart { message, .. } in apart {
             match clock.until(message.due, delay_max) {
@@ -241,7 +242,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// A message of the stream can be read at `at`.
+    /// Notes a readable message of the stream at `at`.
     #[inline]
     pub fn see(&mut self, at: Position) {
         if at < self.cursor {

@@ -1,8 +1,7 @@
 //! Effects of time on a channel: timeouts, and deferred messages that fall due.
 //!
-//! One entry per consumer that has something in flight, not one per message, stands in the list of deadlines.
-//! It may be earlier than the consumer's first deadline (the message it was made for is finished by now),
-//! never later.
+//! The list of deadlines has one entry per consumer with something in flight, not one per message. An entry
+//! may be earlier than the consumer's first deadline (the message it was made for is finished), never later.
 
 use std::cmp::Reverse;
 
@@ -22,7 +21,7 @@ impl Channel {
         }
     }
 
-    /// Takes back what ran into its timeout, and lets go what is due.
+    /// Takes back messages that timed out, and releases those that are due.
     pub fn expire(&mut self, clock: Clock) {
         while let Some(&Reverse((due, key))) = self.deadlines.peek() {
             if due > clock.now {

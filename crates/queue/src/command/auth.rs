@@ -1,7 +1,7 @@
 //! AUTH, and the rights it gives.
 //!
-//! The answer comes from elsewhere: the connection is held up meanwhile, nobody else is. A grant that has
-//! expired is asked for again when it is next needed, as in nsqd; the command that needed it waits.
+//! The answer comes from the control thread; only this connection waits for it. An expired grant is renewed
+//! when it is next needed, as in nsqd; the command that needs it waits.
 
 use net::{ConnId, Io};
 use wire::nsq::{Refusal, Verb};
@@ -15,11 +15,11 @@ use crate::queue::Queue;
 
 /// Decision on a client's command.
 pub(super) enum Rights<'a> {
-    /// It may.
+    /// It is allowed.
     Granted,
-    /// Nobody knows yet; the connection is held up.
+    /// Not known yet; the connection is held up.
     Wait,
-    /// It may not.
+    /// It is refused.
     Refused(Refusal<'a>),
 }
 
@@ -88,7 +88,8 @@ impl Queue {
         }
     }
 
-    /// Asks what a client may do. False if too many ask already: it is refused then, as when nobody answers.
+    /// Requests a client's rights. False if too many requests are pending: the client is then refused, as
+    /// when no server answers.
     fn ask_authority(&mut self, client: &Connection) -> bool {
         let query = AuthQuery {
             remote_ip: host_of(client.peer),
@@ -103,7 +104,7 @@ impl Queue {
         asked
     }
 
-    /// The authority has answered.
+    /// Handles the authority's answer.
     pub(crate) fn auth_answered<I: Io>(&mut self, io: &mut I, conn: ConnId, answer: AuthAnswer) {
         let Some(mut client) = self.take_client(conn) else { return };
         let first = match client.holdup {
@@ -124,7 +125,7 @@ impl Queue {
         self.go_on(io, client);
     }
 
-    /// Goes on with a client whose login was under way.
+    /// Resumes a client whose login was pending.
     pub(super) fn go_on<I: Io>(&mut self, io: &mut I, client: Box<Connection>) {
         if client.owed.is_closing() && client.owed.len() == 1 {
             self.close_client(io, client);

@@ -1,7 +1,7 @@
-//! IDENTIFY: who the client is, and what is agreed on.
+//! IDENTIFY: the client's identity, and the negotiated settings.
 //!
-//! The answer leaves in clear. Then come, as granted, TLS (with an OK inside) and one compression (with
-//! another OK inside).
+//! The answer is sent in the clear. Then, if granted, TLS starts (with an OK inside), then one compression
+//! (with another OK inside).
 
 use net::{Io, Layer};
 use wire::nsq::identify::Identify;
@@ -44,7 +44,7 @@ impl Queue {
     }
 }
 
-/// Bytes that are kept of what a client says of itself, name by name.
+/// Bytes kept of each name in a client's IDENTIFY.
 const NAME_BYTES_MAX: usize = 1024;
 
 fn cut(mut text: String) -> String {

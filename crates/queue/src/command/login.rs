@@ -1,12 +1,12 @@
-//! AUTH where the users of the configuration say what clients may do, instead of an authorization server.
+//! AUTH with rights from the configured users instead of an authorization server.
 //!
 //! ```text
 //! AUTH user:password, or a token ▸ failed too often? ▸ book ─┬▸ user ▸ limit on its connections ▸ identity
 //!                                                            ├▸ slow (argon2) ▸ another thread ▸ mail ▸ user
 //!                                                            └▸ E_AUTH_FAILED, counted, in the log once a second at most
 //! ```
-//! A certificate that an authority has signed logs in without AUTH. At its limit on requests a client is not
-//! refused, which would close it as every error of PUB does: it is read again when there is room.
+//! A certificate signed by a trusted authority logs in without AUTH. A client at its limit on requests is not
+//! refused, because every error of PUB closes the connection: it is paused until there is room.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +65,7 @@ impl Queue {
         }
     }
 
-    /// A password was verified.
+    /// Handles the result of a password verification.
     pub(crate) fn login_verified<I: Io>(&mut self, io: &mut I, conn: ConnId, user: Option<Arc<User>>) {
         let Some(mut client) = self.take_client(conn) else { return };
         if client.holdup != Some(Holdup::Login) {
@@ -73,7 +73,7 @@ impl Queue {
         }
         client.holdup = None;
         let name = std::mem::take(&mut client.pending_secret);
-        // The users may be others by now.
+        // A reload may have changed the users.
         let user = user.and_then(|user| self.options().users.user(user.name().as_bytes()).cloned());
         let entered = match user {
             Some(user) => Self::enter(&mut client, &user, false),
@@ -92,8 +92,7 @@ impl Queue {
         self.go_on(io, client);
     }
 
-    /// A client has shown a certificate that was verified: it is logged in as the user that it belongs to, if
-    /// there is one.
+    /// Logs a client in as the user of its verified certificate, if there is one.
     pub(crate) fn log_in_by_certificate(&mut self, client: &mut Connection) {
         let is_verified =
             self.settings().tls.as_ref().is_some_and(|tls| tls.client_auth == ClientAuth::RequireVerify);
@@ -102,7 +101,7 @@ impl Queue {
         };
         let user = self.options().users.certified(tls.names.iter().map(String::as_str)).cloned();
         if let Some(user) = user {
-            // At the limit of its connections it is nobody, and its next command says so.
+            // At its user's connection limit it is not logged in, and its next command is refused.
             let _ = Self::enter(client, &user, true);
         }
     }
@@ -142,7 +141,7 @@ impl Queue {
         if !self.logins.told.take(now) {
             return;
         }
-        // What is no user's name may be a password that was typed in its place.
+        // A name that is no user's may be a password typed in its place: it is not logged.
         let user = self.options().users.user(name).map_or("", |user| user.name()).to_owned();
         let address = from.map_or_else(|| "unix socket".to_owned(), |address| address.to_string());
         telemetry::warn!(user, address, count = self.logins.failures, "login to the queue failed");
@@ -181,7 +180,7 @@ impl Queue {
     }
 }
 
-/// A client at its limit is read again no more often.
+/// Shortest pause of a client at its limit on requests.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 
 /// True if a user may do this.
@@ -192,7 +191,7 @@ pub(crate) fn may(user: &User, access: Access, topic: &str, channel: &str) -> bo
     }
 }
 
-/// Time since a moment that all meters of the process share.
+/// Time since a moment shared by all meters of the process.
 fn uptime(now: Instant) -> Duration {
     now.since(Instant::default())
 }

@@ -1,4 +1,4 @@
-//! NOP: a sign of life, which every byte received is already.
+//! NOP: a sign of life, as any received byte is.
 
 use super::Flow;
 use crate::queue::Queue;

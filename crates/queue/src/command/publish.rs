@@ -4,7 +4,7 @@
 //! rights ▸ topic (created if need be) ▸ room ▸ stage … turn_end ▸ commit ▸ OK
 //! ```
 //! The body goes from the connection's input straight into the journal's batch. Pipelined publications of one
-//! turn share one entry in what the client is owed.
+//! turn share one entry in the client's line of owed answers.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Queue {
         self.publication_staged(io, client, Verb::Mpub, topic, count as u64, staged)
     }
 
-    /// nsqd's checks before it looks at the sizes of an MPUB.
+    /// Makes the checks that precede the sizes of an MPUB, as nsqd does.
     pub(crate) fn begin_mpub<I: Io>(&mut self, io: &mut I, client: &mut Connection, topic: &str) -> Flow {
         client.batch_topic = None;
         match self.check_rights(io, client, Verb::Mpub, Access::Publish, topic, "") {
@@ -97,7 +97,7 @@ impl Queue {
             return Err(QueueError::TooManyDeferred { max: max_deferred });
         }
         if topic.journal.staged_bytes() > BATCH_BYTES {
-            // An error concerns those who published before; they are told.
+            // An error is answered to the clients that published before.
             let _ = topic.commit(clock);
         }
         let wall_due = due.map_or(0, |due| clock.to_wall(due));

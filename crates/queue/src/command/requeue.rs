@@ -1,4 +1,4 @@
-//! REQ: the message shall be delivered again, now or later.
+//! REQ: delivers the message again, now or later.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Queue {
         let clock = self.clock();
         let delay = Duration::from_millis(delay_ms);
         if delay_ms > 0 && self.deferred_full(client) {
-            // The message stays in flight: it comes again after its timeout.
+            // The message stays in flight and is redelivered after its timeout.
             self.refuse(io, client, &Refusal::Failed(Verb::Req, "too many deferred messages"));
             return Flow::Next;
         }
@@ -43,7 +43,7 @@ impl Queue {
         }
     }
 
-    /// True if the client's topic defers as many messages as it may.
+    /// True if the client's topic is at its limit of deferred messages.
     fn deferred_full(&mut self, client: &Connection) -> bool {
         let max = self.settings().max_deferred;
         let topic = client.subscription.and_then(|subscription| self.topic_mut(subscription.topic));

@@ -9,7 +9,7 @@ use crate::topic::Outcome;
 /// One answer, or several equal ones.
 #[derive(Debug)]
 pub enum Owed {
-    /// The answer to so many publications, which depends on how they end.
+    /// The answer to this many publications, which depends on their outcome.
     Publication {
         /// The command.
         verb: Verb,
@@ -18,13 +18,13 @@ pub enum Owed {
         /// Their outcome, once it is known.
         outcome: Option<Outcome>,
     },
-    /// An answer that is known, as a frame.
+    /// A known answer, as a frame.
     Frame(Vec<u8>),
-    /// Nothing more: the connection is closed when its turn has come.
+    /// The last entry: the connection is closed when its turn comes.
     Close,
 }
 
-/// The answers that a connection waits for.
+/// The answers owed to a connection, in order.
 #[derive(Debug, Default)]
 pub struct OwedLine {
     line: VecDeque<Owed>,
@@ -48,13 +48,13 @@ impl OwedLine {
         matches!(self.line.back(), Some(Owed::Close))
     }
 
-    /// Adds an entry and gives its number.
+    /// Adds an entry and returns its number.
     pub fn push(&mut self, owed: Owed) -> u64 {
         self.line.push_back(owed);
         self.first + self.line.len() as u64 - 1
     }
 
-    /// Adds one to the last entry if it is that publication and not known yet.
+    /// Adds one to the last entry, if that is publication `number` and its outcome is pending.
     pub fn extend_last(&mut self, number: u64, its_verb: Verb) -> bool {
         if number + 1 != self.first + self.line.len() as u64 {
             return false;
@@ -68,7 +68,7 @@ impl OwedLine {
         }
     }
 
-    /// Notes how a publication ended.
+    /// Records the outcome of a publication.
     pub fn resolve(&mut self, number: u64, how: Outcome) {
         let index = number.checked_sub(self.first).and_then(|n| usize::try_from(n).ok());
         if let Some(Owed::Publication { outcome, .. }) = index.and_then(|n| self.line.get_mut(n)) {
@@ -76,8 +76,7 @@ impl OwedLine {
         }
     }
 
-    /// Writes every answer that is known and whose turn has come. True if the connection is to be closed
-    /// then.
+    /// Writes every known answer whose turn has come. True if the connection is to be closed then.
     pub fn pay(&mut self, out: &mut Vec<u8>) -> bool {
         loop {
             match self.line.front_mut() {

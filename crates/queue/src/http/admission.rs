@@ -1,6 +1,6 @@
-//! Requests that are answered, the sites that may send them, and links that are let in.
+//! The API's request table, the sites that may send requests, and admission of connections.
 //!
-//! What the server of crate `http` asks an API.
+//! Implements the interface that the server of crate `http` needs.
 
 use ::http::answer::tls_required;
 use ::http::{Link, LoginDesk, Names, Row};

@@ -1,8 +1,7 @@
-//! `/debug/…`, as far as it means anything here.
+//! `/debug/…`, where it applies here.
 //!
-//! The heap profile is one that `go tool pprof` reads, with memory by where Linux says it is. A CPU profile,
-//! and profiles of goroutines, blocking and threads of a Go runtime, answer 501 with a text that says what to
-//! use.
+//! The heap profile is readable by `go tool pprof` and splits memory by kind, as Linux reports it. CPU,
+//! goroutine, blocking and thread profiles answer 501 with a text that says what to use.
 
 use std::io::Write;
 
@@ -14,8 +13,8 @@ use flate2::write::GzEncoder;
 use ::http::answer::{HTML, TEXT, with_type};
 use ::http::{Asked, HttpRefusal};
 
-/// nsqd's answer after each garbage collection, and after each change of the rate: it has done it, and then
-/// fails to answer. There is nothing to collect here, and no profile of blocking.
+/// nsqd's answer to a forced garbage collection or a change of the block rate: it obeys, and then fails to
+/// answer. Here there is no garbage to collect, and no blocking profile.
 pub(super) const DONE_NOTHING: HttpRefusal =
     HttpRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
 
@@ -44,23 +43,23 @@ pub(super) fn index() -> Response<Body> {
     with_type(StatusCode::OK, HTML, INDEX)
 }
 
-/// The command line, its words parted by zero bytes.
+/// The command line, its words separated by zero bytes.
 pub(super) fn command_line() -> Response<Body> {
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     with_type(StatusCode::OK, TEXT, words.join("\0"))
 }
 
-/// pprof's first question: addresses may be looked up in the binary.
+/// The answer to pprof's first request: addresses can be looked up in the binary.
 pub(super) fn symbol() -> Response<Body> {
     with_type(StatusCode::OK, TEXT, "num_symbols: 1\n")
 }
 
-/// A refusal that helps.
+/// The refusal of a profile, with what to use instead.
 pub(super) fn no_profile() -> Response<Body> {
     with_type(StatusCode::NOT_IMPLEMENTED, TEXT, NO_PROFILE)
 }
 
-/// Nothing but the check of the rate, with Go's text.
+/// Checks the rate, with Go's error text, and does nothing else.
 pub(super) fn set_block_rate(asked: &Asked) -> Result<Response<Body>, HttpRefusal> {
     let query = asked.query()?;
     let rate = query.text("rate").unwrap_or_default();

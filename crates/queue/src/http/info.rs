@@ -8,7 +8,7 @@ use super::Api;
 use crate::request::{Answer, Request};
 use ::http::{HttpRefusal, answer};
 
-/// In nsqd's order. Durations are nanoseconds.
+/// The answer to `/info`, in nsqd's order. Durations are nanoseconds.
 #[derive(Serialize)]
 struct Info<'a> {
     version: &'a str,
@@ -26,7 +26,7 @@ struct Info<'a> {
 }
 
 impl Api {
-    /// OK as long as the disk does what it should and the queue is there.
+    /// Answers OK while the disk works and the queue runs.
     pub(super) async fn ping(&self) -> Result<Response<Body>, HttpRefusal> {
         let health = match self.ask(Request::Health).await {
             Ok(Answer::Health(health)) => health,

@@ -1,12 +1,12 @@
-//! Memory of this process as Linux counts it, under the names that nsqd's dashboards know.
+//! Memory of this process as Linux counts it, under the names that nsqd's dashboards use.
 
 use crate::statsd::Memory;
 
-/// Bytes of a page; `statm` counts pages. All platforms that we build for have pages of this size.
+/// Bytes of a page; `statm` counts pages. All supported platforms have this page size.
 const PAGE: u64 = 4096;
 
-/// Memory now; zeros where the system does not tell. Nothing collects garbage here: what is about that is 0.
-/// What was reserved and is not resident counts as idle.
+/// Current memory; zeros where the system does not report it. Figures of garbage collection are 0. Memory
+/// reserved but not resident counts as idle.
 pub fn memory() -> Memory {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: Vec<u64> = statm.split_ascii_whitespace().map(|word| word.parse().unwrap_or(0)).collect();

@@ -77,15 +77,15 @@ impl Api {
     }
 }
 
-/// The value of a setting that does not change: as the flag says, but for what that flag does not say alone.
+/// The value of a setting that cannot be changed: its flag's, unless it depends on more than that flag.
 fn fixed(settings: &Queue, key: &str) -> Option<Value> {
-    // nsqd has it as a flag and not as an option
+    // In nsqd `verbose` is a flag, not an option.
     let flag =
         flags::FLAGS.iter().find(|flag| flag.file_key().as_deref() == Some(key) && key != "verbose")?;
     Some(match key {
         "broadcast_address" => json!(settings.broadcast_address),
         "e2e_processing_latency_percentiles" => json!(settings.e2e_percentiles),
-        // They may hold passwords, which nsqd shows.
+        // The URLs may hold passwords, which nsqd shows.
         "auth_http_addresses" => {
             json!(settings.auth_http_addresses.iter().map(|url| without_secrets(url)).collect::<Vec<_>>())
         }
@@ -107,7 +107,7 @@ fn fixed(settings: &Queue, key: &str) -> Option<Value> {
     })
 }
 
-/// A TLS version as it stands on the wire.
+/// The number of a TLS version on the wire.
 fn tls_version(name: &str) -> u16 {
     match name {
         "ssl3.0" => 0x300,

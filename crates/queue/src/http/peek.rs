@@ -1,4 +1,4 @@
-//! Looking at messages without consuming them: what nsqd does not have.
+//! Peeking at messages without consuming them; beyond nsqd.
 //!
 //! A body is shown as `body` if it is UTF-8, otherwise as `body_base64`. Times are nanoseconds since 1970.
 
@@ -22,7 +22,7 @@ struct Shown<'a> {
     id: &'a str,
     timestamp: i64,
     attempts: u16,
-    /// Time of its delivery, or at which its delivery times out.
+    /// Time at which it is due, or at which its delivery times out.
     #[serde(skip_serializing_if = "is_zero")]
     due: i64,
     #[serde(skip_serializing_if = "str::is_empty")]

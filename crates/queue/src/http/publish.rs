@@ -1,5 +1,5 @@
-//! `/pub` and `/mpub`. The order of the checks is nsqd's, and so is it that a request with a good topic and a
-//! fault behind it creates the topic.
+//! `/pub` and `/mpub`. Checks are in nsqd's order; as there, a request with a valid topic and a later fault
+//! creates the topic.
 
 use access::User;
 use axum::body::Body;
@@ -44,7 +44,7 @@ impl Api {
         self.send_batch(topic, body, layout, defer_ms).await
     }
 
-    /// Time the messages are to wait.
+    /// Delay of the messages, milliseconds.
     async fn defer_of(&self, query: &Query, topic: &str) -> Result<u64, HttpRefusal> {
         let Some(text) = query.text("defer") else { return Ok(0) };
         let defer_max = millis(self.settings().max_defer_timeout);
@@ -82,7 +82,7 @@ impl Api {
     }
 }
 
-/// Whoever is logged in publishes to topics of theirs only.
+/// Checks that a logged-in user may publish to this topic.
 fn may_publish(user: Option<&User>, topic: &str) -> Result<(), HttpRefusal> {
     if user.is_none_or(|user| user.may_publish(topic.as_bytes())) { Ok(()) } else { Err(login::forbidden()) }
 }

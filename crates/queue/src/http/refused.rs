@@ -1,13 +1,13 @@
-//! Refusals of the queue, as statuses and codes of HTTP.
+//! The queue's refusals, as HTTP statuses and codes.
 
 use ::http::HttpRefusal;
 use axum::http::StatusCode;
 
 use crate::error::QueueError;
 
-/// A limit that somebody has set has a code of its own; a disk that refuses has nsqd's, which is that of a
-/// daemon that stops, and the truth beside it. The log has it as well: as a condition of the topic's, not for
-/// each request.
+/// Configured limits have their own codes. A disk failure has nsqd's code, that of a stopping daemon, with
+/// the real reason beside it; the reason is also logged, once per condition of the topic and not for each
+/// request.
 impl From<QueueError> for HttpRefusal {
     fn from(error: QueueError) -> HttpRefusal {
         let unavailable = |code| HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, code);

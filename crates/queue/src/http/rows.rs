@@ -1,8 +1,7 @@
-//! The table of the API: nsqd's requests, then what is offered beyond it.
+//! The table of the API: nsqd's requests, then extensions.
 //!
-//! Where users need to log in, `get` asks for `admin = "view"` and what changes something for `operate`; so
-//! do rows that show messages. `open` rows are anybody's, of `by_topic` rows the handler looks for the right
-//! to publish.
+//! Where users must log in, `get` rows require `admin = "view"`; rows that change something or show messages
+//! require `operate`. `open` rows need no login; for `by_topic` rows the handler checks the right to publish.
 
 use ::http::{Row, by_topic, get, messages, open, post, put, quiet};
 

@@ -1,4 +1,4 @@
-//! Settings of topics and channels, and moving a channel: what nsqd does not have.
+//! Settings of topics and channels, and moving a channel; beyond nsqd.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -19,11 +19,11 @@ use ::http::{HttpRefusal, answer};
 /// Largest body with settings.
 const SETTINGS_BYTES_MAX: u64 = 64 << 10;
 
-/// Target of moving a channel.
+/// Help on the target of moving a channel.
 const SEEK_HELP: &str =
     "to: beginning, end, seconds since 1970, or a time as 2026-01-31T12:00:00Z (a + in it written as %2B)";
 
-/// Number of messages concerned.
+/// Number of messages affected.
 #[derive(Serialize)]
 struct Count {
     count: u64,
@@ -35,7 +35,7 @@ struct Damage {
     damage: Vec<Finding>,
 }
 
-/// Result of moving a channel; with the time of the oldest message kept, where that is news.
+/// Result of moving a channel; with the time of the oldest message kept, if that is later than requested.
 #[derive(Serialize)]
 struct Moved {
     count: u64,
@@ -88,7 +88,7 @@ impl Api {
         self.show(Request::Redrive { topic, channel, count }).await
     }
 
-    /// Asks, and shows the answer as JSON.
+    /// Sends a request to the queue and shows the answer as JSON.
     pub(super) async fn show(&self, request: Request) -> Result<Response<Body>, HttpRefusal> {
         Ok(match self.ask(request).await? {
             Answer::TopicSettings(settings) => answer::json(&settings),
@@ -106,7 +106,7 @@ impl Api {
         let body =
             self.budget().read(asked.link.host(), &asked.headers, asked.body, SETTINGS_BYTES_MAX).await;
         let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
-        // A list would do for serde, value by value.
+        // Parsed as an object first, because serde would also accept an array of the values.
         let object = serde_json::from_slice::<serde_json::Map<String, Value>>(&body.bytes);
         object
             .and_then(|object| serde_json::from_value(Value::Object(object)))

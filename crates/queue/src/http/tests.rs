@@ -1,5 +1,5 @@
-//! The API in front of a real queue: what is beyond nsqd, what cannot be captured from it, and the captured
-//! conversations.
+//! The API in front of a real queue: extensions, behaviour that cannot be captured from nsqd, and the
+//! captured conversations.
 
 mod requests;
 mod daemon;
@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 
 use daemon::{Daemon, converse, read_answer, read_one_answer, settings};
 
-/// Plays requests against one daemon: method, target, body, and the expected status and body.
+/// Sends requests to one daemon: method, target, body, and the expected status and body.
 fn check(daemon: &Daemon, table: &[(&str, &str, &str, u16, &str)]) {
     for (method, target, body, status, expected) in table {
         let got = daemon.request(method, target, body.as_bytes());
         let text = got.text();
-        // help is for people
+        // The help text is not compared.
         let text = text.split_once(r#","help":"#).map_or(text.clone(), |(code, _)| format!("{code}}}"));
         assert_eq!((got.status, text.as_str()), (*status, *expected), "{method} {target}");
     }
@@ -236,7 +236,7 @@ fn a_channel_is_moved_and_dead_letters_come_back() {
             ("PUT", "/channel/settings?topic=t&channel=c", r#"{"max_attempts":1}"#, 200, ""),
         ],
     );
-    // one delivery and a REQ: dead
+    // One delivery and a REQ make a dead letter.
     let mut consumer = TcpStream::connect(daemon.tcp).unwrap();
     consumer.write_all(b"  V2SUB t c\nRDY 1\n").unwrap();
     let mut ok = [0; 10];
@@ -312,7 +312,7 @@ fn a_full_disk_and_a_lack_of_descriptors_are_told_for_what_they_are() {
         check(&daemon, &[("POST", "/pub?topic=t", "x", 200, "OK")]);
         assert!(!json_of(&daemon, "/stats?format=json").as_object().unwrap().contains_key("conditions"));
         daemon.files.fail(Fault { times: 1000, ..fault });
-        // nsqd's code for those who look for it, the truth for people
+        // nsqd's code for programs, the real reason for people
         let refused = daemon.request("POST", &format!("/pub?topic={topic}"), b"x");
         let answer: Value = serde_json::from_slice(&refused.body).unwrap();
         assert_eq!((refused.status, &answer["message"]), (503, &json!("EXITING")));
@@ -349,12 +349,12 @@ fn bodies_are_limited_however_they_come() {
     assert_eq!(chunked("5\r\nabcde\r\n5\r\nfghij\r\n0\r\n\r\n").text(), "OK");
     assert_eq!(chunked("5\r\nabcde\r\n6\r\nfghijk\r\n0\r\n\r\n").text(), too_big);
     assert_eq!(chunked("zz\r\n").status, 500);
-    // who asks first is told before sending
+    // A client that sends `Expect` is refused before it sends the body.
     let mut stream = TcpStream::connect(daemon.http).unwrap();
     let head = "POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 11\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     assert_eq!(read_answer(&mut stream).status, 413);
-    // and who has sent all of it still gets the answer
+    // A client that has sent all of it still gets the answer.
     let got = daemon.request("POST", "/mpub?topic=t", &vec![b'x'; 900_000]);
     assert_eq!((got.status, got.text().as_str()), (413, r#"{"message":"BODY_TOO_BIG"}"#));
     let stats = json_of(&daemon, "/stats?format=json");
@@ -556,6 +556,6 @@ fn a_unix_socket_is_served() {
     assert_eq!(converse(&mut stream, "GET", "/", "", b"").text(), "@");
     stop.send_replace(true);
     serving.join().unwrap();
-    // a file left behind is no obstacle
+    // A leftover socket file does not prevent binding.
     drop(bind());
 }

@@ -1,7 +1,7 @@
-//! Texts in nsqd's ways: durations, latencies, times; and base64 for what is no text.
+//! nsqd's text formats: durations, latencies, times; and base64 for bodies that are not text.
 //!
-//! Durations are written as Go's `time.Duration`, latencies as nsqd's own, rounded to one decimal of their
-//! unit.
+//! Durations are written like Go's `time.Duration`, latencies in nsqd's own format, rounded to one decimal of
+//! their unit.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Changes of topics and channels, and their names in the query string.
 //!
-//! nsqd checks names in three ways, which scripts can tell apart by the answers: what may create a topic
-//! wants a valid name (`INVALID_TOPIC`), most of what needs one only looks it up, and what concerns channels
-//! has codes of its own.
+//! nsqd checks names in three ways, which scripts can distinguish by the answers: requests that may create a
+//! topic need a valid name (`INVALID_TOPIC`), most others only look it up, and those about channels have
+//! their own codes.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -25,7 +25,7 @@ impl Api {
         self.order(Request::EmptyTopic(topic(&asked.query()?)?)).await
     }
 
-    /// Does something to a topic that is only looked up.
+    /// Sends a request about a topic that is only looked up.
     pub(super) async fn any_topic(
         &self,
         asked: Asked,
@@ -34,7 +34,7 @@ impl Api {
         self.order(order(any_topic(&asked.query()?)?)).await
     }
 
-    /// Does something to a channel.
+    /// Sends a request about a channel.
     pub(super) async fn channel(
         &self,
         asked: Asked,
@@ -45,7 +45,7 @@ impl Api {
     }
 }
 
-/// Durability of a new topic, if it differs from the daemon's others.
+/// Durability requested for a new topic; `None` for the daemon's default.
 fn durability(query: &Query) -> Result<Option<Durability>, HttpRefusal> {
     if query.get("durability").is_none() {
         return Ok(None);
@@ -61,7 +61,7 @@ pub(super) fn topic(query: &Query) -> Result<String, HttpRefusal> {
     valid_name(name).map(str::to_owned).ok_or(HttpRefusal::bad("INVALID_TOPIC"))
 }
 
-/// The topic of something that only looks it up: a name that is not valid is one that is not there.
+/// The topic of a request that only looks it up: an invalid name is an unknown topic.
 fn any_topic(query: &Query) -> Result<String, HttpRefusal> {
     let name = query.get("topic").ok_or(HttpRefusal::bad("MISSING_ARG_TOPIC"))?;
     valid_name(name).map(str::to_owned).ok_or(HttpRefusal::missing("TOPIC_NOT_FOUND"))

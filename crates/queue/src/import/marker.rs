@@ -1,4 +1,4 @@
-//! `imported.json`: which originals a store was made of, while some of them are still where nsqd left them.
+//! `imported.json`: the originals that a store was made of, while some of them are still to be moved.
 
 use std::io;
 use std::path::Path;

@@ -1,5 +1,4 @@
-//! The meta file of a disk queue: where reading and writing stood when it was last flushed, after the data
-//! had been.
+//! The meta file of a disk queue: its read and write positions at the last flush, after that of the data.
 
 /// A place in the data files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +12,7 @@ pub struct Place {
 /// Contents of a meta file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Meta {
-    /// Messages that were unread. Off by some after a crash, even below zero.
+    /// Unread messages. Inexact after a crash, even negative.
     pub depth: i64,
     /// Read position.
     pub read: Place,

@@ -1,11 +1,10 @@
-//! `nsqd.dat`: which topics and channels there are, and which are paused.
+//! `nsqd.dat`: the topics and channels, and their paused states.
 //!
 //! ```text
 //! {"topics":[{"name":"t","paused":false,"channels":[{"name":"c","paused":true}]},
 //!            {"name":"u","paused":false,"channels":null}],"version":"1.3.0"}
 //! ```
-//! As nsqd, names that are not valid are left out with a warning, and anything that is not such JSON is an
-//! error.
+//! As in nsqd, invalid names are left out with a warning, and anything but such JSON is an error.
 
 use serde::Deserialize;
 use wire::nsq::valid_name;
@@ -16,9 +15,9 @@ pub const BYTES_MAX: u64 = 256 << 20;
 /// Contents of `nsqd.dat`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Metadata {
-    /// Topics in their order; every name is valid and there once.
+    /// Topics in file order; names are valid and unique.
     pub topics: Vec<MetadataTopic>,
-    /// Names that were left out, in words.
+    /// Warnings about names that were left out.
     pub warnings: Vec<String>,
 }
 
@@ -27,9 +26,9 @@ pub struct Metadata {
 pub struct MetadataTopic {
     /// Its name.
     pub name: String,
-    /// Messages wait in the topic.
+    /// True if paused: messages wait in the topic.
     pub paused: bool,
-    /// Its channels; every name is valid and there once.
+    /// Its channels; names are valid and unique.
     pub channels: Vec<MetadataChannel>,
 }
 
@@ -38,7 +37,7 @@ pub struct MetadataTopic {
 pub struct MetadataChannel {
     /// Its name.
     pub name: String,
-    /// Messages wait in the channel.
+    /// True if paused: messages wait in the channel.
     pub paused: bool,
 }
 
@@ -66,7 +65,7 @@ struct WrittenChannel {
 }
 
 impl Metadata {
-    /// Reads `nsqd.dat`; the error says where it stops being one.
+    /// Parses `nsqd.dat`; an error says where the fault is.
     pub fn parse(bytes: &[u8]) -> Result<Metadata, String> {
         let written: Written = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         let mut metadata = Metadata::default();

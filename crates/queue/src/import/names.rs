@@ -18,13 +18,13 @@ const MARK: &str = ".diskqueue.";
 pub struct QueueFile<'a> {
     /// The topic.
     pub topic: &'a str,
-    /// The channel; nothing for the topic's own queue.
+    /// The channel; `None` for the topic's own queue.
     pub channel: Option<&'a str>,
-    /// The number of a data file; nothing for the meta file.
+    /// The number of a data file; `None` for the meta file.
     pub number: Option<u64>,
 }
 
-/// Parts of the name of a disk queue's meta or data file.
+/// Parses the name of a disk queue's meta or data file.
 pub fn parse(name: &str) -> Option<QueueFile<'_>> {
     let (queue, rest) = name.rsplit_once(MARK)?;
     let number = match rest.strip_suffix(".dat")? {
@@ -45,7 +45,7 @@ pub fn parse(name: &str) -> Option<QueueFile<'_>> {
     Some(QueueFile { topic, channel, number })
 }
 
-/// True if nsqd made a file of this name: such files are moved aside after the import.
+/// True if nsqd creates files of this name: they are moved aside after the import.
 pub fn is_nsqds(name: &str) -> bool {
     let plain = name.strip_suffix(".bad").unwrap_or(name);
     let plain = match plain.strip_suffix(".tmp").and_then(|rest| rest.rsplit_once('.')) {

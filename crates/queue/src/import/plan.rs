@@ -1,7 +1,7 @@
-//! Looking at a data directory: what is to be done, if anything. Looking changes nothing.
+//! Inspection of a data directory: the next step of its import, if any. It is read-only.
 //!
-//! Queues that `nsqd.dat` does not name (a crash between two files) are taken along if something unread is in
-//! them: nsqd would find them again as soon as their topic is used. Read positions come from the meta files;
+//! Queues that `nsqd.dat` does not name (after a crash between two files) are imported if they hold unread
+//! messages: nsqd would find them as soon as their topic is used. Read positions come from the meta files;
 //! see [`super::meta`].
 
 use std::collections::BTreeMap;
@@ -18,17 +18,17 @@ use super::queue::QueueFiles;
 use super::set_aside::SetAside;
 use super::{ImportError, names};
 
-/// A meta file is some 40 bytes.
+/// Largest meta file that is read, in bytes; a real one has some 40.
 const META_BYTES_MAX: u64 = 4096;
 
-/// Plan for a data directory.
+/// Next step for a data directory.
 #[derive(Debug)]
 pub enum Step {
-    /// No nsqd data: the store is there, or may be made.
+    /// No nsqd data: the store exists, or may be created.
     Nothing,
-    /// nsqd data that is not imported.
+    /// nsqd data to be imported.
     Import(Plan),
-    /// It is imported; the originals are still to be moved.
+    /// Imported nsqd data, whose originals are still to be moved.
     SetAside(SetAside),
 }
 
@@ -48,7 +48,7 @@ pub struct Plan {
 pub struct TopicPlan {
     /// Its name.
     pub name: String,
-    /// Messages wait in the topic.
+    /// True if paused: messages wait in the topic.
     pub paused: bool,
     /// Its channels.
     pub channels: Vec<ChannelPlan>,
@@ -61,7 +61,7 @@ pub struct TopicPlan {
 pub struct ChannelPlan {
     /// Its name.
     pub name: String,
-    /// Messages wait in the channel.
+    /// True if paused: messages wait in the channel.
     pub paused: bool,
     /// Its queue.
     pub queue: QueueFiles,
@@ -74,12 +74,12 @@ impl Plan {
     }
 
     /// Warnings for the operator: names that were left out, queues that `nsqd.dat` does not name, meta files
-    /// that are missing, not readable, or not borne out by the data files.
+    /// that are missing, unreadable, or inconsistent with the data files.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Bytes that may hold unread messages: about what the store will take up.
+    /// Bytes that may hold unread messages: about the size of the store.
     pub fn unread_bytes(&self) -> u64 {
         let channels = |topic: &TopicPlan| topic.channels.iter().map(|c| c.queue.unread_bytes()).sum::<u64>();
         self.topics.iter().map(|topic| topic.queue.unread_bytes() + channels(topic)).sum()
@@ -95,8 +95,8 @@ impl Plan {
     }
 }
 
-/// Looks at `dir`, in which our own data lies, or is to lie, in the directory called `store`. The caller
-/// holds the lock of `dir`, so that no nsqd is at work in it.
+/// Inspects `dir`, whose directory `store` holds, or will hold, our own data. The caller holds the lock of
+/// `dir`, so that no nsqd is using it.
 pub fn plan(files: &Arc<dyn Files>, dir: &Path, store: &str) -> Result<Step, ImportError> {
     let entries = files.list(dir).map_err(ImportError::io("list", dir))?;
     let originals: Vec<&Entry> = entries.iter().filter(|e| !e.is_dir && names::is_nsqds(&e.name)).collect();
@@ -199,7 +199,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The topics of `nsqd.dat` with their queues, then those of which there are only files.
+    /// The topics of `nsqd.dat` with their queues, then those that exist only as files.
     fn topics(&mut self, metadata: Metadata) -> Vec<TopicPlan> {
         let mut topics: Vec<TopicPlan> = Vec::new();
         for topic in metadata.topics {

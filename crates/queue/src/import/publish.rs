@@ -1,4 +1,4 @@
-//! From a staging directory to the store.
+//! Publication of the staging directory as the store.
 //!
 //! ```text
 //! data path/
@@ -8,7 +8,7 @@
 //!   STORE/imported.json         which originals it was made of; deleted when all of them are moved
 //!   nsqd-original/              where they are moved to
 //! ```
-//! Every step is flushed before the next begins. The last one is [`SetAside`]'s.
+//! Every step is flushed before the next begins. [`SetAside`] does the last one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,12 +21,11 @@ use super::marker::{MARKER, Marker};
 use super::plan::Plan;
 use super::set_aside::SetAside;
 
-/// Folder that originals are moved to, if nobody has taken the name.
+/// Folder that originals are moved to, if the name is free.
 const ASIDE: &str = "nsqd-original";
 
 impl Plan {
-    /// Makes an empty staging directory and returns its path. What an attempt that was cut short has left in
-    /// it is deleted.
+    /// Makes an empty staging directory and returns its path. Remains of an interrupted attempt are deleted.
     pub fn begin(&self) -> Result<PathBuf, ImportError> {
         let staging = self.staging();
         delete_tree(&*self.files, &staging).map_err(ImportError::io("delete", &staging))?;
@@ -34,8 +33,8 @@ impl Plan {
         Ok(staging)
     }
 
-    /// Makes the staging directory the store, durably: every file and directory in it is flushed, then it is
-    /// renamed. From here on the originals are not needed; [`SetAside::run`] moves them.
+    /// Turns the staging directory into the store, durably: flushes every file and directory in it, then
+    /// renames it. The originals are then no longer needed; [`SetAside::run`] moves them.
     pub fn publish(self) -> Result<SetAside, ImportError> {
         let staging = self.staging();
         let files = &*self.files;

@@ -1,9 +1,9 @@
-//! One disk queue: its meta file, its data files, and reading what is unread in them.
+//! One disk queue: its meta file, its data files, and reading their unread messages.
 //!
-//! The meta file says where reading and writing stood when it was last flushed; after a crash it may be
-//! behind. So reading begins where it says (if that is in the files, see `reconcile`), and ends where the
-//! files end, whatever it says about the write position. A file is read to its real size (older versions of
-//! nsqd began a new one *after* passing max-bytes-per-file).
+//! The meta file holds the read and write positions at its last flush; after a crash it may be out of date.
+//! So reading begins at its read position (if that is in the files, see `reconcile`), and ends where the
+//! files end, whatever its write position. A file is read to its real size (older versions of nsqd began a
+//! new one *after* passing max-bytes-per-file).
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use super::ImportError;
 use super::meta::{Meta, Place};
 use super::records::{self, Message, Parsed};
 
-/// Bytes that are read at a time. A longer record is read whole.
+/// Bytes read at a time. A longer record is read whole.
 const READ_BYTES: usize = 256 << 10;
 
-/// A stretch of a data file that holds no message that can be taken.
+/// A stretch of a data file without a usable message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// The file.
@@ -35,7 +35,7 @@ pub struct Skipped {
 pub enum Failed<E> {
     /// Reading the originals failed.
     Import(ImportError),
-    /// Value the caller's function returned.
+    /// The error of the caller's function.
     Caller(E),
 }
 
@@ -54,12 +54,12 @@ pub struct QueueFiles {
     pub data: Vec<(u64, String, u64)>,
     /// Contents of the meta file, if it is readable.
     pub says: Option<Meta>,
-    /// Start of reading; the beginning if nothing is known.
+    /// Position to read from; `None` for the beginning.
     pub position: Option<Place>,
 }
 
 impl QueueFiles {
-    /// Data files with something unread, and from where.
+    /// Data files with unread data, and the offset where it begins.
     fn unread(&self) -> impl Iterator<Item = (&(u64, String, u64), u64)> {
         let begin = self.position.unwrap_or(Place { file: 0, offset: 0 });
         let rest = self.data.iter().filter(move |(number, ..)| *number >= begin.file);
@@ -71,8 +71,8 @@ impl QueueFiles {
         self.unread().map(|((_, _, bytes), from)| bytes.saturating_sub(from)).sum()
     }
 
-    /// Shows each unread message, in order, until `each` says to stop (false) or fails. What cannot be read
-    /// is noted in `skipped`.
+    /// Passes each unread message to `each`, in order, until it returns false or fails. Unreadable stretches
+    /// go to `skipped`.
     pub(super) fn read<E>(
         &self,
         files: &dyn Files,
@@ -97,7 +97,7 @@ impl QueueFiles {
     }
 }
 
-/// Goes through one data file.
+/// A reader of one data file.
 struct FileReader<'a> {
     file: &'a dyn File,
     path: PathBuf,
@@ -109,7 +109,7 @@ struct FileReader<'a> {
 }
 
 impl FileReader<'_> {
-    /// False if `each` said to stop.
+    /// Reads the rest of the file. False if `each` stopped it.
     fn read<E>(
         &mut self,
         body_bytes_max: usize,
@@ -148,7 +148,7 @@ impl FileReader<'_> {
         Skipped { file: self.path.clone(), offset: self.offset, bytes, why }
     }
 
-    /// Reads on, so that at least `needed` bytes are there from `at` on.
+    /// Reads on, so that at least `needed` bytes from `at` on are buffered.
     fn fill(&mut self, needed: usize) -> Result<(), ImportError> {
         let want = needed.max(READ_BYTES).min(usize::try_from(self.end - self.offset).unwrap_or(usize::MAX));
         self.buffer.clear();

@@ -1,15 +1,16 @@
 //! The consistency of a disk queue's meta file with its data files.
 //!
-//! Behind what the meta file says the files may have gone on; they can never fall short of it, unless the
-//! disk has lost something, or somebody has moved files about. Then nothing that is there is passed over
-//! without a word: where reading would begin behind the end of what is there, it begins at the beginning.
+//! Data files may extend past the meta file's positions. They fall short of them only if the disk lost data
+//! or files were moved by hand. Existing data is then never skipped silently: if the read position is past
+//! the end of its file, reading starts at that file's beginning; if no data file reaches it, at the first
+//! file.
 
 use super::meta::{Meta, Place};
 use super::queue::QueueFiles;
 
 impl QueueFiles {
-    /// Compares what the meta file says with the data files; mends where reading begins if nothing could be
-    /// read from there. Gives what an operator should be told about the queue called `name`.
+    /// Compares the meta file with the data files, and corrects a read position from which nothing could be
+    /// read. Returns warnings for the operator about the queue called `name`.
     pub(super) fn reconcile(&mut self, name: &str) -> Vec<String> {
         let Some(meta) = self.says else { return Vec::new() };
         let Meta { depth, read, write } = meta;
@@ -38,7 +39,7 @@ impl QueueFiles {
         self.passed_over(name, read).into_iter().chain(self.lost(name, read, write)).collect()
     }
 
-    /// Files that reading has passed, by what the meta file says, and that are still there.
+    /// Warning about existing files before the meta file's read position.
     fn passed_over(&self, name: &str, read: Place) -> Option<String> {
         let count = self.data.iter().filter(|(number, ..)| *number < read.file).count();
         (count > 0).then(|| {
@@ -49,7 +50,7 @@ impl QueueFiles {
         })
     }
 
-    /// Bytes written, by the meta file, that are not there.
+    /// Warning about data written according to the meta file, but missing.
     fn lost(&self, name: &str, read: Place, write: Place) -> Option<String> {
         let between = self.data.iter().filter(|(number, ..)| *number > read.file && *number < write.file);
         let missing = write.file.saturating_sub(read.file).saturating_sub(1) - between.count() as u64;
@@ -73,7 +74,7 @@ impl QueueFiles {
 mod tests {
     use super::*;
 
-    /// Data files of 100 bytes with these numbers, what the meta file says, from where is read, and a word of
+    /// Numbers of data files (100 bytes each), content of the meta file, position to read from, and a word of
     /// each warning.
     type Case<'a> = (&'a [u64], &'a str, Option<(u64, u64)>, &'a [&'a str]);
 

@@ -19,7 +19,7 @@ const HEAD_BYTES: usize = 26;
 /// Bytes needed to judge a record.
 pub const JUDGED_BYTES: usize = LENGTH_BYTES + HEAD_BYTES;
 
-/// A message as nsqd had stored it.
+/// A message as stored by nsqd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
     /// The id; on the wire its 16 hex digits.
@@ -32,20 +32,20 @@ pub struct Message<'a> {
     pub body: &'a [u8],
 }
 
-/// Item at the front of some bytes of a data file.
+/// Item at the start of some bytes of a data file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed<'a> {
     /// A message, and the bytes of its record.
     Message(Message<'a>, usize),
-    /// A sound record of so many bytes whose body is larger than allowed.
+    /// A sound record of this many bytes, whose body is larger than allowed.
     TooLarge(u64),
-    /// Bytes needed to go on.
+    /// Incomplete: bytes needed to go on.
     NeedMore(usize),
     /// Not a record that nsqd has finished writing.
     Bad(&'static str),
 }
 
-/// Judges the front of `bytes`, behind whose first byte `left` bytes are in the file, all told.
+/// Parses the start of `bytes`, from which on the file has `left` bytes in total.
 pub fn parse(bytes: &[u8], left: u64, body_bytes_max: usize) -> Parsed<'_> {
     if left < JUDGED_BYTES as u64 {
         return Parsed::Bad("the file ends within a record");

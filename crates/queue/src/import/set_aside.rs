@@ -1,7 +1,6 @@
-//! The originals out of the way of a store that was made of them.
+//! Moving the originals out of the way of the store that was made of them.
 //!
-//! An original that is no longer of the size that was imported stops everything: somebody else has written to
-//! it.
+//! An original whose size has changed since the import stops everything: another process has written to it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use journal::Files;
 use super::ImportError;
 use super::marker::{MARKER, Marker};
 
-/// An import that counts, whose originals are still to be moved.
+/// A published import, whose originals are still to be moved.
 #[derive(Debug)]
 #[must_use = "until it has run, nsqd could be started on the originals"]
 pub struct SetAside {
@@ -27,8 +26,8 @@ impl SetAside {
         SetAside { files, dir: dir.to_owned(), store: dir.join(store), marker }
     }
 
-    /// Moves the originals that are still there, and ends the import. Returns the folder that they are in.
-    /// May be repeated.
+    /// Moves the remaining originals, and ends the import. Returns the folder that holds them. May be
+    /// repeated.
     pub fn run(self) -> Result<PathBuf, ImportError> {
         let files = &*self.files;
         let aside = self.dir.join(&self.marker.aside);
@@ -51,7 +50,7 @@ impl SetAside {
         Ok(aside)
     }
 
-    /// Nobody has written to the originals since, and no others have come.
+    /// Checks that the originals are unchanged, and that no others have appeared.
     fn check_unchanged(&self) -> Result<(), ImportError> {
         let entries = self.files.list(&self.dir).map_err(ImportError::io("list", &self.dir))?;
         for entry in entries.iter().filter(|entry| !entry.is_dir && super::names::is_nsqds(&entry.name)) {

@@ -1,15 +1,14 @@
-//! The whole way from an nsqd data directory to a store of ours: what a daemon calls before it opens its
-//! queue.
+//! The complete import of an nsqd data directory into a store, called before a daemon opens its queue.
 //!
 //! A topic's journal is laid out so that recovery needs no memory for the backlog of its largest channel:
 //!
 //! ```text
 //! created A │ messages of A, as the stream │ created B, C │ messages of B or C alone │ paused? │ the topic's own, as the stream
 //! ```
-//! A is the channel with most to read. While it is the only one, what is published is its alone; B and C
-//! begin behind it. Their own messages are private records, of which a channel remembers the place (24 bytes
-//! each). Ids, timestamps and attempts stay what they were. The journals are closed without a checkpoint:
-//! whoever opens the queue replays them.
+//! A is the channel with most to read. While it is the only one, the stream is its alone; B and C start after
+//! it. Their own messages are private records, whose positions a channel keeps (24 bytes each). Ids,
+//! timestamps and attempts are preserved. The journals are closed without a checkpoint: opening the queue
+//! replays them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use crate::queue::{STORE, topic_directory, topic_tag};
 use crate::settings::Durability;
 use crate::topic::{ChannelKey, Known, Topic};
 
-/// Staged bytes after which they are written.
+/// Staged bytes at which a batch is written.
 const BATCH_BYTES: usize = 1 << 20;
 /// Bytes a record may need beside the body.
 const HEAD_BYTES_MAX: usize = 64;
@@ -43,16 +42,16 @@ pub struct Imported {
     pub read: TopicReport,
     /// Warnings for the operator.
     pub warnings: Vec<String>,
-    /// Directory of the originals now.
+    /// Directory that holds the originals now.
     pub originals: PathBuf,
 }
 
-/// Takes over the nsqd data in `options.settings.data_path`, if there is any that was not: afterwards it is a
-/// store that [`crate::Queue::open`] opens. Goes on where an earlier attempt was cut short. Blocks for as
-/// long as reading and writing all of it takes. The caller holds the lock of the directory.
+/// Imports the nsqd data in `options.settings.data_path`, if any is not imported yet, into a store that
+/// [`crate::Queue::open`] opens. Resumes an interrupted attempt. Blocks until all of it is read and written.
+/// The caller holds the lock of the directory.
 ///
 /// # Errors
-/// Nothing counts then, and the originals are as they were, but for some that may have been moved already.
+/// The originals are unchanged, though some may have been moved already; the next call resumes.
 pub fn run(
     files: &Arc<dyn Files>,
     options: &QueueOptions,
@@ -84,14 +83,14 @@ pub fn run(
     Ok(Some(imported))
 }
 
-/// One topic on its way into the store.
+/// One topic being imported.
 struct TopicStore {
     plan: TopicPlan,
     topic: Topic<()>,
     channels: Vec<ChannelKey>,
     clock: Clock,
     body_bytes_max: usize,
-    /// The topic is paused, if it is to be, and everything that follows is its own.
+    /// Set once only the topic's own messages are missing.
     complete: bool,
 }
 
@@ -118,7 +117,7 @@ impl TopicStore {
         Ok(store)
     }
 
-    /// Writes every unread message, and what is paused.
+    /// Writes every unread message, and the paused states.
     fn fill(&mut self, plan: &Plan) -> Result<TopicReport, ImportError> {
         let (topic, body_bytes_max) = (self.plan.clone(), self.body_bytes_max);
         let read = read_topic(plan, &topic, body_bytes_max, |target, message| self.take(target, message));
@@ -163,7 +162,7 @@ impl TopicStore {
         Ok(())
     }
 
-    /// Makes sure that the first `count` channels are there.
+    /// Creates those of the first `count` channels that do not exist yet.
     fn create_channels(&mut self, count: usize) -> Result<(), ImportError> {
         for channel in self.plan.channels.iter().take(count).skip(self.channels.len()) {
             let created = self.topic.create_channel(&channel.name, false, self.clock);
@@ -177,7 +176,7 @@ impl TopicStore {
         Ok(())
     }
 
-    /// Everything but the topic's own messages is there.
+    /// Completes everything but the topic's own messages.
     fn complete(&mut self) -> Result<(), ImportError> {
         if std::mem::replace(&mut self.complete, true) {
             return Ok(());

@@ -1,9 +1,9 @@
 //! Reading a topic: its channels' queues first, then its own.
 //!
 //! After a crash the same message can be in a queue twice (it was read, put back, and the read position was
-//! not flushed) or in the topic's queue and already in a channel's. Such duplicates lie near the place where
-//! reading stood, so that remembering the first [`REMEMBERED_MAX`] messages of each queue finds them; nsqd
-//! flushes every 2500 by default.
+//! not flushed) or in the topic's queue and already in a channel's. Such duplicates lie near the read
+//! position, so that remembering the first [`REMEMBERED_MAX`] messages of each queue finds them; nsqd flushes
+//! every 2500 by default.
 
 use std::path::Path;
 
@@ -13,20 +13,20 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::queue::{Failed, QueueFiles, Skipped};
 use super::{Message, Plan, TopicPlan};
 
-/// Messages of a queue that are remembered, to know them when they come again. 16 bytes each.
+/// Messages of a queue that are remembered to detect duplicates. 16 bytes each.
 pub const REMEMBERED_MAX: usize = 100_000;
 /// Skipped stretches that a report lists one by one.
 const SKIPPED_LISTED_MAX: usize = 100;
 
-/// For whom a message is.
+/// Recipients of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target<'a> {
     /// For the channel of this index in [`TopicPlan::channels`] only.
     Channel(usize),
-    /// In the topic's own queue: for every channel (or for the first to come, if there is none), but for
-    /// those that have it already from their own queue, by index in ascending order.
+    /// From the topic's own queue: for every channel (or the first one created, if there is none), except
+    /// those that already have it from their own queue.
     Topic {
-        /// Channels that are not to get it again.
+        /// Indices of those channels, ascending.
         held_by: &'a [usize],
     },
 }
@@ -38,7 +38,7 @@ pub struct TopicReport {
     pub topic_messages: u64,
     /// Messages of its channels' queues.
     pub channel_messages: u64,
-    /// Copies within one queue that were left out.
+    /// Duplicates within one queue, which were left out.
     pub duplicates: u64,
     /// Unreadable stretches: at most 100 of them.
     pub skipped: Vec<Skipped>,
@@ -49,7 +49,7 @@ pub struct TopicReport {
 }
 
 impl TopicReport {
-    /// Adds another topic's.
+    /// Adds another topic's report.
     pub(super) fn add(&mut self, other: TopicReport) {
         self.topic_messages += other.topic_messages;
         self.channel_messages += other.channel_messages;
@@ -64,8 +64,8 @@ impl TopicReport {
 /// Identity of a message: its id and its timestamp, since ids alone can repeat between nodes.
 type Identity = (u64, i64);
 
-/// Shows every unread message of `topic` to `each`: those of the channels in order, then those of the topic's
-/// own queue. Memory is bounded by [`REMEMBERED_MAX`], not by what is there. A body larger than
+/// Passes every unread message of `topic` to `each`: those of the channels in order, then those of the
+/// topic's own queue. Memory is bounded by [`REMEMBERED_MAX`], not by the backlog. A body larger than
 /// `body_bytes_max` is skipped and reported.
 pub fn read_topic<E>(
     plan: &Plan,
@@ -104,7 +104,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// The first messages of the topic's own queue; nobody holds them yet.
+    /// The first messages of the topic's own queue, held by no channel yet.
     fn front<E>(&self, topic: &TopicPlan) -> Result<FxHashMap<Identity, Vec<usize>>, Failed<E>> {
         let mut front = FxHashMap::default();
         topic.queue.read(self.files, self.dir, self.body_bytes_max, &mut |_| {}, &mut |message| {
@@ -114,7 +114,7 @@ impl Source<'_> {
         Ok(front)
     }
 
-    /// Each message of a queue, once.
+    /// Passes on each message of a queue once.
     fn once<E>(
         &self,
         queue: &QueueFiles,

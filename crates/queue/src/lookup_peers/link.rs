@@ -1,7 +1,7 @@
-//! A connection to an nsqlookupd: requests out, responses in, each within its time.
+//! A connection to an nsqlookupd: requests out, responses in, each within its time limit.
 //!
-//! Several requests may be on their way at once; responses come in order. After any error the link is of no
-//! use: its owner drops it and opens another.
+//! Several requests may be in flight at once; responses come in order. After any error the link is unusable:
+//! its owner drops it and opens another.
 
 use std::io;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) struct Link {
     pub(super) them: Node,
 }
 
-/// The reason a connection is of no use any more.
+/// The reason a connection is no longer usable.
 #[derive(Debug)]
 pub(super) enum LinkError {
     /// Connecting, reading or writing failed.
@@ -32,7 +32,7 @@ pub(super) enum LinkError {
     Late,
     /// The other side closed.
     Closed,
-    /// A response that is none, or too large.
+    /// A response that is invalid or too large.
     Malformed,
     /// A response other than the one expected: an error's text.
     Refused(String),
@@ -51,7 +51,7 @@ impl std::fmt::Display for LinkError {
 }
 
 impl Link {
-    /// Connects and identifies us.
+    /// Connects and sends IDENTIFY.
     pub(super) async fn open(
         address: &str,
         us: &Node,
@@ -70,7 +70,7 @@ impl Link {
         request::write_identify(&mut out, us);
         link.write(&out).await?;
         let answer = link.response().await?;
-        // an answer that is an error is no JSON
+        // an error as an answer is not JSON
         match Node::parse(&answer) {
             Some(them) => link.them = them,
             None => return Err(LinkError::Refused(String::from_utf8_lossy(&answer).into_owned())),
@@ -78,7 +78,7 @@ impl Link {
         Ok(link)
     }
 
-    /// Sends requests, `count` of them, and sees that each is answered with OK.
+    /// Sends `count` requests, and checks that each is answered with OK.
     pub(super) async fn request(&mut self, bytes: &[u8], count: usize) -> Result<(), LinkError> {
         self.write(bytes).await?;
         for _ in 0..count {
@@ -90,7 +90,7 @@ impl Link {
         Ok(())
     }
 
-    /// Waits until the other side closes or says something unasked, neither of which leaves the link usable.
+    /// Waits until the other side closes or sends something unrequested; both make the link unusable.
     pub(super) async fn broken(&mut self) -> LinkError {
         match self.socket.read_buf(&mut self.input).await {
             Ok(0) => LinkError::Closed,

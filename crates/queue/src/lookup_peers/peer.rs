@@ -1,8 +1,7 @@
-//! One nsqlookupd: connect, tell it everything, keep telling it what changes, begin anew when the connection
-//! is lost.
+//! One nsqlookupd: connect, register everything, send changes, start over when the connection is lost.
 //!
-//! The task keeps the set of what it has told on this connection; each time something changes (however much,
-//! however often meanwhile) it tells the difference. Pauses between attempts double and are jittered.
+//! The task keeps the set registered on this connection; after any number of changes it sends the difference.
+//! Pauses between attempts double and are jittered.
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -17,7 +16,7 @@ use super::link::{Link, LinkError};
 use super::registrations::{Difference, Registrations};
 use super::timing::Timing;
 
-/// Requests on their way at once: their answers fit any socket's buffer.
+/// Requests in flight at once: their answers fit any socket's buffer.
 const BATCH: usize = 256;
 
 /// State of a peer.
@@ -27,7 +26,7 @@ pub struct PeerStatus {
     pub address: String,
     /// Its identity, if it is connected.
     pub node: Option<Node>,
-    /// Connections that were made to it.
+    /// Connections made to it.
     pub connects: u64,
     /// The reason the last connection, or attempt at one, ended.
     pub last_error: Option<String>,
@@ -77,7 +76,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Until it is aborted.
+    /// Runs until it is aborted.
     pub(super) async fn run(self) {
         let mut pause = self.timing.retry_min;
         loop {
@@ -101,7 +100,7 @@ impl Peer {
         }
     }
 
-    /// One connection, from its beginning to its end.
+    /// Runs one connection, from start to end.
     async fn connected(&self) -> LinkError {
         let timing = self.timing;
         let mut link =
@@ -163,7 +162,7 @@ impl Peer {
     }
 }
 
-/// Three quarters to five quarters of a pause, so that not all come back at once.
+/// Three quarters to five quarters of a pause, so that not all daemons come back at once.
 fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 512;
     pause * (768 + random as u32) / 1024

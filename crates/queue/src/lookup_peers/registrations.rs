@@ -1,4 +1,4 @@
-//! Registrations: the topics and channels that are here, and how they differ from what somebody was told.
+//! Registrations: the daemon's topics and channels, and their difference from what a peer has registered.
 //!
 //! Shared by all peers. A change costs the same whatever their number and state; a difference costs one walk
 //! over the set.
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// A topic, or a topic and a channel.
 pub(super) type Registration = (String, Option<String>);
 
-/// The set of all registrations. A channel is never there without its topic.
+/// The set of all registrations. A channel is never in it without its topic.
 #[derive(Debug)]
 pub(super) struct Registrations {
     set: Mutex<BTreeSet<Registration>>,
@@ -24,7 +24,7 @@ impl Default for Registrations {
     }
 }
 
-/// Differences to tell somebody.
+/// Differences to send to a peer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     pub(super) add: Vec<Registration>,
@@ -54,7 +54,7 @@ impl Registrations {
         });
     }
 
-    /// Makes these topics and channels the set.
+    /// Replaces the set by these topics and channels.
     pub(super) fn replace(&self, topics: &[(String, Vec<String>)]) {
         let registrations = topics.iter().flat_map(|(topic, channels)| {
             let channels = channels.iter().map(|channel| (topic.clone(), Some(channel.clone())));
@@ -65,7 +65,7 @@ impl Registrations {
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeSet<Registration>) -> bool) {
-        // a panic while the lock was held is impossible: the closures above do not
+        // a panic while the lock was held is impossible: the closures above do not panic
         let mut set = self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if change(&mut set) {
             self.changed.send_replace(());
@@ -77,8 +77,8 @@ impl Registrations {
         self.changed.subscribe()
     }
 
-    /// Differences for somebody who was told `known`, which is then up to date. A topic needs no word of its
-    /// own if a channel of it is told, nor a channel that goes with its topic.
+    /// Differences for a peer that has `known`, which is then brought up to date. An added topic is left out
+    /// if one of its channels is added, and a removed channel if its topic is removed.
     pub(super) fn bring_up(&self, known: &mut BTreeSet<Registration>) -> Difference {
         let set = self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut add: Vec<_> = set.difference(known).cloned().collect();
@@ -90,7 +90,7 @@ impl Registrations {
         for registration in &remove {
             known.remove(registration);
         }
-        // a topic stands before its channels
+        // a topic sorts before its channels
         let mut after = None;
         for index in (0..add.len()).rev() {
             if add[index].1.is_some() {

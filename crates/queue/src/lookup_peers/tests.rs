@@ -16,16 +16,16 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// An nsqlookupd that tells the test what it hears.
+/// An nsqlookupd that reports what it receives to the test.
 struct Lookupd {
     address: SocketAddr,
     heard: mpsc::UnboundedReceiver<String>,
-    /// Each message ends the connection that there is.
+    /// Each message ends the current connection.
     hang_up: mpsc::UnboundedSender<()>,
 }
 
 impl Lookupd {
-    /// `http_port` is what it says of itself; `reply` is its answer to REGISTER.
+    /// `http_port` is the one that it reports; `reply` is its answer to REGISTER.
     async fn new(http_port: u16, reply: &'static [u8]) -> Lookupd {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

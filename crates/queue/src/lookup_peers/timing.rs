@@ -5,16 +5,15 @@ use std::time::Duration;
 /// Times of the registration protocol; the defaults are nsqd's where it has them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// Time connecting may take, and each answer.
+    /// Time allowed to connect, and for each answer.
     pub answer: Duration,
-    /// Between two signs of life.
+    /// Interval between PINGs.
     pub ping: Duration,
     /// Pause before a second attempt to connect; it doubles with each one that fails.
     pub retry_min: Duration,
     /// The longest such pause.
     pub retry_max: Duration,
-    /// Between two repetitions of everything: a topic that somebody deleted at the nsqlookupd alone comes
-    /// back.
+    /// Interval at which everything is registered again: a topic deleted only at the nsqlookupd comes back.
     pub renew: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Clients come, speak, fall silent and go.
+//! Clients: connecting, reading commands, heartbeats, closing.
 
 use net::{ConnId, Input, Instant, Io, LayerInfo, Peer};
 use wire::nsq::identify::Upgrades;
@@ -9,9 +9,9 @@ use crate::command::Flow;
 use crate::connection::{Connection, Holdup, Owed};
 use crate::options::Authority;
 
-/// Entries of outstanding answers after which a client's next command waits.
+/// Owed answers above which a client's next command waits.
 const OWED_MAX: usize = 1024;
-/// Unsent answers after which a client's next command waits.
+/// Unsent bytes of answers above which a client's next command waits.
 const UNSENT_MAX: usize = 1 << 20;
 
 impl Queue {
@@ -40,13 +40,13 @@ impl Queue {
         self.client_count += 1;
     }
 
-    /// Takes a client out of its place, to work on it.
+    /// Takes a client out of the table while it is worked on.
     pub(crate) fn take_client(&mut self, conn: ConnId) -> Option<Box<Connection>> {
         let place = self.clients.get_mut(conn.index as usize)?;
         if place.as_ref()?.id == conn { place.take() } else { None }
     }
 
-    /// Puts it back.
+    /// Puts a client back in the table.
     pub(crate) fn put_client(&mut self, client: Box<Connection>) {
         let index = client.id.index as usize;
         self.clients[index] = Some(client);
@@ -66,7 +66,7 @@ impl Queue {
         }
     }
 
-    /// Carries out what has arrived. False once the connection is to be closed and nothing is outstanding.
+    /// Runs the commands that have arrived. False once the connection is to be closed and no answer is owed.
     fn read_commands<I: Io>(&mut self, io: &mut I, client: &mut Connection, input: &mut Input<'_>) -> bool {
         if !client.greeted && !self.greet(io, client, input) {
             return !client.owed.is_closing();
@@ -117,7 +117,7 @@ impl Queue {
         true
     }
 
-    /// Looks for the magic. True once it is there.
+    /// Reads the magic. True once it has arrived.
     fn greet<I: Io>(&mut self, io: &mut I, client: &mut Connection, input: &mut Input<'_>) -> bool {
         match magic(input.bytes()) {
             Magic::NeedMore => {
@@ -140,14 +140,14 @@ impl Queue {
         }
     }
 
-    /// Sends an answer, or puts it behind those that are outstanding.
+    /// Sends an answer, or queues it behind the owed ones.
     pub(crate) fn reply<I: Io>(&mut self, io: &mut I, client: &mut Connection, data: &[u8]) {
         self.scratch.clear();
         frame::write_response(&mut self.scratch, data);
         self.answer(io, client);
     }
 
-    /// Sends an error, or puts it behind what is outstanding. It does not close.
+    /// Sends an error, or queues it behind the owed answers. Does not close the connection.
     pub(crate) fn refuse<I: Io>(&mut self, io: &mut I, client: &mut Connection, refusal: &Refusal<'_>) {
         self.scratch.clear();
         frame::write_error(&mut self.scratch, refusal);
@@ -162,7 +162,7 @@ impl Queue {
         }
     }
 
-    /// Lets a client wait that is owed too much, or that does not take what it is sent.
+    /// Throttles a client that is owed too many answers or does not read its output.
     fn hold_if_owed<I: Io>(io: &mut I, client: &mut Connection) {
         if client.holdup.is_some() {
             return;
@@ -174,7 +174,7 @@ impl Queue {
         }
     }
 
-    /// Nothing more is read; what is owed is paid first.
+    /// Stops reading; closes once the owed answers are sent.
     pub(crate) fn close_after_owed<I: Io>(io: &mut I, client: &mut Connection) {
         if !client.owed.is_closing() {
             client.owed.push(Owed::Close);
@@ -182,7 +182,7 @@ impl Queue {
         }
     }
 
-    /// Pays what is known. The client is put back, or sent off.
+    /// Sends the answers that are known. The client is then put back in the table, or closed.
     pub(super) fn pay<I: Io>(&mut self, io: &mut I, conn: ConnId) {
         let Some(mut client) = self.take_client(conn) else { return };
         client.listed.clear();
@@ -202,21 +202,21 @@ impl Queue {
         self.put_client(client);
     }
 
-    /// Writes what is queued, closes, and forgets the client.
+    /// Writes queued output, closes, and forgets the client.
     pub(crate) fn close_client<I: Io>(&mut self, io: &mut I, client: Box<Connection>) {
         let conn = client.id;
         self.detach(io, *client);
         io.finish(conn);
     }
 
-    /// The connection is gone.
+    /// Forgets a client whose connection was lost.
     pub(super) fn forget_client<I: Io>(&mut self, io: &mut I, conn: ConnId) {
         if let Some(client) = self.take_client(conn) {
             self.detach(io, *client);
         }
     }
 
-    /// Closes at once, without a word.
+    /// Closes at once, without an error.
     pub(super) fn drop_client<I: Io>(&mut self, io: &mut I, conn: ConnId) {
         if let Some(client) = self.take_client(conn) {
             self.detach(io, *client);
@@ -263,7 +263,7 @@ impl Queue {
         }
     }
 
-    /// Starts the heartbeat anew, with the interval agreed on.
+    /// Restarts the heartbeat timer with the negotiated interval.
     pub(crate) fn start_heartbeat<I: Io>(&mut self, io: &mut I, client: &mut Connection) {
         if let Some(timer) = client.timer.take() {
             io.cancel_timer(timer);
@@ -274,9 +274,9 @@ impl Queue {
         }
     }
 
-    /// A heartbeat is due, and with it a look at whether the client is still there. As in nsqd a client is
-    /// given up when it has not finished a command for two intervals, or when it has not taken what it was
-    /// sent for one. Who is in the middle of a body is told what is missing.
+    /// Sends a due heartbeat and checks that the client is alive. As in nsqd, a client is disconnected when
+    /// it has not completed a command for two intervals, or has not read its output for one. A client in the
+    /// middle of a body gets an error that says what is missing.
     pub(super) fn heartbeat<I: Io>(&mut self, io: &mut I, index: u32, generation: u32) {
         let now = self.now();
         let Some(conn) = self.id_of(index, generation) else { return };
@@ -315,12 +315,12 @@ impl Queue {
         }
     }
 
-    /// Reads a client again at this time.
+    /// Arms a timer to read a throttled client again.
     pub(crate) fn wake_client<I: Io>(io: &mut I, conn: ConnId, at: Instant) {
         io.set_timer(at, token(Timer::Limit, conn.index, conn.generation));
     }
 
-    /// A client that was at a limit is read again.
+    /// Resumes reading a throttled client.
     pub(super) fn resume_client<I: Io>(&mut self, io: &mut I, index: u32, generation: u32) {
         let Some(conn) = self.id_of(index, generation) else { return };
         if let Some(client) = self.client_mut(conn)
@@ -336,7 +336,7 @@ impl Queue {
         (client.id.generation & 0xfff_ffff == generation).then_some(client.id)
     }
 
-    /// TLS stands: the client is told inside it, and compression follows.
+    /// Completes the TLS handshake: sends OK inside TLS, then enables compression.
     pub(super) fn handshake_done<I: Io>(&mut self, io: &mut I, conn: ConnId, info: LayerInfo) {
         let Some(mut client) = self.take_client(conn) else { return };
         if let Some(Holdup::Handshake(upgrades)) = client.holdup {
@@ -352,7 +352,7 @@ impl Queue {
         self.put_client(client);
     }
 
-    /// Switches on the compression that was granted, if any was.
+    /// Enables the negotiated compression, if any.
     pub(crate) fn compress<I: Io>(&mut self, io: &mut I, client: &mut Connection, granted: Upgrades) -> bool {
         let layer = match granted {
             Upgrades { snappy: true, .. } => net::Layer::Snappy,

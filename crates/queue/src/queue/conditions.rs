@@ -1,6 +1,6 @@
-//! Conditions: what is wrong, by subject.
+//! Conditions: present problems, by subject.
 //!
-//! Each condition has a subject of its own and ends when that one is well, whatever else goes right
+//! Each condition has its own subject and ends only when that subject recovers, whatever else succeeds
 //! meanwhile. The log gets a line when a condition begins, changes or ends, at most one a second for each.
 
 use std::collections::BTreeMap;
@@ -15,23 +15,23 @@ use crate::registry::TopicKey;
 use crate::snapshot;
 use crate::topic::ChannelKey;
 
-/// Conditions that are shown one by one in a line.
+/// Conditions shown individually in the summary line.
 const SHOWN_MAX: usize = 3;
-/// Conditions that are shown one by one in statistics.
+/// Conditions shown individually in statistics.
 const LISTED_MAX: usize = 20;
-/// Time between two lines of the log about one subject.
+/// Time between two log lines about one subject.
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
-/// Time a refused creation is remembered, if it is not tried again.
+/// Time a refused creation is remembered if it is not retried.
 const CREATION_REMEMBERED: Duration = Duration::from_secs(10);
-/// Refused creations that are remembered at a time: clients choose the names.
+/// Refused creations remembered at a time: clients choose the names, so it needs a limit.
 const CREATIONS_MAX: usize = 100;
 
-/// Subject of a condition. In this order they are shown.
+/// Subject of a condition. Conditions are shown in this order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
-    /// The disk, which is full.
+    /// The full disk.
     Disk,
-    /// A topic's journal that takes nothing more.
+    /// A topic's poisoned journal.
     Poisoned(TopicKey),
     /// A topic's journal: writing and flushing.
     Journal(TopicKey),
@@ -41,37 +41,37 @@ pub(super) enum Subject {
     DeadLetters(TopicKey, ChannelKey),
     /// A topic's checkpoints.
     Checkpoint(TopicKey),
-    /// Giving back the segments of a topic that nobody needs.
+    /// Releasing segments of a topic that are no longer needed.
     Release(TopicKey),
-    /// Deleting an ephemeral channel that nobody reads.
+    /// Deleting an ephemeral channel without consumers.
     Removal(TopicKey, ChannelKey),
-    /// Deleting this directory, of a topic that was deleted.
+    /// Deleting this directory of a deleted topic.
     Deletion(PathBuf),
     /// Creating the topic of this name, or a channel of it.
     Creation(String),
 }
 
-/// Subject of a condition, for people.
+/// Subject of a condition, as shown to operators.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Whose {
     /// The topic's name.
     pub topic: String,
-    /// The channel's name; empty if it is none of a channel.
+    /// The channel's name; empty if the subject is not a channel.
     pub channel: String,
-    /// The problem's text says itself which topic's it is.
+    /// The problem's text names the topic already.
     pub named: bool,
 }
 
 #[derive(Debug)]
 struct Condition {
     whose: Whose,
-    /// The problem; nothing if the subject is well again.
+    /// The problem; `None` if the subject has recovered.
     why: Option<String>,
-    /// Wall time (ns) since which something is.
+    /// Wall time (ns) at which the condition began.
     since: i64,
-    /// Time it was found last.
+    /// Time it was last observed.
     seen: Instant,
-    /// Problem in the log, and its beginning.
+    /// The problem as last logged.
     said: Option<String>,
     said_at: Instant,
 }
@@ -81,13 +81,13 @@ struct Condition {
 pub(super) struct Conditions(BTreeMap<Subject, Condition>);
 
 impl Conditions {
-    /// True if nothing is wrong, and was not a moment ago.
+    /// True if no condition is kept, not even a recently ended one.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Something is wrong with a subject.
+    /// Notes a problem of a subject.
     pub fn begin(&mut self, subject: Subject, whose: Whose, why: &str, clock: Clock) {
         let (now, since) = (clock.now, clock.wall.0);
         if matches!(subject, Subject::Creation(_)) && !self.may_remember(&subject) {
@@ -114,7 +114,7 @@ impl Conditions {
         }
     }
 
-    /// A subject is well.
+    /// Notes that a subject has recovered.
     pub fn end(&mut self, subject: &Subject, now: Instant) {
         if let Some(condition) = self.0.get_mut(subject)
             && condition.why.take().is_some()
@@ -123,27 +123,28 @@ impl Conditions {
         }
     }
 
-    /// Nothing more is said of a subject.
+    /// Forgets a subject without logging its end.
     pub fn forget(&mut self, subject: &Subject) {
         self.0.remove(subject);
     }
 
-    /// A topic is no more.
+    /// Forgets a deleted topic.
     pub fn forget_topic(&mut self, key: TopicKey) {
         self.0.retain(|subject, _| subject.topic() != Some(key));
     }
 
-    /// A channel is no more.
+    /// Forgets a deleted channel.
     pub fn forget_channel(&mut self, key: TopicKey, channel: ChannelKey) {
         self.0.retain(|subject, _| subject.channel() != Some((key, channel)));
     }
 
-    /// Channels with which something is wrong.
+    /// Channels with a condition.
     pub fn channels(&self) -> Vec<(TopicKey, ChannelKey)> {
         self.0.keys().filter_map(Subject::channel).collect()
     }
 
-    /// Once a second: what the log does not have yet is said; what has been well for a while is forgotten.
+    /// Logs conditions that are not logged yet and forgets those that ended a while ago. Called once a
+    /// second.
     pub fn tick(&mut self, now: Instant) {
         for (subject, condition) in &mut self.0 {
             if matches!(subject, Subject::Creation(_)) && now.since(condition.seen) >= CREATION_REMEMBERED {
@@ -158,7 +159,7 @@ impl Conditions {
         });
     }
 
-    /// Present conditions, one by one, and their number; the worst come first.
+    /// Present conditions, worst first, and their number.
     pub fn list(&self) -> (Vec<snapshot::Condition>, usize) {
         let wrong = || self.0.iter().filter_map(|(subject, c)| Some((subject, c, c.why.as_ref()?)));
         let shown = |(subject, condition, why): (&Subject, &Condition, &String)| snapshot::Condition {
@@ -201,7 +202,7 @@ impl Conditions {
 }
 
 impl Subject {
-    /// The topic that it is a part of.
+    /// The topic it belongs to.
     pub fn topic(&self) -> Option<TopicKey> {
         match self {
             Subject::Poisoned(key)
@@ -212,7 +213,7 @@ impl Subject {
         }
     }
 
-    /// The channel that it is a part of.
+    /// The channel it belongs to.
     pub fn channel(&self) -> Option<(TopicKey, ChannelKey)> {
         match self {
             Subject::Reading(key, channel)
@@ -222,7 +223,7 @@ impl Subject {
         }
     }
 
-    /// Text in the log.
+    /// Text of the log line.
     fn event(&self) -> &'static str {
         match self {
             Subject::Disk => "the disk is full: publications are refused until consumers have made room",
@@ -251,7 +252,7 @@ impl Whose {
 }
 
 impl Condition {
-    /// Tells the log, unless it has it already or was told something of this subject within a second.
+    /// Logs a condition, unless it is logged already or the subject had a line within the last second.
     fn say(&mut self, subject: &Subject, now: Instant) {
         if self.why != self.said && now.since(self.said_at) >= LINE_INTERVAL {
             self.say_now(subject, now);

@@ -1,17 +1,17 @@
-//! New settings for a queue that runs. They take effect between two turns.
+//! New settings for a running queue. They take effect between two turns.
 //!
 //! | settings | effect |
 //! |---|---|
-//! | limits on names, messages, memory, connections, consumers | from the next command on; what is there stays |
-//! | `durability` | at once, of topics with files that have none of their own; whether a topic has files was decided when it was created |
+//! | limits on names, messages, memory, connections, consumers | from the next command on; existing items stay |
+//! | `durability` | at once, for topics with files and no durability of their own; whether a topic has files is fixed at its creation |
 //! | sizes of messages, bodies and segments | from the next publication on |
-//! | `max_rdy_count`, and all else that IDENTIFY settles | limits: for clients that have yet to say IDENTIFY; defaults: for new connections; others keep what was settled |
-//! | `max_msg_timeout` | at once, also for who consumes already |
-//! | `e2e_processing_latency_*` | at once; with another window measuring begins anew |
-//! | users | at once; who is logged in and may no longer consume is closed |
-//! | certificate, key, who must use TLS | TLS: from the next handshake on; who must use it: at once |
+//! | `max_rdy_count`, and everything else negotiated by IDENTIFY | limits: for clients that have not sent IDENTIFY yet; defaults: for new connections; others keep the negotiated values |
+//! | `max_msg_timeout` | at once, also for existing consumers |
+//! | `e2e_processing_latency_*` | at once; a new window restarts the measurement |
+//! | users | at once; logged-in consumers that may no longer consume are closed |
+//! | certificate, key, whether TLS is required | certificate and key: from the next handshake on; requirement: at once |
 //!
-//! The data path stays. What others do for the queue (lookups, authorization, statsd, the HTTP API) is
+//! The data path cannot change. External services (lookup daemons, authorization, statsd, the HTTP API) are
 //! configured on the control thread.
 
 use net::Io;
@@ -21,7 +21,7 @@ use super::Queue;
 use crate::options::Configuration;
 
 impl Queue {
-    /// Goes on with other settings.
+    /// Applies new settings.
     pub(super) fn configure<I: Io>(&mut self, io: &mut I, new: Configuration) {
         let measured = (self.settings().e2e_window, self.settings().e2e_percentiles.is_empty());
         self.options.configure(new);
@@ -33,7 +33,7 @@ impl Queue {
         for client in self.clients.iter_mut().flatten() {
             client.limits = Limits { ready_max: client.limits.ready_max, ..self.limits };
         }
-        // All journals may cache less now: they are looked at again.
+        // The limit may be lower now: all journals are checked again.
         self.cache_in_use = 0;
         for key in self.topics.keys() {
             let Some(mut topic) = self.topics.take(key) else { continue };
@@ -44,7 +44,7 @@ impl Queue {
             }
             self.topics.restore(key, topic);
             if other_level {
-                // Who waits for the device waits no longer, or from now on.
+                // Publications waiting for the device may no longer have to, or new ones may.
                 self.mark_dirty(key);
             }
         }

@@ -1,12 +1,12 @@
-//! Topics and channels are created: wholly, or not at all.
+//! Creation of topics and channels: complete, or not at all.
 //!
 //! ```text
 //! limits ▸ make (files, first records) ▸ write ─┬─ written ▸ add_topic, add_channel: listed, announced
-//!                                               └─ refused ▸ discard: its files go
+//!                                               └─ refused ▸ discard: files removed
 //! ```
-//! What is listed has its creation in its journal, so that a restart finds the same topics and channels. A
-//! creation that is refused leaves nothing: a channel that cannot be created does not leave behind a topic
-//! that was created for it.
+//! Listed topics and channels have their creation in the journal, so that a restart finds the same ones. A
+//! refused creation leaves nothing behind: a channel that cannot be created does not leave a topic that was
+//! created for it.
 
 use journal::Journal;
 use wire::nsq::is_ephemeral;
@@ -22,7 +22,7 @@ use crate::settings::{Durability, TopicSettings};
 use crate::topic::{ChannelKey, TOPIC_BYTES, Topic};
 
 impl Queue {
-    /// The topic of this (valid) name; it is created if need be. The error is for the client.
+    /// The topic of this (valid) name, created if necessary. Errors are sent to the client.
     #[inline]
     pub(crate) fn open_topic(&mut self, name: &str) -> Result<TopicKey, QueueError> {
         match self.topics.find(name) {
@@ -31,7 +31,7 @@ impl Queue {
         }
     }
 
-    /// The topic of this (valid) name as durable as this; it is created if need be.
+    /// The topic of this (valid) name with this durability, created if necessary.
     pub(super) fn open_topic_as(
         &mut self,
         name: &str,
@@ -45,7 +45,7 @@ impl Queue {
         Ok(key)
     }
 
-    /// The channel of this name; it and its topic are created if need be. The error is for the client.
+    /// The channel of this name; it and its topic are created if necessary. Errors are sent to the client.
     pub(crate) fn open_channel(
         &mut self,
         topic: &str,
@@ -54,8 +54,7 @@ impl Queue {
         self.open_channel_from(topic, channel, self.settings().channels_from_beginning)
     }
 
-    /// [`Queue::open_channel`] whose new channel begins with the oldest message that is kept, if this says
-    /// so.
+    /// [`Queue::open_channel`], optionally starting a new channel at the oldest kept message.
     pub(crate) fn open_channel_from(
         &mut self,
         topic: &str,
@@ -134,8 +133,8 @@ impl Queue {
         self.write_creation(topic, |topic| Ok(topic.commit(clock)?)).map(|(key, ())| key)
     }
 
-    /// Makes a topic, which is not there yet. `durability` is kept as a setting of it, if it is given; with
-    /// `memory` it has no files, now or later. That it was created is staged.
+    /// Makes a topic that does not exist yet and stages its creation record. `durability`, if given, becomes
+    /// a setting of the topic; with `memory` the topic never has files.
     fn make_topic(
         &mut self,
         name: &str,
@@ -163,8 +162,8 @@ impl Queue {
         Ok(topic)
     }
 
-    /// Writes what is staged of a new topic and what `write` adds to it; the topic then joins the others. If
-    /// it is refused the files of the topic go.
+    /// Writes a new topic's staged records and those that `write` adds, then adds the topic. If the write is
+    /// refused, the topic's files are removed.
     fn write_creation<T>(
         &mut self,
         mut topic: Topic<Waiter>,
@@ -194,14 +193,14 @@ impl Queue {
         match self.recover_topic(name) {
             Ok((topic, _)) => Ok(topic),
             Err(e) => {
-                // The directory, if it was made and nothing else was.
+                // Removes the directory, if that is all that was made.
                 let _ = self.files.remove_dir(&self.topic_dir(name));
                 Err(self.creation_refused(name, JournalRefusal::NotOpened(e.to_string()).into()))
             }
         }
     }
 
-    /// A topic that was created joins the others. If others may know channels of it, it waits for those.
+    /// Adds a created topic. If lookup daemons may know channels of it, it waits for those.
     fn enter_topic(&mut self, mut topic: Topic<Waiter>) -> TopicKey {
         let held = self.outside.ask_channels(&topic.name);
         topic.hold(held);
@@ -214,8 +213,7 @@ impl Queue {
         key
     }
 
-    /// Removes the files of a topic whose creation was refused. If that fails as well, the next start does
-    /// it.
+    /// Removes the files of a topic whose creation was refused. If that fails too, the next start does it.
     pub(super) fn discard_topic(&mut self, topic: &Topic<Waiter>) {
         match topic.journal.delete() {
             Ok(Some(job)) => self.submit(Job::Delete(job)),
@@ -224,7 +222,7 @@ impl Queue {
         }
     }
 
-    /// Notes why the disk did not take a creation.
+    /// Notes a creation that the disk refused.
     fn creation_refused(&mut self, topic: &str, why: QueueError) -> QueueError {
         let mut whose = Whose { topic: topic.to_owned(), ..Whose::default() };
         if let QueueError::Journal(refusal) = &why {
@@ -235,7 +233,7 @@ impl Queue {
         why
     }
 
-    /// The daemon's options, as far as a topic and its channels need them.
+    /// Applies the daemon's options to a topic and its channels.
     pub(super) fn prepare(&self, topic: &mut Topic<Waiter>) {
         for (_, channel) in topic.iter_mut() {
             channel.latency = self.new_latency();

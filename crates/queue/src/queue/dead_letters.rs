@@ -1,8 +1,8 @@
-//! Messages that were delivered too often are set aside: they go to the channel's dead-letter topic.
+//! Dead letters: messages delivered too often go to the channel's dead-letter topic.
 //!
-//! They are written there in batches, and the channel is done with a batch once it is safe there
-//! ([`super::moves`]). What cannot be written is tried again every second; what cannot be read is lost,
-//! counted and logged.
+//! They are written there in batches, and the channel finishes a batch once it is safe there
+//! ([`super::moves`]). A failed write is retried every second; an unreadable message is lost, counted and
+//! logged.
 
 use journal::{Block, ReadError, ReadOutcome};
 use serde::Serialize;
@@ -35,26 +35,25 @@ struct Origin<'a> {
 pub(super) fn dead_letter_topic(topic: &str, channel: &str) -> String {
     let strip = |name: &str| name.strip_suffix("#ephemeral").unwrap_or(name).to_owned();
     let (mut topic, mut channel) = (strip(topic), strip(channel));
-    // A name has 64 characters at most; of two long ones each keeps its front.
+    // A name has at most 64 characters; long names of topic and channel are truncated.
     let room = wire::nsq::NAME_BYTES_MAX - ".".len() - ".dead".len();
     topic.truncate((room - channel.len().min(room)).max(room / 2));
     channel.truncate(room - topic.len());
     format!("{topic}.{channel}.dead")
 }
 
-/// Readable part of a message that is to be set aside.
+/// Readable part of a dead letter.
 enum Remains {
     /// Its record.
     Record(Block),
-    /// Nothing: the record was released, or is damaged.
+    /// Nothing: the record was released or is damaged.
     Nothing,
-    /// It has to be read from a file first.
+    /// Unknown until it is read from a file.
     Later,
 }
 
 impl Queue {
-    /// Sets aside what a channel has given up: a batch is written to the dead-letter topic. See
-    /// [`super::moves`].
+    /// Writes a batch of a channel's dead letters to the dead-letter topic. See [`super::moves`].
     pub(super) fn set_aside(&mut self, key: TopicKey, channel_key: ChannelKey) {
         let Some(topic) = self.topics.get_mut(key) else { return };
         let Some(channel) = topic.channel(channel_key) else { return };
@@ -76,7 +75,7 @@ impl Queue {
         }
     }
 
-    /// Writes a batch of dead letters of a channel, if there are any that are in memory.
+    /// Writes a batch of a channel's dead letters, if any are in memory.
     fn write_batch(
         &mut self,
         source: (TopicKey, ChannelKey),
@@ -106,7 +105,7 @@ impl Queue {
                     break;
                 }
                 Err(why) => {
-                    // Others have their turn before it is tried again.
+                    // Retried after the others.
                     channel.dead_letters.push_back(letter);
                     refused = Err(why.into());
                     break;
@@ -134,7 +133,7 @@ impl Queue {
         refused
     }
 
-    /// The next message to be set aside, and what can be read of it. `None` if there is none.
+    /// The next dead letter and its readable part. `None` if there is none.
     fn next_dead_letter(&mut self, source: (TopicKey, ChannelKey)) -> Option<(DeadLetter, Remains)> {
         let (key, channel_key) = source;
         let (channel, journal) = self.topics.get_mut(key)?.channel_and_journal(channel_key)?;
@@ -156,7 +155,7 @@ impl Queue {
         Some((letter, remains))
     }
 
-    /// Stages one dead letter. False if nothing can be read of the message.
+    /// Stages one dead letter. False if nothing of the message can be read.
     fn stage_letter(
         &mut self,
         target: TopicKey,
@@ -177,12 +176,12 @@ impl Queue {
         };
         let origin = serde_json::to_vec(&origin).unwrap_or_default();
         let letter = Message { origin: &origin, ..Message::new(self.clock.wall.0, message.body) };
-        // It was opened in this turn.
+        // The topic was opened in this turn.
         let Some(target) = self.topics.get_mut(target) else { return Err(StageError::Full) };
         target.stage(&letter, None).map(|_| true)
     }
 
-    /// A batch of dead letters is safe, or was refused.
+    /// Handles the outcome of a batch of dead letters.
     pub(super) fn letters_moved(&mut self, source: (TopicKey, ChannelKey), batch: u32, outcome: Outcome) {
         let Some(channel) = self.channel_at(source) else { return };
         match outcome {
@@ -199,7 +198,7 @@ impl Queue {
         }
     }
 
-    /// Dead letters cannot be written now: they are tried again with the next tick.
+    /// Puts dead letters off to the next tick, because they cannot be written now.
     fn refuse_letters(&mut self, source: (TopicKey, ChannelKey), why: &str) {
         let Some(channel) = self.channel_at(source) else { return };
         channel.dead_letter_pending = true;
@@ -207,7 +206,7 @@ impl Queue {
         self.wrong(Subject::DeadLetters(source.0, source.1), &why);
     }
 
-    /// Channels whose dead letters were refused try again.
+    /// Retries the channels whose dead letters were refused.
     pub(super) fn retry_dead_letters(&mut self) {
         for source in std::mem::take(&mut self.dead_letter_retries) {
             if let Some(channel) = self.channel_at(source) {
@@ -217,7 +216,7 @@ impl Queue {
         }
     }
 
-    /// A message that is to be set aside was read, or cannot be.
+    /// Handles the read of a dead letter.
     pub(super) fn dead_arrived(
         &mut self,
         key: TopicKey,
@@ -233,7 +232,7 @@ impl Queue {
                 channel.fetched_dead = (block.start().0 == at).then_some(block);
                 self.schedule(source.0, source.1);
             }
-            // Not readable now, or copied forward meanwhile.
+            // Temporarily unreadable, or copied forward meanwhile.
             Err(error) => self.refuse_letters(source, &error.to_string()),
         }
     }

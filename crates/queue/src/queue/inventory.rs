@@ -1,8 +1,8 @@
-//! The inventory of the data path, kept over restarts: see [`crate::inventory`].
+//! The inventory of the data path, kept across restarts: see [`crate::inventory`].
 //!
-//! The file is read before topics are opened, compared with what is there, and written again before anybody
-//! is served. After that it is written once a second at most, by a disk thread. Files of a deleted topic stay
-//! until the inventory no longer has the topic: whatever happens in between, it is not taken for lost.
+//! The file is read before topics are opened, compared with what is found, and rewritten before any client is
+//! served. After that a disk thread writes it once a second at most. Files of a deleted topic stay until the
+//! inventory no longer lists the topic, so that a crash in between does not report it as lost.
 
 use journal::{DELETED_SUFFIX, DeleteJob};
 use rustc_hash::FxHashSet;
@@ -14,13 +14,13 @@ use crate::inventory::{Finding, Inventory, Listed, Stored};
 use crate::settings::Durability;
 use crate::topic::{Found, Known, Topic};
 
-/// Ticks after which it is written although no topic has come or gone.
+/// Ticks after which the inventory is written even if no topic was created or deleted.
 const SELDOM_TICKS: u64 = 3600;
-/// With so many topics more, a tick more lies between two writes.
+/// Number of topics for which the interval between two writes grows by one tick.
 const TOPICS_PER_TICK: usize = 5000;
 
 impl Queue {
-    /// Reads the inventory. To be called before topics are opened.
+    /// Reads the inventory. Must be called before topics are opened.
     pub(super) fn read_inventory(&mut self) {
         let read = Inventory::read(&*self.files, &self.settings().data_path);
         self.kept.exists = !matches!(read, Ok(Stored::Missing));
@@ -39,7 +39,7 @@ impl Queue {
         self.find("", text, 0, 0);
     }
 
-    /// Facts about a topic that is to be opened.
+    /// Facts known about a topic before it is opened.
     pub(super) fn known(&self, name: &str) -> Known {
         match self.kept.stored.topics.get(name) {
             Some(listed) => Known { tag: listed.tag, end: listed.end },
@@ -47,13 +47,14 @@ impl Queue {
         }
     }
 
-    /// Twenty bits for the ids of a new topic's messages, which an earlier topic of this name did not have.
+    /// Twenty-bit tag for the ids of a new topic's messages, different from that of an earlier topic of this
+    /// name.
     pub(super) fn new_tag(&self, name: &str) -> u32 {
         let tag = topic_tag(name, self.clock.wall);
         tag ^ u32::from(self.kept.gone.get(name) == Some(&tag))
     }
 
-    /// Notes damage, and tells it unless somebody has taken note of it already.
+    /// Records damage, and reports it unless it was acknowledged before.
     pub(super) fn find(&mut self, topic: &str, text: String, messages: u64, bytes: u64) {
         let inventory = &mut self.kept.damage;
         if !inventory.is_acknowledged(topic, &text) {
@@ -64,7 +65,7 @@ impl Queue {
         self.kept.due |= inventory.note(Finding { topic, text, messages, bytes, found, acknowledged: false });
     }
 
-    /// Notes what opening a topic has found.
+    /// Records the findings of opening a topic.
     pub(super) fn find_all(&mut self, topic: &Topic<Waiter>, found: &Found) {
         let name = &*topic.name;
         let journal = &found.journal;
@@ -75,7 +76,7 @@ impl Queue {
         if more > 0 {
             self.find(name, format!("{more} more places"), 0, 0);
         }
-        // Tells one loss from the next.
+        // Distinguishes one loss from the next.
         let place = journal.damage.first().map_or(topic.end(), |damage| damage.from.0);
         for (channel, messages) in &found.lost {
             let text = format!(
@@ -98,7 +99,7 @@ impl Queue {
         self.find_cut(topic, found);
     }
 
-    /// An end that was cut off: what a crash leaves may be torn, what a stop leaves is whole.
+    /// Records a truncated end: after a crash the end may be torn, after a clean stop it may not.
     fn find_cut(&mut self, topic: &Topic<Waiter>, found: &Found) {
         let (name, bytes) = (&*topic.name, found.journal.truncated_bytes);
         let clean = self.kept.stored.clean;
@@ -122,8 +123,8 @@ impl Queue {
         }
     }
 
-    /// Compares what was listed with what was opened, and writes the inventory. `deleted` are names of what
-    /// is being deleted.
+    /// Compares the stored inventory with the opened topics, and writes it. `deleted` names topics whose
+    /// deletion is under way.
     pub(super) fn compare_inventory(&mut self, deleted: &[String]) {
         let stored = std::mem::take(&mut self.kept.stored);
         let deleted: FxHashSet<&str> = deleted.iter().filter_map(|name| deleted_topic(name)).collect();
@@ -154,17 +155,17 @@ impl Queue {
             let end = topic.end().saturating_sub(unsafe_bytes);
             (topic.name.clone(), Listed { tag: topic.tag(), end, messages: topic.unfinished() })
         });
-        // What is not on the device yet, with `fsync`, was promised to nobody.
+        // With `fsync`, nothing is promised that is not on the device yet.
         let topics = topics.filter(|(_, listed)| listed.end > 0);
         Inventory { clean, topics: topics.collect(), damage: self.kept.damage.damage.clone() }
     }
 
-    /// The set of topics has changed.
+    /// Notes that the set of topics has changed.
     pub(super) fn topics_changed(&mut self) {
         self.kept.due = true;
     }
 
-    /// Deletes files of a topic once the inventory no longer has it.
+    /// Deletes a topic's files once the inventory no longer lists it.
     pub(super) fn delete_files(&mut self, job: DeleteJob) {
         if self.kept.exists && !self.stopping {
             self.kept.deletions.push(job);
@@ -174,7 +175,7 @@ impl Queue {
         }
     }
 
-    /// Once a second.
+    /// Writes the inventory if it is due. Called once a second.
     pub(super) fn keep_inventory(&mut self) {
         let pause = 1 + (self.topics.len() / TOPICS_PER_TICK) as u64;
         let due = self.kept.due && self.ticks >= self.kept.written + pause;
@@ -183,7 +184,7 @@ impl Queue {
         }
     }
 
-    /// At a stop, when everything else is written.
+    /// Writes the inventory at a stop, after everything else.
     pub(super) fn close_inventory(&mut self) {
         self.write_inventory(true);
     }
@@ -222,14 +223,14 @@ impl Queue {
         &self.kept.damage
     }
 
-    /// Somebody has taken note of what was found damaged.
+    /// Acknowledges all findings and returns their number.
     pub(super) fn acknowledge_damage(&mut self) -> u64 {
         self.kept.due = true;
         self.kept.damage.acknowledge()
     }
 }
 
-/// The topic whose files have this name while they are deleted.
+/// The topic whose files have this name during their deletion.
 fn deleted_topic(name: &str) -> Option<&str> {
     let name = name.strip_suffix(DELETED_SUFFIX)?;
     name.rsplit_once('.').and_then(|(directory, _)| directory.strip_suffix(SUFFIX))

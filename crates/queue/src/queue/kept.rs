@@ -1,28 +1,28 @@
-//! The inventory of the data path, and what is to be done about it.
+//! The inventory of the data path and its pending work.
 
 use journal::DeleteJob;
 use rustc_hash::FxHashMap;
 
 use crate::inventory::Inventory;
 
-/// The inventory and what is to be done about it.
+/// The inventory and its pending work.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// Content of the file at the start, until everything is opened.
+    /// Contents of the file at start, until all topics are opened.
     pub stored: Inventory,
-    /// Tags of topics that are gone: their ids do not come back.
+    /// Tags of deleted topics, so that their ids are not reused.
     pub gone: FxHashMap<String, u32>,
     /// Damage that was found.
     pub damage: Inventory,
-    /// There is a file.
+    /// True if the file exists.
     pub exists: bool,
-    /// It is not as it should be.
+    /// True if the file must be rewritten.
     pub due: bool,
     pub writing: bool,
     /// The tick of the last write.
     pub written: u64,
-    /// Files of topics that it still has.
+    /// Deletions of topics that the written inventory still lists.
     pub deletions: Vec<DeleteJob>,
-    /// The reason it could not be written.
+    /// The reason the last write failed.
     pub error: Option<String>,
 }

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use access::{LoginGuard, Meter, Rate};
 
-/// Failed logins in the log: one a second.
+/// Rate limit of failed logins in the log: one a second.
 const FAILURES_LOGGED: Rate = Rate { count: 1, per: Duration::from_secs(1), burst: 1 };
 
 /// Failed logins.
 #[derive(Debug)]
 pub(crate) struct Logins {
-    /// Those of each address; nothing before the first one.
+    /// Failures by address; `None` before the first one.
     pub guard: Option<LoginGuard>,
     /// Their number.
     pub failures: u64,
-    /// Limits how often one is logged.
+    /// Rate limit of log lines.
     pub told: Meter,
 }
 

@@ -1,13 +1,12 @@
-//! Memory of the queue, within its limits.
+//! Limits on the memory of the queue.
 //!
 //! | what | limit | at the limit |
 //! |---|---|---|
-//! | topics, channels, what is noted about messages, messages in memory | `max_memory` | what would add to it is refused |
-//! | buffers of connections | as much again | those that hold most are closed |
-//! | journals' caches of their files | `journal_cache` | those used longest ago give theirs back |
+//! | topics, channels, state of messages, messages in memory | `max_memory` | additions are refused |
+//! | buffers of connections | as much again | those with the largest buffers are closed |
+//! | journals' caches of their files | `journal_cache` | the least recently used are emptied |
 //!
-//! What consumers have in flight and what comes back is counted and never refused: RDY and a channel's limits
-//! bound it.
+//! Messages in flight or requeued are counted and never refused: RDY and a channel's limits bound them.
 
 use net::{ConnId, Io};
 
@@ -16,10 +15,10 @@ use crate::error::QueueError;
 use crate::registry::TopicKey;
 use crate::topic::Topic;
 
-/// A connection is not closed for what it holds up to here.
+/// Buffer bytes up to which a connection is never closed.
 const RESERVE: usize = 64 << 10;
 
-/// The share of `max_memory` that something may fill.
+/// The share of `max_memory` that one kind of use may fill.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
     held: usize,
@@ -29,7 +28,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    /// True if so many bytes fit.
+    /// An error if this many bytes do not fit.
     fn take(self, bytes: usize) -> Result<(), QueueError> {
         let Room { held, max, limit } = self;
         if limit > 0 && held.saturating_add(bytes) > max {
@@ -39,8 +38,7 @@ impl Room {
         }
     }
 
-    /// True if something fits that may be in a topic for long: messages in memory, or the notes of deferred
-    /// ones.
+    /// Room for data that may stay in a topic for long: messages in memory, or the state of deferred ones.
     #[inline]
     pub(crate) fn take_messages(
         self,
@@ -58,36 +56,36 @@ impl Room {
 }
 
 impl Queue {
-    /// True if there is room for a topic or a channel of so many bytes.
+    /// An error if there is no room for a topic or a channel of this many bytes.
     pub(super) fn has_room(&self, bytes: usize) -> Result<(), QueueError> {
         let limit = self.settings().max_memory_bytes;
         Room { max: limit, ..self.room() }.take(bytes)
     }
 
-    /// True if there is room for messages of so many bytes.
+    /// An error if there is no room for this many bytes of messages.
     pub(super) fn has_room_for_messages(&self, bytes: usize) -> Result<(), QueueError> {
         self.room().take(bytes)
     }
 
-    /// The room that messages have. The last eighth is for topics and channels.
+    /// The room for messages. The last eighth is reserved for topics and channels.
     #[inline]
     pub(crate) fn room(&self) -> Room {
         let limit = self.settings().max_memory_bytes;
         Room { held: self.memory.state, max: limit - limit / 8, limit }
     }
 
-    /// A topic has joined the others.
+    /// Counts an added topic.
     pub(super) fn count_topic(&mut self, topic: &mut Topic<Waiter>) {
         self.memory.replace(topic.count_memory());
     }
 
-    /// A topic has left.
+    /// Stops counting a removed topic.
     pub(super) fn discount_topic(&mut self, topic: &Topic<Waiter>) {
         self.memory.replace((topic.memory(), crate::topic::Memory::default()));
     }
 
-    /// Once a second: drops messages in memory that everybody is done with, however few, and spare room for
-    /// the next ones.
+    /// Drops messages in memory that every consumer has finished, however few, and spare capacity for new
+    /// ones. Called once a second.
     pub(super) fn release_messages(&mut self) {
         let (mut work, now_wall) = (0, self.clock.wall.0);
         let mut kept = Vec::new();
@@ -111,7 +109,7 @@ impl Queue {
         }
     }
 
-    /// Closes the connections that hold most, while all of them hold more than they may.
+    /// Closes the connections with the largest buffers while the total exceeds the limit.
     pub(super) fn shed_clients<I: Io>(&mut self, io: &mut I) {
         let max = self.settings().max_memory_bytes;
         if max == 0 || io.buffered() <= max {
@@ -132,7 +130,7 @@ impl Queue {
         }
     }
 
-    /// Keeps what all journals cache within its limit: those used longest ago give theirs back.
+    /// Keeps the total of journal caches within its limit; the least recently used are emptied first.
     pub(super) fn shrink_caches(&mut self) {
         let max = self.settings().journal_cache_bytes;
         if self.memory.cache <= max.max(self.cache_in_use) {
@@ -156,12 +154,12 @@ impl Queue {
             topic.journal.set_cache_bytes(full);
             self.memory.replace(topic.count_memory());
         }
-        // What is left is in use: all topics are not looked at again before it has grown.
+        // The remainder is in use: topics are not scanned again before it has grown.
         self.cache_in_use = self.memory.cache + max / 4;
     }
 }
 
-/// Channels and messages that are looked at per tick for what can be released.
+/// Channels and messages examined per tick for what can be released.
 const RELEASE_WORK: usize = 100_000;
-/// Notes about a message that is deferred or in memory, besides its bytes.
+/// State of a deferred or in-memory message, besides its bytes.
 const MESSAGE_BYTES: usize = 64;

@@ -1,20 +1,19 @@
-//! Messages that go from one journal to another: dead letters set aside, dead letters brought back.
+//! Moves of messages between journals: dead letters set aside, dead letters brought back.
 //!
 //! ```text
 //!  source: message ──stage──▶ target ─commit_topic─▶ written ─flush─▶ safe ──settle──▶ moved ──end_moves──▶ source: FIN
-//!          stays where it is until then; refused, poisoned or deleted there: it is the source's again
+//!          stays at the source until then; if refused, poisoned or deleted at the target: returned to the source
 //! ```
-//! Two journals, one promise: the source forgets a message only after the target has it, at the target's
-//! level and at the source's, whichever is higher. A crash in between leaves both, never neither. Whoever
-//! moves messages waits for the target as a publisher does ([`Waiter`]), and each source has one batch on its
-//! way at most.
+//! Two journals, one promise: the source finishes a message only after the target holds it, at the higher
+//! durability of the two. A crash in between leaves both copies, never neither. A move waits for the target
+//! as a publisher does ([`Waiter`]), and each source has at most one batch under way.
 
 use super::{Queue, TopicKey, Waiter};
 use crate::error::QueueError;
 use crate::settings::Durability;
 
 impl Queue {
-    /// Waits for what is staged in `target`, which comes from `source`, and writes it.
+    /// Commits what is staged in `target` and waits for it on behalf of `source`.
     pub(super) fn commit_move(&mut self, source: TopicKey, target: TopicKey, waiter: Waiter) {
         let source = self.topics.get(source).map(|topic| topic.journal.options().durability);
         if let Some(topic) = self.topics.get_mut(target) {
@@ -26,8 +25,8 @@ impl Queue {
         self.commit_topic(target);
     }
 
-    /// The reason nothing can be moved to a topic now: memory is full, or the rest of a full disk is for what
-    /// gives space back.
+    /// The reason nothing can be moved to a topic now: memory is full, or the remaining disk space is
+    /// reserved for work that frees space.
     pub(super) fn move_refused(&self, target: TopicKey) -> Option<QueueError> {
         if self.topics.get(target).is_some_and(|topic| topic.in_memory()) {
             return self.has_room_for_messages(0).err();
@@ -35,7 +34,7 @@ impl Queue {
         self.out_of_space().cloned().map(QueueError::Journal)
     }
 
-    /// Ends the moves whose outcome is known.
+    /// Finishes the moves whose outcome is known.
     pub(super) fn end_moves(&mut self) {
         for (waiter, outcome) in std::mem::take(&mut self.moved) {
             match waiter {
@@ -43,7 +42,7 @@ impl Queue {
                     self.letters_moved((topic, channel), batch, outcome);
                 }
                 Waiter::Redrive(order) => self.redrive_moved(order, outcome),
-                // Answered where they were settled.
+                // Answered when they were settled.
                 Waiter::Client { .. } | Waiter::Request(_) => {}
             }
         }

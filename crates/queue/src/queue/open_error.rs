@@ -7,7 +7,7 @@ use crate::topic::RecoverError;
 /// The reason the queue could not be opened.
 #[derive(Debug)]
 pub enum OpenError {
-    /// The directory of topics could not be made or listed.
+    /// The directory of topics could not be created or listed.
     Directory(PathBuf, std::io::Error),
     /// A topic could not be recovered.
     Topic(String, RecoverError),

@@ -1,23 +1,21 @@
-//! The files and directories that journals keep open, all together, within their limit: those used longest
-//! ago are closed.
+//! Limit on the files and directories that all journals keep open: the least recently used are closed.
 
 use super::{Queue, TopicKey, Waiter};
 use crate::registry::Entry;
 
 impl Queue {
-    /// Counts what a topic's journal keeps open.
+    /// Counts the descriptors of a topic's journal.
     pub(super) fn count_open(&mut self, topic: &mut Entry<Waiter>) {
         let open = topic.journal.descriptors();
         let before = std::mem::replace(&mut topic.notes.descriptors, open);
         self.descriptors = (self.descriptors + open).saturating_sub(before);
     }
 
-    /// Keeps the descriptors of all journals within [`crate::QueueOptions::open_files_max`]. Journals that
-    /// were not written to since they came to stand in the list go first; if that is not enough, the others
-    /// follow.
+    /// Keeps the descriptors of all journals within [`crate::QueueOptions::open_files_max`]. Journals not
+    /// written to since they entered the list are closed first, then, if necessary, the others.
     pub(super) fn close_files(&mut self) {
         for although_used in [false, true] {
-            // Each is looked at once, so that a turn in which all are in use ends.
+            // Each journal is tried once, so that the loop ends even if all are in use.
             for _ in 0..self.open_files.len() {
                 if self.descriptors <= self.options.open_files_max {
                     return;
@@ -35,7 +33,7 @@ impl Queue {
             self.memory.replace(topic.count_memory());
             self.count_open(&mut topic);
         }
-        // What is not flushed stays open, and comes again.
+        // Files with unflushed data stay open; the journal is tried again later.
         topic.notes.opened = if topic.notes.descriptors == 0 { 0 } else { self.turn };
         if topic.notes.opened > 0 {
             self.open_files.push_back(key);

@@ -1,4 +1,4 @@
-//! An order to bring dead letters back, under way.
+//! An active redrive of dead letters.
 
 use journal::ReadJob;
 
@@ -7,20 +7,20 @@ use crate::registry::TopicKey;
 use crate::request::Reply;
 use crate::topic::ChannelKey;
 
-/// An order under way.
+/// An active redrive.
 #[derive(Debug)]
 pub(super) struct Redrive {
     pub number: u64,
-    /// Another order has its turn first.
+    /// True while another redrive goes first.
     pub waiting: bool,
     pub letters: (TopicKey, ChannelKey),
     pub consumer: ConsumerKey,
     pub target: (TopicKey, ChannelKey),
     pub left: usize,
     pub moved: u64,
-    /// Ids of the batch that is on its way.
+    /// Ids of the batch under way.
     pub departing: Vec<u64>,
-    /// A read that is needed after that batch.
+    /// A read needed after that batch.
     pub read: Option<ReadJob>,
     pub reply: Reply,
 }

@@ -1,4 +1,4 @@
-//! Looking at messages without consuming them.
+//! Peeking at messages without consuming them.
 
 use std::collections::VecDeque;
 
@@ -15,9 +15,9 @@ use crate::record::KIND_MESSAGE;
 use crate::request::{Answer, PeekAt, PeekJob, Peeked, Reply, Request};
 use crate::topic::at;
 
-/// Most messages that one look shows.
+/// Most messages that one peek shows.
 pub const PEEK_MAX: usize = 1000;
-/// A look ends with the message that brings it to so many bytes.
+/// Bytes of messages after which a peek ends.
 const PEEK_BYTES_MAX: usize = 16 << 20;
 
 impl Queue {
@@ -43,7 +43,7 @@ impl Queue {
         }
     }
 
-    /// Range to read for a look.
+    /// Range to read for a peek.
     #[allow(clippy::type_complexity)]
     fn plan_peek(
         &mut self,
@@ -61,8 +61,7 @@ impl Queue {
             let name = self.dead_letter_topic_of(topic, channel).ok_or(QueueError::NoChannel)?;
             let Some(dead) = self.topics.find(&name) else { return Ok((key, VecDeque::new(), None)) };
             let letters = self.topics.get(dead).ok_or(QueueError::NoTopic)?;
-            // What was brought back is done with there; before that nobody has read them as far as this is
-            // concerned.
+            // Letters that the redrive channel has finished are not shown; without that channel, all are.
             return Ok(match letters.find(redrive::CHANNEL).and_then(|reader| letters.channel(reader)) {
                 Some(reader) => (dead, again(reader, count), Some(reader.cursor())),
                 None => (dead, VecDeque::new(), Some(letters.journal.first().0)),
@@ -115,7 +114,7 @@ impl Queue {
         })
     }
 
-    /// A block for a look was read.
+    /// Continues a peek with a block that was read.
     pub(super) fn peeked(&mut self, number: u64, block: Option<Block>) {
         match block {
             Some(block) => self.continue_peek(number, Some(block)),
@@ -123,7 +122,7 @@ impl Queue {
         }
     }
 
-    /// Goes on with a look as far as memory reaches.
+    /// Continues a peek as far as memory reaches.
     fn continue_peek(&mut self, number: u64, mut fetched: Option<Block>) {
         loop {
             let Some(job) = self.peek_jobs.get_mut(&number) else { return };
@@ -173,7 +172,7 @@ impl Queue {
     }
 }
 
-/// Messages a channel has to deliver again, before it goes on with the stream.
+/// Messages a channel has to deliver again before it continues with the stream.
 fn again(channel: &Channel, count: usize) -> VecDeque<(Position, Peeked)> {
     channel.again().take(count).map(|message| plain(message, 0)).collect()
 }
@@ -187,7 +186,8 @@ fn is_full(job: &PeekJob) -> bool {
     job.found.len() >= job.count || bytes >= PEEK_BYTES_MAX
 }
 
-/// Shows what a channel has still to take from the stream, which ends for it at `end`; or what is there.
+/// Lists the messages that a channel has yet to take from the stream, which ends for it at `end`; without a
+/// channel, all messages in the block.
 fn take_from_stream(job: &mut PeekJob, block: &Block, tag: u32, channel: Option<&Channel>, end: Position) {
     let shown =
         |at, message: &Message<'_>| channel.is_none_or(|channel| at < end && channel.is_to_come(at, message));

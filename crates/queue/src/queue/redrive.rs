@@ -1,9 +1,9 @@
-//! Dead letters are brought back to the channel that gave them up.
+//! Redrive: dead letters are brought back to the channel that gave them up.
 //!
-//! The dead-letter topic is read through a channel of its own, named [`CHANNEL`], like any consumer would. An
-//! order moves one batch after the other: what it has taken is in flight to it, and is finished once it is
-//! safe where it went ([`super::moves`]). It is answered when its last batch is. All letters in that topic
-//! are moved: channels that share a dead-letter topic by configuration share this, too.
+//! The dead-letter topic is read through its own channel, named [`CHANNEL`], like any consumer would. A
+//! redrive moves one batch after the other: the letters taken are in flight to it, and are finished once they
+//! are safe in the target ([`super::moves`]). It is answered after its last batch. All letters in that topic
+//! are moved: channels configured to share a dead-letter topic share its redrives, too.
 
 use journal::{Block, ReadError};
 use net::ConnId;
@@ -22,11 +22,11 @@ use crate::topic::{ChannelKey, Outcome};
 
 /// The channel that dead letters are read through.
 pub const CHANNEL: &str = "redrive";
-/// Most dead letters that one order brings back.
+/// Most dead letters that one redrive brings back.
 const COUNT_MAX: usize = 100_000;
-/// Number moved with one write.
+/// Messages per batch.
 const BATCH: usize = 256;
-/// No client has this id.
+/// An id that no client has.
 const NOBODY: ConnId = ConnId { index: u32::MAX, generation: u32::MAX };
 
 /// A dead letter that was taken.
@@ -87,8 +87,8 @@ impl Queue {
         }
     }
 
-    /// The dead-letter topic with its channel, and the channel that gets the messages back; `None` if nothing
-    /// has died.
+    /// The dead-letter topic with its channel, and the channel that gets the messages back; `None` if there
+    /// are no dead letters.
     #[allow(clippy::type_complexity)]
     fn plan_redrive(
         &mut self,
@@ -102,13 +102,12 @@ impl Queue {
         if self.topics.find(&letters).is_none() {
             return Ok(None);
         }
-        // Whoever reads dead letters through a channel of their own has not taken them away from here.
+        // Other channels of the dead-letter topic do not take letters away from this one.
         let letters = self.open_channel_from(&letters, CHANNEL, true)?;
         Ok(Some((letters, (key, found))))
     }
 
-    /// Takes the next batch of dead letters and writes it to where it belongs; ends when enough are moved or
-    /// none is left.
+    /// Takes and writes the next batch of dead letters; ends when enough are moved or none is left.
     fn redrive(&mut self, mut order: Redrive) {
         if self.stopping {
             return self.end_redrive(order, Some(QueueError::Exiting));
@@ -135,7 +134,7 @@ impl Queue {
         }
     }
 
-    /// Takes a batch of letters as far as memory holds them, and notes the read that is needed to go on.
+    /// Takes a batch of letters as far as they are in memory, and notes the read needed to continue.
     fn take_letters(&mut self, order: &mut Redrive) -> Result<Vec<Letter>, QueueError> {
         let clock = self.clock;
         let mut taken = Taken::default();
@@ -151,7 +150,7 @@ impl Queue {
         order.read = deliver(topic, order.letters.1, clock, &mut taken);
         if let Some(channel) = topic.channel_mut(order.letters.1) {
             channel.set_ready(order.consumer, 0);
-            // Nobody else is to take what this order waits for.
+            // No other consumer may take what this redrive waits for.
             channel.reading |= order.read.is_some();
         }
         Ok(taken.0)
@@ -173,7 +172,7 @@ impl Queue {
         Ok(target.stage_private(channel, &messages, clock)?)
     }
 
-    /// An order's batch is safe, or was refused.
+    /// Handles the outcome of a redrive's batch.
     pub(super) fn redrive_moved(&mut self, number: u64, outcome: Outcome) {
         let Some(mut order) = self.redrives.remove(&number) else { return };
         let departed = std::mem::take(&mut order.departing);
@@ -184,7 +183,7 @@ impl Queue {
         order.moved += departed.len() as u64;
         if let Some(source) = self.channel_at(order.letters) {
             for id in departed {
-                // It is in flight to this order, unless the channel was emptied meanwhile.
+                // In flight to this redrive, unless the channel was emptied meanwhile.
                 let _ = source.finish(order.consumer, id);
             }
         }
@@ -203,7 +202,7 @@ impl Queue {
         self.redrives.insert(number, order);
     }
 
-    /// A block of dead letters was read; `None` if their topic is gone.
+    /// Continues with a block of dead letters that was read; `None` if their topic is gone.
     pub(super) fn redrive_arrived(&mut self, number: u64, block: Option<Result<Block, ReadError>>) {
         let Some(order) = self.redrives.remove(&number) else { return };
         let failed = match &block {
@@ -220,7 +219,7 @@ impl Queue {
         }
     }
 
-    /// Ends an order. What it has taken and not moved goes back.
+    /// Ends a redrive. Letters taken and not moved are requeued.
     fn end_redrive(&mut self, order: Redrive, why: Option<QueueError>) {
         let clock = self.clock;
         if let Some(source) = self.channel_at(order.letters) {

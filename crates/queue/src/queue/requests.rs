@@ -104,7 +104,7 @@ impl Queue {
         Ok((key, found.ok_or(QueueError::NoChannel)?))
     }
 
-    /// Changes a topic; its channels may have something to do then.
+    /// Changes a topic, then schedules its channels.
     fn with_topic<T>(
         &mut self,
         key: TopicKey,
@@ -141,7 +141,7 @@ impl Queue {
         }
     }
 
-    /// A publication over HTTP has come to its end.
+    /// Answers a publication over HTTP.
     pub(super) fn answer_publication(&mut self, number: u64, outcome: Outcome) {
         if let Some(reply) = self.replies.remove(&number) {
             reply.send(match outcome {

@@ -8,7 +8,7 @@ use crate::disk::{Done, Job, Purpose};
 use crate::error::JournalRefusal;
 use crate::topic::{ChannelKey, Copied};
 
-/// Most bytes that are copied, to free segments, while the disk is full: a part of the reserve.
+/// Most bytes copied to free segments while the disk is full: a part of the reserve.
 const COPIES_ON_A_FULL_DISK: u64 = 128 << 10;
 
 impl Queue {
@@ -41,7 +41,7 @@ impl Queue {
     fn read_done(&mut self, key: TopicKey, purpose: Purpose, done: ReadDone) {
         let block = match self.topics.get_mut(key) {
             Some(topic) => Some(topic.journal.read_done(done)),
-            // Deleted meanwhile: whoever asks for it is answered all the same.
+            // Deleted meanwhile: the request is answered anyway.
             None => None,
         };
         match (purpose, block) {
@@ -68,7 +68,7 @@ impl Queue {
                 }
                 self.well(&Subject::Reading(key, channel));
             }
-            // Released meanwhile: delivery finds out where to go on.
+            // Released meanwhile: delivery finds the next position.
             Err(ReadError::Gone { .. }) => {
                 target.reading = false;
                 self.schedule(key, channel);
@@ -86,19 +86,19 @@ impl Queue {
         let refused = topic.journal.is_flush_refused();
         match topic.journal.synced(done) {
             Ok(_) => {}
-            // Whoever waits since a flush before this one has waited long enough.
+            // Publications that waited since before this flush are refused.
             Err(SyncError::Refused(why)) if refused => topic.refuse_written(JournalRefusal::NotWritten(why)),
             Err(SyncError::Refused(_)) => {}
             Err(SyncError::Poisoned(poisoned)) => topic.refuse_written(JournalRefusal::Poisoned(poisoned)),
         }
         self.judge_journal(key);
-        // Settles, and flushes again what was written meanwhile.
+        // Settles, and flushes what was written meanwhile.
         self.mark_dirty(key);
     }
 
     fn checkpoint_done(&mut self, key: TopicKey, done: journal::CheckpointDone) {
         let wall = self.clock.wall.0;
-        // What is left on a full disk is for what consumers finish.
+        // The space left on a full disk is for FINs.
         let room = if self.out_of_space.is_some() { COPIES_ON_A_FULL_DISK } else { u64::MAX };
         let Some(topic) = self.topics.get_mut(key) else { return };
         let result = topic.checkpointed(done, wall);
@@ -123,7 +123,7 @@ impl Queue {
                     self.note_written(key);
                 }
             }
-            // That is said of the journal itself.
+            // The journal's own condition covers this.
             Err(CheckpointError::Poisoned(_)) => {}
             Err(error) => {
                 self.note_written(key);

@@ -1,8 +1,8 @@
-//! Retries of work that has failed for want of something (descriptors, memory, room, the data directory),
-//! until it succeeds.
+//! Retries of work that failed for want of a resource (descriptors, memory, space, the data directory), until
+//! it succeeds.
 //!
-//! Only a journal whose flush was tried and failed is not: it takes nothing more before a restart has read
-//! back what is there.
+//! The exception is a journal whose flush failed: it accepts nothing until a restart has read back its
+//! contents.
 
 use journal::Health;
 
@@ -12,8 +12,7 @@ use crate::disk::Job;
 use crate::registry::Entry;
 
 impl Queue {
-    /// Notes whether the journal of a topic is well. One that refuses writes is asked again with the next
-    /// tick.
+    /// Notes whether a topic's journal is healthy. One that refuses writes is retried at the next tick.
     pub(super) fn judge(&mut self, key: TopicKey, topic: &mut Entry<Waiter>) {
         let (clock, whose) = (self.clock, || Whose { topic: topic.name.clone(), ..Whose::default() });
         let conditions = &mut self.conditions;
@@ -30,7 +29,7 @@ impl Queue {
         }
     }
 
-    /// [`Self::judge`] of a topic in its place.
+    /// [`Self::judge`] of a topic in the registry.
     pub(super) fn judge_journal(&mut self, key: TopicKey) {
         if let Some(mut topic) = self.topics.take(key) {
             self.judge(key, &mut topic);
@@ -38,7 +37,7 @@ impl Queue {
         }
     }
 
-    /// Something is wrong with a subject.
+    /// Begins a condition of a subject.
     pub(super) fn wrong(&mut self, subject: Subject, why: &impl ToString) {
         let topic = subject.topic().and_then(|key| self.topics.get(key));
         let channel = subject.channel().and_then(|(_, channel)| topic?.channel(channel));
@@ -50,12 +49,12 @@ impl Queue {
         self.conditions.begin(subject, whose, &why.to_string(), self.clock);
     }
 
-    /// A subject is well.
+    /// Ends a condition of a subject.
     pub(super) fn well(&mut self, subject: &Subject) {
         self.conditions.end(subject, self.clock.now);
     }
 
-    /// A subject is well, or something is wrong with it.
+    /// Begins or ends a condition, by a result.
     pub(super) fn note<E: ToString>(&mut self, subject: Subject, result: Result<(), E>) {
         match result {
             Ok(()) => self.well(&subject),
@@ -63,7 +62,7 @@ impl Queue {
         }
     }
 
-    /// A channel that has nothing left of something cannot fail for it.
+    /// Ends the conditions of channels with no work left that could fail.
     pub(super) fn end_idle_conditions(&mut self) {
         for (key, channel_key) in self.conditions.channels() {
             let Some(channel) = self.channel_at((key, channel_key)) else { continue };
@@ -78,15 +77,15 @@ impl Queue {
         }
     }
 
-    /// The topic is looked at in the next ticks.
+    /// Marks a topic for a checkpoint in one of the next ticks.
     pub(super) fn note_written(&mut self, key: TopicKey) {
         if let Some(topic) = self.topics.get_mut(key) {
             self.written.add(&mut topic.notes.written, key);
         }
     }
 
-    /// Once a second: journals that have refused a write are asked again. What channels have finished is
-    /// written, although nobody publishes.
+    /// Retries journals that refused a write, and writes finished messages although nobody publishes. Called
+    /// once a second.
     pub(super) fn retry_writes(&mut self) {
         for key in self.unwritten.take() {
             let Some(topic) = self.topics.get_mut(key) else { continue };
@@ -100,7 +99,7 @@ impl Queue {
         }
     }
 
-    /// Every few seconds: files that could not be deleted are deleted.
+    /// Retries failed deletions of files. Called every few seconds.
     pub(super) fn retry_files(&mut self) {
         for job in std::mem::take(&mut self.undeleted_files) {
             self.submit(Job::Delete(job));
@@ -113,7 +112,7 @@ impl Queue {
         }
     }
 
-    /// Channels whose read has failed try again.
+    /// Retries the channels whose read failed.
     pub(super) fn retry_reads(&mut self) {
         for (key, channel) in std::mem::take(&mut self.retries) {
             if let Some(target) = self.channel_at((key, channel)) {

@@ -1,4 +1,4 @@
-//! Other users for clients that are there: rights that were taken away end at once.
+//! Changed users for connected clients: revoked rights end at once.
 
 use net::{ConnId, Io};
 
@@ -9,8 +9,8 @@ use crate::connection::Connection;
 use crate::options::Authority;
 
 impl Queue {
-    /// Finds the users of all clients among the present ones. Consumers that may no longer consume are
-    /// closed; what they had goes back to their channel.
+    /// Looks up the users of all clients again. Consumers that may no longer consume are closed; their
+    /// messages go back to the channel.
     pub(super) fn review_rights<I: Io>(&mut self, io: &mut I) {
         if self.authority != Authority::Users {
             return;

@@ -1,4 +1,4 @@
-//! A full disk: publishers wait, consumers do not, and what they finish gives the space back.
+//! A full disk: publications are refused, while consumers continue and their FINs free space.
 
 use std::io::ErrorKind;
 
@@ -8,19 +8,19 @@ use crate::error::{JournalRefusal, QueueError};
 use crate::settings::Durability;
 
 impl Queue {
-    /// The reason publications that would have to be written are refused, while the disk is full.
+    /// The reason publications to disk are refused, while the disk is full.
     pub(crate) fn out_of_space(&self) -> Option<&JournalRefusal> {
         self.out_of_space.as_ref()
     }
 
-    /// The refusal of a publication that would have to be written.
+    /// The error for a publication to disk.
     #[cold]
     pub(crate) fn disk_full(&self) -> QueueError {
         self.out_of_space().cloned().map_or(QueueError::Exiting, QueueError::Journal)
     }
 
-    /// Notes that the disk is full, if that is the reason. True if there was a reserve to give up: what is
-    /// not a publication may then be tried again.
+    /// Notes a full disk, if that is the reason. True if there was a reserve to spend: writes other than
+    /// publications may then be retried.
     pub(super) fn run_out(&mut self, why: &JournalRefusal) -> bool {
         if !why.is_disk_full() || !self.reserve.spend() {
             return false;
@@ -29,7 +29,8 @@ impl Queue {
         true
     }
 
-    /// At a start. With data from before and no room for the reserve, the disk was full then and is now.
+    /// Creates the reserve at start. If there is existing data and no room for the reserve, the disk counts
+    /// as full.
     pub(super) fn put_space_by(&mut self) {
         if self.settings().durability == Durability::Memory {
             return;
@@ -43,8 +44,8 @@ impl Queue {
         }
     }
 
-    /// Once a second while there is no reserve, and the disk is full; once in a while if there never was room
-    /// for one.
+    /// Tries to restore the reserve: once a second while the disk is full, less often if there never was room
+    /// for it.
     pub(super) fn find_space(&mut self, seldom: bool) {
         let seldom = seldom && self.settings().durability != Durability::Memory;
         if self.reserve.is_kept() || !(seldom || self.out_of_space.is_some()) {

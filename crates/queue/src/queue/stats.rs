@@ -1,4 +1,4 @@
-//! Statistics: what the queue puts into a [`Snapshot`].
+//! Statistics of the queue, as a [`Snapshot`].
 
 use wire::nsq::ClientState;
 
@@ -41,8 +41,7 @@ impl Queue {
         }
     }
 
-    /// Every connection that has published; `topic` limits only what is said about what it published (as
-    /// nsqd).
+    /// Every connection that has published; `topic` only filters the publications listed for it (as nsqd).
     fn producers(&self, topic: Option<&str>) -> Vec<ClientStats> {
         let all = self.clients.iter().flatten().map(|client| &**client);
         all.filter(|client| !client.published.is_empty())
@@ -135,7 +134,7 @@ fn consumers(
     list
 }
 
-/// `/stats` of a client; of its publications only those to `topic`, if one is named.
+/// Entry of a client in `/stats`; if `topic` is given, only publications to it are listed.
 fn client_stats(client: &Connection, consumer: Option<&Consumer>, topic: Option<&str>) -> ClientStats {
     let published = client.published.iter().filter(|(name, _)| topic.is_none_or(|topic| topic == name));
     ClientStats {

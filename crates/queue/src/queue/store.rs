@@ -4,7 +4,7 @@ use net::WallTime;
 
 /// The directory in the data path that holds a directory for each topic.
 pub(crate) const STORE: &str = "topics";
-/// Ends the name of a topic's directory, so that no topic's name means something else to a file system.
+/// Suffix of a topic's directory name, so that no topic's name has a special meaning to a file system.
 pub(super) const SUFFIX: &str = ".topic";
 
 /// The name of a topic's directory.
@@ -12,7 +12,7 @@ pub(crate) fn topic_directory(name: &str) -> String {
     format!("{name}{SUFFIX}")
 }
 
-/// Twenty bits that differ from topic to topic, and from one life of a topic to the next.
+/// Twenty-bit tag that differs between topics, and between topics created under the same name.
 pub(crate) fn topic_tag(name: &str, born: WallTime) -> u32 {
     use std::hash::BuildHasher;
     (rustc_hash::FxBuildHasher.hash_one((name, born.0)) >> 40) as u32 & 0xf_ffff

@@ -1,4 +1,4 @@
-//! Topics and channels come and go.
+//! Topics and channels: recovery, announcement, deletion.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use crate::settings::{Durability, TopicSettings};
 use crate::topic::{ChannelKey, ControlError, Found, Topic};
 
 impl Queue {
-    /// Opens every topic that has a directory.
+    /// Recovers every topic that has a directory.
     pub(super) fn recover(&mut self) -> Result<(), OpenError> {
         let dir = self.topics_dir();
         let failed = |e| OpenError::Directory(dir.clone(), e);
         if create_dir_all(&*self.files, &dir).map_err(failed)? {
-            // Whatever is flushed in there later must be found after a loss of power.
+            // The directory entry itself must survive a loss of power.
             self.files.sync_dir(&self.settings().data_path).map_err(failed)?;
         }
         self.topics_open = Some(self.files.open_dir(&dir).map_err(failed)?);
@@ -59,15 +59,15 @@ impl Queue {
             let key = self.add_topic(topic);
             self.save_set_backs(key);
             if found.journal.records > 0 {
-                // Written to since its last checkpoint: what nobody needs of it is given back, though nothing
-                // more is published.
+                // Marked as written, so that the next checkpoint frees what is no longer needed even if
+                // nothing is published.
                 self.note_written(key);
             }
         }
         Ok(())
     }
 
-    /// Opens a topic's files; new ones if there are none.
+    /// Opens a topic's files, or creates them.
     pub(super) fn recover_topic(&mut self, name: &str) -> Result<(Topic<Waiter>, Found), OpenError> {
         let (dir, known, files) = (self.topic_dir(name), self.known(name), self.files.clone());
         let recount = &mut self.recount_left;
@@ -82,7 +82,7 @@ impl Queue {
         Ok((topic, found))
     }
 
-    /// Adds a topic, created or restored, to those that are here, and announces it and its channels.
+    /// Adds a created or restored topic and announces it and its channels.
     pub(super) fn add_topic(&mut self, mut topic: Topic<Waiter>) -> TopicKey {
         self.count_topic(&mut topic);
         self.notify(Notice::TopicAdded(topic.name.clone()));
@@ -94,7 +94,7 @@ impl Queue {
         self.topics.insert(topic)
     }
 
-    /// Takes a topic out of those that are here, and withdraws what was announced of it.
+    /// Removes a topic and withdraws its announcements.
     fn remove_topic(&mut self, key: TopicKey) -> Option<Entry<Waiter>> {
         let topic = self.topics.remove(key)?;
         self.discount_topic(&topic);
@@ -112,14 +112,14 @@ impl Queue {
         self.notify(Notice::ChannelAdded(topic.to_owned(), channel.to_owned()));
     }
 
-    /// Tells others of a change. If they cannot take it in they are told of everything later.
+    /// Announces a change to lookup daemons. If the notice cannot be queued, everything is announced later.
     fn notify(&mut self, notice: Notice) {
         if !self.unannounced {
             self.unannounced = !self.outside.notice(notice);
         }
     }
 
-    /// Once a second: tells others what is here, if they could not take in what has changed.
+    /// Announces all topics and channels if an earlier notice could not be queued. Called once a second.
     pub(super) fn announce_all(&mut self) {
         if !self.unannounced {
             return;
@@ -146,9 +146,8 @@ impl Queue {
         self.topics.get_mut(at.0)?.channel_mut(at.1)
     }
 
-    /// Changes a topic's settings. Between `os` and `fsync` it can be moved at any time. What it holds in
-    /// memory has no place in its files, and what is in its files is not forgotten: it stays on the side on
-    /// which it was made.
+    /// Changes a topic's settings. Durability can change between `os` and `fsync` at any time, but not to or
+    /// from `memory`: messages in memory have no place in files, and files are not abandoned.
     pub(super) fn configure_topic(
         &mut self,
         key: TopicKey,
@@ -170,10 +169,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Deletes a topic with all its channels. Consumers are closed without a word, as in nsqd.
+    /// Deletes a topic with all its channels. Consumers' connections are closed without an error, as in nsqd.
     ///
     /// # Errors
-    /// Its files could not be deleted: the topic stays, as it would be back after a restart.
+    /// The topic's files could not be deleted: the topic stays, as a restart would bring it back.
     pub(super) fn delete_topic<I: Io>(&mut self, io: &mut I, key: TopicKey) -> Result<(), ControlError> {
         let Some(topic) = self.topics.get(key) else { return Ok(()) };
         let job = topic.journal.delete().map_err(|e| {
@@ -191,7 +190,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Deletes a channel, and its topic if that is ephemeral and this was the last one.
+    /// Deletes a channel, and its topic if that is ephemeral and this was its last channel.
     pub(super) fn delete_channel<I: Io>(
         &mut self,
         io: &mut I,
@@ -217,7 +216,7 @@ impl Queue {
         if last { self.delete_topic(io, key) } else { Ok(()) }
     }
 
-    /// Closes the connections of a channel that is gone.
+    /// Closes the connections of a deleted channel's consumers.
     fn close_consumers<I: Io>(&mut self, io: &mut I, channel: &Channel) {
         for (_, consumer) in channel.consumers.iter() {
             let conn = consumer.terms.conn;
@@ -230,7 +229,8 @@ impl Queue {
         }
     }
 
-    /// A consumer is gone: what it had goes back at once. An ephemeral channel goes with its last one.
+    /// Removes a consumer and requeues its messages at once. An ephemeral channel is deleted with its last
+    /// consumer.
     pub(super) fn unsubscribe(&mut self, subscription: Subscription) {
         let (clock, handing_over) = (self.clock, self.handing_over);
         let Some(channel) = self.channel_of(subscription) else { return };
@@ -245,8 +245,8 @@ impl Queue {
         self.note_events(subscription);
     }
 
-    /// Deletes the ephemeral channels that have lost their last consumer and not got another one since. What
-    /// cannot be deleted now is tried again.
+    /// Deletes the ephemeral channels that have lost their last consumer and still have none. Failed
+    /// deletions are retried.
     pub(super) fn delete_doomed<I: Io>(&mut self, io: &mut I) {
         for (topic, channel) in std::mem::take(&mut self.doomed) {
             let deserted = self.channel_at((topic, channel)).is_some_and(|c| c.consumers.is_empty());
@@ -259,8 +259,8 @@ impl Queue {
         }
     }
 
-    /// Channels that others know of a new topic: they are made here as well, and only then the topic hands
-    /// its messages out.
+    /// Creates the channels of a new topic that lookup daemons know; only then does the topic hand its
+    /// messages out.
     pub(super) fn known_channels(&mut self, topic: &str, channels: &[String]) {
         let Some(key) = self.topics.find(topic) else { return };
         for channel in channels {
@@ -274,7 +274,7 @@ impl Queue {
         self.release_held(key);
     }
 
-    /// Nobody has answered in time.
+    /// Ends the wait for a topic's known channels: no lookup daemon answered in time.
     pub(super) fn known_late(&mut self, slot: u32) {
         if let Some(key) = self.topics.key_of(slot) {
             self.release_held(key);

@@ -12,22 +12,22 @@ use crate::registry::TopicKey;
 use crate::settings::Durability;
 use crate::topic::{ChannelKey, Topic};
 
-/// Unsent bytes of a consumer above which it gets no further message until they are gone.
+/// Unsent bytes of a consumer above which it gets no further message until they are sent.
 const UNSENT_MAX: usize = 256 << 10;
-/// Unwritten events of a topic above which they are not left for later.
+/// Unwritten events of a topic above which they are written at once.
 const EVENTS_MAX: u32 = 64 << 10;
-/// Time a new topic waits for the channels that others know.
+/// Time a new topic waits for the channels that lookup daemons know.
 const KNOWN_TIMEOUT: Duration = Duration::from_secs(6);
-/// Ticks between flushes of what is written and not acknowledged by the device.
+/// Ticks between flushes of data that is written but not yet on the device.
 const FLUSH_TICKS: u64 = 2;
-/// Flushes begun per such tick: with thousands of topics more would keep the file system from anything else.
+/// Flushes begun per such tick: with thousands of topics, more would monopolize the file system.
 const FLUSHES_PER_TICK: usize = 32;
-/// Flushes at a stop beyond those that a topic's durability promises: with thousands of topics, each of which
-/// is some files, it would take longer than whoever stops a daemon waits.
+/// Flushes at a stop beyond those that a topic's durability requires. With thousands of topics of several
+/// files each, flushing everything would outlast a service manager's stop timeout.
 const FLUSHES_AT_STOP: usize = 32;
-/// Ticks after which a topic that was written to is checkpointed, however little it was.
+/// Ticks after which a written topic is checkpointed, however little was written.
 const IDLE_TICKS: u64 = 60;
-/// Ticks after which a checkpoint or a deletion that has failed is tried again.
+/// Ticks before a failed checkpoint or deletion is retried.
 const RETRY_TICKS: u64 = 10;
 /// Checkpoints begun per tick.
 const CHECKPOINTS_PER_TICK: usize = 16;
@@ -71,7 +71,7 @@ impl Queue {
         self.close_files();
     }
 
-    /// Notes that a topic has something staged.
+    /// Marks a topic for the next commit.
     #[inline]
     pub(crate) fn mark_dirty(&mut self, key: TopicKey) {
         if let Some(topic) = self.topics.get_mut(key) {
@@ -79,7 +79,7 @@ impl Queue {
         }
     }
 
-    /// Notes that a channel may have something to deliver or a timer to set.
+    /// Schedules a channel that may have messages to deliver or a timer to set.
     #[inline]
     pub(crate) fn schedule(&mut self, topic: TopicKey, channel: ChannelKey) {
         if let Some(target) = self.topics.get_mut(topic).and_then(|t| t.channel_mut(channel)) {
@@ -95,8 +95,8 @@ impl Queue {
         }
     }
 
-    /// Notes that a consumer has finished or requeued something: its channel may deliver again, and an event
-    /// is to be written, with the topic's next batch or soon.
+    /// Notes a FIN or REQ of a consumer: its channel may deliver again, and an event is to be written, with
+    /// the topic's next batch or soon.
     #[inline]
     pub(crate) fn note_events(&mut self, subscription: Subscription) {
         let key = subscription.topic;
@@ -121,7 +121,7 @@ impl Queue {
         }
     }
 
-    /// Writes what a topic has staged, and settles what can be settled.
+    /// Writes a topic's staged data and settles the publications whose outcome is known.
     pub(crate) fn commit_topic(&mut self, key: TopicKey) {
         let clock = self.clock;
         let Some(mut topic) = self.topics.take(key) else { return };
@@ -132,10 +132,10 @@ impl Queue {
         if let Err(why) = &written
             && self.run_out(why)
         {
-            // The publications are refused; what has been finished is written all the same.
+            // The publications are refused; finished messages are written anyway.
             let _ = topic.commit(clock);
             self.written.add(&mut topic.notes.written, key);
-            // Perhaps somebody has made room meanwhile.
+            // Space may have been freed meanwhile.
             self.find_space(true);
         }
         if refused || !self.conditions.is_empty() {
@@ -148,7 +148,7 @@ impl Queue {
         let flush = durability == Durability::Fsync || topic.is_flush_awaited();
         let sync = if flush { topic.journal.sync_job() } else { None };
         self.settle_topic(&mut topic);
-        // A topic that is full may hold what consumers are done with.
+        // A full topic may hold messages that all consumers have finished.
         topic.release_memory(if refused { 0 } else { MEMORY_RELEASE }, clock.wall.0);
         if topic.in_memory() {
             self.to_release.add(&mut topic.notes.to_release, key);
@@ -179,7 +179,7 @@ impl Queue {
         }
     }
 
-    /// Tells whoever waited for publications whose outcome is known.
+    /// Answers the waiters of publications whose outcome is known.
     pub(super) fn settle_topic(&mut self, topic: &mut Topic<Waiter>) {
         let mut asks = Vec::new();
         let (clients, payable, moved) = (&mut self.clients, &mut self.payable, &mut self.moved);
@@ -238,7 +238,7 @@ impl Queue {
         }
     }
 
-    /// A channel's timer has fired.
+    /// Handles a channel's timer.
     pub(super) fn channel_due(&mut self, topic: u32, channel: u32) {
         let Some(topic_key) = self.topics.key_of(topic) else { return };
         let now = self.clock.now;
@@ -259,7 +259,7 @@ impl Queue {
         self.schedule(subscription.topic, subscription.channel);
     }
 
-    /// Events that nobody's publication took along are written after a short while.
+    /// Arms the timer that writes events not carried by a publication's commit.
     fn arm_events<I: Io>(&mut self, io: &mut I) {
         if self.lazy.is_empty() {
             return;
@@ -280,7 +280,7 @@ impl Queue {
         }
     }
 
-    /// Once a second: flushes and checkpoints.
+    /// Begins flushes and checkpoints. Called once a second.
     pub(super) fn tick<I: Io>(&mut self, io: &mut I) {
         io.set_timer(self.clock.now + TICK, token(Timer::Tick, 0, 0));
         self.ticks += 1;
@@ -329,7 +329,7 @@ impl Queue {
             }
             self.written.put_back(key);
         }
-        // Those that were flushed stand behind the others next time.
+        // Flushed topics go to the back of the list.
         for key in later {
             self.written.put_back(key);
         }
@@ -338,13 +338,13 @@ impl Queue {
         }
     }
 
-    /// The daemon is to stop: clients are closed, and everything is written.
+    /// Stops the daemon: closes clients and writes everything.
     pub(super) fn stop<I: Io>(&mut self, io: &mut I) {
         self.stopping = true;
         let conns: Vec<ConnId> = self.clients.iter().flatten().map(|client| client.id).collect();
         self.commit_dirty(io);
-        // What clients have in flight goes back, and that is written. Who waits for an answer gets it as soon
-        // as it is known.
+        // Messages in flight are requeued, and that is written. Waiting clients are answered as soon as the
+        // outcome is known.
         for conn in conns {
             let Some(mut client) = self.take_client(conn) else { continue };
             if let Some(subscription) = client.subscription.take() {
@@ -364,9 +364,8 @@ impl Queue {
         self.close_inventory();
     }
 
-    /// Flushes the messages of topics with `fsync` before the end. With `os` they are written, which is what
-    /// was promised, and reaches the device like everything else that the kernel holds; the largest of it is
-    /// flushed all the same.
+    /// Flushes topics with `fsync` before the process ends. With `os` the data is already written, as
+    /// promised, and the kernel will flush it; the largest of these are flushed anyway.
     fn flush_last(&mut self) {
         let (mut promised, mut others) = (Vec::new(), Vec::new());
         for key in self.written.take() {
@@ -388,7 +387,7 @@ impl Queue {
     }
 }
 
-/// Bytes for which a new segment is begun, so that an idle topic can give them back.
+/// Size of the active segment above which an idle topic begins a new one, to free the old.
 const ANEW_BYTES: u64 = 64 << 10;
-/// Bytes after which a topic in memory drops what everybody is done with.
+/// Bytes written after which a topic in memory drops messages that every consumer has finished.
 const MEMORY_RELEASE: u64 = 256 << 10;

@@ -1,17 +1,17 @@
-//! A wall clock that is set back: topics note the moment (`topic/set_backs.rs`).
+//! Detection of a wall clock set back; topics note the moment (`topic/set_backs.rs`).
 //!
-//! Once a second the wall clock is compared with the monotonic one. What was set back while the daemon was
-//! down is found when a topic is opened, by the times in its journal.
+//! The wall clock is compared with the monotonic one once a second. A step back while the daemon was down is
+//! detected when a topic is opened, from the times in its journal.
 
 use std::time::Duration;
 
 use super::{Queue, TopicKey};
 
-/// A clock that is this much behind was set; less is its being disciplined.
+/// Lag above which the clock counts as set back; less is clock discipline (slewing).
 const SET_BACK: Duration = Duration::from_millis(100);
 
 impl Queue {
-    /// Once a second.
+    /// Compares the clocks. Called once a second.
     pub(super) fn watch_clock(&mut self) {
         let expected = self.ticked.to_wall(self.clock.now);
         self.ticked = self.clock;
@@ -28,7 +28,7 @@ impl Queue {
         }
     }
 
-    /// Sees to it that the next checkpoints have the topic's, if it is to keep when the clock was set back.
+    /// Requests a checkpoint if the topic must persist when the clock was set back.
     pub(super) fn save_set_backs(&mut self, key: TopicKey) {
         if let Some(topic) = self.topics.get_mut(key)
             && topic.wants_set_backs_saved()

@@ -1,18 +1,18 @@
-//! The daemon's options, as far as they are a topic's: at its opening, and again when they change.
+//! The daemon's options that concern a topic: applied when it is opened and when they change.
 
 use super::Topic;
 use crate::options::QueueOptions;
 
 impl<W> Topic<W> {
-    /// Makes the journal as durable as the topic's settings say, or the daemon's if they do not. True if that
-    /// is a change.
+    /// Sets the journal's durability from the topic's settings, or else the daemon's. True if that changes
+    /// it.
     pub fn apply_durability(&mut self, options: &QueueOptions) -> bool {
         let before = self.journal.options().durability;
         self.journal.set_durability(self.settings.durability.unwrap_or(options.durability_of_files()));
         self.journal.options().durability != before
     }
 
-    /// Goes on with other options. True if the journal is as durable as another level says from now on.
+    /// Applies changed options. True if the journal's durability changed.
     pub fn apply(&mut self, options: &QueueOptions) -> bool {
         self.queue_limit = options.settings.mem_queue_size;
         self.journal.set_sizes(&options.journal(self.journal.options().durability));

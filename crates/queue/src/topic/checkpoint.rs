@@ -1,8 +1,8 @@
-//! Checkpoints of a topic: everything a restart would otherwise have to read the whole journal for.
+//! Checkpoints of a topic, which save a restart from reading the whole journal.
 //!
-//! A checkpoint is due when enough was written since the last one, where "enough" grows with the size of the
-//! checkpoint itself, so that a million deferred messages do not make the daemon write them out all day. What
-//! a crash costs is bounded by the same amount: replay reads from the last checkpoint on.
+//! A checkpoint is due when enough was written since the last one. "Enough" grows with the size of the
+//! checkpoint itself, so that a million deferred messages are not rewritten all day. The same amount bounds
+//! the cost of a crash: replay starts at the last checkpoint.
 
 use journal::{CheckpointDone, CheckpointError, CheckpointJob, RemoveJob};
 
@@ -12,11 +12,11 @@ use super::{Topic, at};
 use crate::clock::Clock;
 use crate::record::{difference, number};
 
-/// Bytes of journal after which a checkpoint is due, at least.
+/// Minimum of journal bytes between two checkpoints.
 const SPACING: u64 = 8 << 20;
 impl<W> Topic<W> {
-    /// True if a checkpoint is worth its while. `idle` asks for one even if little was written, `again` for
-    /// one in place of one that was not taken.
+    /// True if a checkpoint is due. `idle` asks for one even if little was written, `again` for a retry of a
+    /// failed one.
     pub fn wants_checkpoint(&self, idle: bool, again: bool) -> bool {
         let Progress { last, last_bytes, under_way, failed, wanted, .. } = &self.checkpointing;
         let written = self.end() - *last.min(&self.end());
@@ -25,12 +25,12 @@ impl<W> Topic<W> {
         !self.in_memory() && under_way.is_none() && due
     }
 
-    /// True if one is wanted although little was written.
+    /// True if a checkpoint is wanted although little was written.
     pub fn wants_another_checkpoint(&self) -> bool {
         self.checkpointing.wanted
     }
 
-    /// Begins a checkpoint. What the channels noted is written first. `None` if it cannot be begun now.
+    /// Begins a checkpoint, after writing the channels' events. `None` if it cannot begin now.
     pub fn checkpoint(&mut self, clock: Clock) -> Option<CheckpointJob> {
         if self.in_memory() || self.commit(clock).is_err() {
             return None;
@@ -49,7 +49,7 @@ impl<W> Topic<W> {
         Some(job)
     }
 
-    /// Takes back a checkpoint, and releases what is no longer needed.
+    /// Takes a finished checkpoint and releases segments no longer needed.
     pub fn checkpointed(
         &mut self,
         done: CheckpointDone,

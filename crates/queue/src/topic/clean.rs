@@ -1,7 +1,7 @@
-//! Giving disk space back.
+//! Freeing disk space.
 //!
-//! Whole segments go once nobody needs anything in them, which is decided whenever a checkpoint is in force.
-//! What a few messages pin is freed by [`super::copy`].
+//! Whole segments are deleted once nothing in them is needed, which is decided whenever a checkpoint is in
+//! force. Segments pinned by a few messages are freed by [`super::copy`].
 
 use journal::RemoveJob;
 
@@ -10,14 +10,14 @@ use super::{Topic, at};
 use crate::clock::Clock;
 use crate::message::Position;
 
-/// A segment in use that is smaller is not ended because of what is dead in it.
+/// Size below which the active segment is not ended because of dead messages.
 const DEAD_BYTES_MIN: u64 = 1 << 20;
-/// It is ended if no more than this part of it is believed to be alive.
+/// Fraction (one in this many) of live data up to which the active segment is ended.
 const ALIVE_SHARE: u64 = 8;
 
 impl<W> Topic<W> {
-    /// Releases the segments that nobody needs. To be called when a checkpoint has come into force, and again
-    /// if they could not be deleted.
+    /// Releases the segments no longer needed. Called when a checkpoint has come into force, and again if a
+    /// deletion failed.
     pub fn release(&mut self, now_wall: i64) -> Option<RemoveJob> {
         let mut floor = self.needed_from(now_wall);
         if !self.in_memory() {
@@ -31,7 +31,7 @@ impl<W> Topic<W> {
         job
     }
 
-    /// The oldest position that anybody needs.
+    /// The oldest position still needed.
     pub(super) fn needed_from(&self, now_wall: i64) -> Position {
         let mut floor = self.lowest_cursor();
         for (_, channel) in self.iter() {
@@ -41,12 +41,12 @@ impl<W> Topic<W> {
         floor.min(self.retained_from(now_wall))
     }
 
-    /// If nobody needs anything any more, or only little of a large segment, and the segment in use has
-    /// `bytes_min` or more, begins a new one, so that the next checkpoint gives its space back. For idle
-    /// topics and a full disk; otherwise a segment goes when the next one is begun.
+    /// Begins a new segment if the active one has `bytes_min` or more and nothing, or only little of a large
+    /// segment, is still needed, so that the next checkpoint frees it. For idle topics and a full disk;
+    /// otherwise a segment is freed when the next one is begun.
     pub fn begin_anew(&mut self, bytes_min: u64, clock: Clock) {
         let active = self.journal.segments().next_back().map_or(0, |segment| segment.bytes);
-        // After a restart a channel that is done with everything still stands where its checkpoint says.
+        // After a restart, a channel that has finished everything is still at the cursor of its checkpoint.
         self.pass_events();
         if self.in_memory() || active < bytes_min || self.commit(clock).is_err() {
             return;
@@ -56,18 +56,18 @@ impl<W> Topic<W> {
             return;
         }
         self.journal.seal();
-        // Says what is so already: a segment begins with a record.
+        // Repeats the present state: a segment must begin with a record.
         let _ = self.pause(self.is_paused(), clock);
     }
 
-    /// Lets channels that are done with everything pass over what was written since.
+    /// Moves channels that have finished everything past the events written since.
     fn pass_events(&mut self) {
         let end = self.pumped;
         self.iter_mut().for_each(|(_, channel)| channel.pass_events(end));
     }
 
-    /// True if only a few messages are still needed of the `active` bytes of the segment in use, which all
-    /// cursors have passed.
+    /// True if few messages are still needed of the `active` bytes in the active segment, which all cursors
+    /// have passed.
     fn is_mostly_dead(&self, active: u64, now_wall: i64) -> bool {
         let passed = self.lowest_cursor().min(self.retained_from(now_wall)) >= self.end();
         let mean = self.counters.bytes.checked_div(self.counters.messages).unwrap_or(0).max(256);
@@ -75,7 +75,7 @@ impl<W> Topic<W> {
         passed && active >= DEAD_BYTES_MIN && alive <= active / ALIVE_SHARE
     }
 
-    /// The oldest position that is kept for replay.
+    /// The oldest position kept for replay.
     pub(super) fn retained_from(&self, now_wall: i64) -> Position {
         if self.settings.retention_seconds == 0 {
             return Position::MAX;
@@ -91,8 +91,8 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Memory topics have no checkpoints: what every channel is done with, and is not kept for replay, is
-    /// dropped once enough was written.
+    /// Drops messages in memory that every channel has finished and that are not kept for replay, once
+    /// `spacing` bytes were written. Memory topics have no checkpoints.
     pub fn release_memory(&mut self, spacing: u64, now_wall: i64) {
         if self.in_memory() && self.end() - self.released >= spacing {
             self.released = self.end();
@@ -100,7 +100,7 @@ impl<W> Topic<W> {
         }
     }
 
-    /// True if messages in memory are kept for replay: time alone makes them free.
+    /// True if messages in memory are kept for replay: they become free by time alone.
     pub fn keeps_in_memory(&self) -> bool {
         self.in_memory() && self.settings.retention_seconds > 0 && self.journal.memory_bytes() > 0
     }

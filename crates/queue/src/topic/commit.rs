@@ -1,8 +1,8 @@
-//! Commit of a turn: everything staged becomes one write, and then everybody's OK.
+//! Commit of a turn: everything staged becomes one write, then the publishers get their OK.
 //!
-//! A commit takes along the events of all channels: FIN costs no write of its own as long as somebody
-//! publishes. Events that were not written because the disk refused stay with their channel for the next
-//! commit; messages that were not written are refused to their publishers, and nothing of them remains.
+//! A commit includes the events of all channels: FIN costs no write of its own while messages are being
+//! published. Events that the disk refused stay with their channel for the next commit; messages that were
+//! not written are refused to their publishers and discarded.
 
 use super::Topic;
 use super::milestones::Milestone;
@@ -14,7 +14,7 @@ use crate::record::{encode_finished, encode_requeued};
 use crate::settings::AtLimit;
 
 impl<W> Topic<W> {
-    /// End of the staged messages now; for [`Topic::unstage`].
+    /// The present end of the staged messages; for [`Topic::unstage`].
     pub fn mark(&self) -> Mark {
         let staged = &self.staged;
         Mark {
@@ -28,8 +28,8 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Takes back the messages that were staged since `mark` was taken: of a publication that does not fit
-    /// nothing remains. There must have been no commit since.
+    /// Discards the messages staged since `mark`, so that nothing remains of a publication that does not fit.
+    /// There must have been no commit since.
     pub fn unstage(&mut self, mark: Mark) {
         self.journal.unstage(mark.batch);
         let staged = &mut self.staged;
@@ -40,24 +40,24 @@ impl<W> Topic<W> {
         staged.private.truncate(mark.private);
     }
 
-    /// Adds somebody who waits for what is staged.
+    /// Adds a waiter for what is staged.
     #[inline]
     pub fn wait(&mut self, waiter: W) {
         self.staged.waiters.push(waiter);
     }
 
-    /// Adds somebody who waits until what is staged is on the device, whatever the topic's durability. In
-    /// memory there is nothing to wait for.
+    /// Adds a waiter that is settled when the staged messages are on the device, whatever the topic's
+    /// durability. In memory there is no device to wait for.
     pub fn wait_for_device(&mut self, waiter: W) {
         self.staged.device_waiters.push(waiter);
     }
 
-    /// True while somebody waits for a flush that the topic's durability does not ask for.
+    /// True while a waiter needs a flush that the topic's durability does not require.
     pub fn is_flush_awaited(&self) -> bool {
         !self.committing.unflushed.is_empty()
     }
 
-    /// The last of those who wait for what is staged now.
+    /// The last waiter for what is staged now.
     pub fn last_waiter(&self) -> Option<&W> {
         self.staged.waiters.last()
     }
@@ -68,19 +68,19 @@ impl<W> Topic<W> {
         self.journal.staged_bytes() > 0 || !staged.waiters.is_empty() || !staged.device_waiters.is_empty()
     }
 
-    /// True if a channel has events that are not written.
+    /// True if a channel has unwritten events.
     pub fn has_events(&self) -> bool {
         self.iter().any(|(_, channel)| !channel.events.is_empty())
     }
 
-    /// Number of events that wait to be written: what a crash now would repeat at most.
+    /// Number of unwritten events: the most that a crash now would repeat.
     pub fn unwritten_events(&self) -> usize {
         self.iter().map(|(_, channel)| channel.events.finished.len() + channel.events.requeued.len()).sum()
     }
 
-    /// Writes what is staged and what the channels noted, with one write, and hands the messages to the
-    /// channels. The error is for whoever asked for something that is not a publication; publications learn
-    /// it through [`Topic::settle`].
+    /// Writes staged messages and the channels' events with one write, and hands the messages to the
+    /// channels. The error is for changes other than publications; publications get it through
+    /// [`Topic::settle`].
     pub fn commit(&mut self, clock: Clock) -> Result<(), JournalRefusal> {
         self.stage_events();
         let start = self.end();
@@ -104,7 +104,7 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Publications whose outcome is known by now, in the order in which they were staged.
+    /// Publications whose outcome is known, in the order of staging.
     pub fn settle(&mut self, mut each: impl FnMut(Settled<W>)) {
         let reached = [
             (&mut self.committing.written, self.journal.accepted()),
@@ -120,7 +120,7 @@ impl<W> Topic<W> {
         }
     }
 
-    /// The journal takes no more: what was written and not flushed cannot be acknowledged.
+    /// Refuses publications that are written and not flushed, because the journal accepts nothing more.
     pub fn refuse_written(&mut self, why: JournalRefusal) {
         self.refuse_unsettled(&QueueError::Journal(why));
     }
@@ -131,7 +131,7 @@ impl<W> Topic<W> {
         refused.extend(waiting.map(|(_, waiter)| (waiter, why.clone())));
     }
 
-    /// The topic goes away: whoever waits is told so.
+    /// Refuses all pending publications of a topic that is being deleted.
     pub fn refuse_all(&mut self) {
         self.refuse_unsettled(&QueueError::Exiting);
         let staged = self.staged.waiters.drain(..).chain(self.staged.device_waiters.drain(..));
@@ -161,7 +161,7 @@ impl<W> Topic<W> {
             if !channel.events.requeued.is_empty() {
                 self.scratch.clear();
                 let kind = encode_requeued(channel.number, &channel.events.requeued, &mut self.scratch);
-                // A batch that is full is written without them; they go with the next one.
+                // A full batch is written without the events; they go with the next one.
                 let Ok(_) = self.journal.append(kind, &[&self.scratch]) else { continue };
             }
             if !channel.events.finished.is_empty() {
@@ -184,7 +184,7 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Hands what was written to the channels.
+    /// Hands the written messages to the channels.
     fn take_in(&mut self, start: Position, clock: Clock) {
         let Staged { count, bytes, deferred_bytes, .. } = self.staged;
         let later = self.staged.deferred.len() as u64;
@@ -223,7 +223,7 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Gives every channel what was staged.
+    /// Gives the staged messages to every channel.
     fn share(&mut self, count: u64) {
         let end = self.pumped;
         for slot in &mut self.channels {

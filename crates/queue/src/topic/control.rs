@@ -1,7 +1,7 @@
-//! Changes by operators and subscriptions: channels come and go, are paused, emptied and moved.
+//! Changes by operators and subscriptions: channels are created, deleted, paused, emptied and moved.
 //!
-//! Each of these is written at once, behind everything that was staged before it, so that the journal's order
-//! is the order of what happened. If it cannot be written it does not happen.
+//! Each change is written at once, after everything staged before it, so that the journal has the order of
+//! events. A change that cannot be written does not happen.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::message::{Message, Position};
 use crate::record::{FROM_THE_BEGINNING, Record, Seek, TOPIC};
 use crate::settings::{ChannelSettings, TopicSettings};
 
-/// The reason a change was not made.
+/// The reason a change was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlError {
     /// The journal refused it.
     NotWritten(JournalRefusal),
-    /// There is no such channel.
+    /// The channel does not exist.
     NoChannel,
 }
 
@@ -52,30 +52,30 @@ impl From<ControlError> for QueueError {
 /// Target of moving a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SeekTo {
-    /// To the oldest message that is kept.
+    /// To the oldest kept message.
     Beginning,
     /// To the first message published at or after this wall time (ns).
     Time(i64),
-    /// Behind the last message.
+    /// To the end of the stream.
     End,
 }
 
 /// Result of moving a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sought {
-    /// Messages that the channel has to read.
+    /// Messages that the channel has yet to read.
     pub count: u64,
-    /// False if what is kept does not reach back to the time asked for: older messages were given up, and the
-    /// channel begins with the oldest one that is kept.
+    /// False if kept messages do not reach back to the requested time: older ones are gone, and the channel
+    /// begins with the oldest kept one.
     pub complete: bool,
-    /// The oldest kept message is not older than this (wall, ns), to a mebibyte of messages; `None` if
-    /// nothing is kept.
+    /// Lower bound (wall, ns) on the publication time of the oldest kept message, to a mebibyte of messages;
+    /// `None` if nothing is kept.
     pub oldest: Option<i64>,
 }
 
 impl<W> Topic<W> {
-    /// Makes a channel. It gets what waits in the topic, if it is the first one, or else what is published
-    /// from now on; with `from_beginning` everything that is kept.
+    /// Creates a channel. The first one gets the messages waiting in the topic, later ones only those
+    /// published afterwards; with `from_beginning` a channel gets everything kept.
     pub fn create_channel(
         &mut self,
         name: &str,
@@ -90,7 +90,7 @@ impl<W> Topic<W> {
         }
         // Otherwise the topic is new, and its creation is written along with the channel's.
         let (number, cursor, tag) = (self.next_number, self.pumped, self.tag);
-        // Ephemeral ones too: what they took from the topic must not come back to it.
+        // Also for ephemeral ones: the messages they took from the topic must not return to it.
         let mut records = vec![Record::ChannelCreated { number, cursor, name: name.to_owned() }];
         let seek = from_beginning.then(|| self.find_beginning()).flatten();
         if let Some(seek) = seek
@@ -110,10 +110,9 @@ impl<W> Topic<W> {
         Ok(key)
     }
 
-    /// The oldest message that is kept, for a channel that is about to be created; `None` if the topic has
-    /// had none.
+    /// Position of the oldest kept message, for a new channel; `None` if the topic has had no message.
     fn find_beginning(&self) -> Option<Seek> {
-        // Unless the topic holds its messages back, its creation hands all of them out.
+        // Unless the topic holds its messages back, creating the channel hands all of them out.
         let seek = if self.paused || self.holding {
             self.find_place(SeekTo::Beginning)
         } else {
@@ -122,7 +121,7 @@ impl<W> Topic<W> {
         (self.journal.first().0 < seek.end).then_some(seek)
     }
 
-    /// Removes a channel and gives it back, so that its consumers can be told.
+    /// Deletes a channel and returns it, so that its consumers can be closed.
     pub fn delete_channel(&mut self, key: ChannelKey, clock: Clock) -> Result<Channel, ControlError> {
         let channel = self.channel(key).ok_or(ControlError::NoChannel)?;
         let number = channel.number;
@@ -145,7 +144,7 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Drops everything that is in a channel.
+    /// Drops all messages of a channel.
     pub fn empty_channel(&mut self, key: ChannelKey, clock: Clock) -> Result<(), ControlError> {
         self.commit(clock)?;
         let end = self.pumped;
@@ -171,7 +170,7 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Moves a channel. What it had in flight, waiting or deferred is forgotten.
+    /// Moves a channel. Its messages in flight, waiting or deferred are dropped.
     pub fn seek(&mut self, key: ChannelKey, to: SeekTo, clock: Clock) -> Result<Sought, ControlError> {
         self.commit(clock)?;
         let (seek, tag) = (self.find_place(to), self.tag);
@@ -191,7 +190,7 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Drops what waits in the topic itself; its channels keep what they have.
+    /// Drops messages waiting in the topic itself; its channels keep theirs.
     pub fn empty(&mut self, clock: Clock) -> Result<(), ControlError> {
         self.commit(clock)?;
         let (from, to) = (self.pumped, self.end());
@@ -211,28 +210,27 @@ impl<W> Topic<W> {
         self.commit(clock)?;
         self.write(&[Record::Configured(None, json)], clock)?;
         if settings.limits_age() && !self.settings.limits_age() {
-            // What was noted before nobody needed to know.
+            // Earlier set-backs may be missing, because no setting needed them.
             self.set_backs.add(self.end(), clock.wall.0);
         }
         self.settings = settings;
         Ok(())
     }
 
-    /// The wall clock was found to be set back. True if a checkpoint is to keep it.
+    /// Notes that the wall clock was set back. True if a checkpoint must persist it.
     pub fn clock_set_back(&mut self, clock: Clock) -> bool {
         self.set_backs.add(self.end(), clock.wall.0);
         self.wants_set_backs_saved()
     }
 
-    /// True if a checkpoint is to keep when the clock was set back, and what is left of due times: where
-    /// either matters.
+    /// True if checkpoints must persist when the clock was set back and the remaining delays of due times,
+    /// because the topic depends on either.
     pub fn wants_set_backs_saved(&self) -> bool {
         let matters = || self.settings.limits_age() || self.deferred_count() > 0;
         self.set_backs.is_unsaved() && !self.in_memory() && matters()
     }
 
-    /// Stages messages that one channel alone is to get. All of them, or none; the channel has them once they
-    /// are committed.
+    /// Stages messages for one channel only: all or none. The channel gets them once they are committed.
     pub fn stage_private(
         &mut self,
         key: ChannelKey,
@@ -259,26 +257,26 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Puts the first record of a new journal into its batch.
+    /// Stages the first record of a new journal.
     pub(super) fn stage_creation(&mut self) {
         self.stage_record(&Record::TopicCreated { tag: self.tag, name: self.name.clone() });
     }
 
-    /// Gives a topic whose creation is not written yet its settings, which are written along with it.
+    /// Sets the settings of a new topic, which are written along with its creation.
     pub fn stage_settings(&mut self, settings: TopicSettings) {
         let json = serde_json::to_string(&settings).unwrap_or_default();
         self.stage_record(&Record::Configured(None, json));
         self.settings = settings;
     }
 
-    /// Puts a record into the batch, to be written with whatever is written next.
+    /// Stages a record, to be written with the next batch.
     pub(super) fn stage_record(&mut self, record: &Record) {
         if self.in_memory() {
             return;
         }
         self.scratch.clear();
         let kind = record.encode(&mut self.scratch);
-        // The batch is empty or nearly so, and takes a record of a hundred bytes.
+        // The batch is empty or nearly so, and has room for a record of a hundred bytes.
         let _ = self.journal.append(kind, &[&self.scratch]);
     }
 
@@ -288,7 +286,7 @@ impl<W> Topic<W> {
         let free = self.channels.iter().position(|slot| slot.channel.is_none());
         let slot = free.unwrap_or_else(|| {
             if self.channels.is_empty() {
-                // Most topics have one channel, and a vector would make room for four.
+                // Most topics have one channel; `push` alone would allocate for four.
                 self.channels.reserve_exact(1);
             }
             self.channels.push(Slot::default());
@@ -298,13 +296,13 @@ impl<W> Topic<W> {
         ChannelKey { slot: slot as u32, generation: self.channels[slot].generation }
     }
 
-    /// Drops the oldest messages while the backlog is larger than the topic may hold.
+    /// Drops the oldest messages while the backlog exceeds the topic's limit.
     pub(super) fn drop_oldest(&mut self) {
         let max = self.settings.bytes_max;
         if max == 0 || self.backlog_bytes() <= max {
             return;
         }
-        // A tenth more than needed, so that this is not done for every message.
+        // A tenth more than needed, so that this does not run for every message.
         let Some(mark) = self.milestones.at_or_after(self.end().saturating_sub(max - max / 10)) else {
             return;
         };
@@ -328,8 +326,7 @@ impl<W> Topic<W> {
             self.held.retain(|(_, message)| message.at >= mark.at);
         }
         self.counters.dropped += dropped;
-        // Written with the next batch. If a crash comes first, the dropped messages are there again: none is
-        // lost.
+        // Written with the next batch. A crash before that brings the dropped messages back; none is lost.
         self.stage_record(&Record::Dropped { floor: mark.at, channels });
     }
 
@@ -337,7 +334,7 @@ impl<W> Topic<W> {
         self.place(to, self.pumped, self.sequence - self.waiting)
     }
 
-    /// The place in a stream that is read up to `pumped`, with `sequence` messages before that.
+    /// The target in a stream that is read up to `pumped`, with `sequence` messages before that.
     fn place(&self, to: SeekTo, pumped: Position, sequence: u64) -> Seek {
         let first = self.journal.first().0;
         let (mark, not_before) = match to {
@@ -381,8 +378,8 @@ impl<W> Topic<W> {
         Ok(())
     }
 
-    /// Writes records at once, all or none, along with what is staged. A journal in memory has messages
-    /// alone: nobody will ever replay it.
+    /// Writes records at once, all or none, along with staged ones. A journal in memory holds only messages,
+    /// because it is never replayed.
     fn write(&mut self, records: &[Record], clock: Clock) -> Result<(), ControlError> {
         let records = if self.in_memory() { &[] } else { records };
         for record in records {
@@ -396,7 +393,7 @@ impl<W> Topic<W> {
         Ok(self.commit(clock)?)
     }
 
-    /// The message record that stands at a position, if it is in memory.
+    /// The message record at a position, if it is in memory.
     pub fn peek(&mut self, position: Position) -> Option<journal::Block> {
         match self.journal.read_one(at(position), 4096) {
             journal::ReadOutcome::Block(block) => Some(block),

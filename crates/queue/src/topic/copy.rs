@@ -1,17 +1,17 @@
-//! Freeing segments that a few messages pin.
+//! Freeing segments that are pinned by a few messages.
 //!
-//! Behind every cursor stand messages that nobody needs any more, and some that wait: deferred for days, or
-//! requeued again and again. When those are no more than a quarter of what stands there ([`LIVE_SHARE`]), a
-//! pass appends them once more, as copies that no cursor reads, and tells every channel the new places; the
-//! checkpoint that follows gives the segments back.
+//! Most messages behind every cursor are dead; some wait: deferred for days, or requeued again and again.
+//! When the live ones are no more than a quarter of the bytes behind all cursors ([`LIVE_SHARE`]), a pass
+//! appends them again, as copies that no cursor reads, and gives every channel the new positions; the next
+//! checkpoint then frees the segments.
 //!
-//! So of what is behind every cursor at most three bytes are dead for each that is alive, but for the segment
-//! in which the lowest cursor stands and the one that is written to. And a pass that copies one byte frees
-//! three dead ones: copying adds at most a third to what publishers write, however long messages wait.
+//! So behind every cursor there are at most three dead bytes per live one, except in the segment of the
+//! lowest cursor and the active one. And a pass that copies one byte frees three dead ones: copying adds at
+//! most a third to what publishers write, however long messages wait.
 //!
-//! A pass goes in steps of about a mebibyte, one read job at a time, so that neither the shard nor the thread
-//! that reads is kept from consumers for long. It begins with a sample: how long waiting messages are stands
-//! in their records only.
+//! A pass goes in steps of about a mebibyte, one read job at a time, so that neither the shard nor the
+//! reading thread delays consumers for long. It begins with a sample, because only the records say how long
+//! waiting messages are.
 
 use journal::{Block, ReadOutcome};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -23,22 +23,22 @@ use crate::error::JournalRefusal;
 use crate::message::{Message, Position};
 use crate::record::KIND_COPY;
 
-/// A pass is made if no more than this part of what is behind all cursors is alive.
+/// Fraction (one in this many) of live bytes behind all cursors up to which a pass is made.
 const LIVE_SHARE: u64 = 4;
-/// Messages that are read to learn how long they are.
+/// Messages read to estimate their length.
 const SAMPLE: usize = 32;
-/// Most messages that are copied at once,
+/// Most messages copied in one step.
 const STEP_MESSAGES: usize = 2048;
-/// and about how many bytes.
+/// Approximate bytes copied in one step.
 const STEP_BYTES: u64 = 1 << 20;
-/// No record of a message is shorter.
+/// Length of the shortest record of a message.
 const RECORD_BYTES_MIN: u64 = 18;
-/// Bytes that reading one message asks a file for.
+/// Bytes read from a file for one message.
 const READ_BYTES: usize = 4096;
 
 impl<W> Topic<W> {
-    /// Messages to read in order to free segments that few messages pin, if there are any, and they have room
-    /// in `room` bytes. To be called when a checkpoint has come into force.
+    /// Begins a pass, if there are segments pinned by few messages whose copies fit in `room` bytes. Called
+    /// when a checkpoint has come into force.
     pub fn clean(&mut self, now_wall: i64, room: u64) -> Option<CopyJob> {
         if self.pass.is_some() {
             return None;
@@ -51,14 +51,14 @@ impl<W> Topic<W> {
         Some(self.read_all(&sample))
     }
 
-    /// Takes back what was read, and gives the next step of the pass.
+    /// Copies the messages that were read, and returns the next step of the pass.
     ///
     /// # Errors
-    /// The journal took no copies; the pass has ended.
+    /// The journal accepted no copies; the pass has ended.
     pub fn copy_forward(&mut self, copied: &Copied, clock: Clock) -> Result<Option<CopyJob>, JournalRefusal> {
         let Some(mut pass) = self.pass.take() else { return Ok(None) };
         if self.lowest_cursor() < pass.to {
-            // A channel was moved back: it needs those segments.
+            // A channel was moved back and needs those segments.
             return Ok(None);
         }
         if pass.step == 0 {
@@ -76,7 +76,7 @@ impl<W> Topic<W> {
         } else {
             self.copy_blocks(copied, &mut pass, clock)?;
             if pass.copied > 2 * (pass.bytes / LIVE_SHARE) {
-                // The sample was none of the whole.
+                // The sample was not representative.
                 self.refuse(&pass);
                 return Ok(None);
             }
@@ -91,7 +91,7 @@ impl<W> Topic<W> {
         Ok(Some(self.read_all(&next)))
     }
 
-    /// The end of the closed segments that no cursor and no replay needs, and how many bytes there are.
+    /// The end and size in bytes of the closed segments that neither a cursor nor replay needs.
     fn passed_segments(&self, now_wall: i64) -> Option<(Position, u64)> {
         let floor = self.checkpointing.settled?.min(self.lowest_cursor()).min(self.retained_from(now_wall));
         let passed = self.journal.segments().take_while(|segment| !segment.active && segment.end.0 <= floor);
@@ -99,8 +99,7 @@ impl<W> Topic<W> {
         Some(passed.fold((0, 0), sum)).filter(|&(_, bytes)| bytes > 0)
     }
 
-    /// Messages before `end` that somebody still needs, the oldest last; `None` if there are none, or if they
-    /// are more than `bytes_max`.
+    /// Live messages before `end`, the oldest last; `None` if there are none, or if they exceed `bytes_max`.
     fn live_before(&self, end: Position, bytes_max: u64) -> Option<Vec<Position>> {
         let count = self.live_positions().filter(|&position| position < end).count();
         let at_least = (count / self.channel_count.max(1)) as u64 * RECORD_BYTES_MIN;
@@ -117,8 +116,8 @@ impl<W> Topic<W> {
         Some(live)
     }
 
-    /// Positions of messages that somebody still needs and no cursor will read; as often as there are
-    /// channels that need them.
+    /// Positions of messages still needed that no cursor will read; repeated for each channel that needs
+    /// them.
     pub(super) fn live_positions(&self) -> impl Iterator<Item = Position> {
         let channels = self.iter().flat_map(|(_, channel)| {
             let flights = channel.in_flight().iter().map(|flight| flight.at);
@@ -127,7 +126,7 @@ impl<W> Topic<W> {
         channels.chain(self.held.iter().map(|(_, message)| message.at))
     }
 
-    /// Remembers that a pass does not pay, until there is more to free or less to copy.
+    /// Notes that a pass is not worthwhile until there is more to free or less to copy.
     fn refuse(&mut self, pass: &Pass) {
         let messages = self.live_positions().filter(|&position| position < pass.to).count();
         self.too_much_alive = Some(TooMuchAlive { bytes: pass.bytes, messages });
@@ -145,9 +144,9 @@ impl<W> Topic<W> {
         copy
     }
 
-    /// Appends what was read and tells the channels.
+    /// Appends the messages that were read and gives the channels their new positions.
     fn copy_blocks(&mut self, copied: &Copied, pass: &mut Pass, clock: Clock) -> Result<(), JournalRefusal> {
-        // Events name the old positions: they go first.
+        // Events name the old positions, so they go first.
         self.commit(clock)?;
         let read: FxHashSet<Position> = copied.blocks.iter().map(|block| block.start().0).collect();
         let live: FxHashSet<Position> = self.live_positions().filter(|at| read.contains(at)).collect();
@@ -156,7 +155,7 @@ impl<W> Topic<W> {
         for block in &copied.blocks {
             let from = block.start().0;
             let Some(record) = block.records().next() else {
-                // Nobody will ever read it: it must not pin its segment.
+                // Unreadable for good: it must not pin its segment.
                 self.iter_mut().for_each(|(_, channel)| channel.lose_waiting(from));
                 self.held.retain(|(_, message)| message.at != from);
                 continue;
@@ -191,7 +190,7 @@ impl<W> Topic<W> {
     }
 }
 
-/// Bytes of the message that a block begins with.
+/// Length in bytes of the message at the start of a block.
 fn first_bytes(block: &Block) -> Option<u64> {
     block.records().next().map(|record| record.next - record.position)
 }

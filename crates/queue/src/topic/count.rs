@@ -1,25 +1,24 @@
-//! Counts the memory of a topic, whole or channel by channel.
+//! Memory accounting of a topic, whole or channel by channel.
 
 use super::Topic;
 use super::memory::{Memory, TOPIC_BYTES};
 use super::slots::ChannelKey;
 
-/// A deferred message that waits in the topic for a channel.
+/// A deferred message held in the topic for a channel.
 const HELD_BYTES: usize = 64;
 
 impl<W> Topic<W> {
-    /// Its memory when it was last counted.
+    /// Its memory when last counted.
     pub fn memory(&self) -> Memory {
         self.memory
     }
 
-    /// Channels, and messages of theirs that are not simply ahead of the cursor: what it costs to look
-    /// through them.
+    /// Channels and their messages not simply ahead of the cursor: the cost of scanning them.
     pub fn entries(&self) -> usize {
         self.iter().map(|(_, channel)| 1 + channel.entries()).sum()
     }
 
-    /// Counts what it takes. Gives what it was counted with before, and what it is counted with now.
+    /// Counts the topic's memory. Returns the previous and the new figure.
     pub fn count_memory(&mut self) -> (Memory, Memory) {
         let channels: usize = self.iter_mut().map(|(_, channel)| channel.count_memory().1).sum();
         let journal = self.journal.memory_bytes();
@@ -28,7 +27,7 @@ impl<W> Topic<W> {
         self.note_memory(Memory { state, cache })
     }
 
-    /// Counts what one of its channels takes.
+    /// Counts the memory of one channel.
     pub fn count_channel_memory(&mut self, key: ChannelKey) -> (Memory, Memory) {
         let (before, after) = self.channel_mut(key).map_or((0, 0), |channel| channel.count_memory());
         let mut memory = self.memory;

@@ -1,14 +1,14 @@
-//! Stretches of a topic's journal that could not be read back.
+//! Unreadable stretches of a topic's journal.
 //!
-//! The stretches are known by position. How many messages were in one is a guess, from headers that may be
-//! damaged themselves: good enough to tell an operator, never to decide where a channel has got to.
+//! Stretches are exact positions. The number of messages in one is a guess, from headers that may be damaged
+//! themselves: good enough to report, never to decide how far a channel has read.
 
 use journal::{Damage, DamageReason};
 
 use crate::message::Position;
 use crate::record::{KIND_LAST, KIND_MESSAGE, KIND_PRIVATE};
 
-/// No record of a message is shorter: its header, flags and time.
+/// Length of the shortest record of a message: header, flags and time.
 const MESSAGE_BYTES_MIN: u64 = 18;
 
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +25,8 @@ pub struct Damaged {
 }
 
 impl Damaged {
-    /// Adds what was met behind all others, as far as it lies at or behind `from`. What a device refused to
-    /// read may be read another time and is not damaged.
+    /// Adds damage found after all other, clipped to start at `from`. A stretch that the device failed to
+    /// read may be readable later and is not damaged.
     pub fn add(&mut self, damage: &Damage, from: Position) {
         let (from, to) = (damage.from.0.max(from), damage.to.0);
         if from < to && damage.reason != DamageReason::Unreadable {
@@ -34,7 +34,7 @@ impl Damaged {
         }
     }
 
-    /// True if the record at `at` could not be read.
+    /// True if the record at `at` is damaged.
     #[inline]
     pub fn contains(&self, at: Position) -> bool {
         !self.list.is_empty() && self.end_of(at).is_some()
@@ -46,13 +46,13 @@ impl Damaged {
         behind.checked_sub(1).map(|n| self.list[n].to).filter(|&to| at < to)
     }
 
-    /// Forgets what lies before `first`.
+    /// Forgets stretches before `first`.
     pub fn forget_before(&mut self, first: Position) {
         let gone = self.list.partition_point(|stretch| stretch.to <= first);
         self.list.drain(..gone);
     }
 
-    /// The messages that may have been between two positions: as their headers say, and at most.
+    /// Messages that may have been between two positions: the number by headers, and the maximum.
     pub fn between(&self, from: Position, to: Position) -> (u64, u64) {
         let inside = self.list.iter().filter(|stretch| stretch.from >= from && stretch.from < to);
         inside.fold((0, 0), |(said, most), stretch| {
@@ -61,19 +61,19 @@ impl Damaged {
     }
 }
 
-/// Messages for every channel that a damaged stretch seems to have held. What has a kind that there is not
-/// was one, too: most records are.
+/// Stream messages that a damaged stretch seems to have held. Unknown kinds count as messages, as most
+/// records are.
 pub fn messages_in(damage: &Damage) -> u64 {
     let messages = damage.kinds.iter().filter(|(kind, _)| *kind == KIND_MESSAGE || *kind > KIND_LAST);
     messages.map(|(_, count)| count).sum()
 }
 
-/// Number of messages that have room in so many bytes.
+/// The most messages that fit in this many bytes.
 pub fn messages_at_most(bytes: u64) -> u64 {
     bytes.div_ceil(MESSAGE_BYTES_MIN)
 }
 
-/// Messages for one channel, nobody knows which.
+/// Messages for one channel, which is unknown.
 pub fn private_in(damage: &Damage) -> u64 {
     damage.count(KIND_PRIVATE)
 }

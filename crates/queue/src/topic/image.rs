@@ -8,14 +8,14 @@ use crate::message::Position;
 use crate::record::{ChannelNumber, Reader};
 use crate::settings::TopicSettings;
 
-/// Version 1 lacks the places of messages that wait again, version 2 the wall time and when the clock was set
+/// Version 1 lacks the queue places of requeued messages, version 2 the wall time and when the clock was set
 /// back.
 pub(super) const VERSION: u64 = 3;
 
-/// A topic as a checkpoint keeps it.
+/// The state of a topic in a checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct TopicImage {
-    /// Wall time (ns) at which it was made; 0 if nobody knows.
+    /// Wall time (ns) of the checkpoint; 0 if unknown.
     pub wall: i64,
     pub tag: u32,
     pub paused: bool,
@@ -31,7 +31,7 @@ pub(super) struct TopicImage {
 }
 
 impl TopicImage {
-    /// Reads what a checkpoint holds. `None` if it is not well-formed.
+    /// Decodes a checkpoint's payload. `None` if it is malformed.
     pub fn decode(payload: &[u8]) -> Option<TopicImage> {
         let mut from = Reader(payload);
         let version = from.number()?;
@@ -101,7 +101,7 @@ mod tests {
         let message = ImagedMessage { at: 8, id: 8, attempts: 1, due: Due::written(DUE, 0), behind: 8 };
         ChannelImage { number: 1, messages: vec![message], ..ChannelImage::default() }.encode(&mut out);
         if version == 1 {
-            // The place: a byte, as it is the message's own.
+            // The place in the queue: one byte, since it equals the message's own position.
             out.pop();
         }
         out

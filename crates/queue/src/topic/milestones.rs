@@ -1,19 +1,20 @@
-//! Marks along a topic's journal: how many messages stand before a position, and how old they are.
+//! Marks along a topic's journal: how many messages precede a position, and how old they are.
 //!
-//! One mark per mebibyte or so (more of them in a topic that may hold little), and one where a segment
-//! begins, the future start of retained data. By them a channel is moved to a time without reading, a limit
-//! on bytes drops the oldest messages and counts them, and retention finds the messages that are old enough.
+//! There is a mark about every mebibyte (more of them in a topic with a small limit), and one at the start of
+//! each segment, the future start of retained data. With them a channel is moved to a time without reading, a
+//! limit on bytes drops the oldest messages and counts them, and retention finds the messages that are old
+//! enough.
 
 use std::collections::VecDeque;
 
 use crate::message::Position;
 use crate::record::{Reader, difference, number};
 
-/// Bytes between two marks, at least.
+/// Minimum of bytes between two marks.
 const SPACING: u64 = 1 << 20;
-/// Spacing in a topic that may hold very little.
+/// Spacing in a topic with a very small limit.
 const SPACING_MIN: u64 = 4 << 10;
-/// A topic that may hold so many bytes has a mark in each of so many parts of them.
+/// Marks in a topic with a small limit on its bytes.
 const PARTS: u64 = 16;
 
 /// A mark.
@@ -21,9 +22,9 @@ const PARTS: u64 = 16;
 pub struct Milestone {
     /// Start of a record.
     pub at: Position,
-    /// Messages of the stream before it, since the topic was created.
+    /// Messages of the stream before it, counted from the topic's creation.
     pub sequence: u64,
-    /// Wall time (ns) when it was set: messages behind it are not older, but for clock steps.
+    /// Wall time (ns) when it was set: messages after it are not older, except for clock steps.
     pub time: i64,
 }
 
@@ -34,7 +35,7 @@ pub struct Milestones {
 }
 
 impl Milestones {
-    /// Sets a mark if the last one is far enough back, in a topic that may hold `bytes_max` (0: any number).
+    /// Sets a mark if the last one is far enough back; `bytes_max` is the topic's limit (0: none).
     pub fn pass(&mut self, mark: Milestone, bytes_max: u64) {
         let spacing = match bytes_max {
             0 => SPACING,
@@ -45,14 +46,14 @@ impl Milestones {
         }
     }
 
-    /// Sets a mark where a segment begins.
+    /// Sets a mark at the start of a segment.
     pub fn begin(&mut self, mark: Milestone) {
         if self.list.back().is_none_or(|last| mark.at > last.at) {
             self.list.push_back(mark);
         }
     }
 
-    /// Forgets marks before the oldest position that can be read.
+    /// Forgets marks before the oldest readable position.
     pub fn forget_before(&mut self, first: Position) {
         while self.list.front().is_some_and(|mark| mark.at < first) {
             self.list.pop_front();
@@ -64,14 +65,14 @@ impl Milestones {
         self.list.front().copied()
     }
 
-    /// The mark before the first one that is later than `time`; messages published at or after `time` stand
-    /// behind it, also where the clock was set back in between.
+    /// The mark before the first one that is later than `time`; messages published at or after `time` follow
+    /// it, even if the clock was set back in between.
     pub fn before_time(&self, time: i64) -> Option<Milestone> {
         let behind = self.list.iter().position(|mark| mark.time > time).unwrap_or(self.list.len());
         behind.checked_sub(1).map(|n| self.list[n]).or_else(|| self.first())
     }
 
-    /// The last mark of which this is true; the first one if it is of none.
+    /// The last mark for which the predicate holds; the first mark if it holds for none.
     pub fn last_where(&self, mut is: impl FnMut(Milestone) -> bool) -> Option<Milestone> {
         self.list.iter().rev().copied().find(|mark| is(*mark)).or_else(|| self.first())
     }
@@ -93,7 +94,7 @@ impl Milestones {
         }
     }
 
-    /// Reads what [`Milestones::encode`] wrote.
+    /// Reads the output of [`Milestones::encode`].
     pub fn decode(from: &mut Reader<'_>) -> Option<Milestones> {
         let mut list = VecDeque::new();
         let mut last = Milestone::default();
@@ -133,7 +134,7 @@ mod tests {
         marks.begin(Milestone { at: 50 * SPACING - 1, sequence: 1000, time: 10_000 });
         assert_eq!(marks.before_time(10_000).map(|m| m.at), Some(50 * SPACING - 1));
         assert_eq!(marks.list.len(), 51);
-        // The clock is set back: what was published at 9,000 stands behind the first mark of that time.
+        // The clock is set back: messages published at 9,000 follow the first mark of that time.
         marks.begin(Milestone { at: 60 * SPACING, sequence: 1010, time: 8_000 });
         assert_eq!(marks.before_time(9_000).map(|m| m.time), Some(9_000));
         assert_eq!(marks.before_time(9_000).map(|m| m.at), Some(45 * SPACING));

@@ -1,10 +1,10 @@
-//! A pass that copies live messages forward, and what it reads.
+//! A pass that copies live messages forward, and its reads.
 
 use journal::{Block, ReadJob};
 
 use crate::message::Position;
 
-/// Reads of messages that are to be copied forward.
+/// Reads of messages to be copied forward.
 #[derive(Debug)]
 pub struct CopyJob {
     /// Messages to read from files first.
@@ -13,10 +13,10 @@ pub struct CopyJob {
     pub blocks: Vec<Block>,
 }
 
-/// Those messages, read.
+/// The messages that were read.
 #[derive(Debug)]
 pub struct Copied {
-    /// One block per message, the message first in it.
+    /// One block per message, which comes first in it.
     pub blocks: Vec<Block>,
 }
 
@@ -25,19 +25,19 @@ pub struct Copied {
 pub(super) struct Pass {
     /// Segments before this are to be freed.
     pub to: Position,
-    /// Their bytes.
+    /// Size of those segments in bytes.
     pub bytes: u64,
-    /// Room for the copies.
+    /// Bytes available for the copies.
     pub room: u64,
-    /// Messages that are still to be copied, the oldest last.
+    /// Messages yet to be copied, the oldest last.
     pub left: Vec<Position>,
-    /// Messages in a step; 0 while the sample is read.
+    /// Messages per step; 0 while the sample is read.
     pub step: usize,
     pub copied: u64,
     pub moved: usize,
 }
 
-/// State for which a pass was not made.
+/// State for which a pass was found not worthwhile.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TooMuchAlive {
     pub bytes: u64,

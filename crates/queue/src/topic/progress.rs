@@ -5,33 +5,33 @@ use crate::message::Position;
 /// State of checkpointing.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// End of the journal when the last checkpoint was begun.
+    /// End of the journal when the last checkpoint began.
     pub last: Position,
     pub last_bytes: u64,
     pub under_way: Option<Begun>,
-    /// The last one was not taken.
+    /// True if the last checkpoint failed.
     pub failed: bool,
     /// The lowest cursor of the checkpoint in force.
     pub floor: Option<Position>,
-    /// Parts of the journal it needs: a start that misses any of that reports damage.
+    /// Start of the journal that it needs: if any of that is missing, a start reports damage.
     pub needed: Position,
-    /// Records before this, of which the checkpoint in force knows, have settled down: of what was taken
-    /// under load most is in consumers' hands for a moment yet.
+    /// Position before which the messages known to the checkpoint in force have settled; under load, most
+    /// messages just taken are in flight for a moment.
     pub settled: Option<Position>,
-    /// One is wanted although little was written: to give back what was freed, or because what it knows has
-    /// not settled.
+    /// True if another checkpoint is wanted although little was written: to release freed segments, or
+    /// because the state it recorded has not settled.
     pub wanted: bool,
 }
 
-/// A checkpoint that is being written.
+/// A checkpoint being written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begun {
     /// Lowest cursor.
     pub cursor: Position,
-    /// Parts of the journal it needs.
+    /// Start of the journal that it needs.
     pub needed: Position,
-    /// Little was written since the one before.
+    /// True if little was written since the previous one.
     pub quiet: bool,
-    /// Start of the one before it.
+    /// Start of the previous one.
     pub before: Position,
 }

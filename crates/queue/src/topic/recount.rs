@@ -1,10 +1,10 @@
-//! Counts of a recovered topic, taken from what can be read.
+//! Counts of a recovered topic, corrected by reading its journal again.
 //!
-//! A checkpoint counts what was there when it was taken, and replay what was written since. Neither knows of
-//! a record before the checkpoint that has gone bad. So what somebody still needs is read once more before
-//! anybody is served, as far as that is not too much ([`crate::QueueOptions::recount_bytes`]): then every
-//! count agrees with content, and damage is told before a consumer meets it. What is not read again is
-//! settled by each channel when it has come to the end of the stream.
+//! A checkpoint counts the messages present when it was taken, and replay those written since. Neither
+//! notices a record before the checkpoint that has gone bad. So everything still needed is read again before
+//! clients are served, within a limit ([`crate::QueueOptions::recount_bytes`]): then every count agrees with
+//! content, and damage is reported before a consumer meets it. What exceeds the limit is settled by each
+//! channel when it reaches the end of the stream.
 
 use journal::{Damage, DamageReason, Entry, Journal, Record};
 
@@ -15,23 +15,23 @@ use crate::channel::Tally;
 use crate::message::{Message, Position};
 use crate::record::KIND_MESSAGE;
 
-/// Counted messages.
+/// Result of a recount.
 #[derive(Debug, Default)]
 pub(super) struct Recount {
-    /// By channel, in the order of the replay's.
+    /// By channel, in the replay's order.
     pub channels: Vec<Tally>,
-    /// Messages that wait in the topic, from this position on.
+    /// Messages waiting in the topic, from this position.
     pub waiting: u64,
     pumped: Position,
     /// Unreadable stretches before the checkpoint.
     pub damage: Vec<Damage>,
-    /// Damage at that place and behind it.
+    /// Damage at or after that position.
     pub damaged: Damaged,
 }
 
 impl Recount {
-    /// Reads what `replay` still needs from `journal`, unless that is more than `budget`, which is reduced by
-    /// it, or the device does not read all of it.
+    /// Reads what `replay` still needs from `journal`, unless that exceeds `budget`, which is reduced by it,
+    /// or the device fails to read all of it.
     pub fn run(
         replay: &mut Replay,
         journal: &Journal,

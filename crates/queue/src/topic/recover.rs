@@ -1,8 +1,8 @@
-//! A topic out of its journal.
+//! Recovery of a topic from its journal.
 //!
-//! The image in the last checkpoint, then every record behind it, in order: each has the effect that it had
-//! when it was written. A record that is not well-formed although its checksum is right was written by
-//! another version; it is counted and passed over, and the topic is told to be complete but for that.
+//! The image in the last checkpoint is loaded, then every later record is applied in order, with the effect
+//! that it had when it was written. A malformed record with a valid checksum was written by another version;
+//! it is counted and skipped, and the topic counts as complete otherwise.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::record::Record;
 pub enum RecoverError {
     /// The journal could not be opened.
     Open(journal::OpenError),
-    /// The checkpoint is whole, but not one that this program can read.
+    /// The checkpoint is intact, but this program cannot read it.
     Checkpoint,
 }
 
@@ -38,30 +38,30 @@ impl std::fmt::Display for RecoverError {
 
 impl std::error::Error for RecoverError {}
 
-/// Facts about a topic before it is opened.
+/// Facts known about a topic before it is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
-    /// Tag of its ids, unless its journal has another one.
+    /// Tag of its ids, unless its journal has another.
     pub tag: u32,
-    /// Its journal went at least up to here.
+    /// Minimum end of its journal.
     pub end: Position,
 }
 
 /// Findings of opening a topic.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Damage, before and behind the checkpoint, and what was cut off.
+    /// Damage before and after the checkpoint, and bytes cut off.
     pub journal: Recovered,
-    /// Messages that channels had not finished and will not get, by channel: at least so many.
+    /// Minimum of lost messages by channel: unfinished and not to be delivered.
     pub lost: Vec<(String, u64)>,
-    /// Lost messages that no known channel had.
+    /// Lost messages that belong to no known channel.
     pub lost_elsewhere: u64,
-    /// Records that another version wrote.
+    /// Records written by another version.
     pub unknown: u64,
 }
 
 impl Found {
-    /// Notes damage that replay has perhaps not met.
+    /// Notes damage that replay may not have met.
     fn note(&mut self, damage: Damage) {
         if !self.journal.damage.contains(&damage) {
             self.journal.note(damage);
@@ -70,8 +70,8 @@ impl Found {
 }
 
 impl<W> Topic<W> {
-    /// Opens the topic whose journal is in `dir`; a new one if there is nothing. Up to `recount` bytes are
-    /// read again to count what is in them; what was read is taken off.
+    /// Opens the topic with its journal in `dir`, or creates it. Up to `recount` bytes are read again for a
+    /// recount; the bytes read are subtracted from it.
     pub fn open(
         name: &str,
         known: Known,
@@ -130,7 +130,8 @@ impl<W> Topic<W> {
         for recovering in channels.into_values() {
             let channel = recovering.into_channel(self.pumped, clock, options.settings.max_defer_timeout);
             if channel.ephemeral {
-                // It went with the process; what is published from now on is not its.
+                // Deleted with the previous process: a channel of this name created later must not get its
+                // messages.
                 self.stage_record(&Record::ChannelDeleted(channel.number));
             } else {
                 self.insert_channel(channel);
@@ -140,7 +141,7 @@ impl<W> Topic<W> {
 }
 
 impl Replay {
-    /// Counts anew, if that is not too much, and gives up what cannot be read.
+    /// Recounts, within the budget, and gives up what cannot be read.
     fn settle(
         &mut self,
         journal: &journal::Journal,

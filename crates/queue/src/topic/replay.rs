@@ -1,7 +1,7 @@
 //! The replay of a topic's journal: the image in its last checkpoint, then every record behind it.
 //!
-//! Each record has the effect that it had when it was written. One that is damaged has no effect; what that
-//! means for the counts is in [`Recovering`] and [`super::recount`].
+//! Each record has the effect that it had when it was written. A damaged record has no effect; for the
+//! consequences on counts see [`Recovering`] and [`super::recount`].
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,20 +15,20 @@ use crate::clock::Due;
 use crate::message::{Message, Position};
 use crate::record::{ChannelNumber, KIND_COPY, KIND_MESSAGE, KIND_PRIVATE, Record, TOPIC};
 
-/// A topic on its way out of the journal.
+/// A topic being recovered from its journal.
 #[derive(Debug)]
 pub(super) struct Replay {
     pub image: TopicImage,
     pub channels: BTreeMap<ChannelNumber, Recovering>,
-    /// Starts of segments that are still to come.
+    /// Starts of the segments yet to be reached.
     pub starts: VecDeque<u64>,
-    /// The segment that is read, until a message of the stream has told what time it was when it was begun.
+    /// The segment being read, until a message of the stream has given the time at which it began.
     begun: Option<u64>,
     pub unknown: u64,
     /// End of the checkpoint.
     pub from: Position,
     pub damaged: Damaged,
-    /// Damaged messages that wait in the topic.
+    /// Damaged messages waiting in the topic.
     pub unread: u64,
     pub lost_elsewhere: u64,
 }
@@ -50,22 +50,22 @@ impl Replay {
         }
     }
 
-    /// True if messages go to the channels as they come in.
+    /// True if messages go to the channels as they arrive.
     pub fn flows(&self) -> bool {
         !self.image.paused && !self.channels.is_empty()
     }
 
-    /// From where on messages wait in the topic.
+    /// Position from which messages wait in the topic.
     pub fn waiting_from(&self) -> Position {
         if self.flows() { Position::MAX } else { self.image.pumped }
     }
 
-    /// The channels that outlast the process.
+    /// The channels that outlive the process.
     pub fn lasting(&mut self) -> impl Iterator<Item = &mut Recovering> {
         self.channels.values_mut().filter(|channel| !wire::nsq::is_ephemeral(&channel.image.name))
     }
 
-    /// The oldest record that anybody needs.
+    /// The oldest record still needed.
     pub fn needed_from(&mut self) -> Position {
         let channels = self.lasting().map(|channel| channel.needed_from()).min();
         let held = self.image.held.iter().map(|message| message.at);
@@ -92,15 +92,15 @@ impl Replay {
         }
     }
 
-    /// Contents of a damaged stretch are not known but for its headers; those before the checkpoint, the
-    /// image counts.
+    /// Notes a damaged stretch, of which only the headers are known. The image already counts stretches
+    /// before the checkpoint.
     fn pass_damage(&mut self, damage: &Damage) {
         self.damaged.add(damage, self.from);
         if damage.from.0 < self.from {
             return;
         }
         if damage.reason == DamageReason::Unreadable {
-            // It may be read another time: room for all that may be in it.
+            // It may become readable later: reserve room for all messages that it may hold.
             let most = messages_at_most(damage.bytes());
             if self.flows() {
                 self.channels.values_mut().for_each(|channel| channel.pumped_unknown(most));
@@ -186,7 +186,7 @@ impl Replay {
             }
             Record::ChannelDeleted(number) => {
                 let last = self.channels.remove(&number).is_some() && self.channels.is_empty();
-                // What waits in a paused topic goes on waiting.
+                // Messages in a paused topic keep waiting.
                 if last && !self.image.paused {
                     self.image.pumped = at;
                 }
@@ -199,7 +199,7 @@ impl Replay {
         }
     }
 
-    /// The stream ended at `end` then.
+    /// Applies an event of a channel; the stream ended at `end` then.
     fn channel_event(&mut self, event: Record, end: u64) {
         let number = match &event {
             Record::Finished(n, _)
@@ -210,7 +210,7 @@ impl Replay {
             | Record::ChannelSought { number: n, .. } => *n,
             _ => return,
         };
-        // A channel that was deleted since may have had its last events written after that.
+        // The last events of a deleted channel may have been written after its deletion.
         let Some(channel) = self.channels.get_mut(&number) else { return };
         let damaged = &self.damaged;
         match event {
@@ -250,14 +250,15 @@ impl Replay {
         }
     }
 
-    /// Number that wait before `floor`, to a mark: earlier versions did not write it down.
+    /// Number of messages waiting before `floor`, to the precision of a mark: earlier versions did not record
+    /// it.
     fn waiting_before(&self, floor: u64) -> u64 {
         let first =
             self.image.milestones.at_or_after(floor).map_or(self.image.sequence, |mark| mark.sequence);
         self.image.waiting.saturating_sub(self.image.sequence.saturating_sub(first))
     }
 
-    /// Hands what waits to the channels, as [`super::Topic::pump`] does; the journal ends at `end`.
+    /// Hands waiting messages to the channels, as [`super::Topic::pump`] does; the journal ends at `end`.
     fn pump(&mut self, end: u64) {
         if self.image.paused || self.channels.is_empty() {
             return;

@@ -1,23 +1,23 @@
-//! The moments at which the wall clock was found to be set back: they bound the age of what is older.
+//! The moments at which the wall clock was set back: they bound the publication time of earlier messages.
 //!
 //! ```text
 //!  positions   ────────────────┬───────────────▶
 //!  timestamps   … 10:00 10:01  │ 09:00 09:01 …       set back to 09:00 here: nothing before is younger than 09:00
 //! ```
-//! Messages published before the clock was set back bear times of its future, and would live by as much
-//! longer than their time to live says, or be retained. What stands before such a moment counts as published
-//! at that moment at the latest. No message gets older by it than it is. A clock that is set forward ages
-//! messages as time that passes does: nobody can tell the two apart.
+//! Messages published before the clock was set back have timestamps in its future, and would outlive their
+//! time to live or be retained longer by as much. So messages before such a moment count as published at that
+//! moment at the latest. That never makes a message older than it is. A clock set forward ages messages as
+//! the passing of time does: the two cannot be told apart.
 
 use std::collections::VecDeque;
 
 use crate::message::Position;
 use crate::record::{Reader, difference, number};
 
-/// Moments that are remembered. The oldest goes first: what stood before it is bounded by the next one.
+/// Limit on moments. The oldest is dropped first: its messages are bounded by the next one.
 const MAX: usize = 64;
 
-/// In order of position, and of time: one that a later and lower one bounds is forgotten.
+/// In order of position, and of time: a moment bounded by a later, lower one is dropped.
 #[derive(Debug, Default)]
 pub struct SetBacks {
     /// Messages before the position were published at this wall time (ns) or before.
@@ -26,7 +26,7 @@ pub struct SetBacks {
 }
 
 impl SetBacks {
-    /// Notes that everything before `at` was published at `wall` or before.
+    /// Notes that everything before `at` was published at `wall` or earlier.
     pub fn add(&mut self, at: Position, wall: i64) {
         while self.list.back().is_some_and(|(_, later)| *later >= wall) {
             self.list.pop_back();
@@ -40,7 +40,7 @@ impl SetBacks {
         }
     }
 
-    /// The wall time (ns) at which what stands at `position` was published at the latest.
+    /// Upper bound on the publication time (wall, ns) of the message at `position`.
     #[inline]
     pub fn latest(&self, position: Position) -> i64 {
         if self.list.is_empty() {
@@ -50,19 +50,19 @@ impl SetBacks {
         self.list.get(before).map_or(i64::MAX, |(_, wall)| *wall)
     }
 
-    /// Forgets what only concerns positions that cannot be read any more.
+    /// Forgets moments that only concern positions no longer readable.
     pub fn forget_before(&mut self, first: Position) {
         while self.list.front().is_some_and(|(at, _)| *at <= first) {
             self.list.pop_front();
         }
     }
 
-    /// True if a checkpoint is to keep what was noted.
+    /// True if a checkpoint must persist the list.
     pub fn is_unsaved(&self) -> bool {
         self.unsaved
     }
 
-    /// A checkpoint has it.
+    /// Notes that a checkpoint has the list.
     pub fn saved(&mut self) {
         self.unsaved = false;
     }
@@ -76,7 +76,7 @@ impl SetBacks {
         }
     }
 
-    /// Reads what [`SetBacks::encode`] wrote.
+    /// Reads the output of [`SetBacks::encode`].
     pub fn decode(from: &mut Reader<'_>) -> Option<SetBacks> {
         let mut list = VecDeque::new();
         for _ in 0..from.number()? {

@@ -2,7 +2,7 @@
 
 use crate::channel::Channel;
 
-/// Names a channel within its topic; a successor in the same slot has another generation.
+/// Key of a channel within its topic; the next channel in the same slot has another generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelKey {
     /// Slot; small, dense, reused.
@@ -10,7 +10,7 @@ pub struct ChannelKey {
     pub(super) generation: u32,
 }
 
-/// A place for a channel.
+/// Slot of a channel.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub generation: u32,

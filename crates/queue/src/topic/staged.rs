@@ -1,4 +1,4 @@
-//! Publications from staging to their outcome: in the journal's batch, then written and waiting for their
+//! Publications from staging to outcome: in the journal's batch, then written and waiting for their
 //! durability.
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use crate::message::{Message, Position};
 /// Outcome of a publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is as durable as it was to be.
+    /// It has the required durability.
     Accepted,
     /// It was not written.
     Refused(QueueError),
@@ -37,25 +37,25 @@ pub(super) struct Staged<W> {
     pub bytes: u64,
     pub deferred: Vec<(Instant, Waiting)>,
     pub deferred_bytes: u64,
-    /// Positions of the messages of the stream; only noted when a channel has a limit.
+    /// Positions of the messages of the stream; only filled when a channel has a limit.
     pub positions: Vec<Position>,
-    /// Messages that one channel alone gets.
+    /// Messages for one channel only.
     pub private: Vec<Private>,
     pub waiters: Vec<W>,
-    /// Those who wait for the device, whatever the topic's durability.
+    /// Waiters for the device, whatever the topic's durability.
     pub device_waiters: Vec<W>,
 }
 
-/// A staged message that one channel alone gets.
+/// A staged message for one channel only.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Private {
     pub channel: ChannelKey,
     pub message: Waiting,
-    /// Time it may be delivered, if not at once.
+    /// Earliest delivery time, if deferred.
     pub due: Option<Instant>,
 }
 
-/// A point in what is staged; see [`super::Topic::mark`].
+/// A point in the staged messages; see [`super::Topic::mark`].
 #[derive(Debug, Clone, Copy)]
 pub struct Mark {
     pub(super) batch: journal::Mark,
@@ -118,11 +118,11 @@ impl<W> Staged<W> {
     }
 }
 
-/// Publications that are written, or refused, and not settled yet.
+/// Publications written or refused, and not settled yet.
 #[derive(Debug)]
 pub(super) struct Committing<W> {
     pub written: VecDeque<(CommitSeq, W)>,
-    /// Those who wait for the device.
+    /// Waiters for the device.
     pub unflushed: VecDeque<(CommitSeq, W)>,
     pub refused: Vec<(W, QueueError)>,
 }

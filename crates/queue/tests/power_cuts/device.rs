@@ -1,12 +1,12 @@
-//! The states of a device that a loss of power may leave, out of the list of what was asked of it.
+//! The states of a device that a loss of power may leave, derived from the recorded operations.
 //!
 //! ```text
 //!  list    write A │ sync │ write B (3 sectors) │ new name │ write C │ ✂
 //!  device  A, and of B and C any sectors, each as it was at any time since the flush, any length in between, the name or not
 //! ```
-//! A sector is 512 bytes and is written wholly or not at all; a write of several is torn between any two.
-//! Changes of names stay in any subset in which none builds on a lost one: it is not assumed that a file
-//! system keeps them in order.
+//! A sector is 512 bytes and is written whole or not at all; a longer write is torn between any two sectors.
+//! Any subset of changes of names stays in which none builds on a lost one: no ordering by the file system is
+//! assumed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,11 +31,11 @@ impl Random {
     }
 }
 
-/// A file as it is on the device, and what was asked since.
+/// A file on the device, and the changes requested since.
 #[derive(Debug, Default, Clone)]
 struct Content {
     flushed: Vec<u8>,
-    /// Open changes, each with its place in the list.
+    /// Unflushed changes, each with its index in the list.
     pending: Vec<(usize, Change)>,
 }
 
@@ -60,7 +60,7 @@ impl Change {
     }
 }
 
-/// The device just before some place in the list.
+/// The device just before some index of the list.
 #[derive(Debug)]
 pub struct Device {
     files: BTreeMap<Inode, Content>,
@@ -69,7 +69,7 @@ pub struct Device {
     length: usize,
 }
 
-/// Everything that can be found after the power has gone.
+/// Everything found after the power loss; `None` for directories.
 pub type Image = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
 impl Device {
@@ -78,7 +78,7 @@ impl Device {
         Device { files, names: Names::new(), pending_names, length: 0 }
     }
 
-    /// Goes on by one.
+    /// Applies the next operation.
     pub fn apply(&mut self, op: &Op) {
         let at = self.length;
         self.length += 1;
@@ -108,12 +108,12 @@ impl Device {
         });
     }
 
-    /// True if something is not flushed.
+    /// True if anything is not flushed.
     pub fn is_open(&self) -> bool {
         !self.pending_names.is_empty() || self.files.values().any(|content| !content.pending.is_empty())
     }
 
-    /// One of the states that it may be in.
+    /// One of the possible states after a power loss.
     pub fn lose_power(&self, keep: Keep, random: &mut Random) -> Image {
         let mut image = Image::new();
         for (path, node) in self.surviving_names(keep, random).reachable() {
@@ -150,17 +150,17 @@ impl Device {
     }
 }
 
-/// The open changes that stay.
+/// The unflushed changes that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// All: the process was killed, or the device was quick.
     Everything,
     Nothing,
-    /// Of files everything, of names nothing.
+    /// All changes of files, and none of names.
     Contents,
-    /// The other way round.
+    /// All changes of names, and none of files.
     Names,
-    /// As chance has it.
+    /// A random choice.
     Some,
 }
 
@@ -187,10 +187,10 @@ impl Content {
     }
 }
 
-/// Each sector as it was in one of these states, and the length of one of them.
+/// Each sector from one of these states, with the length of one of them.
 fn torn(states: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let last = states.len() - 1;
-    // Either nearly all of it, or nearly nothing, or half: what goes wrong is often one sector among many.
+    // Nearly all, nearly nothing, or half: faults often come from one sector among many.
     let bias = random.below(3);
     let choose = |random: &mut Random| match (bias, random.below(8)) {
         (0, 1..) => last,
@@ -209,7 +209,7 @@ fn torn(states: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     content
 }
 
-/// A file system that holds the image, all of it on the device, and the reserve, which takes time to make.
+/// A file system with the image, all of it on the device, and the reserve, which takes time to make.
 pub fn mount(image: &Image) -> MemFiles {
     let files = MemFiles::new(1);
     for (path, content) in image {

@@ -1,6 +1,6 @@
-//! The work done on a queue while the recorder writes down its requests to the disk: everything that clients
-//! and operators do, and the disk's jobs one at a time, in any order. What the clients know, and since when,
-//! goes into the [`Ledger`].
+//! The work done on a queue while the recorder logs its disk operations: everything that clients and
+//! operators do, and the disk's jobs one at a time, in any order. What the clients know, and since when, goes
+//! into the [`Ledger`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::nsqd;
 use super::recorder::{Lie, Recorder};
 
 pub const WALL: i64 = 1_700_000_000_000_000_000;
-/// Longest delay that is asked for.
+/// Longest delay requested.
 pub const DELAY_MAX: Duration = Duration::from_secs(4);
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -32,10 +32,10 @@ pub fn options() -> QueueOptions {
     })
 }
 
-/// Everything that a run leaves behind.
+/// The results of a run.
 pub struct Run {
     pub recorder: Recorder,
-    /// The list was so long when the run began.
+    /// Length of the list when the run began.
     pub start: usize,
     pub ledger: Ledger,
 }
@@ -49,16 +49,16 @@ pub struct Driver {
     /// Publications without an answer, in order.
     unanswered: Vec<String>,
     next: usize,
-    /// There is a topic of an nsqd.
+    /// True if the run begins with the import of an nsqd topic.
     imports: bool,
 }
 
-/// Works for so many steps.
+/// Runs this many steps.
 pub fn run(seed: u64, steps: usize, lie: Option<Lie>) -> Run {
     run_on(MemFiles::new(seed), seed, steps, lie, Ledger::default())
 }
 
-/// A run that begins with the import of what an nsqd has left.
+/// A run that begins with the import of an nsqd data directory.
 pub fn run_after_import(seed: u64, steps: usize, lie: Option<Lie>) -> Run {
     let mut ledger = Ledger::default();
     run_on(nsqd::left_behind(seed, &mut ledger), seed, steps, lie, ledger)
@@ -106,11 +106,11 @@ impl Driver {
         self.ask(Request::ConfigureChannel("t".into(), "c".into(), settings));
         self.create_passing();
         self.settle();
-        // From here on its jobs wait until they are chosen.
+        // From here on jobs wait until they are picked.
         self.world.disk_works = false;
     }
 
-    /// A topic and a channel that come and go.
+    /// Creates the topic and the channel that are deleted and created repeatedly.
     fn create_passing(&mut self) {
         self.ask(Request::CreateTopic("passing".into(), Some(Durability::Fsync)));
         self.ask(Request::CreateChannel("passing".into(), "x".into()));
@@ -159,7 +159,7 @@ impl Driver {
         assert!(matches!(answer, Answer::Done), "{answer:?}");
     }
 
-    /// One message or a few, some of them large, some with a delay.
+    /// Publishes one message or a few, some of them large, some deferred.
     fn publish(&mut self, topic: &str) {
         let mut commands = Vec::new();
         for _ in 0..=self.random.below(3) {
@@ -181,8 +181,7 @@ impl Driver {
         self.world.send(self.producer, &commands);
     }
 
-    /// Takes the producer's answers. Topics answer each in its own time, but a connection's answers are in
-    /// its order.
+    /// Takes the producer's answers. Topics answer independently, but a connection's answers are in order.
     fn listen(&mut self) {
         assert!(!self.world.wire(self.producer).closed);
         for (kind, data) in self.world.frames(self.producer) {
@@ -195,11 +194,11 @@ impl Driver {
         }
     }
 
-    /// Some messages are finished, some given back, some left in flight when the connection goes.
+    /// Some messages are finished, some requeued, some left in flight when the connection closes.
     fn consume(&mut self, topic: &str, channel: &str) {
         let ready = 1 + self.random.below(6) as u32;
         let consumer = self.world.consumer(topic, channel, ready);
-        // What must be read first is read.
+        // Runs pending reads.
         for _ in 0..self.random.below(3) {
             let random = &mut self.random;
             self.world.work_one(|count| random.below(count));
@@ -220,7 +219,7 @@ impl Driver {
         self.world.disconnect(consumer);
     }
 
-    /// Deletes what comes and goes, and makes it anew.
+    /// Deletes the temporary topic or channel and creates it again.
     fn delete_passing(&mut self) {
         let length = self.recorder.length();
         if self.random.below(2) == 0 {
@@ -228,7 +227,7 @@ impl Driver {
             self.ask(Request::DeleteChannel("t".into(), "passing".into()));
             self.ask(Request::CreateChannel("t".into(), "passing".into()));
         } else {
-            // Who is not answered yet would be refused.
+            // Publications not answered yet would be refused.
             self.settle();
             let length = self.recorder.length();
             self.ledger.delete("passing", "x", length);
@@ -237,7 +236,7 @@ impl Driver {
         }
     }
 
-    /// Waits until everything is written, and on the device: events within 25 ms, what has another durability
+    /// Waits until everything is written and on the device: events within 25 ms, data of other durabilities
     /// within seconds.
     fn settle(&mut self) {
         self.world.disk_works = true;

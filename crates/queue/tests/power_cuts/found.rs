@@ -1,4 +1,4 @@
-//! A queue as it is found after a loss of power: it is read to the end, and then worked with.
+//! A queue found after a loss of power: read to the end, then used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::ledger::Fault;
 /// Published after the restart.
 pub const AFTER: &str = "after";
 
-/// See the module.
+/// Result of reading and using the queue.
 #[derive(Debug, Default, Clone)]
 pub struct Found {
     /// Messages delivered, by topic and channel.
@@ -23,12 +23,12 @@ pub struct Found {
     /// Messages delivered before any time had passed.
     pub at_once: BTreeSet<String>,
     pub faults: Vec<Fault>,
-    /// Something is shown to the operator.
+    /// True if damage is reported to the operator.
     pub is_alarmed: bool,
 }
 
 impl Found {
-    /// True if the channel has the message, as a dead letter perhaps.
+    /// True if the channel has the message, possibly as a dead letter.
     pub fn has(&self, topic: &str, channel: &str, body: &str) -> bool {
         self.holds(topic, channel, body)
             || (topic, channel) == ("t", "c")

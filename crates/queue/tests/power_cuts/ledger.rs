@@ -1,5 +1,4 @@
-//! Knowledge of the clients about each message, and since when: the places are lengths of the recorder's
-//! list.
+//! The clients' knowledge about each message, and since when; times are lengths of the recorder's list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,30 +8,30 @@ use super::found::{AFTER, Found};
 #[derive(Debug, Default, Clone)]
 struct Message {
     topic: String,
-    /// Wall time before which nobody gets it.
+    /// Wall time before which it must not be delivered.
     due: i64,
-    /// `None` for one that was there before.
+    /// Time of its publication; `None` if it existed before the run.
     sent: Option<usize>,
-    /// The answer was OK.
+    /// Time of its OK.
     accepted: Option<usize>,
-    /// It is on the device, as OK promises or since.
+    /// Time since which it is on the device, as OK promises or later.
     safe: Option<usize>,
-    /// Channels that are to get it.
+    /// Channels that must get it.
     channels: BTreeSet<String>,
     ends: BTreeMap<String, End>,
 }
 
-/// A channel will not get the message any more.
+/// The end of a message's life in a channel.
 #[derive(Debug, Clone, Copy)]
 struct End {
     asked: usize,
-    /// Since then for good.
+    /// Time since which it is final.
     last: Option<usize>,
-    /// The channel went, and so did all of its messages or none.
+    /// Number of the deletion of the channel, which drops all of its messages or none.
     deletion: Option<usize>,
 }
 
-/// See the module.
+/// Messages, deletions and times of a run.
 #[derive(Debug, Default)]
 pub struct Ledger {
     messages: BTreeMap<String, Message>,
@@ -45,29 +44,29 @@ pub struct Ledger {
 pub enum Fault {
     /// The queue does not start.
     Closed(String),
-    /// It is on no channel's side any more that was to get it.
+    /// No channel that should get it has it any more.
     Lost(String),
-    /// It was finished or deleted for good, and is there.
+    /// It was finished or deleted for good, and is back.
     CameBack(String),
-    /// Nobody has sent it.
+    /// It was never sent.
     NotSent(String),
     /// It was delivered before its time.
     TooEarly(String),
-    /// A part of what was deleted is there.
+    /// A part of something deleted is still there.
     HalfDeleted(String),
-    /// The counts of a channel and what is in it.
+    /// A channel's counts disagree with its contents.
     Counts(String),
     /// A message published after the restart did not arrive.
     Stuck(String),
 }
 
 impl Ledger {
-    /// That was the time when the list was so long.
+    /// Notes the time at this length of the list.
     pub fn note_time(&mut self, length: usize, wall: i64) {
         self.times.push((length, wall));
     }
 
-    /// The time at which the power went; the later one if time passed there.
+    /// Time of the power cut; the latest one if time passed at that length.
     pub fn time_at(&self, cut: usize) -> i64 {
         let after = self.times.partition_point(|(length, _)| *length < cut);
         self.times.get(after).or(self.times.last()).map_or(0, |(_, wall)| *wall)
@@ -88,7 +87,7 @@ impl Ledger {
         self.messages.insert(body.to_owned(), message);
     }
 
-    /// A message that an nsqd has left.
+    /// Adds a message left by an nsqd.
     pub fn have(&mut self, topic: &str, channel: &str, body: &str) {
         let message = self.messages.entry(body.to_owned()).or_default();
         topic.clone_into(&mut message.topic);
@@ -109,7 +108,7 @@ impl Ledger {
         message.ends.entry(channel.to_owned()).or_insert(End { asked: length, last: None, deletion: None });
     }
 
-    /// The channel is deleted, with its topic or without.
+    /// Notes the deletion of the channel, with its topic or without.
     pub fn delete(&mut self, topic: &str, channel: &str, length: usize) {
         self.deletions += 1;
         for message in self.messages.values_mut().filter(|message| message.topic == topic) {
@@ -118,7 +117,7 @@ impl Ledger {
         }
     }
 
-    /// Everything so far is on the device.
+    /// Notes that everything so far is on the device.
     pub fn settle(&mut self, length: usize) {
         for message in self.messages.values_mut() {
             if message.accepted.is_some() {
@@ -130,7 +129,7 @@ impl Ledger {
         }
     }
 
-    /// Faults of what was found, if the power went at `cut`; `killed` if only the process did.
+    /// Faults in what was found after a power cut at `cut`; `killed` if only the process ended.
     pub fn judge(&self, cut: usize, killed: bool, found: &Found) -> Vec<Fault> {
         let mut faults = found.faults.clone();
         let mut deleted: BTreeMap<usize, [bool; 2]> = BTreeMap::new();

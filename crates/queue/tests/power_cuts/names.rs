@@ -1,13 +1,13 @@
-//! Names in directories, by number as in a real file system: a directory that was renamed is still the same,
-//! and another one may have its name.
+//! Names in directories, by number as in a real file system: a renamed directory keeps its number, and
+//! another one may take its name.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-/// A file or directory that was created; the number is never given out again.
+/// Number of a created file or directory; never reused.
 pub type Inode = usize;
 
-/// The object of a name.
+/// The object that a name refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Node {
     File(Inode),
@@ -25,7 +25,7 @@ impl Node {
 /// A name in a directory.
 pub type Place = (Inode, String);
 
-/// One of a name, or of two at once.
+/// A change of one name, or of two at once.
 #[derive(Debug, Clone)]
 pub enum NameChange {
     Add(Place, Node),
@@ -35,10 +35,10 @@ pub enum NameChange {
 
 const ROOT: Inode = 0;
 const WORKING: Inode = 1;
-/// The first number that is free.
+/// The first free number.
 pub const FIRST: Inode = 2;
 
-/// Directories and what is in them.
+/// Directories and their entries.
 #[derive(Debug, Clone)]
 pub struct Names(BTreeMap<Inode, BTreeMap<String, Node>>);
 
@@ -61,7 +61,7 @@ impl Names {
         Some(at)
     }
 
-    /// The name, if its directory is there.
+    /// The place of a path, if its directory exists.
     pub fn place(&self, path: &Path) -> Option<Place> {
         let name = path.file_name()?.to_str()?.to_owned();
         match self.find(path.parent()?)? {
@@ -89,7 +89,7 @@ impl Names {
         self.0.entry(*dir).or_default().remove(name);
     }
 
-    /// Everything that can be reached, with its path.
+    /// Everything reachable, with its path.
     pub fn reachable(&self) -> Vec<(std::path::PathBuf, Node)> {
         let mut all = Vec::new();
         for (path, inode) in [("/", ROOT), (".", WORKING)] {
@@ -121,7 +121,7 @@ impl NameChange {
         }
     }
 
-    /// True if one of the two concerns a name that the other does.
+    /// True if one of the two concerns a name of the other.
     pub fn builds_on(&self, earlier: &NameChange) -> bool {
         self.places().iter().any(|mine| earlier.places().contains(mine))
     }

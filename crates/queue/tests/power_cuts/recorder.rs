@@ -1,8 +1,8 @@
-//! A file system that writes down every change and every flush that is asked of it.
+//! A file system that records every change and every flush.
 //!
-//! It works on a [`MemFiles`], which is what the queue sees. From the list, `device.rs` makes what a device
-//! may hold after a loss of power. A [`Lie`] leaves flushes out of the list, or puts them there too late: the
-//! queue believes them, so that it does what it would do if it did not wait for them.
+//! It works on a [`MemFiles`], which is what the queue sees. From the list, `device.rs` derives what a device
+//! may hold after a loss of power. A [`Lie`] leaves flushes out of the list, or records them too late: the
+//! queue believes them and so behaves as if it did not wait for them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use journal::files::{Dir, Entry, File, Files, Lock, OpenMode};
 
 use super::names::{self, Inode, NameChange, Names, Node};
 
-/// The emergency reserve: its bytes mean nothing and are not written down.
+/// The emergency reserve: its bytes are meaningless and not recorded.
 pub const RESERVE: &str = "reserve";
 
 /// A change, or a flush.
@@ -29,7 +29,7 @@ pub enum Op {
         bytes: usize,
     },
     Name(NameChange),
-    /// Everything of the file that comes before this place in the list is on the device.
+    /// Everything of the file before this index of the list is on the device.
     Sync {
         inode: Inode,
         up_to: usize,
@@ -41,12 +41,12 @@ pub enum Op {
     },
 }
 
-/// Flushes of files, or directories, whose path contains `of` are not what they seem.
+/// Makes flushes of files, or directories, whose path contains `of` ineffective or late.
 #[derive(Debug, Clone, Copy)]
 pub struct Lie {
     pub of: &'static str,
     pub what: Flush,
-    /// Changes after which the flush is done in truth; `None` for never.
+    /// Number of changes after which the flush really happens; `None` for never.
     pub late: Option<usize>,
 }
 
@@ -62,7 +62,7 @@ struct List {
     names: Names,
     next: Inode,
     lie: Option<Lie>,
-    /// Flushes that are to be written down when the list is so long.
+    /// Late flushes, each with the length of the list at which it is recorded.
     late: Vec<(usize, Op)>,
 }
 
@@ -88,7 +88,7 @@ impl List {
         self.push(Op::Name(change));
     }
 
-    /// Adds a name for something new, in a directory that is there.
+    /// Adds a name for a new object, in an existing directory.
     fn add(&mut self, path: &Path, node: impl FnOnce(Inode) -> Node) -> Inode {
         let place = self.names.place(path).expect("its directory is there");
         self.next += 1;
@@ -110,7 +110,7 @@ impl List {
         }
     }
 
-    /// Everything that is in a directory.
+    /// Adds the contents of a directory.
     fn take_in(&mut self, files: &MemFiles, dir: &Path) {
         for Entry { name, is_dir, .. } in files.list(dir).expect("a directory") {
             let path = dir.join(name);
@@ -132,7 +132,7 @@ impl List {
     }
 }
 
-/// See the module.
+/// The recording file system.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     files: MemFiles,
@@ -140,7 +140,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins with what is there, all of it on the device.
+    /// Begins with existing files, all of them on the device.
     pub fn new(files: MemFiles, lie: Option<Lie>) -> Recorder {
         let list = List { ops: Vec::new(), names: Names::new(), next: names::FIRST, lie, late: Vec::new() };
         let recorder = Recorder { files: files.clone(), list: Arc::new(Mutex::new(list)) };

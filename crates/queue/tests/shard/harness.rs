@@ -1,5 +1,5 @@
-//! A queue without sockets, threads or a clock: an `Io` that keeps what is sent, a disk that works when it is
-//! told to, and a file system in memory that fails on request.
+//! A queue without sockets, threads or a clock: an `Io` that records output, a disk that works on demand, and
+//! a file system in memory that fails on request.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -27,7 +27,7 @@ pub struct Wire {
     pub paused: bool,
     inbox: Vec<u8>,
     wants_drained: bool,
-    /// The kernel takes nothing.
+    /// True while the kernel accepts no output.
     pub stuck: bool,
     unsent: usize,
 }
@@ -120,7 +120,7 @@ impl Io for TestIo {
     }
 }
 
-/// A place for an answer.
+/// Slot for an answer that may come later.
 pub type Asked = Arc<Mutex<Option<Answer>>>;
 
 type Jobs = Arc<Mutex<VecDeque<Job>>>;
@@ -137,10 +137,10 @@ impl Disk for TestDisk {
 #[derive(Debug, Default)]
 pub struct Heard {
     pub proofs: Vec<(Asker, Proof)>,
-    /// Nothing is taken.
+    /// True while notices and requests are rejected.
     pub busy: bool,
     pub notices: Vec<Notice>,
-    /// Topics whose channels elsewhere were asked for.
+    /// Topics whose known channels were requested.
     pub asked: Vec<String>,
 }
 
@@ -148,8 +148,8 @@ pub struct Heard {
 pub type Name = (String, Option<String>);
 
 impl Heard {
-    /// The topics and channels that the notices add up to. Each must change something, and no channel is
-    /// without its topic.
+    /// The topics and channels that the notices add up to. Each notice must change something, and no channel
+    /// may lack its topic.
     pub fn announced(&self) -> BTreeSet<Name> {
         let mut set = BTreeSet::new();
         for notice in &self.notices {
@@ -178,7 +178,7 @@ impl Heard {
     }
 }
 
-/// The world: it listens, and knows no channels elsewhere.
+/// The external services: records notices, and knows no channels.
 struct Listener(Arc<Mutex<Heard>>);
 
 impl Outside for Listener {
@@ -205,7 +205,7 @@ impl Outside for Listener {
     }
 }
 
-/// A queue in its loop.
+/// A queue with its loop.
 pub struct World {
     pub files: MemFiles,
     pub options: QueueOptions,
@@ -213,7 +213,7 @@ pub struct World {
     pub queue: Queue,
     pub heard: Arc<Mutex<Heard>>,
     jobs: Jobs,
-    /// Jobs are done at the end of each turn.
+    /// True if jobs run at the end of each turn.
     pub disk_works: bool,
     next_conn: u32,
 }
@@ -223,7 +223,7 @@ impl World {
         World::open(MemFiles::new(1), options, 1_700_000_000_000_000_000)
     }
 
-    /// A queue over what is there already.
+    /// A queue over existing files.
     pub fn open(files: MemFiles, options: QueueOptions, wall: i64) -> World {
         World::try_open(files, options, wall).expect("opens")
     }
@@ -233,7 +233,7 @@ impl World {
         World::open_through(files.clone(), Arc::new(files), options, wall)
     }
 
-    /// [`World::try_open`] of a queue that reaches the files through `seen`.
+    /// [`World::try_open`] with the queue using the files through `seen`.
     pub fn open_through(
         files: MemFiles,
         seen: Arc<dyn Files>,
@@ -241,7 +241,7 @@ impl World {
         wall: i64,
     ) -> Result<World, OpenError> {
         if options.settings.data_path == Settings::default().data_path {
-            // The root of the file system, which is there after every loss of power.
+            // The root of the file system, which survives every power loss.
             options.settings.data_path = ".".into();
         }
         let clock = Clock { now: Instant(1_000_000), wall: WallTime(wall) };
@@ -263,7 +263,7 @@ impl World {
         Ok(world)
     }
 
-    /// The process ends without a word and starts again.
+    /// Ends the process without a stop and starts it again.
     pub fn crash(self, how: journal::files::Crash) -> World {
         let World { files, options, io, queue, .. } = self;
         drop(queue);
@@ -296,13 +296,13 @@ impl World {
         self.io.wires.get_mut(&conn).expect("a client of this test")
     }
 
-    /// Bytes arrive, and the turn ends.
+    /// Delivers bytes from a client and ends the turn.
     pub fn send(&mut self, conn: ConnId, bytes: &[u8]) {
         self.arrive(conn, bytes);
         self.turn();
     }
 
-    /// Bytes arrive; the turn goes on.
+    /// Delivers bytes from a client without ending the turn.
     pub fn arrive(&mut self, conn: ConnId, bytes: &[u8]) {
         self.wire(conn).inbox.extend_from_slice(bytes);
         self.show(conn);
@@ -329,7 +329,7 @@ impl World {
         self.send(conn, &command);
     }
 
-    /// Ends turns until nothing more happens at this time.
+    /// Runs turns until nothing more happens at this time.
     pub fn turn(&mut self) {
         loop {
             self.run_timers();
@@ -348,7 +348,7 @@ impl World {
         }
     }
 
-    /// Does the jobs that wait; how many there were.
+    /// Runs the pending jobs and returns their number.
     pub fn work_disk(&mut self) -> usize {
         let jobs: Vec<Job> = self.jobs.lock().expect("one thread").drain(..).collect();
         let count = jobs.len();
@@ -358,8 +358,7 @@ impl World {
         count
     }
 
-    /// Does one of the jobs that wait, which `choose` picks (given how many there are). False if there is
-    /// none.
+    /// Runs one pending job, picked by `choose` (given their number). False if there is none.
     pub fn work_one(&mut self, choose: impl FnOnce(usize) -> usize) -> bool {
         let mut jobs = self.jobs.lock().expect("one thread");
         let count = jobs.len();
@@ -370,7 +369,7 @@ impl World {
         true
     }
 
-    /// Time passes, timer by timer.
+    /// Advances the time, timer by timer.
     pub fn advance(&mut self, by: Duration) {
         let end = self.io.clock.now + by;
         loop {
@@ -414,7 +413,7 @@ impl World {
         }
     }
 
-    /// The connection is gone.
+    /// Resets a client's connection.
     pub fn disconnect(&mut self, conn: ConnId) {
         self.io.wires.remove(&conn);
         self.queue.failed(&mut self.io, conn, net::Fault::Reset);
@@ -426,7 +425,7 @@ impl World {
         std::mem::take(&mut self.wire(conn).sent)
     }
 
-    /// Frames sent to a client since it was last asked: type and data.
+    /// Frames sent to a client since the last call: type and data.
     pub fn frames(&mut self, conn: ConnId) -> Vec<(u32, Vec<u8>)> {
         let bytes = self.take(conn);
         let mut frames = Vec::new();
@@ -440,7 +439,7 @@ impl World {
         frames
     }
 
-    /// Messages sent to a client since it was last asked: attempts, id, body.
+    /// Messages sent to a client since the last call: attempts, id, body.
     pub fn messages(&mut self, conn: ConnId) -> Vec<(u16, String, Vec<u8>)> {
         let frames = self.frames(conn).into_iter().filter(|(kind, _)| *kind == 2);
         frames
@@ -456,13 +455,13 @@ impl World {
         Self::answered(&asked).expect("an answer in this turn")
     }
 
-    /// Goes on with other settings.
+    /// Applies changed settings.
     pub fn configure(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.options.settings);
         self.reconfigure();
     }
 
-    /// Goes on with other users.
+    /// Applies other users.
     pub fn set_users(&mut self, users: access::Book) {
         self.options.users = users;
         self.reconfigure();
@@ -474,7 +473,7 @@ impl World {
         assert!(matches!(self.ask(Request::Configure(Box::new(new))), Answer::Done));
     }
 
-    /// Asks; the answer may come later.
+    /// Sends a request; the answer may come later.
     pub fn ask_later(&mut self, ask: Request) -> Asked {
         let asked = Asked::default();
         let slot = Arc::clone(&asked);
@@ -484,23 +483,23 @@ impl World {
         asked
     }
 
-    /// The answer, if it has come; once.
+    /// Takes the answer, if it has come.
     pub fn answered(asked: &Asked) -> Option<Answer> {
         asked.lock().expect("one thread").take()
     }
 
-    /// The daemon is to stop; turns go on.
+    /// Stops the daemon; turns continue.
     pub fn stop(&mut self) {
         self.queue.stopping(&mut self.io);
         self.turn();
     }
 
-    /// True if a daemon that is to stop may end.
+    /// True if a stopping daemon may end.
     pub fn is_idle(&self) -> bool {
         App::<TestIo>::idle(&self.queue)
     }
 
-    /// The topics and channels that are here.
+    /// The existing topics and channels.
     pub fn present(&mut self) -> BTreeSet<Name> {
         let ask = Request::Stats { topic: None, channel: None, clients: false };
         let Answer::Stats(snapshot) = self.ask(ask) else { panic!("statistics") };

@@ -1,6 +1,6 @@
-//! The JSON document, in nsqd's order. Its nulls mean something: `topics` if the topic asked for is not
-//! there, `clients` and `producers` if they were not asked for, `producers` also if there are none,
-//! `percentiles` if none are measured.
+//! The JSON document, in nsqd's order. Nulls are significant: `topics` if the requested topic does not exist,
+//! `clients` and `producers` if they were not requested, `producers` also if there are none, `percentiles` if
+//! none are measured.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -9,7 +9,7 @@ use super::process::{health, memory_rows, not_shown};
 use crate::metrics::{CHANNEL, TOPIC, in_json};
 use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 
-/// The whole.
+/// The whole document.
 #[derive(Serialize)]
 pub(super) struct Document<'a> {
     version: &'static str,
@@ -26,7 +26,7 @@ pub(super) struct Document<'a> {
     producers: Option<Vec<Client<'a>>>,
 }
 
-/// Beyond nsqd.
+/// A present condition; beyond nsqd.
 #[derive(Serialize)]
 struct Condition<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -38,13 +38,13 @@ struct Condition<'a> {
     since: String,
 }
 
-/// A topic; `limits`: with figures that nsqd does not have.
+/// A topic; `limits` adds figures that nsqd does not have.
 struct Topic<'a> {
     topic: &'a TopicStats,
     limits: bool,
 }
 
-/// A channel, as [`Topic`].
+/// A channel; `limits` as in [`Topic`].
 struct Channel<'a> {
     channel: &'a ChannelStats,
     limits: bool,
@@ -149,8 +149,8 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-/// The document; `started` is in seconds since 1970. With `limits` it says what was refused, dropped and set
-/// aside.
+/// The document; `started` is in seconds since 1970. With `limits` it includes what was refused, dropped and
+/// set aside.
 pub(super) fn document<'a>(
     snapshot: &'a Snapshot,
     started: i64,
@@ -213,7 +213,7 @@ fn client(client: &ClientStats) -> Client<'_> {
         tls_cipher_suite,
         tls_version,
         tls_negotiated_protocol: "",
-        // As Go has it: true of every TLS connection.
+        // As in Go: true for every TLS connection.
         tls_negotiated_protocol_is_mutual: client.tls.is_some(),
     }
 }

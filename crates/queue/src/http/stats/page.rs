@@ -1,4 +1,4 @@
-//! The page of text, in nsqd's columns.
+//! The text page, in nsqd's columns.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn write_page(
     }
 }
 
-/// Beyond nsqd: a line about each thing that is wrong.
+/// Writes a line about a condition; beyond nsqd.
 fn write_condition(out: &mut String, condition: &snapshot::Condition) -> std::fmt::Result {
     let snapshot::Condition { topic, channel, what, why, since } = condition;
     let name =
@@ -82,7 +82,7 @@ fn write_figures(out: &mut String, figures: &[(&str, usize, u64)]) -> std::fmt::
     figures.iter().try_for_each(|(label, width, value)| write!(out, "{label}: {value:<width$} "))
 }
 
-/// A line about a client: what it published if it did, otherwise what it consumed.
+/// Writes a line about a client: its publications if it has any, otherwise its consumption.
 fn write_client(out: &mut String, indent: &str, client: &ClientStats, now: i64) -> std::fmt::Result {
     let port = client.remote_address.rsplit_once(':').map_or("", |(_, port)| port);
     let name = format!("{}:{port} {}", client.identity.hostname, client.identity.user_agent);

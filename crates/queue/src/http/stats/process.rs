@@ -1,15 +1,14 @@
-//! Figures of the whole process that the document and the page share: its health, conditions that are not
-//! shown, memory.
+//! Figures of the whole process, shared by the document and the page: health, conditions not shown, memory.
 
 use crate::snapshot::Snapshot;
 use crate::statsd::Memory;
 
-/// `OK`, or what is wrong.
+/// `OK`, or the fault.
 pub(super) fn health(snapshot: &Snapshot) -> String {
     snapshot.health.as_ref().map_or_else(|| "OK".to_owned(), |why| format!("NOK - {why}"))
 }
 
-/// Number of conditions besides those that are shown, if there are any.
+/// Number of conditions not shown, if there are any.
 pub(super) fn not_shown(snapshot: &Snapshot) -> Option<usize> {
     Some(snapshot.condition_count - snapshot.conditions.len()).filter(|count| *count > 0)
 }

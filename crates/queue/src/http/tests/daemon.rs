@@ -1,5 +1,5 @@
-//! A queue with its HTTP API, for tests: real files or files in memory, real sockets, on ports of the
-//! system's choice.
+//! A queue with its HTTP API, for tests: real files or files in memory, real sockets, on ports chosen by the
+//! system.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -71,7 +71,7 @@ impl Adjustable for Knobs {
     }
 }
 
-/// The settings that these flags make.
+/// The settings made by these flags.
 pub(super) fn settings(flags: &[&str]) -> Settings {
     let mut all = vec!["--broadcast-address=127.0.0.1".to_owned()];
     all.extend(flags.iter().map(|flag| (*flag).to_owned()));
@@ -88,7 +88,7 @@ impl Daemon {
         Daemon::start_with(settings, tls, None)
     }
 
-    /// [`Daemon::start`] whose clients of HTTP log in at a desk.
+    /// Works like [`Daemon::start`], with a desk at which HTTP clients log in.
     pub(super) fn start_with(
         settings: Settings,
         tls: Option<Arc<rustls::ServerConfig>>,
@@ -149,12 +149,12 @@ impl Daemon {
         Daemon { tcp, http, https, files, handle, stop: Some(stop), threads: vec![control, shard] }
     }
 
-    /// Sender of asks.
+    /// Sender of requests to the queue.
     pub(super) fn ask(&self) -> SendRequest {
         ask(&self.handle)
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on its own connection.
     pub(super) fn request(&self, method: &str, target: &str, body: &[u8]) -> Got {
         let mut stream = TcpStream::connect(self.http).unwrap();
         converse(&mut stream, method, target, "", body)
@@ -203,7 +203,7 @@ pub(super) fn read_answer(stream: &mut impl Read) -> Got {
     parse_answer(&answer)
 }
 
-/// One answer, as soon as it is whole; the connection may stay open.
+/// Reads one answer, until it is complete; the connection may stay open.
 pub(super) fn read_one_answer(stream: &mut impl Read) -> Got {
     let mut answer = Vec::new();
     let mut byte = [0];

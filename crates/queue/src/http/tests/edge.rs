@@ -1,5 +1,5 @@
-//! The two ends of a conversation: a client that stops sending before it has its answer, and a daemon that
-//! stops while it owes one.
+//! Conversations cut short: a client that stops sending before it has its answer, and a daemon that stops
+//! while it owes one.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -12,7 +12,7 @@ fn a_client_that_stops_sending_gets_its_whole_answer() {
     let gate = Gate::start(16);
     let mut waiting = gate.wait();
     waiting.shutdown(Shutdown::Write).unwrap();
-    // Others are answered meanwhile: by then the end of what the first one sends was seen.
+    // Requests of others are answered meanwhile; by then the server has seen the first client's end of input.
     for _ in 0..2 {
         let mut other = TcpStream::connect(gate.address).unwrap();
         assert_eq!(converse(&mut other, "GET", "/", "", b"").status, 200);
@@ -41,7 +41,7 @@ fn a_publication_counts_although_its_client_stops_sending() {
     };
     let answer = publish("hello");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nOK"), "{answer}");
-    // A body that is not all there is none.
+    // An incomplete body is refused.
     let answer = publish("hell");
     assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
     let stats = daemon.request("GET", "/stats?format=json", b"");
@@ -57,7 +57,7 @@ fn a_stop_waits_for_answers_under_way_and_for_nobody_else() {
         stream.read_exact(&mut [0; 15]).unwrap();
     }
     gate.stop.send_replace(true);
-    // Whoever is idle is closed, which shows that the stop was heeded.
+    // The idle connection is closed, which shows that the stop was noticed.
     idle.read_to_end(&mut Vec::new()).unwrap();
     let let_in = TcpStream::connect(gate.address).and_then(|mut late| {
         late.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")?;

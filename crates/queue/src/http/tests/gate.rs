@@ -13,11 +13,11 @@ use axum::http::Uri;
 use http_body_util::BodyExt;
 use tokio::sync::{Semaphore, watch};
 
-/// Large enough not to fit in the buffers of a socket.
+/// Bytes that do not fit in the buffers of a socket.
 pub(super) const LARGE: usize = 8 << 20;
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The service, served.
+/// The running service.
 pub(super) struct Gate {
     pub(super) address: SocketAddr,
     pub(super) stop: watch::Sender<bool>,
@@ -27,7 +27,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Serves so many connections at once.
+    /// Starts the service with at most this many connections.
     pub(super) fn start(connections_max: usize) -> Gate {
         let socket = Socket::Tcp(TcpListener::bind("127.0.0.1:0").unwrap());
         let listener = Listener::new(socket, None).unwrap();
@@ -62,7 +62,7 @@ impl Gate {
         Gate { address, stop, serving, arrivals, open }
     }
 
-    /// A connection on which this was asked for.
+    /// A connection on which `target` was requested.
     pub(super) fn ask(&self, target: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -1,4 +1,4 @@
-//! The captured conversations of nsqd's HTTP API, as far as they need nothing but HTTP and one daemon.
+//! The captured conversations of nsqd's HTTP API, those that need only HTTP and one daemon.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::daemon::{Daemon, Got, converse, settings};
 
-/// The cases that hold something that this daemon does on purpose not do; see docs/compat-nsq.md.
+/// Cases with an intended difference; see docs/compat-nsq.md.
 const DIFFERENT: [&str; 0] = [];
 
 #[test]
@@ -30,7 +30,7 @@ fn captured_conversations() {
     assert!(played >= 100, "only {played} cases could be played");
 }
 
-/// Flags that the daemon of these tests knows how to obey.
+/// Flags that the daemon of these tests supports.
 const FLAGS: [&str; 5] = [
     "--max-msg-size=",
     "--max-body-size=",
@@ -46,7 +46,7 @@ fn playable(case: &Value) -> bool {
         && daemons[0]["no_base"].is_null()
         && daemons[0]["flags"].as_array().is_none_or(|flags| flags.iter().all(known));
     let only_http = |step: &Value| step.get("http").is_some() || step.get("sleep_ms").is_some();
-    // the directory is one in memory
+    // The data path is in memory, so bodies cannot name its directory.
     let bodies = |step: &Value| !step["body"].as_str().unwrap_or_default().contains("\u{27e6}dir:");
     one && case["steps"].as_array().unwrap().iter().all(|step| only_http(step) && bodies(step))
 }
@@ -56,9 +56,9 @@ fn play(id: &str, case: &Value) {
         case["daemons"][0]["flags"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let daemon = Daemon::start(settings(&flags), None);
     for (number, step) in case["steps"].as_array().unwrap().iter().enumerate() {
-        // Pauses let nsqd's threads see a change; here an answer means that it is made.
+        // Pauses let nsqd's threads see a change; here an answer means that the change is made.
         let Some(request) = step.get("http") else { continue };
-        // What nsqd was given to get there is little on a busy machine.
+        // The time given to nsqd for a retry is too short on a busy machine.
         let patience = if step["retry_ms"].as_u64().is_some_and(|ms| ms > 0) { 60 } else { 0 };
         let deadline = Instant::now() + Duration::from_secs(patience);
         loop {
@@ -97,7 +97,7 @@ fn compare(daemon: &Daemon, step: &Value, got: &Got) -> Result<(), String> {
     }
 }
 
-/// The bytes of a captured text: one per character, repetitions written out.
+/// The bytes of a captured text: one per character, repetitions expanded.
 fn bytes(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     for (token, literal) in pieces(text) {
@@ -118,7 +118,7 @@ fn bytes(text: &str) -> Vec<u8> {
     out
 }
 
-/// Expected answer.
+/// Pattern of the expected answer.
 fn pattern(daemon: &Daemon, text: &str) -> Regex {
     let mut out = String::from("(?s-u)^");
     for (token, literal) in pieces(text) {
@@ -141,7 +141,7 @@ fn pattern(daemon: &Daemon, text: &str) -> Regex {
     Regex::new(&out).unwrap()
 }
 
-/// Literal parts and tokens (true) in turn.
+/// Literal parts and tokens (true), in order.
 fn pieces(text: &str) -> Vec<(bool, &str)> {
     let mut out = Vec::new();
     for (n, part) in text.split('\u{27e6}').enumerate() {

@@ -1,4 +1,4 @@
-//! Users at the HTTP API: who may ask what, on a real queue.
+//! Users of the HTTP API and their rights, on a real queue.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ fn daemon(users: &[UserSpec]) -> Daemon {
     Daemon::start_with(settings(&[]), None, Some(desk))
 }
 
-/// A request by a user; of nobody if there is no name.
+/// A request by a user; without a login if the name is empty.
 fn ask(daemon: &Daemon, name: &str, method: &str, target: &str) -> Got {
     let credentials = base64::encode(format!("{name}:p-{name}").as_bytes());
     let headers = match name {
@@ -48,7 +48,7 @@ fn users() -> [UserSpec; 3] {
 #[test]
 fn who_may_ask_what() {
     let daemon = daemon(&users());
-    // method, target: nobody, a publisher, who may see, who may operate
+    // method, target: no login, publisher, viewer, operator
     for (method, target, expected) in [
         ("GET", "/ping", [200, 200, 200, 200]),
         ("POST", "/pub?topic=orders.new", [401, 200, 403, 200]),
@@ -83,7 +83,7 @@ fn every_row_but_ping_asks_for_a_login() {
         let row = format!("{row:?}").replace(":opt", "log_level");
         let (method, path) = row.split_once(' ').unwrap();
         let expected = if path == "/ping" { 200 } else { 401 };
-        // Those for publications look at the topic after the body.
+        // Rows for publications check the topic after the body.
         let got = ask(&daemon, "", method, path);
         assert_eq!(got.status, expected, "{row}: {}", got.text());
         if expected == 401 {

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use super::daemon::{Daemon, settings};
 
-/// All that is said to these bytes until the connection is closed.
+/// All answers to these bytes until the connection is closed.
 fn said(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(bytes).unwrap();
@@ -54,7 +54,7 @@ fn bad_heads_are_answered_in_gos_words() {
         assert!(head.contains("Connection: close"), "{head}");
         assert_eq!(body, words, "{request:?}");
     }
-    // before it, a request that is answered; after it, one that is not
+    // The request before the junk is answered, the one after it is not.
     let answer = said(
         daemon.http,
         b"GET /ping HTTP/1.1\r\nHost: h\r\n\r\njunk\r\n\r\nGET /ping HTTP/1.1\r\nHost: h\r\n\r\n",

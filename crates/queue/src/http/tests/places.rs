@@ -8,14 +8,14 @@ use super::gate::{Gate, LARGE};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// A connection that had an answer and is idle since.
+/// A connection that is idle after an answer.
 fn idle(gate: &Gate) -> TcpStream {
     let mut stream = gate.ask("/");
     assert!(asks(&mut stream, b""));
     stream
 }
 
-/// True if this gets an answer of status 200 and no body.
+/// True if this is answered with status 200 and no body.
 fn asks(stream: &mut TcpStream, request: &[u8]) -> bool {
     let mut answer = Vec::new();
     let mut byte = [0];
@@ -31,7 +31,7 @@ fn asks(stream: &mut TcpStream, request: &[u8]) -> bool {
     answer.starts_with(b"HTTP/1.1 200 OK\r\n")
 }
 
-/// A new connection gets an answer and ends.
+/// Checks that a new connection gets an answer and is closed.
 fn newcomer(gate: &Gate) {
     let mut stream = TcpStream::connect(gate.address).unwrap();
     assert_eq!(converse(&mut stream, "GET", "/", "", b"").status, 200);
@@ -75,7 +75,7 @@ fn a_body_or_an_answer_that_waits_for_its_client_makes_room() {
     let mut waits = gate.wait();
     let mut others = gate.wait();
     assert!(is_closed(&mut sends));
-    // Both places are taken by requests under way: the answer that nobody read is cut off.
+    // Both places are taken by requests in progress: the unread answer is cut off.
     let mut rest = Vec::new();
     let _ = large.read_to_end(&mut rest);
     assert!(rest.len() < LARGE, "{} bytes", rest.len());
@@ -93,7 +93,7 @@ fn a_request_under_way_keeps_its_place_and_new_ones_wait_for_it() {
     let mut late = gate.ask("/");
     gate.let_through();
     assert!(asks(&mut waits, b""));
-    // Its answer is there, so it makes room.
+    // It has its answer, so it makes room.
     assert!(asks(&mut late, b""));
     let mut rest = String::new();
     let _ = waits.read_to_string(&mut rest);

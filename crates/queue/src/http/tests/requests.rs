@@ -1,4 +1,4 @@
-//! Asks of the API to the queue: those that are not taken, and what they hold until they are answered.
+//! Requests of the API to the queue: refused ones, and memory held until they are answered.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
@@ -30,7 +30,7 @@ fn a_request_that_the_queue_has_no_room_for_is_told_to_come_again() {
     }
 }
 
-/// Otherwise clients that send a body and leave could have the queue hold any number of bodies.
+/// Otherwise clients that send a body and disconnect could make the queue hold any number of bodies.
 #[test]
 fn a_body_stays_counted_until_the_queue_is_done_with_it_though_its_client_has_left() {
     let asked: Arc<Mutex<Vec<Reply>>> = Arc::default();
