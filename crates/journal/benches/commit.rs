@@ -1,6 +1,6 @@
-//! Cost of a batch to the thread that accepts it: 200 records of 200 bytes staged and written, to a real
-//! directory and to memory, and read back from the tail. Figures are CPU time of the thread; divide by 200
-//! for one record.
+//! Cost of a batch to the accepting thread: 200 records of 200 bytes staged and written, to a real directory
+//! and to memory, and read back from the tail. Figures are CPU time of the thread; divide by 200 for one
+//! record.
 
 #![allow(missing_docs, reason = "criterion's macro makes a public function")]
 
@@ -20,7 +20,7 @@ fn batch(journal: &mut Journal, head: &[u8], body: &[u8]) {
     journal.commit().expect("there is room");
 }
 
-/// Keeps the directory from growing: what was written is checkpointed and deleted.
+/// Keeps the directory from growing: checkpoints and deletes what was written.
 fn clean(journal: &mut Journal) {
     let job = journal.checkpoint(journal.end(), Vec::new()).expect("none is under way");
     journal.checkpointed(job.run()).expect("there is room");
@@ -70,8 +70,7 @@ fn commit(c: &mut Criterion<CpuTime>) {
     });
 }
 
-/// Time on a processor, user and kernel, of this thread: what the accepting thread pays, whoever else uses
-/// the machine.
+/// CPU time (user and kernel) of this thread, which does not depend on other load on the machine.
 struct CpuTime;
 
 impl Measurement for CpuTime {
@@ -98,7 +97,7 @@ impl Measurement for CpuTime {
 }
 
 fn on_cpu_ns() -> u64 {
-    // The kernel brings the figure up to date when the thread gives way.
+    // The kernel updates the figure when the thread yields.
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("three numbers")

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::Position;
 use crate::format::record;
 
-/// Records that follow one another in the log.
+/// Consecutive records of the log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {
     pub(crate) start: Position,
@@ -31,7 +31,7 @@ impl Block {
         self.start
     }
 
-    /// Start of the next read: behind the last record, or behind damage.
+    /// Start of the next read: after the last record, or after damage.
     pub fn next(&self) -> Position {
         self.next
     }
@@ -41,8 +41,7 @@ impl Block {
         self.bytes.len()
     }
 
-    /// Set when no readable record stands at [`Block::start`]: what was skipped. Such a block holds no
-    /// records.
+    /// The skipped damage, if there is no readable record at [`Block::start`]. Such a block holds no records.
     pub fn damage(&self) -> Option<&Damage> {
         self.damage.as_ref()
     }
@@ -52,7 +51,7 @@ impl Block {
         Records { block: self, at: 0 }
     }
 
-    /// The part from `position` on, which must be where a record of this block starts.
+    /// The part from `position`, which must be the start of a record of this block.
     pub fn from(&self, position: Position) -> Option<Block> {
         let at = usize::try_from(position.0.checked_sub(self.start.0)?).ok()?;
         (at < self.bytes.len()).then(|| Block::sound(position, self.bytes.slice(at..)))
@@ -101,7 +100,7 @@ pub struct Record<'a> {
     pub kind: u8,
     /// Its payload.
     pub payload: &'a [u8],
-    /// Start of the record behind it.
+    /// Start of the next record.
     pub next: Position,
     bytes: &'a Bytes,
 }
@@ -119,12 +118,12 @@ impl fmt::Debug for Record<'_> {
     }
 }
 
-/// Items of the log, one after the other.
+/// An item of the log.
 #[derive(Debug, Clone, Copy)]
 pub enum Entry<'a> {
-    /// A sound record.
+    /// An intact record.
     Record(Record<'a>),
-    /// A stretch that cannot be read back.
+    /// An unreadable stretch.
     Damage(&'a Damage),
 }
 
@@ -138,32 +137,32 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// A stretch of the log that cannot be read back. Nothing in it is returned, and nothing is made up for it.
+/// An unreadable stretch of the log. Nothing in it is returned or reconstructed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// First position that is lost.
+    /// First lost position.
     pub from: Position,
-    /// Start of the next sound record, or the end of the segment.
+    /// Start of the next intact record, or the end of the segment.
     pub to: Position,
-    /// The damage, in words.
+    /// Kind of damage.
     pub reason: DamageReason,
-    /// Kinds of the records that were in it and how many of each, as far as their headers can still be read.
-    /// A guess: what is damaged may say anything.
+    /// Kinds and numbers of the records that were in it, as far as their headers can still be read. A guess:
+    /// damaged headers may say anything.
     pub kinds: Vec<(u8, u64)>,
 }
 
 impl Damage {
-    /// A stretch of which nothing is known.
+    /// A stretch about which nothing is known.
     pub(crate) fn unreadable(from: u64, to: u64, reason: DamageReason) -> Damage {
         Damage { from: Position(from), to: Position(to), reason, kinds: Vec::new() }
     }
 
-    /// Bytes that are lost.
+    /// Lost bytes.
     pub fn bytes(&self) -> u64 {
         self.to - self.from
     }
 
-    /// Number of records of this kind it seems to have held.
+    /// Number of records of this kind that it seems to have held.
     pub fn count(&self, kind: u8) -> u64 {
         self.kinds.iter().find(|(k, _)| *k == kind).map_or(0, |(_, count)| *count)
     }
@@ -172,17 +171,17 @@ impl Damage {
 /// Kind of damage found in place of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DamageReason {
-    /// Bytes that are not the record which was written there.
+    /// Bytes that are not the record written there.
     Checksum,
     /// The file ends before its successor begins.
     Missing,
-    /// The segment's header is not readable. The records behind it are, and it was written anew.
+    /// The segment's header was unreadable and has been rewritten. The records after it are readable.
     Header,
     /// The file holds no record of this journal; it was renamed to end in `.bad`.
     Foreign,
-    /// The device refused to read it.
+    /// The device failed to read it.
     Unreadable,
-    /// The checkpoint file is not readable; it was renamed to end in `.bad`.
+    /// The checkpoint file is unreadable; it was renamed to end in `.bad`.
     Checkpoint,
 }
 

@@ -1,8 +1,8 @@
 //! The last committed batches, in memory.
 //!
 //! Each entry is one batch, the very bytes that were written, shared with the readers. Bytes and a fixed
-//! overhead per entry count towards the limit, so that many tiny batches do not cost more memory than a few
-//! large ones. With [`crate::Durability::Memory`] this is all there is.
+//! overhead per entry are charged to the limit, so that many tiny batches do not cost more memory than a few
+//! large ones. With [`crate::Durability::Memory`] the cache is the only copy.
 
 use std::collections::VecDeque;
 
@@ -40,12 +40,12 @@ impl Cache {
         self.cost
     }
 
-    /// Cost of an entry of so many bytes.
+    /// Cost of an entry of this many bytes.
     pub fn cost_of(bytes: usize) -> usize {
         bytes + ENTRY_OVERHEAD
     }
 
-    /// Adds what was committed at `start`, which lies behind everything in here.
+    /// Adds a batch committed at `start`, which is after all entries.
     pub fn push(&mut self, start: Position, bytes: Bytes) {
         debug_assert!(self.entries.back().is_none_or(|last| last.end() <= start.0));
         let entry = Entry { start: start.0, bytes };
@@ -63,7 +63,7 @@ impl Cache {
         }
     }
 
-    /// Drops the entries that lie wholly before `position`.
+    /// Drops the entries entirely before `position`.
     pub fn drop_before(&mut self, position: Position) {
         while self.entries.front().is_some_and(|first| first.end() <= position.0) {
             self.pop_oldest();

@@ -1,13 +1,13 @@
-//! Errors of the journal: whose fault they are, and what may be done about them.
+//! Errors of the journal: their causes and remedies.
 //!
-//! None of these is ever raised by a record's content: the journal does not look inside a payload.
+//! None of these is caused by a record's content: the journal does not interpret payloads.
 
 use std::path::Path;
 use std::{fmt, io};
 
 use crate::Position;
 
-/// The reason a record was not staged. The batch is as it was.
+/// The reason a record was not staged. The batch is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppendError {
     /// The payload is larger than [`crate::Options::record_bytes_max`].
@@ -22,7 +22,7 @@ pub enum AppendError {
         /// The limit.
         max: usize,
     },
-    /// Kind 0 marks unwritten space and is not for use.
+    /// Kind 0 marks unwritten space and is reserved.
     KindZero,
 }
 
@@ -38,16 +38,16 @@ impl fmt::Display for AppendError {
 
 impl std::error::Error for AppendError {}
 
-/// The reason a batch was refused. Nothing in it was accepted, its positions are void and will be used by the
+/// The reason a batch was refused. Nothing in it was accepted; its positions are void and will be used by the
 /// next batch.
 #[derive(Debug)]
 pub enum WriteError {
-    /// The file system (or the quota) is full. Later commits succeed once there is room again.
+    /// The file system or quota is full. Later commits succeed once there is room again.
     DiskFull(io::Error),
-    /// Writing failed otherwise. Later commits are tried; they may succeed.
+    /// Writing failed otherwise. Later commits are attempted and may succeed.
     Io(io::Error),
-    /// Nothing is written for now: what was written before cannot be flushed, or the files are not where they
-    /// were. Later commits are tried. The text says why and what to do.
+    /// Nothing is written for now: earlier writes cannot be flushed, or the files have been moved. Later
+    /// commits are attempted. The text has the reason and the remedy.
     Refused(String),
     /// [`crate::Durability::Memory`] only: the limit is reached. Release something, then append again.
     MemoryFull {
@@ -88,7 +88,7 @@ impl From<io::Error> for WriteError {
     }
 }
 
-/// Remedy of an error of the system.
+/// Remedy for an operating-system error.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     known_advice(error).unwrap_or("check the device")
 }
@@ -105,18 +105,18 @@ fn known_advice(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// The process has as many open files as it may.
+/// The process has reached its limit of open files.
 const EMFILE: i32 = 24;
-/// The system has as many open files as it may.
+/// The system has reached its limit of open files.
 const ENFILE: i32 = 23;
 
-/// The reason a flush gave nothing.
+/// The reason a flush made no progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyncError {
-    /// It could not be tried, for want of a descriptor for instance. What is written is as safe as before; it
-    /// is to be tried again. The text says why and what to do.
+    /// It could not be attempted, for want of a descriptor for instance. Written data is as safe as before;
+    /// retry. The text has the reason and the remedy.
     Refused(String),
-    /// It was tried and failed.
+    /// It was attempted and failed.
     Poisoned(Poisoned),
 }
 
@@ -131,9 +131,9 @@ impl fmt::Display for SyncError {
 
 impl std::error::Error for SyncError {}
 
-/// A flush to the device failed, so that nobody can know which of the written bytes the device has. No
-/// further batch is accepted; what was committed can still be read. Only a restart (which reads back what is
-/// really there) helps.
+/// A flush to the device failed, so that it is unknown which of the written bytes the device has. No further
+/// batch is accepted; committed records can still be read. Only a restart, which reads back the device's
+/// contents, helps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poisoned {
     /// The failed operation, for the log and for the health page.
@@ -148,10 +148,10 @@ impl fmt::Display for Poisoned {
 
 impl std::error::Error for Poisoned {}
 
-/// The reason a read gave nothing. Damaged records are not an error: see [`crate::Block::damage`].
+/// The reason a read failed. Damaged records are not an error: see [`crate::Block::damage`].
 #[derive(Debug)]
 pub enum ReadError {
-    /// The file could not be read. The same read may be tried again.
+    /// The file could not be read. The read may be retried.
     Io(io::Error),
     /// The segment was released while the read was under way.
     Gone {
@@ -196,12 +196,12 @@ impl std::error::Error for OpenError {
     }
 }
 
-/// The fault of a path while opening.
+/// Makes an error of opening, with the operation and path.
 pub(crate) fn failed<'a>(doing: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> OpenError + 'a {
     move |source| OpenError { doing: format!("{doing} {}", path.display()), source }
 }
 
-/// The reason a checkpoint was not taken. The previous one stays in force.
+/// The reason a checkpoint failed. The previous one stays in force.
 #[derive(Debug)]
 pub enum CheckpointError {
     /// The payload is larger than [`crate::Options::checkpoint_bytes_max`].
@@ -211,15 +211,15 @@ pub enum CheckpointError {
         /// The limit.
         max: usize,
     },
-    /// The position lies behind what is committed.
+    /// The position is after the last committed record.
     NotCommitted,
     /// Another checkpoint is being written.
     UnderWay,
     /// The journal has no files ([`crate::Durability::Memory`]).
     NoFiles,
-    /// Writing it failed. To be tried again.
+    /// Writing it failed. Retry.
     Io(io::Error),
-    /// Flushing the log before it could not be tried. To be tried again. The text says why and what to do.
+    /// Flushing the log before it could not be attempted. Retry. The text has the reason and the remedy.
     Refused(String),
     /// Flushing the log before it, or the directory after it, failed. See [`Poisoned`].
     Poisoned(Poisoned),

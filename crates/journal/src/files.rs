@@ -1,7 +1,7 @@
 //! The file layer: everything the journal asks of an operating system.
 //!
-//! [`OsFiles`] is the real one. [`MemFiles`] is a model of it for tests: it keeps apart what was written from
-//! what was flushed, so that a crash can be played, and it fails on request.
+//! [`OsFiles`] is the real one. [`MemFiles`] is a model of it for tests: it separates written from flushed
+//! data, so that a crash can be simulated, and it fails on request.
 
 mod memory;
 mod os;
@@ -20,7 +20,7 @@ pub enum OpenMode {
     Read,
     /// An existing file, for reading and writing.
     Write,
-    /// A new file, for reading and writing; an existing one is emptied. Readable by its owner only.
+    /// A new file, for reading and writing; an existing one is truncated. Readable by its owner only.
     Create,
 }
 
@@ -39,11 +39,11 @@ pub struct Entry {
 pub trait Files: Send + Sync + fmt::Debug {
     /// Opens a file.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>>;
-    /// Entries of a directory, in no order.
+    /// Entries of a directory, in any order.
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
-    /// Makes a directory; its parent must be there. True if it was not there before.
+    /// Creates a directory, whose parent must exist. True if it did not exist before.
     fn create_dir(&self, dir: &Path) -> io::Result<bool>;
-    /// Renames a file or directory, replacing a file of the new name.
+    /// Renames a file or directory, replacing an existing file of the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -55,8 +55,8 @@ pub trait Files: Send + Sync + fmt::Debug {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.open_dir(dir)?.sync()
     }
-    /// Takes the exclusive lock of a directory, or fails at once with [`io::ErrorKind::WouldBlock`] when
-    /// somebody holds it. It is given back when the guard is dropped or the process ends.
+    /// Takes the exclusive lock of a directory, or fails at once with [`io::ErrorKind::WouldBlock`] if it is
+    /// held. It is released when the guard is dropped or the process ends.
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>>;
 }
 
@@ -72,7 +72,7 @@ pub trait File: Send + Sync + fmt::Debug {
     fn truncate(&self, bytes: u64) -> io::Result<()>;
     /// Flushes content and length to the device.
     fn sync(&self) -> io::Result<()>;
-    /// True if this is the file that `path` names; not so after somebody has moved or replaced it.
+    /// True if `path` names this file, which has then been neither moved nor replaced.
     fn is_at(&self, path: &Path) -> io::Result<bool>;
 }
 
@@ -84,7 +84,7 @@ pub trait Dir: Send + Sync + fmt::Debug {
     fn is_at(&self, path: &Path) -> io::Result<bool>;
 }
 
-/// Makes a directory and the parents that it lacks. True if it was not there before.
+/// Creates a directory and its missing parents. True if it did not exist before.
 ///
 /// # Errors
 /// The file system's error.
@@ -102,10 +102,10 @@ pub fn create_dir_all(files: &dyn Files, dir: &Path) -> io::Result<bool> {
 /// The guard of [`Files::lock`].
 pub trait Lock: Send + Sync + fmt::Debug {}
 
-/// Writes all of `bytes`, going on after a short write.
+/// Writes all of `bytes`, continuing after short writes.
 ///
 /// # Errors
-/// The file's error; `WriteZero` if it takes no more.
+/// The file's error; `WriteZero` if it accepts no more bytes.
 pub fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write_at(bytes, offset) {
@@ -121,7 +121,7 @@ pub fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> io::Resu
     Ok(())
 }
 
-/// Fills `buffer` as far as the file goes; how much that was.
+/// Fills `buffer` up to the end of the file; returns the number of bytes read.
 ///
 /// # Errors
 /// The file's error.

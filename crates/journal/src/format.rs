@@ -1,6 +1,6 @@
 //! The bytes on disk. Numbers are little-endian, checksums are CRC-32C (Castagnoli).
 //!
-//! The drawings are in the three modules, one per thing that is written.
+//! The layouts are drawn in the three modules, one per kind of data.
 
 pub mod checkpoint;
 pub mod record;

@@ -10,10 +10,10 @@ use crate::format::{checkpoint, segment};
 use crate::{Block, Journal, Options, Position, ReadOutcome, Recovery};
 
 const DIR: &str = "/log";
-/// Longest file that is still doubled.
+/// Size up to which a file may be doubled.
 const CONTENT_BYTES_MAX: usize = 64 * 1024;
 
-/// `data` is the content of a segment, and again of a checkpoint, of a directory that is opened.
+/// Opens directories in which `data` is the content of two segments, then of a segment and a checkpoint.
 pub fn recovery_of_anything(data: &[u8]) {
     let (first, second) = data.split_at(data.len() / 2);
     for names in [[segment::name(0), segment::name(100)], [segment::name(5), checkpoint::NAME.into()]] {
@@ -26,9 +26,8 @@ pub fn recovery_of_anything(data: &[u8]) {
     }
 }
 
-/// A sound journal of three segments and a checkpoint is written, then changed as `data` says: five bytes per
-/// change (which file, what to do, where, with what). Every record that is found must be one that was
-/// written.
+/// Writes an intact journal of three segments and a checkpoint, then changes it as `data` says: five bytes
+/// per change (file, operation, place, value). Every record found must be one that was written.
 pub fn recovery_of_mutated_files(data: &[u8]) {
     let files = MemFiles::new(1);
     write_sound(&files);
@@ -42,7 +41,7 @@ fn options() -> Options {
     Options { segment_bytes: 400, cache_bytes: 0, read_bytes: 100, ..Options::default() }
 }
 
-/// The payload that is written at a position; its first byte tells its length.
+/// The payload written at a position; its first byte determines its length.
 fn payload(position: Position) -> Vec<u8> {
     let length = (position.0 % 61) as usize;
     (0..=length).map(|i| (position.0 as usize * 7 + i) as u8).collect()
@@ -81,7 +80,7 @@ fn mutate(files: &MemFiles, change: &[u8]) {
     files.set_content(path, content);
 }
 
-/// Opens, checks what is found, appends, and finds that again.
+/// Opens the journal, checks the records found, appends, and finds the new records again.
 fn reopen_and_use(files: &MemFiles) {
     let end = {
         let Some(mut journal) = open_and_check(files) else { return };

@@ -1,7 +1,7 @@
-//! The journal of one log: what its owner's thread holds.
+//! The journal of one log: the state held by its owner's thread.
 //!
-//! No method here waits for a device. What may wait is handed out as a job (`…Job`, `Send`): its `run` is
-//! called on a thread that may block, and what it returns is given back to the method named after it.
+//! No method here waits for a device. Work that may block is returned as a job (`…Job`, `Send`): its `run` is
+//! called on a thread that may block, and its result is passed to the method named after it.
 //!
 //! ```text
 //!  append ▸ batch ─commit─▶ active segment (one write) ▸ tail cache ─read─▶ Block
@@ -37,21 +37,21 @@ use crate::files::{Dir, File, Files, MemFiles};
 use crate::format::{record, segment};
 use crate::{AppendError, Block, CommitSeq, Damage, Durability, OpenError, Options, Poisoned, Position};
 
-/// A durable, append-only log of records. See the crate's first page.
+/// A durable, append-only log of records. See the crate documentation.
 #[derive(Debug)]
 pub struct Journal {
     pub(crate) files: Arc<dyn Files>,
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
     pub(crate) tag: u64,
-    /// In order of position; the last one is written to.
+    /// Segments in order of position; the last one is active.
     pub(crate) segments: VecDeque<Segment>,
-    /// Behind the last committed record.
+    /// Position after the last committed record.
     pub(crate) end: Position,
-    /// Records that are staged; they begin at `end`.
+    /// Staged records; they begin at `end`.
     batch: BytesMut,
     batch_records: u64,
-    /// Bytes of the batch before this one: a guess at how large this one gets.
+    /// Bytes of the previous batch: an estimate of the size of this one.
     batch_bytes_last: usize,
     cache: Cache,
     /// Blocks read back from files, latest last.
@@ -61,23 +61,23 @@ pub struct Journal {
     /// Bytes in segments that are not known to be on the device.
     at_risk: u64,
     sync_under_way: bool,
-    /// Counts changes of names in the directory; and up to which they are flushed.
+    /// Number of changes of names in the directory; below, the number already flushed.
     pub(crate) names_changed: u64,
     pub(crate) names_flushed: u64,
-    /// The directory is new: its own name is not flushed.
+    /// True if the directory is new, and its own name not flushed.
     pub(crate) parent_changed: bool,
     /// The directory, open while names in it are not flushed.
     dir_open: Option<Arc<dyn Dir>>,
-    /// Its parent, open for as long as whoever shares it wants.
+    /// Its parent, open for as long as the journals that share it need it.
     parent_open: Option<Arc<dyn Dir>>,
-    /// The next batch begins a new segment.
+    /// True if the next batch must begin a new segment.
     pub(crate) seal: bool,
-    /// The active file is longer than it should be: a refused batch could not be cut off yet.
+    /// True if a refused batch could not be cut off the active file yet.
     cut_pending: bool,
     checkpoint_under_way: bool,
-    /// Replay position of the checkpoint that is safely on the device.
+    /// Replay position of the checkpoint on the device.
     checkpoint: Option<Position>,
-    /// Replay position of a checkpoint that was found at open: its name may not be flushed yet.
+    /// Replay position of a checkpoint found at open: its name may not be flushed yet.
     pub(crate) checkpoint_found: Option<Position>,
     /// The reason the last batch was refused, and its size.
     refusing: Option<String>,
@@ -87,14 +87,14 @@ pub struct Journal {
     counters: Counters,
 }
 
-/// A point in what is staged.
+/// A point in the staged records.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark {
     bytes: usize,
     records: u64,
 }
 
-/// One segment, as known in memory.
+/// State of one segment in memory.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub start: u64,
@@ -102,7 +102,7 @@ pub(crate) struct Segment {
     pub bytes: u64,
     /// Bytes of it known to be on the device.
     pub synced: u64,
-    /// Open while it is written to, or until it is flushed.
+    /// Open while the segment is active, or until it is flushed.
     pub file: Option<Arc<dyn File>>,
 }
 
@@ -127,9 +127,9 @@ pub struct Counters {
     pub syncs: u64,
     /// Reads that went to a file.
     pub file_reads: u64,
-    /// Stretches of damaged log met by readers.
+    /// Stretches of damaged log that readers met.
     pub damages: u64,
-    /// Bytes in those.
+    /// Bytes in those stretches.
     pub damaged_bytes: u64,
 }
 
@@ -138,14 +138,14 @@ pub struct Counters {
 pub enum Health {
     /// The last batch was accepted.
     Ok,
-    /// The last batch or flush was refused; the next may be accepted. The text says why and what to do.
+    /// The last batch or flush was refused; the next may be accepted. The text has the reason and the remedy.
     Refusing(String),
-    /// No batch will be accepted before a restart. The text says why.
+    /// No batch will be accepted before a restart. The text has the reason.
     Poisoned(String),
 }
 
 impl Journal {
-    /// A new journal in `dir`, which holds none yet. Nothing is written before the first commit.
+    /// A new journal in `dir`, which has none yet. Nothing is written before the first commit.
     pub(crate) fn new(files: Arc<dyn Files>, dir: &Path, options: Options, tag: u64) -> Journal {
         Journal {
             files,
@@ -181,8 +181,8 @@ impl Journal {
         }
     }
 
-    /// Makes a journal in a directory that does not exist yet; its parent must. One mkdir, nothing that waits
-    /// for a device. For a directory that exists see [`crate::Recovery`].
+    /// Creates a journal in a new directory, whose parent must exist. Takes one mkdir and does not wait for a
+    /// device. For an existing directory see [`crate::Recovery`].
     pub fn create(files: Arc<dyn Files>, dir: &Path, options: Options) -> Result<Journal, OpenError> {
         let failed = |source| OpenError { doing: format!("create {}", dir.display()), source };
         if !files.create_dir(dir).map_err(failed)? {
@@ -200,8 +200,8 @@ impl Journal {
         Journal::new(Arc::new(NO_FILES.clone()), Path::new(""), options, 0)
     }
 
-    /// Stages a record whose payload is `parts` one after the other. No I/O. The position holds if the next
-    /// [`Journal::commit`] succeeds; otherwise it is void.
+    /// Stages a record whose payload is the concatenation of `parts`. No I/O. The position is valid if the
+    /// next [`Journal::commit`] succeeds; otherwise it is void.
     pub fn append(&mut self, kind: u8, parts: &[&[u8]]) -> Result<Position, AppendError> {
         let payload_bytes: usize = parts.iter().map(|part| part.len()).sum();
         let max = self.options.record_bytes_max.min(record::PAYLOAD_BYTES_LIMIT);
@@ -225,12 +225,11 @@ impl Journal {
         Ok(position)
     }
 
-    /// Makes room for `bytes` more. Batches share one allocation until it is used up; its size follows
-    /// theirs.
+    /// Makes room for `bytes` more. Batches share an allocation until it is used up; its size follows theirs.
     #[cold]
     fn grow_batch(&mut self, bytes: usize) {
         let needed = self.batch.len() + bytes;
-        // A batch that outgrows its allocation is moved; it doubles, so that it is not moved often.
+        // A batch that outgrows its allocation is moved; the size doubles, so that this is rare.
         let doubled = if self.batch.is_empty() { needed } else { 2 * needed };
         let least = match self.options.durability {
             Durability::Memory => ARENA_BYTES_MIN_IN_MEMORY,
@@ -242,32 +241,32 @@ impl Journal {
         self.batch = roomier;
     }
 
-    /// Leaves the rest of the allocation in which a batch of so many bytes was staged, if another as large
-    /// would outgrow it: it would be moved.
+    /// Abandons the rest of an allocation after a batch of this size, if another as large would outgrow it
+    /// and have to be moved.
     fn leave_short_rest(&mut self, bytes: usize) {
         if bytes >= ARENA_BYTES_MIN && self.batch.capacity() < bytes {
             self.batch = BytesMut::new();
         }
     }
 
-    /// Drops what is staged.
+    /// Discards the staged records.
     pub fn discard(&mut self) {
         self.batch.clear();
         self.batch_records = 0;
     }
 
-    /// End of the batch now; for [`Journal::unstage`].
+    /// The present end of the batch; for [`Journal::unstage`].
     pub fn mark(&self) -> Mark {
         Mark { bytes: self.batch.len(), records: self.batch_records }
     }
 
-    /// Drops what was staged since `mark` was taken. There must have been no commit since.
+    /// Discards the records staged since `mark`. There must have been no commit since.
     pub fn unstage(&mut self, mark: Mark) {
         self.batch.truncate(mark.bytes);
         self.batch_records = mark.records;
     }
 
-    /// Bytes that are staged.
+    /// Staged bytes.
     pub fn staged_bytes(&self) -> usize {
         self.batch.len()
     }
@@ -277,12 +276,12 @@ impl Journal {
         self.end + self.batch.len() as u64
     }
 
-    /// Behind the last committed record: where [`Journal::read`] says `AtEnd`.
+    /// Position after the last committed record, where [`Journal::read`] returns `AtEnd`.
     pub fn end(&self) -> Position {
         self.end
     }
 
-    /// The oldest position that can still be read; [`Journal::end`] if there is none.
+    /// The oldest readable position; [`Journal::end`] if there is none.
     pub fn first(&self) -> Position {
         if self.options.durability == Durability::Memory {
             return self.cache.first().unwrap_or(self.end);
@@ -295,8 +294,8 @@ impl Journal {
         self.committed
     }
 
-    /// The last batch that is as durable as [`Options::durability`] asks: everything up to here may be
-    /// acknowledged.
+    /// The last batch that is as durable as [`Options::durability`] requires: all batches up to this one may
+    /// be acknowledged.
     pub fn accepted(&self) -> CommitSeq {
         match self.options.durability {
             Durability::Memory | Durability::Os => self.committed,
@@ -304,8 +303,8 @@ impl Journal {
         }
     }
 
-    /// The last batch that is known to be on the device, whatever [`Options::durability`] asks; of a journal
-    /// in memory the last one there is.
+    /// The last batch known to be on the device, whatever [`Options::durability`] requires; for a journal in
+    /// memory, the last batch.
     pub fn durable(&self) -> CommitSeq {
         match self.options.durability {
             Durability::Memory => self.committed,
@@ -313,7 +312,7 @@ impl Journal {
         }
     }
 
-    /// Bytes that are committed but not known to be on the device.
+    /// Bytes committed but not known to be on the device.
     pub fn bytes_at_risk(&self) -> u64 {
         match self.options.durability {
             Durability::Memory => self.cache.cost() as u64,
@@ -326,14 +325,14 @@ impl Journal {
         &self.options
     }
 
-    /// Goes over from `Os` to `Fsync` or back. A journal in memory stays there.
+    /// Switches between `Os` and `Fsync`. A journal in memory stays in memory.
     pub fn set_durability(&mut self, durability: Durability) {
         if self.options.durability != Durability::Memory && durability != Durability::Memory {
             self.options.durability = durability;
         }
     }
 
-    /// Sizes of what is appended from now on: [`Options::segment_bytes`], [`Options::record_bytes_max`] and
+    /// Sets the sizes for later appends: [`Options::segment_bytes`], [`Options::record_bytes_max`] and
     /// [`Options::batch_bytes_max`].
     pub fn set_sizes(&mut self, sizes: &Options) {
         self.options.segment_bytes = sizes.segment_bytes;
@@ -341,20 +340,19 @@ impl Journal {
         self.options.batch_bytes_max = sizes.batch_bytes_max;
     }
 
-    /// Sets [`Options::cache_bytes`] and drops what is too much at once. For sharing memory between many
-    /// journals.
+    /// Sets [`Options::cache_bytes`] and drops the excess at once. For sharing memory between many journals.
     pub fn set_cache_bytes(&mut self, bytes: usize) {
         self.options.cache_bytes = bytes;
         self.trim_cache();
     }
 
-    /// Memory held: staged, cached, read back.
+    /// Memory held: staged, cached and read-back bytes.
     pub fn memory_bytes(&self) -> usize {
         self.batch.capacity() + self.cache.cost() + self.read_back_bytes()
     }
 
-    /// Gives back what an idle journal can do without: cached blocks, spare room, the open file and directory
-    /// (with `Fsync`, once everything in them is flushed). The next reader or batch gets them again.
+    /// Releases everything an idle journal can do without: cached blocks, spare capacity, the open file and
+    /// directory (with `Fsync`, once they are flushed). The next reader or batch reopens them.
     pub fn rest(&mut self) {
         if self.batch.is_empty() {
             self.batch = BytesMut::new();
@@ -372,8 +370,8 @@ impl Journal {
         }
     }
 
-    /// Has the directory that holds the journal's flushed through `parent`, which is it, open: many journals
-    /// in one directory share a descriptor.
+    /// Flushes the journal's directory entry through `parent`, its open parent directory: many journals in
+    /// one directory share this descriptor.
     pub fn share_parent(&mut self, parent: Arc<dyn Dir>) {
         self.parent_open = Some(parent);
     }
@@ -422,14 +420,14 @@ impl Journal {
     }
 }
 
-/// A tag that no other journal has, but by a chance of 2^-64.
+/// A random tag, unique except with a probability of 2^-64.
 pub(crate) fn random_tag() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Batches are staged in allocations of at least this size,
+/// Minimum size of the allocations in which batches are staged.
 const ARENA_BYTES_MIN: usize = 4 << 10;
-/// which in memory, where they stay for as long as a batch in them does, is less,
+/// Minimum size in memory, where an allocation stays as long as any batch in it.
 const ARENA_BYTES_MIN_IN_MEMORY: usize = 512;
-/// and of at most this size, unless one batch needs more.
+/// Maximum size, unless a single batch needs more.
 const ARENA_BYTES_MAX: usize = 256 << 10;

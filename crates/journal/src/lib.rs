@@ -1,8 +1,8 @@
 //! A durable, append-only, segmented log: group commit, recovery, checkpoints, cleaning.
 //!
-//! Its promises, its files and its limits are on the first page, `README.md`, which follows. Read on in
-//! `journal.rs` (what the owner's thread calls), `recovery.rs` (opening), `format.rs` (the bytes), `files.rs`
-//! (the layer below).
+//! Its promises, files and limits are described in `README.md`, which follows. Continue with `journal.rs`
+//! (the methods for the owner's thread), `recovery.rs` (opening), `format.rs` (the bytes), `files.rs` (the
+//! layer below).
 #![doc = ""]
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]

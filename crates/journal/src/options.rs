@@ -1,6 +1,6 @@
-//! Settings of a journal: how durable, how large, how much memory.
+//! Settings of a journal: durability, sizes, memory.
 //!
-//! Nothing here is written to disk: a log may be opened with other options than it was written with.
+//! None of these is written to disk: a log may be opened with other options than before.
 
 /// Point a record must have reached to count as accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -15,10 +15,10 @@ pub enum Durability {
 }
 
 impl Durability {
-    /// All of them, from the weakest to the strongest.
+    /// All levels, from the weakest to the strongest.
     pub const ALL: [Durability; 3] = [Durability::Memory, Durability::Os, Durability::Fsync];
 
-    /// Their names in settings, in this order.
+    /// Names of the levels in settings, in this order.
     pub const NAMES: [&str; 3] = [Durability::Memory.name(), Durability::Os.name(), Durability::Fsync.name()];
 
     /// Its name in settings.
@@ -41,22 +41,22 @@ impl Durability {
 pub struct Options {
     /// See [`Durability`]. `Os` and `Fsync` can be swapped while the journal is open.
     pub durability: Durability,
-    /// A segment that has grown past this is closed and a new one begun. A segment always takes at least one
-    /// whole batch, so that it may be larger by as much as one batch.
+    /// Size above which a segment is closed and a new one begun. A segment always takes at least one whole
+    /// batch, so it may be larger by as much as one batch.
     pub segment_bytes: u64,
     /// Largest payload of one record; at most [`crate::PAYLOAD_BYTES_LIMIT`]. Records already in the log may
     /// be larger.
     pub record_bytes_max: usize,
     /// Most bytes that may be staged before a commit.
     pub batch_bytes_max: usize,
-    /// The last committed bytes that stay in memory, so that readers at the tail read no file. With
+    /// Last committed bytes kept in memory, so that readers at the tail read no file. With
     /// [`Durability::Memory`] see [`Options::memory_bytes`] instead.
     pub cache_bytes: usize,
-    /// Bytes read back from files that are kept for the next reader of the same place.
+    /// Bytes read back from files that are cached for the next reader of the same place.
     pub read_cache_bytes: usize,
-    /// Bytes one read from a file asks for. A longer record is read whole.
+    /// Bytes per read from a file. A longer record is read whole.
     pub read_bytes: usize,
-    /// With [`Durability::Memory`]: most bytes kept; a commit beyond it is refused.
+    /// With [`Durability::Memory`]: most bytes kept; a commit beyond that is refused.
     pub memory_bytes: usize,
     /// Largest checkpoint payload, written or read.
     pub checkpoint_bytes_max: usize,

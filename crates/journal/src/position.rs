@@ -1,8 +1,8 @@
-//! Names for places in a log and for batches written to it.
+//! Positions in a log and numbers of batches.
 //!
-//! A [`Position`] counts bytes of records since the log was created, over all segments; segment headers do
-//! not count. It therefore never moves, never comes back, and says nothing about which file holds it. A
-//! [`CommitSeq`] counts batches since the log was opened and is what an acknowledgement waits for.
+//! A [`Position`] counts bytes of records since the log was created, over all segments, without segment
+//! headers. It therefore never moves, is never reused, and does not say which file holds it. A [`CommitSeq`]
+//! counts batches since the log was opened; acknowledgements wait for it.
 
 use std::fmt;
 use std::ops::{Add, Sub};

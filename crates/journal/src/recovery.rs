@@ -1,16 +1,15 @@
-//! Opening a journal: what survived, in order, and nothing else.
+//! Opening a journal: everything that survived, in order, and nothing else.
 //!
-//! 1. The checkpoint is read, if there is one ([`Recovery::checkpoint`]); a damaged one is put aside as
-//!    `.bad` and reported.
-//! 2. The segments' headers are read. One that is damaged is reported and written anew, if sound records of
-//!    this journal stand behind it; a file without any is put aside and reported, unless it holds nothing.
-//! 3. [`Recovery::replay`] hands out every sound record from the checkpoint's position on.
-//! 4. Where the last segment stops being sound and no sound record follows, it was torn by a crash: it is cut
-//!    there.
-//! 5. Anything else that is not sound (in the middle, or unreadable) is reported as [`Damage`] and left on
-//!    disk as it is.
+//! 1. The checkpoint is read, if there is one ([`Recovery::checkpoint`]); a damaged one is renamed to `.bad`
+//!    and reported.
+//! 2. The segments' headers are read. A damaged one is reported and rewritten if intact records of this
+//!    journal follow it; a file without any is renamed and reported, unless it is empty.
+//! 3. [`Recovery::replay`] passes on every intact record from the checkpoint's position.
+//! 4. If the last segment ends in bytes that are not intact records, and no intact record follows, a crash
+//!    has torn it: it is cut there.
+//! 5. Any other damage (in the middle, or unreadable) is reported as [`Damage`] and left on disk unchanged.
 //!
-//! All of this blocks; run it before the journal's owner serves anybody, or on a thread of its own.
+//! All of this blocks; run it before the journal's owner serves clients, or on a separate thread.
 
 mod aside;
 mod recovered;
@@ -31,12 +30,12 @@ use crate::journal::{Journal, Segment, random_tag};
 use crate::scan::Stopped;
 use crate::{Damage, OpenError, Options, Position};
 
-/// A journal that is being opened.
+/// A journal being opened.
 #[derive(Debug)]
 pub struct Recovery {
     journal: Journal,
     checkpoint: Option<Checkpoint>,
-    /// There was a checkpoint, so that the first segments may have been released.
+    /// True if there was a checkpoint, so that the first segments may have been released.
     checkpoint_lost: bool,
     recovered: Recovered,
 }
@@ -50,18 +49,18 @@ pub struct Checkpoint {
     pub replay_from: Position,
 }
 
-/// A file that names a position behind this is nobody's segment.
+/// Limit on positions: a file name with a greater one is not a segment.
 const POSITION_MAX: u64 = 1 << 62;
 
 impl Recovery {
-    /// Looks at the directory `dir`, making it if it is not there. Its name is flushed with the first flush;
-    /// that its parent outlives a loss of power is up to the caller.
+    /// Opens the directory `dir`, creating it if necessary. Its name is flushed with the first flush; the
+    /// caller ensures that its parent survives a loss of power.
     pub fn open(files: Arc<dyn Files>, dir: &Path, options: Options) -> Result<Recovery, OpenError> {
         files.create_dir(dir).map_err(failed("create", dir))?;
         let entries = files.list(dir).map_err(failed("list", dir))?;
         let mut recovered = Recovered::default();
         let mut journal = Journal::new(Arc::clone(&files), dir, options, 0);
-        // Names may have been changed by a process that did not live to flush them.
+        // The previous process may have changed names without flushing them.
         journal.names_changed = 1;
         journal.parent_changed = true;
         if entries.iter().any(|entry| entry.name == checkpoint::TEMPORARY_NAME) {
@@ -91,8 +90,8 @@ impl Recovery {
         self.checkpoint.as_ref()
     }
 
-    /// Says that the log went at least up to `end`: what is not there any more is missing, and its positions
-    /// are not used again.
+    /// Declares that the log went at least up to `end`: anything missing before it is reported, and its
+    /// positions are not reused.
     pub fn expect_end(&mut self, end: Position) {
         self.journal.end = self.journal.end.max(end);
     }
@@ -102,8 +101,8 @@ impl Recovery {
         self.journal.segments.iter().map(|segment| Position(segment.start))
     }
 
-    /// Shows what stands behind the checkpoint's position, in order, damage in its place, and gives the
-    /// journal, ready for use.
+    /// Passes everything after the checkpoint's position to `each`, in order, damage included, and returns
+    /// the journal, ready for use.
     pub fn replay(mut self, mut each: impl FnMut(Entry<'_>)) -> Result<(Journal, Recovered), OpenError> {
         let replay_from = self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.replay_from.0);
         let count = self.journal.segments.len();
@@ -128,7 +127,7 @@ impl Recovery {
         Ok((self.journal, self.recovered))
     }
 
-    /// Reports what is missing between two segments that should meet.
+    /// Reports a gap between two segments that should be adjacent.
     fn expect(&mut self, from: u64, to: u64, each: &mut impl FnMut(Entry<'_>)) {
         if from < to {
             let damage = Damage::unreadable(from, to, DamageReason::Missing);
@@ -166,7 +165,7 @@ impl Recovery {
                 counted(Entry::Damage(&reader.damage(at, reader.end, DamageReason::Checksum)));
             }
             Stopped::Unknown(at, reason) => {
-                // Nobody knows what is behind: keep it as it is, and write elsewhere.
+                // The contents beyond are unknown: keep them unchanged, and write elsewhere.
                 counted(Entry::Damage(&reader.damage(at, reader.end, reason)));
                 self.journal.seal |= last;
             }
@@ -185,7 +184,7 @@ impl Recovery {
     }
 }
 
-/// Tag and content of the checkpoint; a damaged one is put aside.
+/// Tag and content of the checkpoint; a damaged one is renamed.
 fn read_checkpoint(
     journal: &Journal,
     bytes: u64,

@@ -1,8 +1,8 @@
-//! Reading records out of one segment's file, and finding the way after damage.
+//! Reading records from one segment's file, and finding the next record after damage.
 //!
-//! A stretch that is not a record is skipped only to a place where a record stands whose checksum fits its
-//! position, or to the end of the segment. The search is bounded: [`SEARCH_BYTES_MAX`] bytes of checksums per
-//! damaged stretch, so that hostile payloads cannot make it quadratic.
+//! Bytes that are not a record are skipped only up to a record whose checksum fits its position, or to the
+//! end of the segment. The search is bounded to [`SEARCH_BYTES_MAX`] bytes of checksums per damaged stretch,
+//! so that hostile payloads cannot make it quadratic.
 
 use std::io;
 use std::sync::Arc;
@@ -15,39 +15,39 @@ use crate::format::record::{self, Checked};
 use crate::format::segment::HEADER_BYTES;
 use crate::{Block, Damage, Position};
 
-/// Most bytes whose checksum is computed while searching for the next record.
+/// Most bytes checksummed while searching for the next record.
 pub const SEARCH_BYTES_MAX: u64 = 256 << 20;
-/// Bytes of the file the search holds at a time.
+/// Bytes of the file that the search holds at a time.
 const WINDOW_BYTES: usize = 1 << 20;
-/// Bytes read at a time to see the headers of damaged records.
+/// Bytes read at a time for the headers of damaged records.
 const OUTLINE_BYTES: usize = 64 << 10;
 
-/// A segment that is being read.
+/// A segment being read.
 #[derive(Debug, Clone)]
 pub struct SegmentReader {
     pub file: Arc<dyn File>,
     pub tag: u64,
     /// Position of the first record.
     pub start: u64,
-    /// End of the segment, as far as this reader is concerned.
+    /// End of the segment for this reader.
     pub end: u64,
 }
 
 /// Item at a position.
 #[derive(Debug)]
 pub enum Found {
-    /// Sound records, one at least.
+    /// Intact records, at least one.
     Records(Bytes),
     /// Not a record.
     Damage,
-    /// The file is shorter than the segment should be: it ends here.
+    /// The file is shorter than the segment should be, and ends here.
     Missing,
 }
 
-/// Start of the next sound records.
+/// Start of the next intact records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resumed {
-    /// A sound record stands here.
+    /// At this position.
     At(u64),
     /// None before the end of the segment.
     Nowhere,
@@ -58,16 +58,16 @@ pub enum Resumed {
 /// End of [`SegmentReader::walk`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// At the segment's end.
+    /// The segment's end.
     AtEnd,
-    /// At damage behind which nothing is sound.
+    /// Damage without any intact record after it.
     Torn(u64),
-    /// Position behind which nothing is known.
+    /// A position after which nothing is known.
     Unknown(u64, DamageReason),
 }
 
 impl SegmentReader {
-    /// Shows everything from `from` on, in order, reading about `want` bytes at a time.
+    /// Passes everything from `from` to `each`, in order, reading about `want` bytes at a time.
     pub fn walk(&self, from: u64, want: usize, each: &mut impl FnMut(Entry<'_>)) -> Stopped {
         let mut at = from;
         while at < self.end {
@@ -93,7 +93,7 @@ impl SegmentReader {
         Stopped::AtEnd
     }
 
-    /// A stretch that cannot be read back, with what its headers still say.
+    /// An unreadable stretch, with what its headers still say.
     pub fn damage(&self, from: u64, to: u64, reason: DamageReason) -> Damage {
         let kinds = match reason {
             DamageReason::Checksum => self.outline(from, to),
@@ -102,8 +102,8 @@ impl SegmentReader {
         Damage { from: Position(from), to: Position(to), reason, kinds }
     }
 
-    /// The kinds of the records that were in a damaged stretch, as far as their headers lead from one to the
-    /// next; what is left when one leads nowhere counts as one record.
+    /// Kinds of the records in a damaged stretch, as far as their headers lead from one to the next; the rest
+    /// after the last usable header counts as one record.
     fn outline(&self, from: u64, to: u64) -> Vec<(u8, u64)> {
         let mut kinds = [0u64; 256];
         let (mut at, mut base, mut window) = (from, from, Vec::new());
@@ -123,7 +123,7 @@ impl SegmentReader {
         (1..=u8::MAX).zip(kinds.into_iter().skip(1)).filter(|&(_, count)| count > 0).collect()
     }
 
-    /// The sound records at `from`, about `want` bytes of them, one at least.
+    /// Intact records from `from`, about `want` bytes of them, at least one.
     pub fn read(&self, from: u64, want: usize) -> io::Result<Found> {
         let bytes = self.load(from, want.max(record::HEADER_BYTES))?;
         if bytes.is_empty() {
@@ -140,7 +140,7 @@ impl SegmentReader {
         }
     }
 
-    /// A record that is longer than what was asked for.
+    /// A record longer than the requested bytes.
     fn read_long(&self, from: u64, total: usize) -> io::Result<Found> {
         let bytes = self.load(from, total)?;
         match self.sound(&bytes, from) {
@@ -149,7 +149,7 @@ impl SegmentReader {
         }
     }
 
-    /// Number of bytes of whole, sound records at the front of `bytes`, and what comes behind them.
+    /// Number of bytes of whole, intact records at the front of `bytes`, and the item after them.
     fn sound(&self, bytes: &[u8], from: u64) -> (usize, Checked) {
         let mut at = 0;
         loop {
@@ -164,7 +164,7 @@ impl SegmentReader {
         }
     }
 
-    /// Searches for the next record behind `from`, where none stands.
+    /// Searches for the next record after `from`, where there is none.
     pub fn resume(&self, from: u64) -> io::Result<Resumed> {
         let mut budget = SEARCH_BYTES_MAX;
         let mut base = from + 1;
@@ -199,7 +199,7 @@ impl SegmentReader {
         Ok(matches!(checked, Checked::Whole(_)).then_some(Resumed::At(position)))
     }
 
-    /// Up to `want` bytes at `from`, as far as segment and file go.
+    /// Up to `want` bytes at `from`, bounded by segment and file.
     fn load(&self, from: u64, want: usize) -> io::Result<Vec<u8>> {
         let there = self.end.saturating_sub(from);
         let mut bytes = vec![0; usize::try_from(there).unwrap_or(usize::MAX).min(want)];

@@ -1,4 +1,4 @@
-//! Files that were changed behind the journal's back: what is lost, what is not, and what is said about it.
+//! Files changed behind the journal's back: lost records, surviving records, and the report.
 //!
 //! The log of each case: records of 20 bytes "r0" to "r9", five to a segment of 100 bytes, then "r10" alone
 //! in the last.
@@ -42,7 +42,7 @@ fn all_but(missing: &[usize]) -> Vec<String> {
     (0..11).filter(|i| !missing.contains(i)).map(|i| text(&format!("r{i}"))).collect()
 }
 
-/// Records and damage from a position on.
+/// Records and damage from a position.
 fn walk(journal: &Journal, from: Position) -> (Vec<String>, Vec<(u64, u64, DamageReason)>) {
     let (mut records, mut damages) = (Vec::new(), Vec::new());
     let walked = journal.walk(from, |entry| match entry {
@@ -94,7 +94,7 @@ fn the_end_of_the_last_segment_is_cut() {
     check("a flipped bit", |files| change(files, LAST, |c| c[HEADER + 12] ^= 1), (&[10], &[], 20));
     let absurd = |files: &MemFiles| change(files, LAST, |c| c[HEADER + 4..HEADER + 8].fill(0xff));
     check("an absurd length", absurd, (&[10], &[], 20));
-    // Nothing says that it was there.
+    // Nothing indicates that it existed.
     check("no last file", |files| remove(files, LAST), (&[10], &[], 0));
     let short = |files: &MemFiles| change(files, MIDDLE, |c| c.truncate(HEADER + 70));
     let damage = &[(160, 170, DamageReason::Checksum), (170, 200, DamageReason::Missing)];
@@ -128,7 +128,7 @@ fn damage_in_the_middle_is_skipped_and_reported() {
 
 #[test]
 fn damage_says_what_its_headers_still_say() {
-    // Kinds 1 to 5, 20 bytes each, and a sound record behind them.
+    // Kinds 1 to 5, 20 bytes each, followed by an intact record.
     let written = || {
         let (files, mut journal) = new();
         for kind in [1, 2, 2, 3, 4] {
@@ -285,8 +285,8 @@ fn a_damaged_checkpoint_is_put_aside_and_everything_is_replayed() {
     assert_eq!(recovered.damage[0].reason, DamageReason::Checkpoint);
     assert!(files.content(&path("checkpoint.bad")).is_some());
     assert!(journal.release(Position(220)).is_none(), "nothing is deleted without a checkpoint");
-    // What a checkpoint that nobody can read any more had allowed to be deleted is not missing; without one
-    // it is.
+    // Segments that a now unreadable checkpoint allowed to be deleted do not count as missing; without a
+    // checkpoint they do.
     remove(&files, FIRST);
     assert_eq!(open(&files).1.damages, 0);
     remove(&files, "checkpoint.bad");

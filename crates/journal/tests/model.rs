@@ -1,15 +1,15 @@
 //! The journal against a simple model, under faults and crashes.
 //!
 //! A run is a sequence of random steps on a modelled file system: batches, flushes, checkpoints, releases,
-//! readers, disk-full and I/O errors, want of descriptors, a directory that is moved away for a while,
-//! crashes of the process and of the machine at arbitrary operations. The model knows every record that was
-//! ever handed to the journal, which batches were accepted, and which are on the device. After each crash:
+//! readers, disk-full and I/O errors, shortage of descriptors, a directory moved away for a while, crashes of
+//! the process and of the machine at arbitrary operations. The model knows every record ever passed to the
+//! journal, which batches were accepted, and which are on the device. After each crash:
 //!
-//! - every accepted record is there if the process died, every flushed one if the machine died;
-//! - everything that is there was appended at that very position;
-//! - the checkpoint is the last one that was confirmed, or the one under way.
+//! - every accepted record survives a crash of the process, every flushed one a crash of the machine;
+//! - every surviving record was appended at that very position;
+//! - the checkpoint is the last confirmed one, or the one under way.
 //!
-//! `JOURNAL_SEED=n` replays one seed; `JOURNAL_SEEDS=n` sets how many are run.
+//! `JOURNAL_SEED=n` replays one seed; `JOURNAL_SEEDS=n` sets the number of runs.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -28,31 +28,31 @@ use random::Random;
 
 const DIR: &str = "/data/log";
 
-/// State of a record.
+/// Kind and payload of a record.
 type Record = (u8, Vec<u8>);
 
 /// Records the journal must still have.
 #[derive(Default)]
 struct Model {
-    /// Accepted records that may not be lost by the end of the process.
+    /// Accepted records, which must survive the end of the process.
     accepted: BTreeMap<u64, Record>,
-    /// Everything up to here is on the device.
+    /// Position up to which everything is on the device.
     flushed: u64,
-    /// Records that were refused or under way when the process died: they may be there or not.
+    /// Records refused or under way when the process died: they may survive or not.
     uncertain: Vec<(u64, Record)>,
-    /// Records that were refused and have been cut since. The cut is not flushed: the machine's end may bring
-    /// them back.
+    /// Records refused and cut since. The cut is not flushed: a crash of the machine may bring them back.
     cut: Vec<(u64, Record)>,
     /// End of the log after each batch of this run.
     ends: Vec<(CommitSeq, u64)>,
-    /// Replay position of the confirmed checkpoint; of those tried since, which may be in force as well.
+    /// Replay position of the confirmed checkpoint, followed by those attempted since, which may be in force
+    /// as well.
     checkpoint: Option<u64>,
     checkpoints_tried: Vec<u64>,
-    /// No promise before this: it was released, and may be there again after the machine has died.
+    /// Released position: records before it carry no promise, and may reappear after a crash of the machine.
     released: u64,
     /// Start of the log when it was opened.
     first: u64,
-    /// The machine has died and left holes in what was not flushed.
+    /// True if a crash of the machine left holes in unflushed data.
     holed: bool,
 }
 
@@ -60,7 +60,7 @@ struct Model {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shortage {
     Descriptors,
-    /// The directory has been moved away.
+    /// The directory, which was moved away.
     Place,
 }
 
@@ -166,7 +166,7 @@ impl Run {
         match self.journal.commit() {
             Ok(seq) => {
                 self.counts.accepted += 1;
-                // Refused records that were left behind are cut before anything else is written.
+                // Refused records left in the file are cut before anything else is written.
                 let cut = std::mem::take(&mut self.model.uncertain);
                 self.model.cut.extend(cut);
                 self.model.accepted.extend(staged);
@@ -212,7 +212,7 @@ impl Run {
         }
     }
 
-    /// Something is short for a while; when it is there again everything works as before.
+    /// Causes a temporary shortage; when it ends everything works as before.
     fn shortage(&mut self) {
         self.end_flush();
         let away = Path::new("/data/away");
@@ -348,7 +348,7 @@ impl Run {
         self.batch();
     }
 
-    /// Reads one block behind the cursor and compares it.
+    /// Reads one block at the cursor and compares it.
     fn read_on(&mut self) {
         if self.random.one_in(6) {
             self.cursor = self.journal.first();
@@ -483,7 +483,7 @@ impl Run {
         }
     }
 
-    /// Records readable after recovery are those that were replayed, and those before the checkpoint.
+    /// Reads everything: the replayed records and those before the checkpoint.
     fn read_everything(&mut self) {
         let mut at = self.journal.first();
         let mut expected = self.model.accepted.range(at.0..);

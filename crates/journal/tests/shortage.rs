@@ -1,5 +1,5 @@
-//! A journal that lacks something for a while: descriptors, memory, its directory. It refuses, says why, and
-//! goes on when it is there again; nothing but a failed write or flush of an open file is final.
+//! A journal during a temporary shortage: of descriptors, memory, or its directory. It refuses, gives the
+//! reason, and recovers when the shortage ends; only a failed write or flush of an open file is final.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const ENOMEM: i32 = 12;
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
 
-/// Tries something until it succeeds; the shortage lasts for one operation.
+/// Retries until success; the shortage lasts for one operation.
 fn insist<T, E: std::fmt::Display>(mut attempt: impl FnMut() -> Result<T, E>) -> T {
     let mut why = String::new();
     for _ in 0..3 {
@@ -40,7 +40,7 @@ fn commit(journal: &mut Journal, name: &str) {
     });
 }
 
-/// Flushes what is due; with `Fsync` what was refused as well.
+/// Runs the flush that is due; with `Fsync` also a refused one.
 fn flush(journal: &mut Journal) -> Result<(), SyncError> {
     while let Some(job) = journal.sync_job().or_else(|| journal.retry_sync()) {
         journal.synced(job.run())?;
@@ -48,7 +48,7 @@ fn flush(journal: &mut Journal) -> Result<(), SyncError> {
     Ok(())
 }
 
-/// Everything a journal does that opens, renames or removes something.
+/// Everything a journal does that opens, renames or removes a file.
 fn life(files: &MemFiles, durability: Durability) {
     let shared: Arc<dyn Files> = Arc::new(files.clone());
     let options = Options { durability, ..options() };
@@ -117,7 +117,7 @@ fn without_a_descriptor_flushes_wait_and_with_fsync_batches_too() {
         files.set_open_max(Some(1));
         assert_eq!(journal.descriptors(), 2, "a file, and the directory that it is new in");
         let job = journal.sync_job().unwrap();
-        // The parent's name is new too, and nobody has it open.
+        // The parent's name is new too, and no journal has it open.
         let refused = journal.synced(job.run()).unwrap_err();
         let why = "cannot flush /: no file descriptor is left, raise their limit or close connections; it is tried again \
                    (Too many open files (os error 24))";

@@ -1,4 +1,4 @@
-//! One connection of the protocol V1, from its magic to its end.
+//! One connection of protocol V1.
 
 use net::{ConnId, Instant, Peer, TimerId};
 use wire::nsq::lookup::Scanner;
@@ -8,11 +8,11 @@ use crate::registry::ProducerKey;
 /// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The magic is missing.
+    /// Waiting for the magic.
     Silent,
-    /// It may PING, and say who it is.
+    /// It may send PING and IDENTIFY.
     Greeted,
-    /// It is a producer.
+    /// Registered as a producer.
     Identified(ProducerKey),
 }
 
@@ -23,16 +23,16 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
     pub(crate) stage: Stage,
     pub(crate) scanner: Scanner,
-    /// Time of the last whole command.
+    /// Time of the last complete command.
     pub(crate) heard: Instant,
-    /// Timer of the next check that it is still alive.
+    /// Timer of the next check that it is alive.
     pub(crate) timer: TimerId,
-    /// It does not take what it is sent: nothing more is read from it until it has.
+    /// True while it does not read its output: no more commands are read from it until it does.
     pub(crate) held: bool,
 }
 
 impl Connection {
-    /// Its producer, once it has said who it is.
+    /// Its producer, after IDENTIFY.
     pub(crate) fn producer(&self) -> Option<ProducerKey> {
         match self.stage {
             Stage::Identified(key) => Some(key),

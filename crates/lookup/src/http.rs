@@ -1,7 +1,7 @@
 //! nsqlookupd's HTTP API, on the control thread.
 //!
-//! Statuses, codes and bodies are nsqlookupd 1.3.0's. What it has no limit for is refused with 503:
-//! `TOO_MANY_NAMES`, and `BUSY` while too many requests wait.
+//! Statuses, codes and bodies are those of nsqlookupd 1.3.0. Limits that it does not have are answered with
+//! 503: `TOO_MANY_NAMES`, and `BUSY` while too many requests wait.
 
 mod shown;
 
@@ -18,19 +18,19 @@ use wire::nsq::valid_name;
 
 use crate::request::{Answer, Reply, Request};
 
-/// Hands a request to the shard, unless it has stopped or too many wait.
+/// Passes a request to the shard, unless it has stopped or too many requests wait.
 pub type SendRequest = Box<dyn Fn(Request, Reply) -> Result<(), NotTaken> + Send + Sync>;
 
-/// Identity of the daemon for the API.
+/// Identity of the daemon in the API.
 #[derive(Debug, Clone)]
 pub struct About {
-    /// The version that clients are told.
+    /// The version reported to clients.
     pub version: &'static str,
     /// The machine's name.
     pub hostname: String,
-    /// The name that nodes are told.
+    /// The broadcast address sent to nodes.
     pub broadcast_address: String,
-    /// Names that browsers may use for it besides.
+    /// Further host names that browsers may use.
     pub names: Vec<String>,
 }
 
@@ -77,12 +77,12 @@ impl ::http::Api for Api {
 }
 
 impl Api {
-    /// An API that asks the shard through `send`.
+    /// An API that sends requests to the shard through `send`.
     pub fn new(about: About, send: SendRequest) -> Arc<Api> {
         Arc::new(Api { about: Mutex::new(Arc::new(about)), send })
     }
 
-    /// Another identity from now on.
+    /// Sets another identity.
     pub fn configure(&self, about: About) {
         *self.about.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(about);
     }
@@ -186,7 +186,7 @@ impl Api {
     }
 }
 
-/// The topic as given: most of what needs one only looks it up.
+/// The topic as given, not validated: most requests only look it up.
 fn topic(query: &Query) -> Result<String, HttpRefusal> {
     query.text("topic").map(str::to_owned).ok_or(HttpRefusal::bad("MISSING_ARG_TOPIC"))
 }

@@ -1,16 +1,16 @@
-//! Discovery: which node has which topics and channels. nsqlookupd 1.3.0's protocol V1 and HTTP API.
+//! Discovery: which nodes have which topics and channels. Protocol V1 and HTTP API of nsqlookupd 1.3.0.
 //!
 //! ```text
 //! nsqd      ─V1──▶ connection ▸ wire::nsq::lookup::Scanner ▸ Lookup ▸ Registry     one shard, no locks
 //! consumers ─HTTP▶ http::Api ──────── Request ─mail─▶ Lookup ─ Answer ─▶ JSON          the control thread
 //! ```
-//! [`Registry`] is the state: producers, what they have registered, tombstones; it is given the time and
-//! knows no socket. [`Lookup`] is it as a product of an event loop. [`http`] asks it by mail, so that a large
-//! answer is written where nobody waits for it.
+//! [`Registry`] is the state: producers, their registrations, tombstones; it gets the time from callers and
+//! has no socket. [`Lookup`] runs it as a product of an event loop. [`http`] sends it requests by mail, so
+//! that large answers are written on another thread.
 //!
-//! Things the original does not bound are bounded here ([`Limits`]), and three of its faults are absent: a
-//! size below zero ends a connection and not the process, a line without an end is not read for ever, and no
-//! name stands for all others (`/topic/delete?topic=*` there deletes everything).
+//! Everything that nsqlookupd leaves unbounded is bounded here ([`Limits`]), and three of its faults are
+//! absent: a negative size ends a connection and not the process, a line without an end is not read forever,
+//! and no name is a wildcard (there `/topic/delete?topic=*` deletes everything).
 
 #![forbid(unsafe_code)]
 

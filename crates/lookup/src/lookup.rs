@@ -1,8 +1,8 @@
-//! The registry as a product of an event loop: connections of nodes in, answers out.
+//! The registry as a product of an event loop: connections of nodes in, responses out.
 //!
-//! A connection that sends no magic, or nothing at all for long, is closed: the original keeps both for ever.
-//! Nothing else is decided by time here; what is inactive is left out of answers and comes back with its next
-//! PING.
+//! A connection that sends no magic, or that is silent for too long, is closed; nsqlookupd keeps both
+//! forever. Nothing else depends on time here: inactive producers are left out of answers and reappear with
+//! their next PING.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ use crate::registry::{Full, Lifetimes, Limits, Registry};
 use crate::request::{Answer, Counts, Reply, Request};
 use crate::snapshot::Snapshot;
 
-/// Nodes of a snapshot in one answer: other answers wait as long as that takes.
+/// Nodes of a snapshot in one answer: other requests wait meanwhile.
 const SAVED_NODES_MAX: usize = 32;
-/// The timer at which a snapshot has been of use.
+/// Token of the timer that ends the use of a restored snapshot.
 const RESTORED: u64 = u64::MAX;
-/// Unsent bytes after which a connection is not read until it has taken them.
+/// Unsent bytes above which a connection is not read until it drains.
 const UNSENT_MAX: usize = 1 << 20;
 
 /// Settings.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Identity that nodes are given.
+    /// Identity sent to nodes.
     pub node: Node,
     /// Lifetimes of producers and tombstones.
     pub lifetimes: Lifetimes,
     /// Limits on names and registrations.
     pub limits: Limits,
-    /// Connections at once; 0: no limit.
+    /// Most connections at once; 0 for no limit.
     pub connections_max: usize,
-    /// Time a node may take to send the magic.
+    /// Time allowed for a node to send the magic.
     pub magic_timeout: Duration,
     /// Time a connection may be silent; nsqd sends a PING every 15 seconds.
     pub silence_max: Duration,
@@ -57,7 +57,7 @@ impl Default for Options {
 pub enum Mail {
     /// A request of the HTTP API.
     Request(Request, Reply),
-    /// Other settings from now on.
+    /// New settings.
     Configure(Box<Options>),
 }
 
@@ -68,13 +68,13 @@ pub struct Lookup {
     registry: Registry,
     connections: Vec<Option<Box<Connection>>>,
     count: usize,
-    /// Connections were refused for their number, and that was logged; until there is room again.
+    /// True after a refused connection was logged, until there is room again.
     crowded: bool,
     answer: Vec<u8>,
     out: Vec<u8>,
 }
 
-/// Action on a connection after a command.
+/// Effect of a command on its connection.
 #[derive(PartialEq, Eq)]
 enum Flow {
     Next,
@@ -82,7 +82,7 @@ enum Flow {
 }
 
 impl Lookup {
-    /// Nothing is known, nobody is connected.
+    /// An empty registry without connections.
     pub fn new(options: Options) -> Lookup {
         let mut answer = Vec::new();
         options.node.write_answer(&mut answer);
@@ -98,8 +98,8 @@ impl Lookup {
         }
     }
 
-    /// Goes on with other settings: identity and patience for nodes that connect from now on, limits for what
-    /// is to come, lifetimes at once. Nobody who is there is turned away.
+    /// Applies new settings: identity and timeouts to new connections, limits to new registrations, lifetimes
+    /// at once. Existing connections stay.
     pub fn configure(&mut self, options: Options) {
         self.answer.clear();
         options.node.write_answer(&mut self.answer);
@@ -107,7 +107,7 @@ impl Lookup {
         self.options = options;
     }
 
-    /// Answers from a snapshot for so long, as far as nodes have not registered.
+    /// Restores a snapshot. Its entries are kept for this long, unless their nodes register again.
     pub fn restore<I: Io>(&mut self, io: &mut I, snapshot: &Snapshot, last: Duration) {
         self.registry.restore(&snapshot.nodes, nanos(io.wall_time()));
         io.set_timer(io.now() + last, RESTORED);
@@ -131,7 +131,7 @@ impl Lookup {
         self.connections[index] = Some(connection);
     }
 
-    /// Carries out what has arrived. False once the connection is to be closed.
+    /// Runs the commands that have arrived. False once the connection is to be closed.
     fn read<I: Io>(&mut self, io: &mut I, connection: &mut Connection, input: &mut Input<'_>) -> bool {
         if connection.stage == Stage::Silent && !self.greet(io, connection, input) {
             return connection.stage == Stage::Silent && input.bytes().len() < MAGIC_V1.len();
@@ -167,7 +167,7 @@ impl Lookup {
         true
     }
 
-    /// Looks for the magic. True once it is there.
+    /// Reads the magic. True once it has arrived.
     fn greet<I: Io>(&mut self, io: &mut I, connection: &mut Connection, input: &mut Input<'_>) -> bool {
         match input.bytes().first_chunk() {
             None => {
@@ -224,7 +224,7 @@ impl Lookup {
         Flow::Next
     }
 
-    /// A limit is no fault of the protocol, but there every error ends the connection.
+    /// Refuses a command at a limit. That is no protocol error, but in V1 every error ends the connection.
     fn full<I: Io>(&mut self, io: &mut I, connection: &Connection, full: Full) -> Flow {
         warn!(peer = %connection.peer, "a registration was refused: {full}");
         self.reply(io, connection.id, format!("E_INVALID REGISTER {full}").as_bytes());
@@ -244,7 +244,7 @@ impl Lookup {
         self.reply(io, connection.id, &text);
     }
 
-    /// Forgets a connection and what it has registered.
+    /// Forgets a connection and its registrations.
     fn detach<I: Io>(&mut self, io: &mut I, connection: &Connection) {
         self.count -= 1;
         self.crowded = false;
@@ -318,8 +318,8 @@ fn nanos(wall: WallTime) -> i64 {
     wall.0
 }
 
-/// The number of a connection's place, as its timer carries it; with the generation, so that a late one finds
-/// nobody.
+/// A connection's slot, as carried by its timer, with the generation, so that a late timer finds no other
+/// connection.
 fn token(conn: ConnId) -> u64 {
     u64::from(conn.generation) << 32 | u64::from(conn.index)
 }

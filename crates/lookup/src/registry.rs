@@ -1,12 +1,12 @@
-//! The fleet's producers, their topics and channels, and tombstones. A state machine: the time is given.
+//! Producers, their topics and channels, and tombstones. A state machine: callers pass the time.
 //!
-//! A producer is a connection, as in nsqlookupd: the same node on two connections counts twice. A topic or
-//! channel whose last producer has gone stays known until somebody deletes it; only an ephemeral one that is
-//! unregistered goes with its last producer. Producers that have not been heard of for long, and those with a
-//! tombstone for the topic that is asked for, are left out of answers and are otherwise there.
+//! A producer is a connection, as in nsqlookupd: a node on two connections counts twice. A topic or channel
+//! without producers stays known until it is deleted; only an ephemeral one disappears when its last producer
+//! unregisters it. Inactive producers, and those with a tombstone for the requested topic, are left out of
+//! answers but kept.
 //!
 //! Names are stored once; a registration is an entry in its topic or channel and one in its producer
-//! (docs/performance.md has what that takes).
+//! (docs/performance.md has the memory used).
 
 mod answers;
 mod limits;
@@ -32,14 +32,14 @@ use tables::{ChannelId, Tables, TopicId};
 /// Lifetimes of producers and tombstones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetimes {
-    /// Since its last sign of life, a producer is in answers.
+    /// Time since its last sign of life for which a producer is active.
     pub inactive: Duration,
-    /// A tombstone hides a producer.
+    /// Time for which a tombstone hides a producer.
     pub tombstone: Duration,
 }
 
 impl Default for Lifetimes {
-    /// nsqlookupd's.
+    /// The defaults of nsqlookupd.
     fn default() -> Lifetimes {
         Lifetimes { inactive: Duration::from_mins(5), tombstone: Duration::from_secs(45) }
     }
@@ -52,35 +52,35 @@ struct Known {
     last_update: i64,
     topics: FxHashSet<TopicId>,
     channels: FxHashSet<ChannelId>,
-    /// Its stale self, from a snapshot.
+    /// Its stale producer from a snapshot.
     predecessor: Option<ProducerKey>,
 }
 
-/// Everything that is known.
+/// The registry.
 #[derive(Debug, Default)]
 pub struct Registry {
     limits: Limits,
     producers: FxHashMap<ProducerKey, Known>,
-    /// The next key; keys are not used again.
+    /// The next key; keys are not reused.
     next: u32,
     tables: Tables,
     restored: Restored,
-    /// Counts what a snapshot would show.
+    /// Number of changes that affect a snapshot.
     changes: u64,
 }
 
 impl Registry {
-    /// Nothing is known yet.
+    /// An empty registry.
     pub fn new(limits: Limits) -> Registry {
         Registry { limits, ..Registry::default() }
     }
 
-    /// Other limits from now on. What is beyond them stays.
+    /// Sets new limits. Existing entries beyond them stay.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// A node has said who it is, at `now` (nanoseconds since 1970).
+    /// Adds a node that has identified itself, at `now` (nanoseconds since 1970).
     pub fn add_producer(&mut self, remote: String, node: Node, now: i64) -> ProducerKey {
         self.insert_producer(remote, node, now, false)
     }
@@ -104,14 +104,14 @@ impl Registry {
         key
     }
 
-    /// It has given a sign of life.
+    /// Notes a sign of life.
     pub fn heard(&mut self, key: ProducerKey, now: i64) {
         if let Some(known) = self.producers.get_mut(&key) {
             known.last_update = now;
         }
     }
 
-    /// Its connection has ended: it has nothing any more. Names stay.
+    /// Removes a producer whose connection has ended, and its registrations. Names stay.
     pub fn remove_producer(&mut self, key: ProducerKey) {
         let Some(known) = self.producers.remove(&key) else { return };
         self.changes += 1;
@@ -123,11 +123,11 @@ impl Registry {
         }
     }
 
-    /// It has this topic, or this topic and channel; both names are valid. Registering again changes nothing,
-    /// a tombstone included.
+    /// Registers a topic, or a topic and channel, of a producer; names must be valid. Registering again
+    /// changes nothing, not even a tombstone.
     ///
     /// # Errors
-    /// A limit is reached. The topic may be registered and the channel not.
+    /// A limit is reached. The topic may be registered without the channel.
     pub fn register(&mut self, key: ProducerKey, topic: &str, channel: Option<&str>) -> Result<(), Full> {
         let max = self.limits.registrations_max;
         let names_max = self.limits.names_max;
@@ -168,7 +168,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes a topic from the stale self of a node.
+    /// Removes a topic from the stale producer of a node.
     fn give_up(&mut self, predecessor: Option<ProducerKey>, topic: TopicId) {
         if let Some(predecessor) = predecessor
             && let Some(known) = self.producers.get_mut(&predecessor)
@@ -178,8 +178,8 @@ impl Registry {
         }
     }
 
-    /// It no longer has this channel; without one, this topic and any of its channels. What is ephemeral goes
-    /// with its last producer: a channel if it is named, the topic if it is, as in the original.
+    /// Unregisters a channel; without one, the topic and all its channels. Ephemeral ones disappear with
+    /// their last producer: a channel if it is named, the topic if it is, as in nsqlookupd.
     pub fn unregister(&mut self, key: ProducerKey, topic: &str, channel: Option<&str>) {
         let Some(topic_id) = self.tables.topic(topic) else { return };
         let Some(known) = self.producers.get_mut(&key) else { return };
@@ -209,12 +209,12 @@ impl Registry {
         }
     }
 
-    /// Counts everything that a snapshot would show.
+    /// Number of changes that affect a snapshot.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Makes a topic known; the name is valid.
+    /// Creates a topic; the name must be valid.
     ///
     /// # Errors
     /// A limit is reached.
@@ -225,7 +225,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Makes a channel and its topic known; the names are valid.
+    /// Creates a channel and its topic; the names must be valid.
     ///
     /// # Errors
     /// A limit is reached.
@@ -236,7 +236,7 @@ impl Registry {
         self.tables.add_channel(topic, channel, self.limits.names_max).map(drop)
     }
 
-    /// Forgets a topic and its channels, whoever has them; it comes back with the next registration.
+    /// Deletes a topic and its channels, including registrations; it reappears with the next registration.
     pub fn delete_topic(&mut self, topic: &str) {
         let Some(id) = self.tables.topic(topic) else { return };
         self.changes += 1;
@@ -252,7 +252,7 @@ impl Registry {
         self.tables.remove_topic(id);
     }
 
-    /// Forgets a channel. False if it is not known.
+    /// Deletes a channel. False if it is unknown.
     pub fn delete_channel(&mut self, topic: &str, channel: &str) -> bool {
         let found = self.tables.topic(topic).and_then(|topic| self.tables.channel(topic, channel));
         if let Some(id) = found {

@@ -1,4 +1,4 @@
-//! Requests of the HTTP API to the registry, and the answers. One piece of mail each.
+//! Requests of the HTTP API to the registry, and their answers, each sent as mail.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::registry::{Found, ProducerKey, Registered, Seen};
 use crate::snapshot::SavedNode;
 
-/// A request. Names in those that change something are valid.
+/// A request. Names are valid in requests that change something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Producers of this topic.
@@ -23,15 +23,15 @@ pub enum Request {
     Counts,
     /// Number of changes.
     Changes,
-    /// Some nodes for a snapshot: those after this one.
+    /// Some nodes for a snapshot, after this key.
     Saved(Option<ProducerKey>),
-    /// Make a topic known.
+    /// Create a topic.
     CreateTopic(String),
-    /// Forget a topic and its channels.
+    /// Delete a topic and its channels.
     DeleteTopic(String),
-    /// Make a channel and its topic known.
+    /// Create a channel and its topic.
     CreateChannel(String, String),
-    /// Forget a channel.
+    /// Delete a channel.
     DeleteChannel(String, String),
     /// Hide a node (`broadcast_address:http_port`) for this topic.
     Tombstone(String, String),
@@ -40,11 +40,11 @@ pub enum Request {
 /// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It is done.
+    /// The request succeeded.
     Done,
-    /// There is no such topic or channel.
+    /// The topic or channel does not exist.
     Unknown,
-    /// A limit is reached; for people.
+    /// A limit is reached; the text says which.
     Full(String),
     /// To [`Request::Lookup`].
     Found(Found),
@@ -58,18 +58,18 @@ pub enum Answer {
     Counts(Counts),
     /// To [`Request::Changes`].
     Changes(u64),
-    /// To [`Request::Saved`]; after whom to go on, if there are more.
+    /// To [`Request::Saved`]; with the key to continue from, if there are more.
     Saved(Vec<SavedNode>, Option<ProducerKey>),
 }
 
 /// Numbers of nodes and names, for gauges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Connections, those that have not said who they are too.
+    /// Connections, including those before IDENTIFY.
     pub connections: usize,
     /// Nodes, active or not.
     pub producers: usize,
-    /// Those of them that are known from a snapshot.
+    /// Nodes known only from a snapshot.
     pub stale: usize,
     /// Topics.
     pub topics: usize,
@@ -77,7 +77,7 @@ pub struct Counts {
     pub channels: usize,
 }
 
-/// Called once, on the shard, with the answer. Must not block.
+/// Receiver of the answer. Called once, on the shard: must not block.
 pub struct Reply(pub Box<dyn FnOnce(Answer) + Send>);
 
 impl fmt::Debug for Reply {

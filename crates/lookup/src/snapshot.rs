@@ -1,8 +1,7 @@
-//! The file from which a lookup answers after a restart, until its nodes have registered again.
+//! The file from which the registry is restored after a restart, until nodes have registered again.
 //!
-//! The file is JSON: `version`, and for each node what it said of itself and what it had registered. It is
-//! written whole and put in place of the last one, so there is always a whole one. One that cannot be read is
-//! as none.
+//! The file is JSON: `version`, and for each node its identity and registrations. It is written whole and
+//! then replaces the previous one, so there is always a complete one. An unreadable file counts as missing.
 
 use serde::{Deserialize, Serialize};
 use wire::nsq::lookup::Node;
@@ -73,7 +72,7 @@ impl SavedNode {
         }
     }
 
-    /// Its description of itself.
+    /// Its identity.
     pub fn node(&self) -> Node {
         let SavedNode { broadcast_address, hostname, topology_region, topology_zone, version, .. } =
             self.clone();
@@ -95,16 +94,16 @@ impl Snapshot {
         Snapshot { version: VERSION, nodes }
     }
 
-    /// The file.
+    /// Contents of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Nothing in it can fail to be written.
+        // Serialization of these types cannot fail.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads a file; names that no node may register are left out.
+    /// Parses a file; invalid names are left out.
     ///
     /// # Errors
-    /// The fault of the file.
+    /// Description of what is wrong with the file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Snapshot, String> {
         let mut snapshot: Snapshot = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         if snapshot.version != VERSION {

@@ -1,9 +1,9 @@
-//! A model of a file system, for tests: it forgets what was not flushed, and fails on request.
+//! A model of a file system for tests: it forgets unflushed data, and fails on request.
 //!
-//! Per file it keeps what was written and what was flushed; per directory the changes of names that were not
-//! flushed. [`MemFiles::crash`] plays a crash: of the process (everything written stays), or of the machine
-//! (of what was not flushed, an arbitrary part stays, in any order: pages and changes of names). All choices
-//! come from the seed.
+//! Per file it keeps written and flushed contents; per directory the unflushed changes of names.
+//! [`MemFiles::crash`] simulates a crash: of the process (everything written stays), or of the machine (an
+//! arbitrary part of the unflushed pages and changes of names stays, in any order). All choices come from the
+//! seed.
 
 mod disk;
 mod fault;
@@ -23,18 +23,18 @@ pub use self::fault::{Fault, Operation};
 pub enum Crash {
     /// The process ends (`kill -9`): the kernel keeps what was written.
     Process,
-    /// The machine ends: only what was flushed is sure to stay.
+    /// The machine loses power: only flushed data is sure to stay.
     Power,
 }
 
-/// See the module.
+/// A file system in memory; see the module.
 #[derive(Debug, Clone)]
 pub struct MemFiles {
     disk: Arc<Mutex<Disk>>,
 }
 
 impl MemFiles {
-    /// A file system with nothing but a root and a working directory, whose choices follow from `seed`.
+    /// A file system with only a root and a working directory, whose choices follow from `seed`.
     pub fn new(seed: u64) -> MemFiles {
         let root = ["/", "", "."].map(|path| (PathBuf::from(path), Node::Dir(0)));
         let root = BTreeMap::from(root);
@@ -42,22 +42,22 @@ impl MemFiles {
         MemFiles { disk: Arc::new(Mutex::new(disk)) }
     }
 
-    /// Adds a failure. Of several for the same operation the first added is used up first.
+    /// Adds a failure. Of several for the same operation the first added is used first.
     pub fn fail(&self, fault: Fault) {
         self.disk().faults.push(fault);
     }
 
-    /// Forgets all failures that are still to come. True if there was one.
+    /// Removes all pending failures. True if there was one.
     pub fn clear_faults(&self) -> bool {
         !std::mem::take(&mut self.disk().faults).is_empty()
     }
 
-    /// Limits the bytes of all files together: writes past it are short, then fail with ENOSPC.
+    /// Limits the total bytes of all files: writes beyond it are short, then fail with ENOSPC.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.disk().capacity = bytes;
     }
 
-    /// Limits how many files and directories may be open: beyond it opening fails with EMFILE.
+    /// Limits the number of open files and directories: beyond it opening fails with EMFILE.
     pub fn set_open_max(&self, max: Option<usize>) {
         self.disk().open_max = max;
     }
@@ -67,18 +67,18 @@ impl MemFiles {
         self.disk().open
     }
 
-    /// Makes a device of it that lies: flushes of files whose path contains `part` succeed and do nothing.
+    /// Simulates a lying device: flushes of files whose path contains `part` succeed without effect.
     pub fn set_unflushed(&self, part: Option<&str>) {
         self.disk().unflushed = part.map(str::to_owned);
     }
 
-    /// True if writes may write less than they were asked to.
+    /// Allows short writes.
     pub fn set_short_writes(&self, on: bool) {
         self.disk().short_writes = on;
     }
 
-    /// The `operations`-th change from now fails, a write half done, and so does every operation after it,
-    /// until [`MemFiles::crash`].
+    /// Makes the `operations`-th change from now fail, a write half done, and every operation after it, until
+    /// [`MemFiles::crash`].
     pub fn stop_after(&self, operations: u64) {
         self.disk().stop_after = Some(operations);
     }
@@ -88,7 +88,7 @@ impl MemFiles {
         self.disk().operations
     }
 
-    /// Plays a crash. Files that are open must not be used afterwards. Locks, failures and the stop are gone.
+    /// Simulates a crash. Open files must not be used afterwards. Locks, failures and the stop are cleared.
     pub fn crash(&self, crash: Crash) {
         let mut disk = self.disk();
         if crash == Crash::Power {
@@ -106,7 +106,7 @@ impl MemFiles {
         Some(disk.inodes[*inode].written.clone())
     }
 
-    /// Changes or makes a file behind the journal's back, as if flushed.
+    /// Changes or creates a file behind the journal's back, as if flushed.
     pub fn set_content(&self, path: &Path, content: Vec<u8>) {
         let mut disk = self.disk();
         let inode = disk.inodes.len();
@@ -115,7 +115,7 @@ impl MemFiles {
         disk.flushed_names.insert(path.to_owned(), Node::File(inode));
     }
 
-    /// Flips the bits of `mask` in one byte of a file, on the device too, under whoever has it open.
+    /// Flips the bits of `mask` in one byte of a file, on the device too, even while it is open.
     pub fn flip(&self, path: &Path, at: usize, mask: u8) {
         let mut disk = self.disk();
         let Some(Node::File(inode)) = disk.names.get(path).copied() else { return };
@@ -309,7 +309,7 @@ impl Drop for MemFile {
     }
 }
 
-/// An open directory. It is flushed where it was opened: nobody flushes one that has moved.
+/// An open directory. It is flushed at the path where it was opened, so not after a move.
 #[derive(Debug)]
 struct MemDir {
     files: MemFiles,

@@ -1,6 +1,6 @@
 //! The real file system: positioned reads and writes, fdatasync, and flock on directories.
 //!
-//! The lock is the one nsqd takes (exclusive, without waiting), so that the two never share a data directory.
+//! The lock is the same as nsqd's (exclusive, non-blocking), so that the two never share a data directory.
 
 use std::fs;
 use std::io;
@@ -37,8 +37,7 @@ impl Files for OsFiles {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let meta = match fs::metadata(entry.path()) {
                 Ok(meta) => meta,
-                // Removed meanwhile, or a link to nothing. Anything else must not pass for a file that is not
-                // there.
+                // Removed meanwhile, or a dangling link. Any other error must not pass for a missing file.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(e),
             };

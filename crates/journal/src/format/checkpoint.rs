@@ -1,4 +1,4 @@
-//! The checkpoint file, `checkpoint`: what the owner knew at some position of the log.
+//! The checkpoint file, `checkpoint`: the owner's state at some position of the log.
 //!
 //! ```text
 //!  0        8         12      16      24       32        40
@@ -21,13 +21,13 @@ use super::{VERSION, u32_at, u64_at};
 
 /// Name of the file in force.
 pub const NAME: &str = "checkpoint";
-/// Name while it is being written; removed at open.
+/// Name during writing; removed at open.
 pub const TEMPORARY_NAME: &str = "checkpoint.tmp";
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 40;
 const MAGIC: &[u8; 8] = b"nuthchkp";
 
-/// The header that goes before `payload`.
+/// The header for `payload`.
 pub fn header(tag: u64, replay: u64, payload: &[u8]) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     bytes[..8].copy_from_slice(MAGIC);
@@ -40,7 +40,7 @@ pub fn header(tag: u64, replay: u64, payload: &[u8]) -> [u8; HEADER_BYTES] {
     bytes
 }
 
-/// Tag, replay position and payload of a whole file; nothing if it is damaged or of another version.
+/// Tag, replay position and payload of a whole file; `None` if it is damaged or of another version.
 pub fn parse(bytes: &[u8]) -> Option<(u64, u64, &[u8])> {
     let sound = bytes.len() >= HEADER_BYTES
         && &bytes[..8] == MAGIC

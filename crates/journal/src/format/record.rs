@@ -20,7 +20,7 @@ use super::u32_at;
 
 /// Bytes before the payload.
 pub const HEADER_BYTES: usize = 9;
-/// No payload is ever longer, whatever the options say.
+/// Limit on payloads, whatever the options say.
 pub const PAYLOAD_BYTES_LIMIT: usize = 1 << 28;
 
 /// Seed of the CRC of a record at `position`.
@@ -30,7 +30,7 @@ fn seed(tag: u64, position: u64) -> u32 {
     (mixed >> 32) as u32
 }
 
-/// Appends a record whose payload is `parts` one after the other, `payload_bytes` in all.
+/// Appends a record whose payload is the concatenation of `parts`, `payload_bytes` in all.
 #[inline]
 pub fn put(to: &mut BytesMut, tag: u64, position: u64, kind: u8, parts: &[&[u8]], payload_bytes: usize) {
     let start = to.len();
@@ -48,16 +48,16 @@ pub fn put(to: &mut BytesMut, tag: u64, position: u64, kind: u8, parts: &[&[u8]]
 /// Item at the front of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checked {
-    /// A record of so many bytes, header included; its CRC is right.
+    /// A record of this many bytes, header included, with a correct CRC.
     Whole(usize),
-    /// Perhaps a record: it needs so many bytes in all, and fewer are here.
+    /// Possibly a record: it needs this many bytes in all, more than given.
     Short(usize),
     /// Not a record.
     Bad,
 }
 
-/// Kind and payload length at the front of `bytes`, if a record there would be possible with `remaining`
-/// bytes left.
+/// Kind and payload length at the front of `bytes`, if a record is possible there with `remaining` bytes
+/// left.
 #[inline]
 pub fn plausible(bytes: &[u8], remaining: u64) -> Option<(u8, usize)> {
     if bytes.len() < HEADER_BYTES {
@@ -68,12 +68,12 @@ pub fn plausible(bytes: &[u8], remaining: u64) -> Option<(u8, usize)> {
     (bytes[8] != 0 && fits).then_some((bytes[8], length))
 }
 
-/// The kind that a header names.
+/// The kind in a header.
 pub fn kind(header: &[u8; HEADER_BYTES]) -> u8 {
     header[8]
 }
 
-/// Judges the front of `bytes`, which lie at `position` in a segment that ends after `remaining` more bytes.
+/// Checks the front of `bytes`, which are at `position` in a segment that ends after `remaining` more bytes.
 #[inline]
 pub fn check(bytes: &[u8], tag: u64, position: u64, remaining: u64) -> Checked {
     if remaining < HEADER_BYTES as u64 {
@@ -91,7 +91,7 @@ pub fn check(bytes: &[u8], tag: u64, position: u64, remaining: u64) -> Checked {
     if crc == u32_at(bytes, 0) { Checked::Whole(total) } else { Checked::Bad }
 }
 
-/// Kind and payload length of a record that was checked before; nothing if `bytes` do not hold it whole.
+/// Kind and payload length of a record checked before; `None` if `bytes` do not hold it whole.
 #[inline]
 pub fn open(bytes: &[u8]) -> Option<(u8, usize)> {
     if bytes.len() < HEADER_BYTES {

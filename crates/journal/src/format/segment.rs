@@ -22,15 +22,15 @@ use super::{VERSION, u32_at, u64_at};
 pub const HEADER_BYTES: u64 = 32;
 const MAGIC: &[u8; 8] = b"nuthatch";
 const SUFFIX: &str = ".log";
-/// No program will ever write a later version: what names one is damaged.
+/// Limit on version numbers: a greater one is damage.
 const VERSION_MAX: u32 = 0xffff;
 
-/// The file name of the segment that starts at `start`.
+/// The file name of the segment with this start.
 pub fn name(start: u64) -> String {
     format!("{start:020}{SUFFIX}")
 }
 
-/// The start of the segment that has this file name.
+/// The start of the segment with this file name.
 pub fn parse_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(SUFFIX)?;
     let plain = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
@@ -52,26 +52,26 @@ pub fn header(tag: u64, start: u64) -> [u8; HEADER_BYTES as usize] {
 /// Fields of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
-    /// A sound header with this tag and start.
+    /// An intact header with this tag and start.
     Sound {
         /// The journal's tag.
         tag: u64,
         /// Position of the first record.
         start: u64,
     },
-    /// Sound, but of a version that this program does not know.
+    /// Intact, but of a version unknown to this program.
     Newer(u32),
     /// Not a header, or damaged.
     Bad,
 }
 
-/// True for a version that one flipped bit makes of this one. A later version with such a number has records
-/// of another form.
+/// True for a version that differs from this one by one flipped bit. A later version with such a number would
+/// have records in another format.
 pub fn is_one_bit_off(version: u32) -> bool {
     (version ^ VERSION).is_power_of_two()
 }
 
-/// The tag that a header names, sound or not.
+/// The tag in a header, whether intact or not.
 pub fn tag(header: &[u8; HEADER_BYTES as usize]) -> u64 {
     u64_at(header, 16)
 }

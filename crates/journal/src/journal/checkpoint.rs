@@ -1,7 +1,7 @@
-//! Checkpoints: what lets a restart replay from somewhere else than the beginning.
+//! Checkpoints: they let a restart replay from a position other than the beginning.
 //!
-//! A checkpoint never knows more than the log: the job flushes the log first, and puts the new file in the
-//! old one's place only when both are on the device. What it will flush is opened before anything is changed.
+//! A checkpoint never knows more than the log: the job flushes the log first, and replaces the old file only
+//! when both are on the device. Everything it will flush is opened before anything is changed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::files::{Dir, Files, OpenMode, write_all};
 use crate::format::checkpoint;
 use crate::{CheckpointError, Durability, Position};
 
-/// Flushes the log, then writes the checkpoint beside the old one and puts it in its place.
+/// Flushes the log, then writes the checkpoint beside the old one and renames it over that.
 #[derive(Debug)]
 #[must_use = "run it on a thread that may block"]
 pub struct CheckpointJob {
@@ -36,19 +36,19 @@ pub struct CheckpointDone {
     result: Result<(), Failure>,
 }
 
-/// The reason a checkpoint is not in force.
+/// The reason a checkpoint did not come into force.
 #[derive(Debug)]
 enum Failure {
-    /// It could not be tried. The one before is in force.
+    /// It could not be attempted. The previous one is in force.
     Refused(FlushError),
-    /// It could not be written. The one before is in force.
+    /// It could not be written. The previous one is in force.
     NotWritten(io::Error),
-    /// It is in its place, and nobody knows whether it stays there.
+    /// It was renamed, but may not survive a loss of power.
     NotFlushed(FlushError),
 }
 
 impl CheckpointJob {
-    /// Writes. Blocks for as long as the device takes.
+    /// Writes the checkpoint. Blocks for as long as the device takes.
     pub fn run(self) -> CheckpointDone {
         let CheckpointJob { log, files, dir, dir_open, tag, replay, payload } = self;
         let log = log.run();
@@ -80,8 +80,8 @@ fn write(
 }
 
 impl Journal {
-    /// A job that makes `payload` the checkpoint: a restart hands it back and replays from `replay_from`,
-    /// which must be committed. One at a time.
+    /// A job that makes `payload` the checkpoint: a restart returns it and replays from `replay_from`, which
+    /// must be committed. One at a time.
     pub fn checkpoint(
         &mut self,
         replay_from: Position,
@@ -115,8 +115,8 @@ impl Journal {
         })
     }
 
-    /// Takes back a checkpoint. On success [`Journal::release`] may delete what lies before it. On failure
-    /// the one before stays in force; only a flush that failed, of the log before it or of the directory
+    /// Takes the result of a checkpoint. On success [`Journal::release`] may delete segments before it. On
+    /// failure the previous one stays in force; only a failed flush, of the log before it or of the directory
     /// after it, poisons the journal.
     pub fn checkpointed(&mut self, done: CheckpointDone) -> Result<(), CheckpointError> {
         self.checkpoint_under_way = false;
@@ -132,7 +132,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Position from which a restart replays after the durable checkpoint; nothing if there is none.
+    /// Position from which a restart replays after the durable checkpoint; `None` without one.
     pub fn checkpoint_position(&self) -> Option<Position> {
         self.checkpoint
     }

@@ -1,7 +1,7 @@
 //! Writing a batch.
 //!
-//! A batch is one write into one segment. When the write fails the file is cut back to where it was, so that
-//! neither this process nor a later one takes the refused records for accepted ones.
+//! A batch is one write into one segment. If the write fails, the file is cut back to its previous length, so
+//! that no process ever takes the refused records for accepted ones.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use crate::files::{File, OpenMode, write_all};
 use crate::format::segment::{self, HEADER_BYTES};
 use crate::{CommitSeq, Durability, WriteError};
 
-/// Segments that are closed but not flushed keep their file open, the latest this many.
+/// Number of closed, unflushed segments whose files stay open, latest first.
 const UNFLUSHED_OPEN_MAX: usize = 4;
-/// Most bytes that are written to find out whether a refused batch would be written now.
+/// Most bytes written to test whether a refused batch would be accepted now.
 const TRIED_BYTES_MAX: usize = 64 << 10;
 
 impl Journal {
-    /// Writes what is staged, with one write. On success the records can be read, and [`Journal::accepted`]
-    /// tells when they count. On failure none of them does: the batch is dropped and the log is as it was.
-    /// With nothing staged it returns the last committed batch.
+    /// Writes the staged records with one write. On success they can be read, and [`Journal::accepted`] says
+    /// when they may be acknowledged. On failure the batch is dropped and the log is unchanged. With nothing
+    /// staged it returns the last committed batch.
     pub fn commit(&mut self) -> Result<CommitSeq, WriteError> {
         if self.batch.is_empty() {
             return Ok(self.committed);
@@ -42,9 +42,9 @@ impl Journal {
         }
     }
 
-    /// After a batch was refused: finds out whether one as large would be written now, although there is
-    /// none. As many bytes are written behind the end, and cut off again; what a crash leaves of them is cut
-    /// at the next start. [`Journal::health`] tells the outcome.
+    /// After a refused batch, tests whether one as large could be written now, without having one. As many
+    /// bytes are written after the end and cut off again; if a crash leaves some of them, the next start cuts
+    /// them off. [`Journal::health`] shows the outcome.
     pub fn retry_write(&mut self) {
         if self.refusing.is_none() || !self.batch.is_empty() {
             return;
@@ -82,7 +82,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The file that the batch goes to, and where in it.
+    /// The file that the batch goes to, and the offset in it.
     fn place_to_write(&mut self) -> Result<(Arc<dyn File>, u64), WriteError> {
         if let Some(poisoned) = &self.poisoned {
             return Err(WriteError::Poisoned(poisoned.clone()));
@@ -98,7 +98,7 @@ impl Journal {
         Ok((file, HEADER_BYTES + active.bytes))
     }
 
-    /// Cuts off what an earlier, refused write has left, if that was not possible then.
+    /// Cuts off the remains of an earlier refused write, if that failed at the time.
     fn cut_refused(&mut self) -> Result<(), WriteError> {
         if self.cut_pending
             && let Some(active) = self.segments.back()
@@ -110,7 +110,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The file that the batch goes to: the active one, or a new one when that is full.
+    /// The file that the batch goes to: the active one, or a new one if that is full.
     fn writable_segment(&mut self) -> Result<Arc<dyn File>, WriteError> {
         let full = match self.segments.back() {
             None => true,
@@ -136,7 +136,7 @@ impl Journal {
 
     fn begin_segment(&mut self) -> Result<Arc<dyn File>, WriteError> {
         let start = self.end.0;
-        // What is to be flushed is open before it is changed.
+        // Directories that must be flushed are opened before they are changed.
         let dir = find_dir(&*self.files, &self.dir, self.dir_open.as_ref());
         self.dir_open = Some(dir.map_err(|error| WriteError::Refused(self.why(error)))?);
         let path = self.segment_path(start);
@@ -152,7 +152,7 @@ impl Journal {
         Ok(file)
     }
 
-    /// Closes the files of segments that are no longer written to, but for a few that are not flushed yet.
+    /// Closes the files of inactive segments, except for a few unflushed ones.
     fn close_old_files(&mut self) {
         let old = self.segments.len() - 1;
         for (i, segment) in self.segments.iter_mut().take(old).enumerate() {

@@ -1,23 +1,22 @@
-//! The reasons for which a flush gives nothing: it could not be tried, it was tried in vain, or the files are
-//! elsewhere.
+//! Errors of a flush: it could not be attempted, it failed, or the files have been moved.
 //!
-//! Only a flush that was tried and failed poisons the journal; the others are tried again.
+//! Only a flush that was attempted and failed poisons the journal; the others are retried.
 
-/// The reason nothing new is known to be on the device.
+/// The reason a flush made no progress.
 #[derive(Debug)]
 pub(super) enum FlushError {
-    /// It could not be tried.
+    /// It could not be attempted.
     Refused(String),
-    /// The journal's directory is not where it was.
+    /// The journal's directory has been moved.
     Displaced,
-    /// It was tried and failed: nobody knows what the device has.
+    /// It was attempted and failed: the contents of the device are unknown.
     Failed(String),
 }
 
-/// The reason the last flush was refused, until one succeeds.
+/// State of a refused flush, until one succeeds.
 #[derive(Debug)]
 pub(super) struct FlushRefused {
     pub why: String,
-    /// True if records go to files that a restart does not find.
+    /// True if records go to files that a restart would not find.
     pub displaced: bool,
 }

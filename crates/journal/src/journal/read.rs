@@ -1,7 +1,6 @@
 //! Reading: from memory at once, from a file through a job.
 //!
-//! Looked up in this order: the tail cache, the blocks that other readers have read back lately, the
-//! segment's file.
+//! Looked up in this order: the tail cache, blocks recently read back for other readers, the segment's file.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,9 +19,9 @@ pub enum ReadOutcome {
     Block(Block),
     /// The records must be read from a file.
     NeedsDisk(ReadJob),
-    /// Nothing is committed behind this position yet.
+    /// Nothing is committed after this position yet.
     AtEnd,
-    /// The record was released. The oldest one that is left stands at `first` (which may be the end).
+    /// The record was released. The oldest remaining one is at `first` (which may be the end).
     Gone {
         /// See [`Journal::first`].
         first: Position,
@@ -86,15 +85,15 @@ impl ReadJob {
 }
 
 impl Journal {
-    /// The records from `from` on, which must be where a record starts ([`Block::next`],
-    /// [`crate::Record::next`], what [`Journal::append`] returned): some of them, one at least. A block may
-    /// be empty if its [`Block::next`] says to go on elsewhere.
+    /// Some of the records from `from` on, at least one. `from` must be the start of a record
+    /// ([`Block::next`], [`crate::Record::next`], or returned by [`Journal::append`]). A block may be empty
+    /// if reading continues elsewhere, at its [`Block::next`].
     pub fn read(&mut self, from: Position) -> ReadOutcome {
         self.lookup(from, self.options.read_bytes, true)
     }
 
-    /// As [`Journal::read`], but for the one record at `position`: from a file little more than that is read
-    /// (about `bytes_expected`), and it is not kept for other readers.
+    /// [`Journal::read`] of the single record at `position`: reads little more than that from a file (about
+    /// `bytes_expected`), and does not cache it for other readers.
     pub fn read_one(&mut self, position: Position, bytes_expected: usize) -> ReadOutcome {
         self.lookup(position, bytes_expected, false)
     }
@@ -121,7 +120,7 @@ impl Journal {
             return ReadOutcome::Gone { first: self.first() };
         };
         if from.0 >= segment.end() {
-            // A hole that recovery has reported: go on with the next segment.
+            // A hole that recovery has reported: continue with the next segment.
             let next = self.segments.get(behind).map_or(self.end, |segment| Position(segment.start));
             return ReadOutcome::Block(Block { start: from, bytes: bytes::Bytes::new(), next, damage: None });
         }
@@ -138,10 +137,10 @@ impl Journal {
         })
     }
 
-    /// Takes back a read. Damage is counted and is no error: the block says where to go on.
+    /// Takes the result of a read. Damage is counted and is no error: the block says where to continue.
     pub fn read_done(&mut self, done: ReadDone) -> Result<Block, ReadError> {
         let block = done.result.map_err(|error| match error {
-            // Not released: somebody has moved it.
+            // Not released: the file has been moved.
             ReadError::Gone { from } if from >= self.first() => ReadError::Io(io::ErrorKind::NotFound.into()),
             other => other,
         })?;

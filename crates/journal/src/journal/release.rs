@@ -1,8 +1,8 @@
-//! Cleaning: giving back whole segments from the front of the log.
+//! Cleaning: deleting whole segments from the front of the log.
 //!
-//! The owner says what it no longer needs. A segment is deleted only when it also lies before the last
-//! durable checkpoint, since a restart replays from there. To free a segment that a few live records pin,
-//! append those again and release it.
+//! The owner says which records it no longer needs. A segment is deleted only when it also lies before the
+//! last durable checkpoint, since a restart replays from there. To free a segment pinned by a few live
+//! records, append those again and release it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct SegmentInfo {
     pub end: Position,
     /// Bytes of records in it.
     pub bytes: u64,
-    /// True for the one that is being written to, which is never deleted.
+    /// True for the active one, which is never deleted.
     pub active: bool,
 }
 
@@ -44,7 +44,7 @@ pub struct RemoveDone {
 }
 
 impl RemoveJob {
-    /// Deletes. It stops at the first failure, so that the log never has a hole.
+    /// Deletes the files. Stops at the first failure, so that the log never has a hole.
     pub fn run(self) -> RemoveDone {
         let mut segments = self.segments.into_iter();
         while let Some(next) = segments.next() {
@@ -73,7 +73,7 @@ impl Journal {
         })
     }
 
-    /// Bytes of records in all segments; of a journal in memory, what it holds.
+    /// Bytes of records in all segments; for a journal in memory, the bytes it holds.
     pub fn stored_bytes(&self) -> u64 {
         match self.options.durability {
             Durability::Memory => self.cache.cost() as u64,
@@ -81,12 +81,12 @@ impl Journal {
         }
     }
 
-    /// Makes the next batch begin a new segment, so that the one in use can be released.
+    /// Makes the next batch begin a new segment, so that the active one can be released.
     pub fn seal(&mut self) {
         self.seal = true;
     }
 
-    /// Says that no record before `before` is needed. Segments that lie wholly before it, and before the last
+    /// Declares that no record before `before` is needed. Segments entirely before it, and before the last
     /// durable checkpoint, leave the log at once; the job deletes their files. In memory the records are
     /// simply dropped.
     pub fn release(&mut self, before: Position) -> Option<RemoveJob> {
@@ -105,8 +105,8 @@ impl Journal {
         Some(RemoveJob { files: Arc::clone(&self.files), dir: self.dir.clone(), segments })
     }
 
-    /// Takes back a deletion. Segments that could not be deleted are part of the log again: release them
-    /// later.
+    /// Takes the result of a deletion. Segments that could not be deleted are part of the log again: release
+    /// them later.
     pub fn removed(&mut self, done: RemoveDone) -> io::Result<()> {
         for segment in done.left.into_iter().rev() {
             self.segments.push_front(segment);
@@ -114,9 +114,9 @@ impl Journal {
         done.error.map_or(Ok(()), Err)
     }
 
-    /// Deletes the journal's directory. It is renamed first, to its name with [`DELETED_SUFFIX`], so that a
-    /// new journal can take the name at once and a half-done deletion is known at the next start. Jobs that
-    /// are still out may fail afterwards. On success the journal is to be dropped.
+    /// Deletes the journal's directory. It is first renamed to its name with [`DELETED_SUFFIX`], so that a
+    /// new journal can take the name at once and the next start recognizes a half-done deletion. Outstanding
+    /// jobs may fail afterwards. On success the journal must be dropped.
     ///
     /// # Errors
     /// The directory could not be renamed: nothing was deleted.
@@ -129,7 +129,7 @@ impl Journal {
         let renamed = PathBuf::from(name);
         match self.files.rename(&self.dir, &renamed) {
             Ok(()) => Ok(Some(DeleteJob::new(Arc::clone(&self.files), renamed))),
-            // Gone already, if that is where it would be.
+            // Already gone, if its parent directory is still in place.
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.dir.parent().map_or(Ok(()), |parent| self.files.open_dir(parent).map(drop))?;
                 Ok(None)
@@ -139,10 +139,10 @@ impl Journal {
     }
 }
 
-/// Ends the name of a journal's directory that is being deleted.
+/// Suffix of the directory of a journal that is being deleted.
 pub const DELETED_SUFFIX: &str = ".deleted";
 
-/// Deletes a directory of files, such as one that was left over with [`DELETED_SUFFIX`].
+/// Deletes a directory of files, such as a leftover one with [`DELETED_SUFFIX`].
 #[derive(Debug)]
 #[must_use = "run it on a thread that may block"]
 pub struct DeleteJob {
@@ -151,7 +151,7 @@ pub struct DeleteJob {
 }
 
 impl DeleteJob {
-    /// For the directory `dir`.
+    /// A job for the directory `dir`.
     pub fn new(files: Arc<dyn Files>, dir: PathBuf) -> DeleteJob {
         DeleteJob { files, dir }
     }
@@ -161,14 +161,14 @@ impl DeleteJob {
         &self.dir
     }
 
-    /// Deletes the directory and the files in it. To be repeated if it fails.
+    /// Deletes the directory and the files in it. May be repeated if it fails.
     pub fn run(&self) -> io::Result<()> {
         if let Some(parent) = self.dir.parent() {
             self.files.sync_dir(parent)?;
         }
         let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
         let entries = match self.files.list(&self.dir) {
-            // Somebody else has deleted it.
+            // Deleted by another process.
             Err(e) if gone(&e) => return Ok(()),
             listed => listed?,
         };

@@ -1,10 +1,9 @@
 //! Flushing to the device, on another thread.
 //!
-//! One flush covers every batch that was committed before it was asked for: batches that arrive meanwhile
-//! wait for the next. One file after the other is opened, found in its place, and flushed. What keeps a file
-//! from being flushed leaves things as they are, and is tried again: want of descriptors, a directory that
-//! somebody has moved. A flush that fails poisons the journal, because after that the kernel may have dropped
-//! the pages it could not write.
+//! One flush covers every batch committed before it was requested: batches that arrive meanwhile wait for the
+//! next. The files are opened, checked to be in place, and flushed one after the other. Conditions that
+//! prevent a flush (no descriptors, a moved directory) change nothing, and the flush is retried. A failed
+//! flush poisons the journal, because the kernel may have dropped the pages it could not write.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,13 +16,13 @@ use crate::files::{Dir, File, Files, OpenMode};
 use crate::format::segment::HEADER_BYTES;
 use crate::{CommitSeq, Durability, SyncError};
 
-/// Flushes what was committed when it was made.
+/// Flushes everything committed when the job was created.
 #[derive(Debug)]
 #[must_use = "batches wait for it; run it on a thread that may block"]
 pub struct SyncJob {
     files: Arc<dyn Files>,
     dir: PathBuf,
-    /// The active segment, whether it is flushed or not, and those that are not flushed.
+    /// The active segment, flushed or not, and all unflushed ones.
     targets: Vec<Target>,
     names: Option<Names>,
     up_to: CommitSeq,
@@ -36,17 +35,17 @@ struct Target {
     bytes: u64,
     path: PathBuf,
     file: Option<Arc<dyn File>>,
-    /// False if it is only looked for in its place.
+    /// False if the file only needs to be checked for its place.
     dirty: bool,
 }
 
-/// Changes of names that are to be flushed.
+/// Changes of names to be flushed.
 #[derive(Debug)]
 struct Names {
-    /// Number of the directory's state with these changes.
+    /// Number of changes of names up to this state.
     state: u64,
     dir: Option<Arc<dyn Dir>>,
-    /// The directory's own name is to be flushed as well.
+    /// True if the directory's own name must be flushed as well.
     own: bool,
     parent: Option<Arc<dyn Dir>>,
 }
@@ -64,7 +63,7 @@ pub struct SyncDone {
 /// Result of a flush.
 #[derive(Debug)]
 struct Flushed {
-    /// Segments that are not in their place: they were released meanwhile, or else somebody has moved them.
+    /// Segments that are not in place: released meanwhile, or moved.
     missing: Vec<u64>,
 }
 
@@ -76,7 +75,7 @@ impl SyncJob {
         SyncDone { targets, names: self.names.map(|names| names.state), up_to: self.up_to, result }
     }
 
-    /// Holds one descriptor at a time besides those that are open already.
+    /// Uses one descriptor at a time besides those already open.
     fn flush(&self) -> Result<Flushed, FlushError> {
         let mut missing = Vec::new();
         for target in &self.targets {
@@ -94,14 +93,14 @@ impl SyncJob {
 }
 
 impl SyncDone {
-    /// True if all of it was flushed, and was in its place.
+    /// True if everything was flushed, and was in place.
     pub(super) fn succeeded(&self) -> bool {
         self.result.as_ref().is_ok_and(|flushed| flushed.missing.is_empty())
     }
 }
 
 impl Target {
-    /// The file, open; nothing if its path does not name it.
+    /// The open file; `None` if its path names another one or nothing.
     fn find(&self, files: &dyn Files) -> io::Result<Option<Arc<dyn File>>> {
         if let Some(file) = &self.file {
             return Ok(file.is_at(&self.path)?.then(|| Arc::clone(file)));
@@ -124,7 +123,7 @@ impl Names {
     }
 }
 
-/// The directory at `path`, which must be the one that is open already, if it is.
+/// The directory at `path`, which must be the already open one, if there is one.
 pub(super) fn find_dir(
     files: &dyn Files,
     path: &Path,
@@ -155,9 +154,9 @@ pub(super) fn failed(path: &Path, error: &io::Error) -> FlushError {
 }
 
 impl Journal {
-    /// The flush that is due, if something is committed but not on the device and no other flush is under
-    /// way. To be asked for after each turn with `Fsync`, and every few seconds with `Os`. After one that was
-    /// refused there is none before [`Journal::retry_sync`].
+    /// The flush that is due, if anything is committed but not on the device and no other flush is under way.
+    /// To be called after each turn with `Fsync`, and every few seconds with `Os`. After a refused flush it
+    /// returns `None`; see [`Journal::retry_sync`].
     pub fn sync_job(&mut self) -> Option<SyncJob> {
         let clean = self.bytes_at_risk() == 0 && self.checkpoint_found.is_none();
         let nothing_due = self.durable == self.committed && clean;
@@ -172,7 +171,7 @@ impl Journal {
         Some(self.flush_all())
     }
 
-    /// A flush in place of one that was refused. To be asked for every second or so.
+    /// A retry of a refused flush. To be called every second or so.
     pub fn retry_sync(&mut self) -> Option<SyncJob> {
         if self.sync_under_way || self.poisoned.is_some() || self.flush_refused.is_none() {
             return None;
@@ -181,7 +180,7 @@ impl Journal {
         Some(self.flush_all())
     }
 
-    /// True from a flush that was refused until one succeeds.
+    /// True from a refused flush until one succeeds.
     pub fn is_flush_refused(&self) -> bool {
         self.flush_refused.is_some()
     }
@@ -219,11 +218,11 @@ impl Journal {
         }
     }
 
-    /// Takes back a flush. Returns the last batch that is on the device.
+    /// Takes the result of a flush. Returns the last batch on the device.
     ///
     /// # Errors
-    /// It could not be tried, and is to be tried again ([`Journal::retry_sync`]); or it failed, and nothing
-    /// is accepted any more.
+    /// The flush could not be attempted and must be retried ([`Journal::retry_sync`]); or it failed, and the
+    /// journal accepts nothing more.
     pub fn synced(&mut self, done: SyncDone) -> Result<CommitSeq, SyncError> {
         self.sync_under_way = false;
         self.absorb(done)
@@ -258,7 +257,7 @@ impl Journal {
         Ok(self.durable)
     }
 
-    /// Closes the directory, if no name in it is to be flushed.
+    /// Closes the directory, unless names in it have to be flushed.
     pub(super) fn close_dir(&mut self) {
         if self.names_flushed == self.names_changed {
             self.dir_open = None;
@@ -269,7 +268,7 @@ impl Journal {
         self.segments.binary_search_by_key(&start, |segment| segment.start).ok()
     }
 
-    /// Notes why a flush gave nothing.
+    /// Notes the reason of a flush without progress.
     pub(super) fn not_flushed(&mut self, error: FlushError) -> SyncError {
         if let FlushError::Failed(reason) = error {
             return SyncError::Poisoned(self.poison(reason));
@@ -280,7 +279,7 @@ impl Journal {
         SyncError::Refused(why)
     }
 
-    /// Error text for something that was not flushed.
+    /// Error text for a flush without progress.
     pub(super) fn why(&self, error: FlushError) -> String {
         match error {
             FlushError::Refused(why) | FlushError::Failed(why) => why,
@@ -288,7 +287,7 @@ impl Journal {
         }
     }
 
-    /// Error text for files that are not where they were, with the remedy.
+    /// Error text, with the remedy, for files that have been moved.
     pub(super) fn displaced(&self) -> String {
         format!(
             "files in {} were moved, removed or replaced while in use: put them back and writing goes on, or restart to go on \

@@ -1,5 +1,5 @@
-//! Reading the log from somewhere to its end in one go, for an owner that has to look at what it has before
-//! it serves anybody.
+//! Reading the log from a position to its end in one pass, for an owner that checks its contents before
+//! serving clients.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::scan::{SegmentReader, Stopped};
 use crate::{Durability, Position};
 
 impl Journal {
-    /// Shows everything that stands at `from`, which must be where a record starts, and behind it, in order,
-    /// damage in its place. Blocks for as long as the device takes. Of a journal in memory it shows nothing.
+    /// Passes everything from `from`, the start of a record, to `each`, in order, damage included. Blocks for
+    /// as long as the device takes. A journal in memory has nothing to pass.
     pub fn walk(&self, from: Position, mut each: impl FnMut(Entry<'_>)) -> Result<(), OpenError> {
         if self.options.durability == Durability::Memory {
             return Ok(());

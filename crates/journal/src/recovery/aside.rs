@@ -1,5 +1,4 @@
-//! Files that are put aside: renamed, so that nobody takes them for the journal's and somebody can look at
-//! them.
+//! Files put aside: renamed, so that they no longer count as the journal's but can still be inspected.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +6,10 @@ use crate::OpenError;
 use crate::error::failed;
 use crate::journal::Journal;
 
-/// Ends the name of what was put aside.
+/// Suffix of files put aside.
 pub(super) const BAD_SUFFIX: &str = ".bad";
 
-/// Renames a file so that it is no part of the journal any more.
+/// Renames a file so that it is no longer part of the journal.
 pub(super) fn put_aside(journal: &Journal, path: &Path) -> Result<(), OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(BAD_SUFFIX);

@@ -1,23 +1,23 @@
-//! Findings of opening a journal: what was read back, what was cut off, what is damaged.
+//! Findings of opening a journal: records read, bytes cut off, damage.
 
 use crate::Damage;
 
 /// Findings of opening a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovered {
-    /// Records handed out.
+    /// Records passed to the caller.
     pub records: u64,
     /// Bytes of them, record headers included.
     pub bytes: u64,
     /// Bytes of a torn tail that were cut off.
     pub truncated_bytes: u64,
-    /// Stretches that could not be read back, at most [`DAMAGE_LISTED_MAX`].
+    /// Unreadable stretches, at most [`DAMAGE_LISTED_MAX`].
     pub damage: Vec<Damage>,
-    /// Number of them.
+    /// Number of all unreadable stretches.
     pub damages: u64,
 }
 
-/// Most stretches of damage that are listed one by one.
+/// Most stretches of damage listed individually.
 pub const DAMAGE_LISTED_MAX: usize = 100;
 
 impl Recovered {

@@ -1,9 +1,9 @@
 //! The files of a directory that are segments of the journal.
 //!
-//! A header says so, and its name where it begins. Each record has a checksum of its own, which covers the
-//! journal's tag and the record's position: a header that is damaged costs nothing while the tag is known. It
-//! is in the checkpoint and in every other header; if neither is there, what the damaged header says is
-//! tried, and what it says with one bit flipped.
+//! A header marks a segment, and the file's name has its start. Each record has its own checksum, which
+//! covers the journal's tag and the record's position: a damaged header costs nothing while the tag is known.
+//! The checkpoint and every other header have the tag; if none is readable, the tag in the damaged header is
+//! tried, then that tag with one bit flipped.
 
 use std::io;
 use std::path::Path;
@@ -21,12 +21,12 @@ use crate::{Damage, OpenError, Position};
 
 /// A file that may be a segment.
 struct Candidate {
-    /// As its name has it.
+    /// Position in its name.
     start: u64,
-    /// Bytes behind the header.
+    /// Bytes after the header.
     bytes: u64,
     header: Header,
-    /// The tag that the header names, sound or not.
+    /// The tag in the header, whether intact or not.
     tag: u64,
     file: Arc<dyn File>,
 }
@@ -46,7 +46,7 @@ impl Candidate {
         })
     }
 
-    /// The tag in its header, if that is sound and in its place.
+    /// The tag in its header, if that is intact and has the right start.
     fn sound_tag(&self) -> Option<u64> {
         match self.header {
             Header::Sound { tag, start } if start == self.start => Some(tag),
@@ -54,18 +54,17 @@ impl Candidate {
         }
     }
 
-    /// True if a later version of this program has written it. `last_known` is where the last segment begins
-    /// that this one has.
+    /// True if a later version of this program has written it. `last_known` is the start of the last segment
+    /// of this version.
     fn is_newer(&self, last_known: Option<u64>) -> io::Result<bool> {
         let Header::Newer(version) = self.header else { return Ok(false) };
-        // No program goes back to an older version, and none has a number that is one bit off with records
-        // like these: that number is damaged like everything else may be.
+        // No program appends a segment of an older version, and no version whose number is one bit off has
+        // records like these: such a number is damage.
         let flipped = segment::is_one_bit_off(version) && self.holds_records(self.tag, false)?;
         Ok(last_known < Some(self.start) && !flipped)
     }
 
-    /// True if a record of the journal with this tag stands at its beginning or, if the whole of it is to be
-    /// searched, anywhere.
+    /// True if a record of the journal with this tag is at its beginning or, with `search`, anywhere.
     fn holds_records(&self, tag: u64, search: bool) -> io::Result<bool> {
         let end = self.start + self.bytes;
         let reader = SegmentReader { file: Arc::clone(&self.file), tag, start: self.start, end };
@@ -75,7 +74,7 @@ impl Candidate {
         })
     }
 
-    /// The journal's tag as its records know it, tried from what is left of the header.
+    /// The tag that the records confirm, guessed from the remains of the header.
     fn guess_tag(&self) -> io::Result<Option<u64>> {
         let flipped = (0..u64::BITS).map(|bit| self.tag ^ (1 << bit));
         for tag in std::iter::once(self.tag).chain(flipped) {
@@ -87,7 +86,7 @@ impl Candidate {
     }
 }
 
-/// Lists the segments and finds the journal's tag, which its checkpoint has if there is one.
+/// Lists the segments and finds the journal's tag, from the checkpoint if there is one.
 pub(super) fn list(
     journal: &mut Journal,
     found: &[(u64, u64)],
@@ -124,7 +123,7 @@ pub(super) fn list(
     Ok(tag)
 }
 
-/// The tag that most have; among equals the first.
+/// The most frequent tag; the first of equally frequent ones.
 fn most_frequent(tags: impl Iterator<Item = u64> + Clone) -> Option<u64> {
     let count = |tag: u64| tags.clone().filter(|&other| other == tag).count();
     tags.clone()
@@ -146,20 +145,20 @@ fn guess_tag(journal: &Journal, candidates: &[Candidate]) -> Result<Option<u64>,
 
 fn add(journal: &mut Journal, candidate: &Candidate) {
     let Candidate { start, bytes, .. } = *candidate;
-    // Only a sound successor bounds the one before it.
+    // Only an intact successor bounds the previous segment.
     if let Some(before) = journal.segments.back_mut() {
         before.bytes = before.bytes.min(start - before.start);
     }
     journal.segments.push_back(Segment { start, bytes, synced: 0, file: None });
 }
 
-/// Puts the header in its place. It is flushed with the segment; should it get lost, it is written again.
+/// Writes the header. It is flushed with the segment; if it is lost, it is written again.
 fn write_header(journal: &Journal, path: &Path, tag: u64, start: u64) -> Result<(), OpenError> {
     let file = journal.files.open(path, OpenMode::Write).map_err(failed("open", path))?;
     write_all(&*file, &segment::header(tag, start), 0).map_err(failed("write", path))
 }
 
-/// Takes a file that is no segment of this journal out of the way.
+/// Removes or renames a file that is not a segment of this journal.
 fn reject(
     journal: &mut Journal,
     candidate: &Candidate,
@@ -173,11 +172,11 @@ fn reject(
             let source = io::Error::other(format!("version {version} is not known to this program"));
             Err(failed("read", path)(source))
         }
-        // A crash before the first batch was written.
+        // A crash came before the first batch was written.
         _ if bytes == 0 => journal.files.remove(path).map_err(failed("remove", path)),
         _ => {
             put_aside(journal, path)?;
-            // Its positions were used.
+            // Its positions were used and must not be reused.
             journal.end = journal.end.max(Position(start + bytes));
             recovered.note(Damage::unreadable(start, start + bytes, DamageReason::Foreign));
             Ok(())

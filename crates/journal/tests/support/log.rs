@@ -1,4 +1,4 @@
-//! A small journal in a modelled file system, for the tables of cases.
+//! A small journal in a modelled file system, for table tests.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(DIR).join(name)
 }
 
-/// Opens, giving the records from the checkpoint on as text.
+/// Opens the journal and returns the records from the checkpoint as text.
 pub fn open(files: &MemFiles) -> (Journal, Recovered, Vec<String>) {
     let recovery = Recovery::open(Arc::new(files.clone()), DIR.as_ref(), options()).unwrap();
     let mut records = Vec::new();
@@ -28,7 +28,7 @@ pub fn open(files: &MemFiles) -> (Journal, Recovered, Vec<String>) {
     (journal, recovered, records)
 }
 
-/// Notes what is shown; damage stands between the records around it.
+/// Notes an entry; damage appears between the records around it.
 fn note(records: &mut Vec<String>, end: &mut Position, entry: Entry<'_>) {
     let (from, to) = match entry {
         Entry::Record(record) => {
@@ -41,7 +41,7 @@ fn note(records: &mut Vec<String>, end: &mut Position, entry: Entry<'_>) {
     *end = to;
 }
 
-/// A new journal, in memory as well as on the returned file system.
+/// A new journal, and its file system in memory.
 pub fn new() -> (MemFiles, Journal) {
     let files = MemFiles::new(1);
     files.create_dir(Path::new("/")).unwrap();
@@ -49,14 +49,14 @@ pub fn new() -> (MemFiles, Journal) {
     (files, journal)
 }
 
-/// Commits one record of 20 bytes in all, which says `name`.
+/// Commits one record of 20 bytes in all, with the text `name`.
 pub fn put(journal: &mut Journal, name: &str) -> Position {
     let position = journal.append(1, &[name.as_bytes(), &vec![b'.'; 11 - name.len()]]).unwrap();
     journal.commit().unwrap();
     position
 }
 
-/// Records [`put`] wrote.
+/// Text of the records that [`put`] wrote.
 #[allow(dead_code, reason = "not every test file needs it")]
 pub fn text(name: &str) -> String {
     format!("{name:.<11}")
@@ -72,7 +72,7 @@ pub fn block(journal: &mut Journal, at: Position) -> Option<Block> {
     }
 }
 
-/// Everything that can be read, and how many stretches of damage were met.
+/// Everything that can be read, and the number of damaged stretches met.
 #[allow(dead_code, reason = "not every test file needs it")]
 pub fn read_all(journal: &mut Journal) -> (Vec<String>, u64) {
     let (mut records, mut at, damages) = (Vec::new(), journal.first(), journal.counters().damages);

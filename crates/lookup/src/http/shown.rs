@@ -17,7 +17,7 @@ struct Node<'a> {
     version: &'a str,
     topology_zone: &'a str,
     topology_region: &'a str,
-    /// Ours: it is told by a snapshot.
+    /// Extension of nsqlookupd's format: the producer is known from a snapshot.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stale: bool,
 }
@@ -72,7 +72,7 @@ pub(super) fn channels(channels: &[Arc<str>]) -> impl Serialize {
     Channels { channels: names(channels) }
 }
 
-/// `/nodes`: `tombstones` is as long as `topics`, which nsqadmin counts on.
+/// `/nodes`: `tombstones` has the length of `topics`, as nsqadmin expects.
 pub(super) fn nodes(nodes: &[Seen]) -> impl Serialize {
     #[derive(Serialize)]
     struct Active<'a> {
@@ -95,7 +95,7 @@ pub(super) fn nodes(nodes: &[Seen]) -> impl Serialize {
     Nodes { producers: nodes.iter().map(active).collect() }
 }
 
-/// `/debug`. A time that never was is what Go's zero time gives as nanoseconds.
+/// `/debug`. A missing time is shown as Go's zero time in nanoseconds.
 pub(super) fn registrations(all: &[(String, Vec<Registered>)]) -> impl Serialize {
     const NEVER: i64 = -6_795_364_578_871_345_152;
     #[derive(Serialize)]

@@ -1,4 +1,4 @@
-//! Answers of the registry: all in order of names, producers in order of their coming.
+//! Answers of the registry: names in order, producers in order of arrival.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,25 +19,25 @@ pub struct Found {
 /// An active node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// It.
+    /// The producer.
     pub producer: Arc<Producer>,
-    /// Its topics, and whether a tombstone hides each.
+    /// Its topics; true for those hidden by a tombstone.
     pub topics: Vec<(Arc<str>, bool)>,
 }
 
-/// A registration, for people who look for a fault.
+/// A registration, for debugging.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
-    /// The producer that has registered.
+    /// The registered producer.
     pub producer: Arc<Producer>,
     /// Its last sign of life, nanoseconds since 1970.
     pub last_update: i64,
-    /// Time of its tombstone, nanoseconds since 1970; none if it has none.
+    /// Time of its tombstone, nanoseconds since 1970.
     pub tombstoned_at: Option<i64>,
 }
 
 impl Registry {
-    /// Channels and active producers of this topic; `None` if it is not known.
+    /// Channels and active producers of this topic; `None` if it is unknown.
     pub fn lookup(&self, topic: &str, now: i64, last: Lifetimes) -> Option<Found> {
         let id = self.tables.topic(topic).filter(|id| self.tables.is_listed(*id))?;
         let topic = self.tables.get(id)?;
@@ -59,7 +59,7 @@ impl Registry {
         listed.map(|(_, topic)| Arc::clone(&topic.name)).collect()
     }
 
-    /// Names of a topic's channels; none if it is not known.
+    /// Names of a topic's channels; empty if it is unknown.
     pub fn channels(&self, topic: &str) -> Vec<Arc<str>> {
         self.tables.topic(topic).and_then(|id| self.tables.get(id)).map(channels).unwrap_or_default()
     }
@@ -112,7 +112,7 @@ impl Registry {
         all
     }
 
-    /// Producers, topics and channels that are known, whether active or not.
+    /// Numbers of producers, topics and channels, active or not.
     pub fn counts(&self) -> (usize, usize, usize) {
         let (topics, channels) = self.tables.sizes();
         (self.producers.len(), topics, channels)

@@ -1,9 +1,9 @@
-//! Limits on what is kept, and the refusal at one.
+//! Limits on the registry, and the error at a limit.
 
-/// Limits on what is kept. The original has no limits.
+/// Limits on the registry. nsqlookupd has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Topics and channels that are known, together.
+    /// Known topics and channels, together.
     pub names_max: usize,
     /// Topics and channels that one producer may register.
     pub registrations_max: usize,
@@ -15,7 +15,7 @@ impl Default for Limits {
     }
 }
 
-/// A limit is reached; says which, and what to do.
+/// The error at a limit: names the limit and the remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
     /// [`Limits::names_max`].

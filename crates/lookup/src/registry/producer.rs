@@ -1,18 +1,18 @@
-//! A producer by its key, and what is told of it.
+//! Producers: keys and identities.
 
 use wire::nsq::lookup::Node;
 
-/// A producer, for as long as it is known.
+/// Key of a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProducerKey(pub(super) u32);
 
 /// A node's identity and address; shared with answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Producer {
-    /// Address and port that its connection comes from; the original's id of a producer.
+    /// Remote address and port of its connection; nsqlookupd's id of a producer.
     pub remote: String,
-    /// As announced.
+    /// As sent in IDENTIFY.
     pub node: Node,
-    /// Known from a snapshot; it has not registered again.
+    /// True if it is known from a snapshot and has not registered again.
     pub stale: bool,
 }

@@ -1,10 +1,9 @@
-//! Registrations from a snapshot after a restart: stale, until the nodes have registered again or time is
-//! over.
+//! Registrations restored from a snapshot: stale until the nodes have registered again or time is up.
 //!
-//! A stale producer has the registrations that it had. When the same node (its address and TCP port) comes
-//! and registers a topic, the stale one loses it, so that nobody is in an answer twice, and no topic is
-//! without producers in between. A tombstone goes over to the node. When time is over, stale producers go,
-//! and so do names that nobody has registered by then.
+//! A stale producer has its saved registrations. When the same node (by address and TCP port) connects and
+//! registers a topic, the stale producer loses that topic, so that no node is listed twice and no topic is
+//! without producers in between. A tombstone moves to the new producer. When time is up, stale producers are
+//! removed, with the names that no node has registered by then.
 
 use rustc_hash::FxHashMap;
 
@@ -19,7 +18,7 @@ impl Registry {
         for saved in nodes {
             let node = saved.node();
             let address = (node.broadcast_address.clone(), node.tcp_port);
-            // A node that was there on two connections is one stale producer.
+            // A node on two connections becomes one stale producer.
             let key = self.restored.by_address.get(&address).copied().unwrap_or_else(|| {
                 let key = self.insert_producer(saved.remote.clone(), node, now, true);
                 self.restored.by_address.insert(address, key);
@@ -42,7 +41,7 @@ impl Registry {
         }
     }
 
-    /// Forgets everything from the snapshot that no node has registered again.
+    /// Forgets every restored producer and name that no node has registered again.
     pub fn forget_restored(&mut self) {
         let restored = std::mem::take(&mut self.restored);
         for key in restored.by_address.into_values() {
@@ -61,12 +60,12 @@ impl Registry {
         }
     }
 
-    /// Stale producers that are still there.
+    /// Number of remaining stale producers.
     pub fn stale(&self) -> usize {
         self.restored.by_address.len()
     }
 
-    /// The next nodes after `after` for a snapshot, and the key to go on from; `None` at the end.
+    /// The next nodes after `after` for a snapshot, and the key to continue from; `None` at the end.
     pub fn saved(
         &self,
         after: Option<ProducerKey>,
@@ -120,7 +119,7 @@ mod tests {
         }
     }
 
-    /// A registry of two nodes, as it is after a restart.
+    /// A registry of two nodes, restored after a restart.
     fn restored() -> Registry {
         let mut before = Registry::default();
         for port in [1, 3] {

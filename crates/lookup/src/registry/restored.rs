@@ -1,4 +1,4 @@
-//! Stale producers and names: those known from a snapshot, whose nodes have not registered again.
+//! Stale producers and names: known from a snapshot, and not registered again.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use wire::nsq::lookup::Node;
@@ -11,19 +11,19 @@ use super::tables::TopicId;
 pub(super) struct Restored {
     /// Stale producers by the address of their node.
     pub(super) by_address: FxHashMap<(String, i64), ProducerKey>,
-    /// Topics that are known from the snapshot only.
+    /// Topics known only from the snapshot.
     pub(super) topics: FxHashSet<TopicId>,
     /// Stale producers whose nodes are back.
     pub(super) returned: FxHashSet<ProducerKey>,
 }
 
 impl Restored {
-    /// Keeps a topic beyond the snapshot: somebody has registered, created or deleted it.
+    /// Keeps a topic beyond the snapshot, because it was registered, created or deleted.
     pub(super) fn settle(&mut self, topic: TopicId) {
         self.topics.remove(&topic);
     }
 
-    /// The stale producer of a node that has come.
+    /// The stale producer of a node that has reconnected.
     pub(super) fn predecessor(&mut self, node: &Node) -> Option<ProducerKey> {
         if self.by_address.is_empty() {
             return None;

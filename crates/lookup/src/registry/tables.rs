@@ -1,4 +1,4 @@
-//! Topics and channels by name and by number. Numbers are used again once nobody has them in a set any more.
+//! Topics and channels by name and by number. Numbers are reused once no set has them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ pub(super) struct ChannelId(u32);
 #[derive(Debug, Default)]
 pub(super) struct Topic {
     pub(super) name: Arc<str>,
-    /// Its producers, each with the time (nanoseconds since 1970) of its tombstone there.
+    /// Its producers, each with the time of its tombstone (nanoseconds since 1970), if it has one.
     pub(super) producers: FxHashMap<ProducerKey, Option<i64>>,
     /// By name.
     pub(super) channels: BTreeMap<Arc<str>, ChannelId>,
-    /// False for one that was unregistered while its channels stay: the original keeps those.
+    /// False if the topic was unregistered while it still had channels, which nsqlookupd keeps.
     listed: bool,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Channel {
     pub(super) producers: FxHashSet<ProducerKey>,
 }
 
-/// All of them.
+/// All topics and channels.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     by_name: BTreeMap<Arc<str>, TopicId>,
@@ -50,12 +50,12 @@ impl Tables {
         self.topics.len() + self.channels.len()
     }
 
-    /// Topics and channels.
+    /// Numbers of topics and channels.
     pub(super) fn sizes(&self) -> (usize, usize) {
         (self.topics.len(), self.channels.len())
     }
 
-    /// A number that nothing has. With every name in its map there are at most 2^32 of them.
+    /// An unused number. There are never more than 2^32 names.
     fn number(&mut self) -> u32 {
         loop {
             self.next = self.next.wrapping_add(1);
@@ -67,7 +67,7 @@ impl Tables {
         }
     }
 
-    /// The topic of this name, if it is known, or if only its channels are.
+    /// The topic of this name, if it or one of its channels is known.
     pub(super) fn topic(&self, name: &str) -> Option<TopicId> {
         self.by_name.get(name).copied()
     }
@@ -77,7 +77,7 @@ impl Tables {
         self.topics.get(&id).is_some_and(|topic| topic.listed)
     }
 
-    /// The topic of this name, made if it is not there.
+    /// The topic of this name, added if necessary.
     pub(super) fn add_topic(&mut self, name: &str, names_max: usize) -> Result<TopicId, Full> {
         if let Some(id) = self.topic(name) {
             self.topic_mut(id).listed = true;
@@ -93,7 +93,7 @@ impl Tables {
         Ok(id)
     }
 
-    /// The channel of this name, made if it is not there.
+    /// The channel of this name, added if necessary.
     pub(super) fn add_channel(
         &mut self,
         topic: TopicId,
@@ -118,13 +118,12 @@ impl Tables {
         self.topics.get(&topic)?.channels.get(name).copied()
     }
 
-    /// A topic that is there. Numbers come from these tables and are taken out of all sets when their topic
-    /// goes.
+    /// An existing topic. Numbers come from these tables and are removed from all sets with their topic.
     pub(super) fn topic_mut(&mut self, id: TopicId) -> &mut Topic {
         self.topics.entry(id).or_default()
     }
 
-    /// A channel that is there; as [`Tables::topic_mut`].
+    /// An existing channel; see [`Tables::topic_mut`].
     pub(super) fn channel_mut(&mut self, id: ChannelId) -> &mut Channel {
         self.channels.entry(id).or_insert_with(|| Channel {
             topic: TopicId(0),
@@ -143,22 +142,22 @@ impl Tables {
         self.topics.get(&id).map(|topic| topic.producers.keys().copied().collect()).unwrap_or_default()
     }
 
-    /// Every topic in order of its name, the ones that are not listed too.
+    /// All topics by name, including unlisted ones.
     pub(super) fn all(&self) -> impl Iterator<Item = (TopicId, &Topic)> {
         self.by_name.values().filter_map(|id| Some((*id, self.topics.get(id)?)))
     }
 
-    /// A topic, to be looked at.
+    /// A topic, read-only.
     pub(super) fn get(&self, id: TopicId) -> Option<&Topic> {
         self.topics.get(&id)
     }
 
-    /// A channel, to be looked at.
+    /// A channel, read-only.
     pub(super) fn get_channel(&self, id: ChannelId) -> Option<&Channel> {
         self.channels.get(&id)
     }
 
-    /// Forgets a channel, and a topic of which nothing else was left.
+    /// Removes a channel, and its topic if nothing else of that is left.
     pub(super) fn remove_channel(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.remove(&id) else { return };
         let topic = self.topic_mut(channel.topic);
@@ -168,7 +167,7 @@ impl Tables {
         }
     }
 
-    /// Forgets a topic; its channels stay known, if it has some.
+    /// Unlists a topic; its channels stay known, if there are any.
     pub(super) fn forget_topic(&mut self, id: TopicId) {
         let topic = self.topic_mut(id);
         topic.listed = false;
@@ -177,7 +176,7 @@ impl Tables {
         }
     }
 
-    /// Forgets a topic whose channels are gone.
+    /// Removes a topic whose channels are gone.
     pub(super) fn remove_topic(&mut self, id: TopicId) {
         if let Some(topic) = self.topics.remove(&id) {
             self.by_name.remove(&topic.name);

@@ -1,4 +1,4 @@
-//! The rules one by one, then all of them against a model that keeps nothing but a list of facts.
+//! The rules one by one, then all together against a model that is only a list of facts.
 
 use std::collections::BTreeSet;
 
@@ -71,7 +71,7 @@ fn the_silent_are_left_out_and_come_back() {
     assert_eq!(registry.nodes(301 * SECOND, last), []);
     registry.heard(key, 302 * SECOND);
     assert_eq!(found(&registry, "t", 303 * SECOND).unwrap().1, ["a"]);
-    // a clock that is set back makes nobody silent
+    // A clock set back makes no producer inactive.
     assert_eq!(found(&registry, "t", 0).unwrap().1, ["a"]);
 }
 
@@ -159,7 +159,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// Sets of facts, each searched from end to end.
 #[derive(Debug, Default)]
 struct Model {
-    /// Key, when it was heard of.
+    /// Key, remote address, last sign of life.
     producers: Vec<(ProducerKey, String, i64)>,
     topics: BTreeSet<&'static str>,
     channels: BTreeSet<(&'static str, &'static str)>,
@@ -292,7 +292,7 @@ proptest! {
             let active = model.producers.iter().filter(|(_, _, heard)| now - heard <= 300 * SECOND);
             prop_assert_eq!(nodes.len(), active.count());
         }
-        // Nothing is left behind when all is gone.
+        // Removing everything leaves nothing behind.
         for (key, ..) in &model.producers {
             registry.remove_producer(*key);
         }

@@ -1,8 +1,8 @@
-//! Disk behind [`super::MemFiles`]: files and names, each as written and as flushed, and what a loss of power
-//! leaves of them.
+//! Disk behind [`super::MemFiles`]: files and names, as written and as flushed, and the effect of a power
+//! loss.
 //!
-//! A page is 512 bytes here. Of what was not flushed any pages may stay, and any changes of names, but none
-//! that builds on a lost one.
+//! A page is 512 bytes here. Any unflushed pages may stay, and any changes of names, except those that build
+//! on a lost one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::{EMFILE, ENOSPC, Fault, Operation};
 
-/// Bytes that reach the device together, or not.
+/// Bytes that reach the device atomically.
 const PAGE_BYTES: usize = 512;
 
 #[derive(Debug, Default)]
@@ -19,14 +19,14 @@ pub struct Disk {
     pub inodes: Vec<Inode>,
     pub names: BTreeMap<PathBuf, Node>,
     pub flushed_names: BTreeMap<PathBuf, Node>,
-    /// Changes of names of which a loss of power may take some.
+    /// Unflushed changes of names, some of which a loss of power may take.
     pub pending_names: Vec<Pending>,
     pub locks: BTreeSet<PathBuf>,
     pub faults: Vec<Fault>,
     pub capacity: Option<u64>,
-    /// Directories that were ever made.
+    /// Number of directories ever created.
     pub dirs: usize,
-    /// Files and directories that are open.
+    /// Number of open files and directories.
     pub open: usize,
     pub open_max: Option<usize>,
     pub short_writes: bool,
@@ -45,7 +45,7 @@ pub struct Inode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Node {
     File(usize),
-    /// A directory, and which one: it keeps its number when it is renamed.
+    /// A directory, by number, which it keeps when it is renamed.
     Dir(usize),
 }
 
@@ -56,11 +56,11 @@ pub enum NameChange {
     Rename(PathBuf, PathBuf),
 }
 
-/// A change of a name that the device may not have.
+/// A change of a name that may not be on the device.
 #[derive(Debug, Clone)]
 pub struct Pending {
     change: NameChange,
-    /// Its directory was flushed; it goes with what it builds on, such as that directory's own name.
+    /// Its directory was flushed; it is lost only with what it builds on, such as that directory's own name.
     flushed: bool,
 }
 
@@ -79,18 +79,18 @@ impl NameChange {
         }
     }
 
-    /// True if one of the two concerns a name that the other does, or one below it.
+    /// True if one of the two concerns a name of the other, or one below it.
     fn builds_on(&self, earlier: &NameChange) -> bool {
         let related = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
         self.paths().iter().any(|mine| earlier.paths().iter().any(|its| related(mine, its)))
     }
 
-    /// True if this concerns a name that the other gives or takes, or one below it.
+    /// True if this concerns a name that the other adds or removes, or one below it.
     fn stands_on(&self, earlier: &NameChange) -> bool {
         self.paths().iter().any(|mine| earlier.paths().iter().any(|its| mine.starts_with(its)))
     }
 
-    /// Follows a directory that was renamed.
+    /// Adjusts paths to a renamed directory.
     fn follow(&mut self, from: &Path, to: &Path) {
         let moved = |path: &mut PathBuf| {
             if let Ok(rest) = path.strip_prefix(from)
@@ -133,7 +133,7 @@ impl Disk {
         ((z ^ (z >> 31)) % below.max(1) as u64) as usize
     }
 
-    /// True if the operation goes through; on failure, true if a write is torn.
+    /// An error if the operation fails, with true if a write is torn.
     pub fn admit(&mut self, operation: Operation) -> Result<(), (io::Error, bool)> {
         if let Some(left) = &mut self.stop_after {
             if *left == 0 {
@@ -163,7 +163,7 @@ impl Disk {
         Err(error)
     }
 
-    /// True if something may be opened.
+    /// An error if nothing more may be opened.
     pub fn admit_open(&mut self, operation: Operation) -> io::Result<()> {
         self.admit(operation).map_err(|(error, _)| error)?;
         match self.open_max {
@@ -172,7 +172,7 @@ impl Disk {
         }
     }
 
-    /// True if flushes of this file are said to be done and are not.
+    /// True if flushes of this file succeed without effect.
     pub fn lies_about(&self, inode: usize) -> bool {
         let Some(part) = &self.unflushed else { return false };
         let is_it = |(path, node): (&PathBuf, &Node)| {
@@ -181,7 +181,7 @@ impl Disk {
         self.names.iter().any(is_it)
     }
 
-    /// Bytes of the files that have a name; of one that was removed while it is open none.
+    /// Bytes of the files that have a name; files removed while open do not count.
     fn used(&self) -> u64 {
         let files = self.names.values().filter_map(|node| match node {
             Node::File(inode) => Some(self.inodes[*inode].written.len() as u64),
@@ -222,7 +222,7 @@ impl Disk {
         self.pending_names.push(Pending { change, flushed: false });
     }
 
-    /// Flushes the names in a directory. Those of one whose own name is not on the device yet wait for that.
+    /// Flushes the names in a directory. If its own name is not on the device yet, they wait for that.
     pub fn flush_names(&mut self, dir: &Path) {
         let mut left: Vec<Pending> = Vec::new();
         for mut pending in std::mem::take(&mut self.pending_names) {
@@ -247,7 +247,7 @@ impl Disk {
             self.inodes[i] = Inode { written: kept.clone(), flushed: kept };
         }
         self.lose_names();
-        // What lies in a directory that is not there cannot be reached.
+        // Files in a missing directory cannot be reached.
         let dirs: BTreeSet<PathBuf> = self
             .flushed_names
             .iter()
@@ -258,8 +258,8 @@ impl Disk {
         self.names = self.flushed_names.clone();
     }
 
-    /// Of the changes of names that were not flushed, either the first ones stay, or any, but none that
-    /// builds on a lost one.
+    /// Loses unflushed changes of names: either a prefix stays, or any subset in which none builds on a lost
+    /// one.
     fn lose_names(&mut self) {
         let pending = std::mem::take(&mut self.pending_names);
         let first = self.random(pending.len() + 1);
@@ -275,7 +275,7 @@ impl Disk {
         }
     }
 
-    /// Remains of a file: its flushed content, some of the changed pages, and a length between the two.
+    /// The remains of a file: its flushed content, some of the changed pages, and a length between the two.
     fn surviving(&mut self, inode: usize) -> Vec<u8> {
         let Inode { written, flushed } = std::mem::take(&mut self.inodes[inode]);
         let (low, high) = (flushed.len().min(written.len()), flushed.len().max(written.len()));

@@ -1,10 +1,10 @@
-//! A failure that is to come: which operation of the model fails, when, and how.
+//! A scheduled failure: which operation of the model fails, when, and how.
 //!
-//! Faults are given before they happen, so that a seed alone plays a run again.
+//! Faults are scheduled in advance, so that a seed alone replays a run.
 
 /// The device failed.
 const EIO: i32 = 5;
-/// No descriptor is left to the process.
+/// The process has no descriptor left.
 pub(super) const EMFILE: i32 = 24;
 /// The disk is full.
 pub(super) const ENOSPC: i32 = 28;
@@ -35,24 +35,24 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// True if it changes nothing.
+    /// True if the operation is read-only.
     pub(super) fn only_looks(self) -> bool {
         matches!(self, Operation::Read | Operation::Open | Operation::OpenDir)
     }
 }
 
-/// A failure that is to come.
+/// A scheduled failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The operation that fails.
     pub operation: Operation,
-    /// Number that succeed before.
+    /// Number of operations that succeed before.
     pub skip: u64,
-    /// Number that fail.
+    /// Number of operations that fail.
     pub times: u64,
-    /// With which error number.
+    /// Error number of the failure.
     pub errno: i32,
-    /// A failing write leaves a part of its bytes behind.
+    /// True if a failing write leaves a part of its bytes behind.
     pub torn: bool,
 }
 
