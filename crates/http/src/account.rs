@@ -1,7 +1,6 @@
-//! The account of memory that bodies of requests hold: what all may hold together, and what those of one
-//! address may.
+//! Memory account of HTTP bodies: a limit on all together, and on those of one address.
 //!
-//! A single address gets half at most, so that nobody can shut all others out.
+//! One address gets at most half, so that it cannot shut all others out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +18,7 @@ struct HeldBytes {
     of_address: HashMap<String, usize>,
 }
 
-/// Share of one body; given back when dropped.
+/// One body's share; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Charge {
     account: Arc<Account>,
@@ -27,17 +26,17 @@ pub(crate) struct Charge {
     bytes: usize,
 }
 
-/// The account does not allow that.
+/// The account has no room for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overdrawn;
 
 impl Account {
-    /// An account of this many bytes.
+    /// An account of at most `bytes_max` bytes.
     pub(crate) fn new(bytes_max: usize) -> Arc<Account> {
         Arc::new(Account { bytes_max, held: Mutex::default() })
     }
 
-    /// Holds nothing yet.
+    /// Opens an empty charge for `address`.
     pub(crate) fn open(self: &Arc<Account>, address: &str) -> Charge {
         Charge { account: Arc::clone(self), address: address.to_owned(), bytes: 0 }
     }
@@ -48,7 +47,7 @@ impl Account {
 }
 
 impl Charge {
-    /// Holds `bytes` from now on, if the account allows; otherwise what it held.
+    /// Grows the charge to `bytes` if the account allows; otherwise it is unchanged.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Overdrawn> {
         let more = bytes.saturating_sub(self.bytes);
         if more == 0 {
@@ -72,7 +71,7 @@ impl Drop for Charge {
         let mut held = self.account.held();
         held.all = held.all.saturating_sub(self.bytes);
         let left = held.of_address.get(&self.address).map_or(0, |bytes| bytes.saturating_sub(self.bytes));
-        // Only addresses that hold something are known.
+        // Only addresses with a charge are tracked.
         if left == 0 {
             held.of_address.remove(&self.address);
         } else {

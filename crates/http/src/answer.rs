@@ -1,4 +1,4 @@
-//! Answers in nsqd's shape: a text, JSON, nothing at all, or an error as `{"message":"CODE"}`.
+//! Answers in nsqd's shape: text, JSON, an empty body, or an error as `{"message":"CODE"}`.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::go_json;
 
-/// Headers of every answer but `/ping`'s, redirects and the list of methods.
+/// Headers of every answer except `/ping`'s, redirects and lists of methods.
 const NSQ: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-nsq-content-type"), HeaderValue::from_static("nsq; version=1.0"));
 
@@ -20,7 +20,7 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 /// Content type of pages.
 pub const HTML: &str = "text/html; charset=utf-8";
 
-/// An error: a status, the `message`, which is a code, and `help` for people, where nsqd has no such request.
+/// An error: a status, a code as `message`, and `help` for people on requests that nsqd does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRefusal {
     status: StatusCode,
@@ -31,12 +31,12 @@ pub struct HttpRefusal {
 }
 
 impl HttpRefusal {
-    /// With a message that depends on the request.
+    /// A refusal whose message depends on the request.
     pub fn said(status: StatusCode, message: impl Into<String>) -> HttpRefusal {
         HttpRefusal { message: Cow::Owned(message.into()), ..HttpRefusal::new(status, "") }
     }
 
-    /// Without help.
+    /// A refusal without help.
     pub const fn new(status: StatusCode, message: &'static str) -> HttpRefusal {
         HttpRefusal {
             status,
@@ -47,18 +47,18 @@ impl HttpRefusal {
         }
     }
 
-    /// With a sentence that says what to do.
+    /// Adds a sentence that tells the user what to do.
     #[must_use]
     pub fn help(self, help: impl Into<Cow<'static, str>>) -> HttpRefusal {
         HttpRefusal { help: help.into(), ..self }
     }
 
-    /// The connection is closed behind it.
+    /// Closes the connection after the answer.
     pub(crate) fn closing(self) -> HttpRefusal {
         HttpRefusal { closing: true, ..self }
     }
 
-    /// Asks for a login.
+    /// Requests a login.
     pub(crate) fn challenging(self) -> HttpRefusal {
         HttpRefusal { challenging: true, ..self }
     }
@@ -78,7 +78,7 @@ impl HttpRefusal {
         HttpRefusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// 503, also for disks that refuse: nsqd knows no other word.
+    /// 503, also for disk errors: nsqd has no other code.
     pub const EXITING: HttpRefusal = HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "EXITING");
 
     /// The message.
@@ -91,7 +91,7 @@ impl HttpRefusal {
         self.status
     }
 
-    /// As it is sent.
+    /// The HTTP response.
     pub fn answer(&self) -> Response<Body> {
         #[derive(Serialize)]
         struct Message<'a> {
@@ -118,7 +118,7 @@ pub fn text(text: impl Into<String>) -> Response<Body> {
     if text.is_empty() { empty() } else { nsq(with_type(StatusCode::OK, TEXT, text)) }
 }
 
-/// Nothing.
+/// An empty body.
 pub fn empty() -> Response<Body> {
     nsq(Response::new(Body::empty()))
 }
@@ -128,7 +128,7 @@ pub fn json(value: &impl Serialize) -> Response<Body> {
     nsq(with_type(StatusCode::OK, JSON, go_json::to_vec(value)))
 }
 
-/// Plain HTTP where TLS is required: nsqadmin and the tools ask again at this port.
+/// Answer to plain HTTP where TLS is required: nsqadmin and the tools retry at this port.
 pub fn tls_required(https_port: i64) -> Response<Body> {
     let body = format!("{{\"message\": \"TLS_REQUIRED\", \"https_port\": {https_port}}}");
     nsq(with_type(StatusCode::FORBIDDEN, JSON, body))
@@ -139,7 +139,7 @@ pub fn methods(list: &str) -> Response<Body> {
     allowing(Response::new(Body::empty()), list)
 }
 
-/// The refusal of a method.
+/// Answer to a method not allowed.
 pub fn wrong_method(list: &str) -> Response<Body> {
     allowing(HttpRefusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED").answer(), list)
 }
@@ -151,7 +151,7 @@ fn allowing(mut answer: Response<Body>, list: &str) -> Response<Body> {
     answer
 }
 
-/// A redirect to an escaped path with its query: for good if it was a GET, otherwise with the same method and
+/// A redirect to an escaped path with its query: permanent for GET, otherwise one that keeps the method and
 /// body.
 pub fn redirect(get: bool, place: &str) -> Response<Body> {
     let mut answer = if get {
@@ -170,7 +170,7 @@ pub fn redirect(get: bool, place: &str) -> Response<Body> {
     answer
 }
 
-/// A status, a content type and a body, without nsqd's own header.
+/// An answer with a status, content type and body, without nsqd's own header.
 pub fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response<Body> {
     let mut answer = Response::new(body.into());
     *answer.status_mut() = status;

@@ -1,5 +1,4 @@
-//! Bodies of requests: read whole, with a limit on their size, on the time that they take, and on what all of
-//! them hold together.
+//! Request bodies, read whole, with limits on size, on time, and on the memory of all together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,23 +12,23 @@ use tokio::time::timeout;
 use crate::account::{Account, Charge, Overdrawn};
 use crate::answer::HttpRefusal;
 
-/// Time a body may take to arrive.
+/// Longest time for a body to arrive.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// Bytes read and thrown away of a body that is too large, so that its sender gets to see the answer.
+/// Bytes read and discarded of a body that is too large, so that its sender can read the answer.
 const DISCARD_BYTES_MAX: usize = 1 << 20;
-/// Time that may take.
+/// Longest time for discarding.
 const DISCARD_DEADLINE: Duration = Duration::from_secs(2);
-/// Bytes that bodies may hold together, unless a single one may be larger.
+/// Limit on all bodies together, unless a single one may be larger.
 const TOTAL_BYTES_MAX: u64 = 64 << 20;
 
-/// Bytes for all bodies together.
+/// Memory budget of all bodies.
 #[derive(Debug)]
 pub struct Budget {
     account: Arc<Account>,
     deadline: Duration,
 }
 
-/// A body, and what it takes up in the account.
+/// A body and its charge to the account.
 #[derive(Debug)]
 pub struct Held {
     /// The bytes.
@@ -42,18 +41,18 @@ pub struct Held {
 pub enum Fault {
     /// It is larger than allowed.
     TooBig,
-    /// Larger by so much that the connection is closed rather than read to its end.
+    /// So much larger that the connection is closed rather than read to its end.
     FarTooBig,
     /// It did not arrive in time.
     Late,
-    /// Its sender went away, or sent no HTTP.
+    /// Its sender disconnected, or sent invalid HTTP.
     Broken,
-    /// Other bodies take up all the memory there is for them, or for those from the same address.
+    /// Other bodies, or those of the same address, use up the budget.
     Busy,
 }
 
 impl Fault {
-    /// The answer; what to say to a body that is too large depends on the request.
+    /// The answer; `too_big` is the message for a body that is too large.
     pub fn refusal(self, too_big: &'static str) -> HttpRefusal {
         match self {
             Fault::TooBig => HttpRefusal::too_big(too_big),
@@ -66,13 +65,13 @@ impl Fault {
 }
 
 impl Budget {
-    /// A budget in which a body of `body_bytes_max` has room.
+    /// A budget with room for at least one body of `body_bytes_max`.
     pub fn new(body_bytes_max: u64) -> Budget {
         let bytes = TOTAL_BYTES_MAX.max(body_bytes_max.saturating_mul(2));
         Budget { account: Account::new(usize::try_from(bytes).unwrap_or(usize::MAX)), deadline: DEADLINE }
     }
 
-    /// Reads a body of at most `bytes_max`, on the account of the address that it comes from.
+    /// Reads a body of at most `bytes_max`, charged to the address it comes from.
     pub async fn read(
         &self,
         from: &str,
@@ -90,8 +89,8 @@ impl Budget {
                 .await
                 .unwrap_or(Err(Fault::Late)),
         };
-        // Who asked for leave to send has not sent yet. The answer waits for nobody: who sends goes on while
-        // it is on its way.
+        // With `Expect: 100-continue` the client has not sent its body yet. The answer does not wait for the
+        // discarding, which goes on meanwhile.
         let refused = matches!(result, Err(Fault::TooBig | Fault::FarTooBig | Fault::Busy));
         if refused && !headers.contains_key(header::EXPECT) {
             tokio::spawn(async move { timeout(DISCARD_DEADLINE, discard(&mut body)).await });
@@ -101,7 +100,7 @@ impl Budget {
 
     async fn collect(&self, from: &str, body: &mut Body, bytes_max: usize) -> Result<Held, Fault> {
         let mut charge = self.account.open(from);
-        // A body that comes in one piece is not copied.
+        // A body that arrives in one piece is not copied.
         let mut first = Bytes::new();
         let mut all = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -147,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    /// Chunks of this size, so many of them; after the last one an end, or nothing ever.
+    /// Chunk size, number of chunks, and whether the body ends after them or never.
     struct Chunks(usize, usize, bool);
 
     impl hyper::body::Body for Chunks {

@@ -1,13 +1,12 @@
-//! Refusal of requests that a browser makes for the page of somebody else: they change nothing here, and
-//! read no message.
+//! Refusal of browser requests made by pages of other sites: they change nothing here and read no message.
 //!
-//! A browser lets every page send requests to every address that its user can reach. It says so, though:
-//! `Origin` goes with all that may change something, `Sec-Fetch-Site` tells other sites from our own. What no
-//! header tells is a name of the page's owner that was pointed at our address (DNS rebinding): for the
-//! browser we are the page's own site then, and only `Host` shows the name.
+//! A browser lets every page send requests to every address that its user can reach, but marks them: `Origin`
+//! goes with every request that may change something, and `Sec-Fetch-Site` distinguishes other sites from our
+//! own. No header reveals a foreign name pointed at our address (DNS rebinding): to the browser we are then
+//! the page's own site, and only `Host` shows the name.
 //!
-//! Clients of NSQ send neither `Origin` nor `Sec-Fetch-Site`. They may know us under any name, so a strange
-//! `Host` alone keeps nobody from publishing; it does keep from looking at messages, which a browser asks for
+//! NSQ clients send neither `Origin` nor `Sec-Fetch-Site`. They may know us under any name, so an unknown
+//! `Host` alone does not prevent publishing; it does prevent reading messages, which a browser requests
 //! without `Origin`.
 
 use std::net::IpAddr;
@@ -18,19 +17,19 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use crate::answer::HttpRefusal;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Ends of names that nobody can register, so that no stranger's page has one.
+/// Suffixes that nobody can register, so no foreign page has such a name.
 const PRIVATE_ENDS: [&str; 5] = [".localhost", ".local", ".internal", ".home.arpa", ".test"];
 /// Characters shown of a header's value.
 const SHOWN_CHARS_MAX: usize = 100;
 
-/// The names that are ours, besides those that cannot be anybody's.
+/// Names of this daemon, besides those that nobody can register.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
-    /// The machine's own, and the one that clients are told.
+    /// The machine's own name, and the one advertised to clients.
     pub known: [&'a str; 2],
     /// Names the operator has listed.
     pub listed: &'a [String],
-    /// The option that lists them, for the refusal: `http_names in [queue]`.
+    /// The option that lists them, for the error: `http_names in [queue]`.
     pub option: &'static str,
 }
 
@@ -41,15 +40,14 @@ pub enum Aim {
     Change,
     /// To see messages: browsers send no `Origin` to the page's own site.
     Messages,
-    /// Anything else. It is open to all.
+    /// Anything else, open to everyone.
     Other,
 }
 
-/// Refuses what a page of another site is not to do.
+/// Refuses forbidden requests by pages of other sites.
 ///
 /// # Errors
-/// The refusal, with the header that shows whose page it is and where to list the name if it is ours after
-/// all.
+/// The refusal, with the header that identifies the page, and the option that lists the name if it is ours.
 pub fn refuse_strangers(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Result<(), HttpRefusal> {
     match stranger(aim, headers, names) {
         None => Ok(()),
@@ -63,7 +61,7 @@ pub fn refuse_strangers(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Res
     }
 }
 
-/// The header that shows that this is for somebody else, if one does.
+/// The header that shows a foreign page, if any.
 fn stranger(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Option<String> {
     if aim == Aim::Other {
         return None;
@@ -98,12 +96,12 @@ fn stranger(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Option<String> 
 }
 
 impl Names<'_> {
-    /// True if this `HOST` or `HOST:PORT` is ours.
+    /// True if this `HOST` or `HOST:PORT` names us.
     fn have(&self, host: &[u8]) -> bool {
         let Some(name) = name(host) else { return false };
         let lower = name.to_ascii_lowercase();
-        // A page has a name with a dot: an address cannot be pointed elsewhere, and a single word is found
-        // only at home.
+        // A foreign page's name has a dot: an address cannot be rebound, and a single word resolves only on
+        // the local network.
         let is_address = name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
         is_address
             || !name.contains(['.', ':'])
@@ -112,13 +110,13 @@ impl Names<'_> {
             || self.list(host)
     }
 
-    /// True if an operator has listed it.
+    /// True if the operator has listed it.
     fn list(&self, host: &[u8]) -> bool {
         name(host).is_some_and(|name| self.listed.iter().any(|listed| name.eq_ignore_ascii_case(listed)))
     }
 }
 
-/// The name of a `HOST` or `HOST:PORT`, without the dot that may end it.
+/// The name of a `HOST` or `HOST:PORT`, without a trailing dot.
 fn name(host: &[u8]) -> Option<&str> {
     let host = std::str::from_utf8(host).ok()?;
     let name = match host.rsplit_once(':') {
@@ -132,7 +130,7 @@ fn is_bare_v6(host: &str) -> bool {
     !host.starts_with('[') && host.matches(':').count() > 1
 }
 
-/// Host and port of an origin, behind its scheme; none for `null`.
+/// Host and port of an origin, without the scheme; none for `null`.
 fn authority(origin: &[u8]) -> Option<&[u8]> {
     let at = origin.windows(3).position(|three| three == b"://")?;
     origin.get(at + 3..)
@@ -156,11 +154,11 @@ mod tests {
         stranger(aim, &headers, &names).is_some()
     }
 
-    /// Headers, whether a change is refused, and whether messages are.
+    /// Headers, then two flags: a change is refused, messages are refused.
     type Row = (&'static [(&'static str, &'static str)], bool, bool);
 
     const TABLE: &[Row] = &[
-        // clients of NSQ, under every name
+        // NSQ clients, under any name
         (&[], false, false),
         (&[("host", "127.0.0.1:4151")], false, false),
         (&[("host", "[::1]:4151")], false, false),
@@ -174,13 +172,13 @@ mod tests {
         (&[("host", "localhost:4151"), ("sec-fetch-site", "none")], false, false),
         // our own page
         (&[("host", "a:1"), ("origin", "http://a:1"), ("sec-fetch-site", "same-origin")], false, false),
-        // a page that is listed
+        // a listed page
         (
             &[("host", "a:1"), ("origin", "https://dash.example.com"), ("sec-fetch-site", "cross-site")],
             false,
             false,
         ),
-        // pages of others
+        // foreign pages
         (&[("host", "localhost:4151"), ("origin", "http://evil.example")], true, true),
         (&[("host", "localhost:4151"), ("origin", "null")], true, true),
         (&[("host", "localhost:4151"), ("origin", "")], true, true),
@@ -195,7 +193,7 @@ mod tests {
             true,
             true,
         ),
-        // a name that was pointed here
+        // a rebound name
         (&[("host", "evil.example:4151"), ("origin", "http://evil.example:4151")], true, true),
         (&[("host", "evil.example:4151"), ("sec-fetch-site", "same-origin")], true, true),
         (&[("host", "evil.example:4151")], false, true),

@@ -1,15 +1,14 @@
-//! The client of the control thread: HTTP/1.1 over pooled connections, with a limit on everything.
+//! The control thread's HTTP/1.1 client: pooled connections, limits on everything.
 //!
 //! ```text
 //! Call ▸ pool (hyper-util) ▸ connector (name, socket, TLS; connect deadline) ▸ request deadline ▸ body (limit, account) ▸ Reply
 //! ```
-//! It asks authorization servers, nsqlookupds, nsqds, graphite, and whoever is to be notified. Every part of
-//! an answer has a limit: the time until its last byte, the size of its head and of its body, and what all
-//! bodies hold together. It follows no redirects. Credentials of a URL are sent only if the call says so.
+//! It queries authorization servers, nsqlookupds, nsqds, graphite and notification endpoints. Answers are
+//! limited in time, in the size of head and body, and in the memory of all bodies together. It follows no
+//! redirects. It sends a URL's credentials only if the call requests that.
 //!
-//! Connections are kept for a few seconds: less long than any server of ours keeps them, so that a request
-//! hardly ever meets one that is about to close. If it does before anything was sent, it is sent again on a
-//! new one.
+//! Connections are kept for a few seconds, less than any of our servers keeps them, so that a request hardly
+//! ever meets a closing one. If it does, and nothing was sent, it is retried on a new connection.
 
 mod connector;
 mod error;
@@ -42,33 +41,33 @@ use crate::account::{Account, Charge};
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Content type of a form.
 pub const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
-/// The version of NSQ's HTTP API, as its clients name it.
+/// Version of NSQ's HTTP API, as its clients send it.
 const ACCEPT_NSQ: HeaderValue = HeaderValue::from_static("application/vnd.nsq; version=1.0");
 
-/// Time an idle connection is kept.
+/// Longest time that an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(10);
-/// Idle connections to one server.
+/// Most idle connections to one server.
 const IDLE_MAX: usize = 4;
-/// Bytes that bodies of answers may hold together; those of one server half of it.
+/// Limit on all answer bodies together; one server gets half of it.
 const TOTAL_BYTES_MAX: usize = 256 << 20;
-/// Largest head of an answer, bytes.
+/// Largest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-/// Deadline in place of zero, which means none to the programs whose flags say it.
+/// Deadline in place of zero, which means no deadline in the flags of other programs.
 const LONGEST: Duration = Duration::from_mins(1);
 
 /// Limits of a client.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Time to connect (`http-client-connect-timeout`), a TLS handshake included. Zero is a minute.
+    /// Connect timeout (`http-client-connect-timeout`), including the TLS handshake. Zero means one minute.
     pub connect_timeout: Duration,
-    /// Time for a whole exchange (`http-client-request-timeout`), until its last byte. Zero is a minute.
+    /// Timeout of a whole exchange (`http-client-request-timeout`), to its last byte. Zero means one minute.
     pub request_timeout: Duration,
-    /// Largest body of an answer, bytes.
+    /// Largest body of an answer, in bytes.
     pub body_bytes_max: usize,
 }
 
 impl Default for Limits {
-    /// nsqd's times, and a body of 4 MiB.
+    /// nsqd's timeouts, and bodies up to 4 MiB.
     fn default() -> Limits {
         Limits {
             connect_timeout: Duration::from_secs(2),
@@ -78,8 +77,7 @@ impl Default for Limits {
     }
 }
 
-/// The client; clones share its connections. It must be used within a tokio runtime, and is made outside as
-/// well.
+/// The client; clones share its connections. Its requests need a tokio runtime, its construction does not.
 #[derive(Clone)]
 pub struct Client {
     pool: legacy::Client<Connector, Full<Bytes>>,
@@ -110,14 +108,14 @@ pub struct Reply {
     pub status: StatusCode,
     /// As sent.
     pub headers: HeaderMap,
-    /// Its body, whole.
+    /// The whole body.
     pub body: Bytes,
-    /// The body's share of the account.
+    /// The body's charge to the account.
     _charge: Charge,
 }
 
 impl Call {
-    /// A GET without any header of its own.
+    /// A GET without extra headers.
     pub fn get(url: impl Into<String>) -> Call {
         Call {
             method: Method::GET,
@@ -128,13 +126,13 @@ impl Call {
         }
     }
 
-    /// A POST of a body of this content type.
+    /// A POST with a body of this content type.
     pub fn post(url: impl Into<String>, kind: HeaderValue, body: impl Into<Bytes>) -> Call {
         let call = Call::get(url).header(CONTENT_TYPE, kind);
         Call { method: Method::POST, body: body.into(), ..call }
     }
 
-    /// A POST of bytes whose content type is a header of its own, or not said.
+    /// A POST whose content type is an extra header, or absent.
     pub fn post_bytes(url: impl Into<String>, body: impl Into<Bytes>) -> Call {
         Call { method: Method::POST, body: body.into(), ..Call::get(url) }
     }
@@ -144,20 +142,20 @@ impl Call {
         Call { method: Method::POST, ..Call::get(url) }
     }
 
-    /// With this header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Call {
         self.headers.insert(name, value);
         self
     }
 
-    /// Speaking of NSQ's API, as all clients of NSQ's daemons do.
+    /// Adds the version of NSQ's API, as all clients of NSQ's daemons do.
     #[must_use]
     pub fn nsq(self) -> Call {
         self.header(ACCEPT, ACCEPT_NSQ)
     }
 
-    /// With a token as credentials (`Authorization: Bearer`). One that no header can carry is left out.
+    /// Adds a token as `Authorization: Bearer`. Leaves out one that no header can carry.
     #[must_use]
     pub fn bearer(self, token: &str) -> Call {
         match HeaderValue::from_str(&format!("Bearer {token}")) {
@@ -169,7 +167,7 @@ impl Call {
         }
     }
 
-    /// With the user and the password that the URL names, if it does.
+    /// Adds the user and password from the URL, if it has any.
     #[must_use]
     pub fn with_credentials(self) -> Call {
         Call { credentials: true, ..self }
@@ -199,7 +197,7 @@ impl Client {
         Client::keeping(limits, tls, IDLE_MAX)
     }
 
-    /// A client that keeps so many idle connections to one server: as many as it has requests under way.
+    /// A client that keeps at most `idle_max` idle connections per server: its number of concurrent requests.
     pub fn keeping(limits: Limits, tls: Option<Arc<rustls::ClientConfig>>, idle_max: usize) -> Client {
         let given = |time: Duration| if time.is_zero() { LONGEST } else { time };
         let limits = Limits {
@@ -217,10 +215,10 @@ impl Client {
         Client { pool, account: Account::new(TOTAL_BYTES_MAX), limits }
     }
 
-    /// Sends a request and reads its answer whole.
+    /// Sends a request and reads the whole answer.
     ///
     /// # Errors
-    /// The reason there is no answer. The request may have arrived all the same, but for
+    /// The reason there is no answer. The request may have arrived nevertheless, except for
     /// [`ClientError::Address`] and [`ClientError::Connect`].
     pub async fn send(&self, call: Call) -> Result<Reply, ClientError> {
         let target = Target::of(&call.url)?;
@@ -234,11 +232,11 @@ impl Client {
         timeout(self.limits.request_timeout, exchange).await.unwrap_or(Err(ClientError::Timeout))
     }
 
-    /// Sends a request and reads its answer for the status only. What the body says does not matter, nor
-    /// whether it ever ends or is too large: then the connection is not used again.
+    /// Sends a request and returns only the status. The body is ignored; if it is endless or too large, the
+    /// connection is not reused.
     ///
     /// # Errors
-    /// As [`Client::send`], until the status is there.
+    /// As [`Client::send`], until the status has arrived.
     pub async fn status(&self, call: Call) -> Result<StatusCode, ClientError> {
         let target = Target::of(&call.url)?;
         let request = call.request(&target)?;
@@ -258,7 +256,7 @@ impl Client {
         Ok(parts.status)
     }
 
-    /// The body of a GET in NSQ's manner that is answered with 200.
+    /// Sends an NSQ-style GET and returns the body of a 200 answer.
     ///
     /// # Errors
     /// As [`Client::send`], and [`ClientError::Status`] for another status.
@@ -266,7 +264,7 @@ impl Client {
         self.send(Call::get(url).nsq()).await?.success()
     }
 
-    /// The body of a POST of JSON in NSQ's manner that is answered with 200.
+    /// Sends an NSQ-style POST of JSON and returns the body of a 200 answer.
     ///
     /// # Errors
     /// As [`Client::get`].

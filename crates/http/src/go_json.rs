@@ -1,15 +1,15 @@
-//! JSON as Go writes it: `<`, `>`, `&` and two line separators are escaped, and a number without a fraction
-//! has none.
+//! JSON as Go writes it: `<`, `>`, `&` and two line separators are escaped, and whole numbers have no
+//! fraction.
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-/// The value as JSON.
+/// Serializes a value to JSON.
 pub fn to_vec(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    // Writing to memory cannot fail, and all keys are texts.
+    // Writing to memory cannot fail, and all keys are strings.
     let _ = value.serialize(&mut Serializer::with_formatter(&mut out, Go));
     out
 }

@@ -1,20 +1,20 @@
-//! HTTP in the manner of NSQ's daemons, for every API of the control thread.
+//! HTTP as NSQ's daemons speak it, for every API of the control thread.
 //!
 //! ```text
 //! socket ▸ serve (places, TLS, deadlines) ▸ service: malformed ▸ route ▸ browser ▸ login ▸ handler ▸ query, body
 //! socket ◀ serve ◀ answer (status, headers, JSON or text)  ◀───────────────────────┘
 //! ```
-//! An API is a table of [`Row`]s, each with its handler, and the few facts that [`Api`] asks for. Everything
-//! else is the same for all of them, and as in nsqd 1.3.0: statuses, headers, redirects, the texts for what
-//! is no HTTP, how a query string is read. A body is limited in size, in time, and in what all of them hold
-//! together; so are large answers that wait for their client.
+//! An API is a table of [`Row`]s, each with its handler, and the few properties that [`Api`] asks for.
+//! Everything else is common and as in nsqd 1.3.0: statuses, headers, redirects, error texts for invalid
+//! HTTP, query string parsing. Bodies are limited in size, time and total memory; so are large answers
+//! waiting for their client.
 //!
-//! Where users are configured, a request is let in by the right that its row needs ([`login`]).
+//! With configured users, each row names the right that its requests need ([`login`]).
 //!
-//! Connections are limited too; those that wait for their client make room ([`places`]). What a browser sends
-//! for a page of another site changes nothing ([`browser`]).
+//! Connections are limited too; those waiting for their client make room ([`places`]). Browser requests by
+//! pages of other sites change nothing ([`browser`]).
 //!
-//! The other way round, [`client`] asks other daemons: connections are pooled, and there is a limit on
+//! [`client`] is the other direction: requests to other daemons, with pooled connections and limits on
 //! everything.
 
 #![forbid(unsafe_code)]

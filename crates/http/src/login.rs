@@ -1,15 +1,15 @@
-//! Logins over HTTP: `Authorization: Basic` with name and password, or `Bearer` with a password that is a
+//! Logins over HTTP: `Authorization: Basic` with name and password, or `Bearer` with a password used as a
 //! token.
 //!
 //! ```text
 //! request ▸ credentials ▸ failed too often? ▸ book ─┬▸ user ▸ limit on its requests ▸ its right
-//!                                                   ├▸ slow (argon2) ▸ a thread that may be late ▸ user
+//!                                                   ├▸ slow (argon2) ▸ a blocking thread ▸ user
 //!                                                   └▸ 401, counted, in the log once a second at most
 //! ```
-//! One desk serves every API and every listener of a process that it is given to. Topics are open unless some
-//! user may publish or consume; what operators do is, unless some user has any of these rights. Whoever
-//! failed too often is not listened to for a while ([`access::LoginGuard`]); neither a password nor a name
-//! that is no user's is shown anywhere.
+//! One desk serves all APIs and listeners of a process that share it. Topics are open unless some user may
+//! publish or consume; operator functions are open unless some user has any of these rights. Addresses with
+//! too many failed logins are ignored for a while ([`access::LoginGuard`]); passwords and unknown names
+//! appear nowhere.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -26,28 +26,28 @@ use tokio::sync::Semaphore;
 use crate::answer::HttpRefusal;
 use crate::base64;
 
-/// Failed logins in the log: one a second.
+/// Rate of failed logins in the log: one per second.
 const FAILURES_LOGGED: Rate = Rate { count: 1, per: Duration::from_secs(1), burst: 1 };
-/// Passwords that are slow to verify: so many wait at most, and one is verified at a time.
+/// Most passwords waiting for slow verification; one is verified at a time.
 const SLOW_MAX: usize = 64;
-/// Longest credentials that are looked at.
+/// Longest credentials accepted.
 const CREDENTIALS_BYTES_MAX: usize = 4096;
 
-/// Right that a request needs.
+/// Right required by a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// None: anybody may ask.
+    /// None: open to everyone.
     Anybody,
     /// `admin = "view"`.
     View,
     /// `admin = "operate"`.
     Operate,
-    /// A right to the topic that the request names: its handler looks for it.
+    /// A right to the topic named in the request; the handler checks it.
     Topic,
 }
 
 impl Right {
-    /// True if a user has it, as far as the request's kind says.
+    /// True if a user has this right, except for the topic, which the handler checks.
     pub fn is_of(self, user: &User) -> bool {
         match self {
             Right::Anybody | Right::Topic => true,
@@ -57,7 +57,7 @@ impl Right {
     }
 }
 
-/// Time since a moment that all meters of the process share.
+/// Time since an origin shared by all meters of the process.
 pub type Uptime = fn() -> Duration;
 
 /// The desk at which clients of HTTP log in.
@@ -73,29 +73,29 @@ pub struct LoginDesk {
 
 struct Users {
     book: Book,
-    /// Some of them may publish or consume.
+    /// Some users may publish or consume.
     for_topics: bool,
-    /// Some of them may see or change what operators do.
+    /// Some users have operator rights.
     for_operators: bool,
 }
 
-/// The reason nobody is logged in.
+/// The reason a login failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Denial {
-    /// There are no credentials.
+    /// No credentials.
     Missing,
-    /// They are wrong.
+    /// Wrong credentials.
     Wrong,
-    /// Too many were wrong before.
+    /// Too many failures before.
     TooOften,
-    /// Too many are being verified.
+    /// Too many passwords are being verified.
     Busy,
-    /// The user has sent too many requests.
+    /// The user has exceeded the request limit.
     Limit,
 }
 
 impl LoginDesk {
-    /// A desk for these users, at which `uptime` tells the time.
+    /// A desk for these users, with `uptime` as its clock.
     pub fn new(book: Book, uptime: Uptime) -> LoginDesk {
         LoginDesk {
             users: RwLock::new(Users::new(book)),
@@ -108,12 +108,12 @@ impl LoginDesk {
         }
     }
 
-    /// Goes on with other users.
+    /// Replaces the users.
     pub fn set_book(&self, book: Book) {
         *self.users.write().unwrap_or_else(PoisonError::into_inner) = Users::new(book);
     }
 
-    /// True if a request that needs this right comes from users only.
+    /// True if a request with this right requires a login.
     pub fn is_needed(&self, right: Right) -> bool {
         let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
         match right {
@@ -123,17 +123,17 @@ impl LoginDesk {
         }
     }
 
-    /// True if some user has rights as an operator.
+    /// True if some user has operator rights.
     pub fn has_operators(&self) -> bool {
         self.users.read().unwrap_or_else(PoisonError::into_inner).for_operators
     }
 
-    /// Failed logins so far.
+    /// Number of failed logins so far.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// The user whose request this is and who has the right to it; `None` if nobody needs to log in.
+    /// The logged-in user, who has the required right; `None` if no login is needed.
     ///
     /// # Errors
     /// 401 without a login, 403 without the right, 429 after too many failures or requests, 503 if too many
@@ -186,7 +186,7 @@ impl LoginDesk {
         }
     }
 
-    /// Verifies a password that takes long, on a thread that may be late; one at a time.
+    /// Verifies a slow password on a blocking thread, one at a time.
     async fn verify(&self, proof: Proof) -> Result<Option<Arc<User>>, Denial> {
         let _place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| Denial::Busy)?;
         let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(|_| Denial::Busy)?;
@@ -205,7 +205,7 @@ impl LoginDesk {
         if !self.told.take(now) {
             return;
         }
-        // What is no user's name may be a password that was typed in its place.
+        // An unknown name may be a password typed in the wrong place.
         let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
         let user = users.book.user(credentials.name()).map_or("", |user| user.name()).to_owned();
         let address = from.map_or_else(|| "unix socket".to_owned(), |address| address.to_string());
@@ -242,7 +242,7 @@ enum Credentials {
 }
 
 impl Credentials {
-    /// Reads a value of `Authorization`; `None` if it is of another scheme, or malformed.
+    /// Parses an `Authorization` value; `None` if it has another scheme or is malformed.
     fn read(value: &[u8]) -> Option<Credentials> {
         let at = value.iter().position(|byte| *byte == b' ')?;
         let (scheme, rest) = (&value[..at], value[at..].trim_ascii());
@@ -257,7 +257,7 @@ impl Credentials {
         Some(Credentials::Basic { name: text[..colon].to_vec(), secret: text[colon + 1..].to_vec() })
     }
 
-    /// The name that is tried; empty for a token.
+    /// The name used; empty for a token.
     fn name(&self) -> &[u8] {
         match self {
             Credentials::Basic { name, .. } => name,
@@ -274,7 +274,7 @@ impl Drop for Credentials {
     }
 }
 
-/// 403: the user is known and may not do this.
+/// 403: the user is known but lacks the right.
 pub fn forbidden() -> HttpRefusal {
     HttpRefusal::new(StatusCode::FORBIDDEN, "FORBIDDEN").help("the user has no right to this")
 }

@@ -1,4 +1,4 @@
-//! Answers to clients that do not speak HTTP: the words of Go's server, and the connection is closed.
+//! Answers to clients that do not speak HTTP: as Go's server words them, then the connection is closed.
 //!
 //! ```text
 //! HTTP/1.1 400 Bad Request
@@ -7,9 +7,9 @@
 //!
 //! 400 Bad Request
 //! ```
-//! A head that hyper cannot read never reaches the service: hyper answers it, with no body at all. [`Worded`]
-//! sits between hyper and the socket and replaces that answer, which no answer of the service resembles: they
-//! all have a content type. A head that hyper can read and Go refuses all the same is found by [`fault`].
+//! A head that hyper cannot read never reaches the service: hyper answers it, with an empty body. [`Worded`]
+//! sits between hyper and the socket and replaces that answer; it differs from all answers of the service,
+//! which have a content type. [`fault`] finds heads that hyper accepts and Go refuses.
 
 use std::io;
 use std::pin::Pin;
@@ -25,12 +25,12 @@ use crate::answer;
 /// hyper's automatic answer, up to the date.
 const AUTOMATIC: [&str; 3] = ["400 Bad Request", "414 URI Too Long", "431 Request Header Fields Too Large"];
 const NO_BODY: &[u8] = b"\r\nConnection: close\r\nContent-Length: 0\r\n";
-/// Bytes of the date and of the empty line behind it.
+/// Length of the date and of the empty line after it.
 const DATE_BYTES: usize = "Date: Sat, 21 Nov 2026 22:51:54 GMT\r\n\r\n".len();
-/// More than an automatic answer takes.
+/// Upper limit on an automatic answer's length.
 const AUTOMATIC_BYTES_MAX: usize = 160;
 
-/// The fault of a head that hyper could read.
+/// The fault of a head that hyper accepted.
 pub(crate) fn fault(head: &request::Parts) -> Option<&'static str> {
     let hosts = head.headers.get_all(HOST).iter().count();
     let path = head.uri.path();
@@ -48,14 +48,14 @@ pub(crate) fn fault(head: &request::Parts) -> Option<&'static str> {
     }
 }
 
-/// The answer to it.
+/// The answer to such a head.
 pub(crate) fn refusal(words: &'static str) -> Response<Body> {
     let mut answer = answer::with_type(StatusCode::BAD_REQUEST, answer::TEXT, words);
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 
-/// The words that replace an automatic answer, if `bytes` are one.
+/// Replacement text for an automatic answer, if `bytes` are one.
 fn words(bytes: &[u8]) -> Option<Vec<u8>> {
     let rest = bytes.strip_prefix(b"HTTP/1.1 ")?;
     let status = AUTOMATIC.iter().find(|status| rest.starts_with(status.as_bytes()))?;
@@ -65,16 +65,16 @@ fn words(bytes: &[u8]) -> Option<Vec<u8>> {
     ends.then(|| format!("HTTP/1.1 {status}\r\n{headers}\r\n\r\n{status}").into_bytes())
 }
 
-/// Start of an automatic answer that is the last thing in `bytes`.
+/// Start of an automatic answer at the end of `bytes`.
 fn automatic_at(bytes: &[u8]) -> Option<usize> {
     let from = bytes.len().saturating_sub(AUTOMATIC_BYTES_MAX);
     (from..bytes.len()).find(|at| words(&bytes[*at..]).is_some())
 }
 
-/// A socket on which hyper's automatic answers get their words.
+/// A socket that replaces hyper's automatic answers.
 pub(crate) struct Worded<S> {
     socket: S,
-    /// Answer written instead of an automatic one, and how much of it was.
+    /// Replacement answer, and how much of it was written.
     instead: Option<(Vec<u8>, usize)>,
 }
 
@@ -104,7 +104,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Worded<S> {
         if this.instead.is_none() {
             match automatic_at(bytes) {
                 Some(0) => this.instead = words(bytes).map(|words| (words, 0)),
-                // first what was said before it
+                // first the bytes before it
                 Some(at) => return Pin::new(&mut this.socket).poll_write(context, &bytes[..at]),
                 None => return Pin::new(&mut this.socket).poll_write(context, bytes),
             }

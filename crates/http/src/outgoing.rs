@@ -1,7 +1,7 @@
-//! Answers that wait for their client, with a limit on what all of them hold together.
+//! Answers waiting for their client, with a limit on their total memory.
 //!
-//! `/stats` of a hundred thousand topics has tens of megabytes, and a client may take its time to read them.
-//! An answer that finds no room is 503 `BUSY` instead; small ones always have room.
+//! `/stats` of a hundred thousand topics is tens of megabytes, and a client may read it slowly. An answer
+//! without room becomes 503 `BUSY`; small ones always have room.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use hyper::body::Body as _;
 use crate::account::{Account, Charge, Overdrawn};
 use crate::answer::HttpRefusal;
 
-/// Bytes that all answers may hold together; those of one address half of it. A single answer may be larger.
+/// Limit on all answers together; one address gets half of it. A single answer may be larger.
 const BYTES_MAX: usize = 256 << 20;
-/// Answers up to here are not counted.
+/// Size up to which answers are not counted.
 const SMALL: usize = 64 << 10;
 
 /// The account of answers.
@@ -26,7 +26,7 @@ pub(crate) struct Outgoing {
     bytes_max: usize,
 }
 
-/// Bytes that are on the account until the last of them was sent, or thrown away.
+/// Bytes charged until the last of them was sent or dropped.
 struct Charged {
     bytes: Bytes,
     _charge: Charge,
@@ -49,7 +49,7 @@ impl Outgoing {
         Outgoing { account: Account::new(bytes_max), bytes_max }
     }
 
-    /// Puts an answer on the account of the address that it goes to.
+    /// Charges an answer to its client's address.
     pub(crate) fn hold(&self, to: &str, answer: Response<Body>) -> Response<Body> {
         let bytes = usize::try_from(answer.body().size_hint().lower()).unwrap_or(usize::MAX);
         if bytes <= SMALL {
@@ -64,7 +64,7 @@ impl Outgoing {
         }
         let mut charge = Some(charge);
         answer.map(|body| {
-            // Whoever writes them lets go of the body as soon as it has the bytes.
+            // The writer drops the body as soon as it has the bytes.
             Body::new(body.map_frame(move |frame| {
                 frame.map_data(|bytes| match charge.take() {
                     Some(charge) => Bytes::from_owner(Charged { bytes, _charge: charge }),

@@ -1,10 +1,10 @@
-//! Places of connections: a listener serves so many at once, and when they are all taken, those that wait for
-//! their client make room for new ones.
+//! Connection places: a listener serves a limited number at once, and when all are taken, connections waiting
+//! for their client make room for new ones.
 //!
-//! A connection to which an answer is owed keeps its place: its request is whole, and the rest is up to us.
-//! Of the others the address that has most of them gives up one, the one that has moved no byte for longest.
-//! So neither idle connections, nor heads and bodies that come drop by drop, nor answers that nobody reads
-//! shut others out. If answers are owed to all, a new connection waits for the first of them.
+//! A connection that is owed an answer keeps its place: its request is complete, and the rest is our work. Of
+//! the others, the address with most connections gives up the one that has been idle for longest. So idle
+//! connections, slow heads and bodies, and unread answers cannot shut others out. If all are owed answers, a
+//! new connection waits for the first of them.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,25 +16,25 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-/// The places of a listener. One task takes them, see [`Places::take`].
+/// The places of a listener. Only one task takes them, see [`Places::take`].
 #[derive(Debug)]
 pub struct Places {
     places_max: usize,
     taken: Mutex<HashMap<u64, Activity>>,
-    /// Counts moves: who has the least number has not moved for longest.
+    /// Counter of moves: the lowest number has been idle for longest.
     moves: AtomicU64,
-    /// A place is free, or one is not owed an answer any more.
+    /// Signalled when a place is free, or no longer owed an answer.
     changed: Notify,
 }
 
-/// A place that is taken; dropping it gives it back.
+/// A taken place; dropping it frees it.
 #[derive(Debug)]
 pub struct Place {
     id: u64,
     activity: Activity,
 }
 
-/// Activity of a connection in its place: when its bytes last moved, and whether it is owed an answer.
+/// Activity of a place's connection: its last move of bytes, and whether an answer is owed.
 #[derive(Debug, Clone)]
 pub struct Activity(Arc<State>);
 
@@ -45,17 +45,17 @@ struct State {
     address: String,
     moved: AtomicU64,
     owing: AtomicBool,
-    /// It is to make room.
+    /// The connection must make room.
     leaving: AtomicBool,
     leave: Notify,
 }
 
-/// An answer that may be owed; dropping it says that none is any more.
+/// An answer that may be owed; dropping it ends that.
 #[derive(Debug)]
 pub struct OwedAnswer(Activity);
 
 impl Places {
-    /// A set of so many places, all free.
+    /// A set of `places_max` free places.
     pub fn new(places_max: usize) -> Arc<Places> {
         Arc::new(Places {
             places_max,
@@ -65,8 +65,8 @@ impl Places {
         })
     }
 
-    /// Takes a place for a client at `address`, as soon as there is one; others make room for it. Only one
-    /// task may wait here.
+    /// Takes a place for a client at `address`, as soon as there is one; other connections make room for it.
+    /// Only one task may wait here.
     pub async fn take(self: &Arc<Places>, address: &str) -> Place {
         loop {
             if let Some(place) = self.try_take(address) {
@@ -77,7 +77,7 @@ impl Places {
         }
     }
 
-    /// Waits until nobody has a place. Not while another task waits in [`Places::take`].
+    /// Waits until all places are free. Not while another task waits in [`Places::take`].
     pub async fn all_free(&self) {
         while !self.taken().is_empty() {
             self.changed.notified().await;
@@ -102,7 +102,7 @@ impl Places {
         Some(Place { id, activity })
     }
 
-    /// Tells one to leave, unless one is about to.
+    /// Signals one connection to leave, unless one is leaving already.
     fn make_room(&self, newcomer: &str) {
         let taken = self.taken();
         if taken.values().any(|activity| activity.0.leaving.load(Ordering::Relaxed)) {
@@ -131,12 +131,12 @@ impl Places {
 }
 
 impl Place {
-    /// The activity of its connection.
+    /// The activity of this place's connection.
     pub fn activity(&self) -> Activity {
         self.activity.clone()
     }
 
-    /// Does `work` in this place, until it is done or has to make room; then the place is free.
+    /// Runs `work` until it is done or must make room; then the place is free.
     pub async fn hold(self, work: impl Future<Output = ()>) {
         tokio::select! {
             biased;
@@ -155,12 +155,12 @@ impl Drop for Place {
 }
 
 impl Activity {
-    /// Notes that an answer is owed from now on.
+    /// Marks the connection as owed an answer.
     pub fn begin_answer(&self) {
         self.0.owing.store(true, Ordering::Relaxed);
     }
 
-    /// A guard that ends the answer when it is dropped.
+    /// A guard that clears the mark when dropped.
     pub fn answering(&self) -> OwedAnswer {
         OwedAnswer(self.clone())
     }
@@ -179,7 +179,7 @@ impl Drop for OwedAnswer {
     }
 }
 
-/// A socket that notes when its bytes move.
+/// A socket that records when its bytes move.
 #[derive(Debug)]
 pub struct Tracked<S> {
     socket: S,
@@ -187,7 +187,7 @@ pub struct Tracked<S> {
 }
 
 impl<S> Tracked<S> {
-    /// The socket of the connection with this activity.
+    /// Wraps the socket of the connection with this activity.
     pub fn new(socket: S, activity: Activity) -> Tracked<S> {
         Tracked { socket, activity }
     }

@@ -1,9 +1,9 @@
-//! Query strings by Go's rules, which differ from a browser's: a semicolon is an error, and so is a bad
-//! escape, wherever they stand.
+//! Query strings by Go's rules, which differ from a browser's: a semicolon or a bad escape anywhere is an
+//! error.
 
 use wire::percent;
 
-/// Parameters in the order given.
+/// Parameters in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Query(Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -12,7 +12,7 @@ pub struct Query(Vec<(Vec<u8>, Vec<u8>)>);
 pub struct Malformed;
 
 impl Query {
-    /// Reads what stands behind the question mark.
+    /// Parses the text after the question mark.
     pub fn parse(text: &str) -> Result<Query, Malformed> {
         let mut list = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -30,7 +30,7 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name.as_bytes()).map(|(_, value)| &value[..])
     }
 
-    /// The value as text; one that is not UTF-8 becomes a text that names nothing.
+    /// The value as text; invalid UTF-8 becomes a text that names nothing.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.get(name).map(|value| std::str::from_utf8(value).unwrap_or("\u{fffd}"))
     }
@@ -45,7 +45,7 @@ impl Query {
     }
 }
 
-/// Decodes `%XX`, and `+` if it stands for a space.
+/// Decodes `%XX`, and `+` as a space if `plus` is set.
 pub fn unescape(text: &str, plus: bool) -> Result<Vec<u8>, Malformed> {
     let digit = |byte: Option<u8>| byte.and_then(|b| char::from(b).to_digit(16)).ok_or(Malformed);
     let mut out = Vec::with_capacity(text.len());
@@ -60,12 +60,12 @@ pub fn unescape(text: &str, plus: bool) -> Result<Vec<u8>, Malformed> {
     Ok(out)
 }
 
-/// A value as it stands in a query string: a space is `+`.
+/// A value escaped for a query string: a space becomes `+`.
 pub fn escape_query(text: &str) -> String {
     percent::encode_query(text.as_bytes())
 }
 
-/// A path as it stands in a URL: letters, digits and what separates them stay, the rest is escaped.
+/// A path escaped for a URL: letters, digits and separators stay.
 pub fn escape_path(path: &str) -> String {
     percent::encode(path.as_bytes(), b"/-_.~$&+,:=@")
 }

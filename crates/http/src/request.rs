@@ -1,6 +1,6 @@
-//! A request that has found its row, and its client.
+//! A routed request and its client.
 //!
-//! Handlers get it whole, with the body still to be read; who sent it is known from the connection.
+//! Handlers get it with the body still unread; its sender is known from the connection.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use crate::query::Query;
 pub struct Link {
     /// Address and port; `@` for a unix socket.
     pub remote: String,
-    /// True if TLS is spoken.
+    /// True for TLS.
     pub tls: bool,
 }
 
 impl Link {
-    /// The address without its port; all of a unix socket's clients have the same.
+    /// The address without its port; identical for all clients of a unix socket.
     pub fn host(&self) -> &str {
         self.remote.rsplit_once(':').map_or(&self.remote, |(host, _)| host)
     }
 
-    /// The address by itself; `None` of a unix socket.
+    /// The IP address; `None` for a unix socket.
     pub fn ip(&self) -> Option<IpAddr> {
         self.host().trim_matches(['[', ']']).parse().ok()
     }
 }
 
-/// A request that has found its row.
+/// A routed request.
 #[derive(Debug)]
 pub struct Asked {
-    /// The words that stood for the parts of the path that may be any, in order.
+    /// The words matched by the row's `:` parts, in order.
     pub words: Vec<String>,
     /// The client.
     pub link: Link,
@@ -44,9 +44,9 @@ pub struct Asked {
     pub uri: Uri,
     /// As sent.
     pub headers: HeaderMap,
-    /// Not read yet; see [`crate::Budget::read`].
+    /// The unread body; see [`crate::Budget::read`].
     pub body: Body,
-    /// The user that has logged in; `None` where nobody needs to.
+    /// The logged-in user; `None` where no login is needed.
     pub user: Option<Arc<User>>,
 }
 
@@ -59,7 +59,7 @@ impl Asked {
         Query::parse(self.uri.query().unwrap_or_default()).map_err(|_| HttpRefusal::bad("INVALID_REQUEST"))
     }
 
-    /// The first word, or nothing where the row has none.
+    /// The first matched word, or an empty text if the row has none.
     pub fn word(&self) -> &str {
         self.words.first().map_or("", String::as_str)
     }

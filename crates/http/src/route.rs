@@ -1,4 +1,4 @@
-//! Routes: a table of an API's own, and the rules of nsqd's router for everything that is not in it.
+//! Routes: an API's own table, and nsqd's router rules for everything else.
 //!
 //! In this order: a row with the path and the method; a redirect to the row that was probably meant (a slash
 //! too many or too few, `//` or `..`, wrong case), if that row has the method; the list of methods, for
@@ -14,13 +14,13 @@ use crate::browser::Aim;
 use crate::login::Right;
 use crate::request::Asked;
 
-/// An answer that is being worked out.
+/// A future answer.
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, HttpRefusal>> + Send + 'a>>;
 
-/// Work for a request that has found its row.
+/// Handler of a routed request.
 pub type Handler<A> = for<'a> fn(&'a A, Asked) -> Answering<'a>;
 
-/// A path with one method, and who answers. A part of the path that begins with `:` stands for any one word.
+/// A path with one method and its handler. A path part that begins with `:` matches any one word.
 pub struct Row<A> {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
@@ -50,28 +50,28 @@ pub const fn delete<A>(path: &'static str, handler: Handler<A>) -> Row<A> {
     Row { method: "DELETE", path, handler, aim: Aim::Change, quiet: false, right: Right::Operate }
 }
 
-/// A row whose requests are too many for a line of log each.
+/// Marks a row as too frequent to log each request.
 pub const fn quiet<A>(row: Row<A>) -> Row<A> {
     Row { quiet: true, ..row }
 }
 
-/// A row whose answers show messages; only who may operate sees them.
+/// Marks a row whose answers show messages; only users who may operate get them.
 pub const fn messages<A>(row: Row<A>) -> Row<A> {
     Row { aim: Aim::Messages, right: Right::Operate, ..row }
 }
 
-/// A row that anybody may ask for, whoever needs to log in for others.
+/// Marks a row as open to everyone, even if others need a login.
 pub const fn open<A>(row: Row<A>) -> Row<A> {
     Row { right: Right::Anybody, ..row }
 }
 
-/// A row whose handler looks for a right to the topic that is named ([`Asked::user`]).
+/// Marks a row whose handler checks the right to the named topic ([`Asked::user`]).
 pub const fn by_topic<A>(row: Row<A>) -> Row<A> {
     Row { right: Right::Topic, ..row }
 }
 
-/// These tables as one, with every path below `base` (`/`, or without a slash at its end). It lasts as long
-/// as the process, so it is to be made once.
+/// Merges these tables, with every path below `base` (`/`, or without a trailing slash). The result lives as
+/// long as the process, so call this once.
 pub fn under<A>(base: &str, tables: &[&'static [Row<A>]]) -> &'static [Row<A>] {
     let base = base.strip_suffix('/').unwrap_or(base);
     let path = |row: &Row<A>| match row.path {
@@ -91,19 +91,19 @@ impl<A> std::fmt::Debug for Row<A> {
 /// Outcome of routing a request.
 #[derive(Debug)]
 pub(crate) enum Route<A: 'static> {
-    /// It is served; with the words that stood for the parts that may be any.
+    /// The row, with the words matched by its `:` parts.
     Found(&'static Row<A>, Vec<String>),
-    /// The client is to ask for this path (not escaped) instead.
+    /// Redirect to this path (not escaped).
     Redirect(String),
-    /// `OPTIONS`: the methods.
+    /// Answer to `OPTIONS`: the methods.
     Methods(String),
-    /// The methods, none of which was used.
+    /// The allowed methods; the request used none of them.
     WrongMethod(String),
-    /// There is nothing there.
+    /// No such path.
     NotFound,
 }
 
-/// Finds the way for a method and an unescaped path.
+/// Finds the route for a method and an unescaped path.
 pub(crate) fn resolve<A>(rows: &'static [Row<A>], method: &str, path: &str) -> Route<A> {
     if let Some((row, words)) = find(rows, method, path) {
         return Route::Found(row, words);
@@ -128,7 +128,7 @@ fn find<A>(rows: &'static [Row<A>], method: &str, path: &str) -> Option<(&'stati
     })
 }
 
-/// The words that stand for the parts of `row` that may be any, if `path` is what it names.
+/// The words matched by the `:` parts of `row`, if it matches `path`.
 fn matched<'a>(row: &str, path: &'a str, same: Same) -> Option<Vec<&'a str>> {
     let (mut wanted, mut given) = (row.split('/'), path.split('/'));
     let mut words = Vec::new();
@@ -160,7 +160,7 @@ fn meant<A>(rows: &'static [Row<A>], method: &str, path: &str) -> Option<String>
     })
 }
 
-/// The path of a row with these words in it.
+/// The path of a row with these words filled in.
 fn filled(row: &str, words: &[&str]) -> String {
     let mut words = words.iter().copied();
     let part = |part| if str::starts_with(part, ':') { words.next().unwrap_or_default() } else { part };
@@ -174,7 +174,7 @@ fn other_slash(path: &str) -> String {
     }
 }
 
-/// Without empty parts, `.` and `..`; a slash at the end stays.
+/// The path without empty parts, `.` and `..`; a trailing slash stays.
 fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
@@ -190,7 +190,7 @@ fn clean(path: &str) -> String {
     format!("/{}{}", parts.join("/"), if slash { "/" } else { "" })
 }
 
-/// The value of `Allow`: methods in order of the alphabet.
+/// The value of `Allow`: methods in alphabetical order.
 fn methods<A>(rows: &'static [Row<A>], path: &str) -> Option<String> {
     let there = rows.iter().filter(|row| matched(row.path, path, str::eq).is_some());
     let mut list: Vec<&str> = there.map(|row| row.method).collect();

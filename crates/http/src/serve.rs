@@ -1,12 +1,11 @@
 //! Listeners of the HTTP API: TCP, TLS over TCP, and unix sockets.
 //!
-//! Connections are counted; when they are too many, those that wait for their client make room
-//! ([`crate::places`]). A head that does not come, and a handshake that does not end, close their connection;
-//! so does a minute without a request. A client may close its side as soon as it has sent its request: it
-//! gets its answer all the same.
+//! Connections are counted; when there are too many, those waiting for their client make room
+//! ([`crate::places`]). A connection is closed if its head does not arrive, its handshake does not end, or it
+//! has been idle for a minute. A client may close its side after its request and still gets its answer.
 //!
-//! At the end listeners close first. Connections without a request are closed, the others when they have had
-//! their answer; [`serve`] ends with the last of them.
+//! At shutdown listeners close first. Connections without a request are closed, the others after their
+//! answer; [`serve`] ends with the last of them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -36,30 +35,30 @@ use crate::malformed::Worded;
 use crate::places::{Activity, Places, Tracked};
 use crate::request::Link;
 
-/// Connections at once, per listener.
+/// Most connections at once, per listener.
 const CONNECTIONS_MAX: usize = 1024;
-/// Time a request's head may take, and a connection may be idle.
+/// Longest time for a request's head, and for an idle connection.
 const HEAD_DEADLINE: Duration = Duration::from_mins(1);
-/// Time a TLS handshake may take.
+/// Longest time for a TLS handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// Time allowed to read the "TLS required" error.
 const EXPLAIN_DEADLINE: Duration = Duration::from_secs(1);
-/// Pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
+/// Pause after a failed accept, so that a lack of file descriptors does not cause a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Tells listeners and connections to end, once it is true or its sender is gone.
+/// Signals listeners and connections to end, once it is true or its sender is gone.
 pub type Stop = watch::Receiver<bool>;
 
-/// TLS towards clients; another one may follow, for the handshakes that begin then.
+/// TLS configuration towards clients; a new value applies to later handshakes.
 pub type Tls = watch::Receiver<Arc<rustls::ServerConfig>>;
 
-/// A listener, bound and not yet served.
+/// A bound listener, not yet served.
 pub struct Listener {
     socket: Socket,
     tls: Option<Tls>,
 }
 
-/// A bound socket of either kind. It need not be non-blocking yet.
+/// A bound socket of either kind, blocking or not.
 #[derive(Debug)]
 pub enum Socket {
     /// TCP.
@@ -75,15 +74,15 @@ impl std::fmt::Debug for Listener {
 }
 
 impl Listener {
-    /// Serves what connects to `socket`; with `tls` the clients must speak it.
+    /// A listener for `socket`; with `tls`, clients must use TLS.
     ///
     /// # Errors
-    /// The system's, if the socket cannot be made non-blocking.
+    /// The system's, if the socket cannot be set to non-blocking.
     pub fn new(socket: Socket, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Listener> {
         Listener::following(socket, tls.map(|tls| watch::channel(tls).1))
     }
 
-    /// [`Listener::new`] with TLS that may change while it is served.
+    /// [`Listener::new`] with TLS that may change while serving.
     ///
     /// # Errors
     /// As [`Listener::new`].
@@ -95,7 +94,7 @@ impl Listener {
         Ok(Listener { socket, tls })
     }
 
-    /// Address it is bound to; `None` for a unix socket.
+    /// The bound address; `None` for a unix socket.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(listener) => listener.local_addr().ok(),
@@ -104,11 +103,11 @@ impl Listener {
     }
 }
 
-/// Serves a listener until it is told to stop and every request under way is answered: whoever cannot wait so
-/// long drops the future. Needs a tokio runtime.
+/// Serves a listener until it is stopped and every request under way is answered; drop the future to end it
+/// sooner. Needs a tokio runtime.
 ///
 /// # Errors
-/// The system's, if the socket cannot be served at all.
+/// The system's, if the socket cannot be served.
 pub async fn serve(listener: Listener, router: Router, stop: Stop) -> io::Result<()> {
     serve_at_most(CONNECTIONS_MAX, listener, router, stop).await
 }
@@ -155,13 +154,13 @@ pub async fn serve_at_most(
             .await;
         }
     }
-    // The listener is closed. Only now connections are told: who sees one end and comes again is not let in.
+    // Only after closing the listener: a client whose connection ends cannot connect again.
     close.send_replace(true);
     places.all_free().await;
     Ok(())
 }
 
-/// The address of a client; one of IPv4 is shown as such, also by a listener for both IP versions.
+/// The client's address for display; an IPv4 client is shown as such, on a dual-stack listener too.
 fn shown(remote: SocketAddr) -> String {
     match remote.ip().to_canonical() {
         IpAddr::V4(four) => SocketAddr::from((four, remote.port())).to_string(),
@@ -181,7 +180,7 @@ async fn stopped(mut stop: Stop) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// State all connections of a listener share.
+/// State shared by all connections of a listener.
 struct Door {
     router: Router,
     tls: Option<Tls>,
@@ -190,7 +189,7 @@ struct Door {
 }
 
 impl Door {
-    /// Serves a connection as soon as it has a place.
+    /// Serves a connection once it has a place.
     async fn admit<S>(&self, socket: S, remote: String)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -211,8 +210,7 @@ impl Door {
     }
 }
 
-/// Speaks TLS with a client that was accepted, as a listener with TLS does. None if that fails, or takes too
-/// long.
+/// Does the TLS handshake with an accepted client, as a TLS listener does. None if that fails or times out.
 pub async fn secure<S>(socket: S, config: Arc<ServerConfig>, remote: &str) -> Option<TlsStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -237,7 +235,7 @@ where
     None
 }
 
-/// Parts of a connection.
+/// State of one connection.
 struct Talk {
     link: Link,
     router: Router,
@@ -246,7 +244,7 @@ struct Talk {
 }
 
 impl Talk {
-    /// TLS first.
+    /// Does the TLS handshake, then serves the connection.
     async fn shake_hands<S>(self, socket: S, tls: TlsAcceptor)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -261,7 +259,7 @@ impl Talk {
         }
     }
 
-    /// Requests and answers.
+    /// Serves requests.
     async fn converse<S>(self, socket: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -296,7 +294,7 @@ impl Talk {
     }
 }
 
-/// The body of a request: once it is there, the answer is owed.
+/// A request body that marks the answer as owed once it has arrived.
 struct Awaited {
     body: Incoming,
     activity: Activity,
@@ -341,13 +339,13 @@ impl Body for Awaited {
     }
 }
 
-/// True if a handshake failed because the client began to speak something else.
+/// True if a handshake failed because the client does not speak TLS.
 fn is_no_tls(error: &io::Error) -> bool {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     matches!(inner, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
 }
 
-/// Tells a client so, in Go's words, as far as it takes them at once.
+/// Sends such a client Go's error text, as much as the socket takes at once.
 async fn explain<S: AsyncWrite + Unpin>(mut socket: S) {
     let words = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
     let _ = timeout(EXPLAIN_DEADLINE, socket.write_all(words)).await;

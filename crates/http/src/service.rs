@@ -1,5 +1,5 @@
-//! From a request to its answer, in nsqd's order: what is no HTTP, who may ask at all, the row, whose page
-//! sends it, whose right it needs, the handler.
+//! From a request to its answer, in nsqd's order: malformed HTTP, admission, the row, the page's site, the
+//! user's right, the handler.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,15 +19,15 @@ use crate::query::{escape_path, unescape};
 use crate::request::{Asked, Link};
 use crate::route::{self, Route, Row};
 
-/// An API: its table, and what differs between one and another.
+/// An API: its table, and its differences from others.
 pub trait Api: Sized + Send + Sync + 'static {
-    /// Every row. The first one of a path and method counts.
+    /// All rows. The first one of a path and method wins.
     fn rows(&self) -> &'static [Row<Self>];
 
-    /// Gives `with` the names under which browsers may know this daemon.
+    /// Calls `with` with the names under which browsers may know this daemon.
     fn names<T>(&self, with: impl FnOnce(&Names<'_>) -> T) -> T;
 
-    /// The answer to those who may ask nothing, whatever they ask.
+    /// Refuses clients that may not send any request.
     ///
     /// # Errors
     /// The answer.
@@ -36,14 +36,14 @@ pub trait Api: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The desk at which clients log in; `None` if nobody has to.
+    /// The desk for logins; `None` if no login is needed.
     fn desk(&self) -> Option<&LoginDesk> {
         None
     }
 }
 
-/// The service. [`crate::serve`] adds a [`Link`] to each request; without one the client counts as one
-/// without TLS.
+/// The service. [`crate::serve`] adds a [`Link`] to each request; a client without one counts as one without
+/// TLS.
 pub fn router<A: Api>(api: Arc<A>) -> Router {
     let outgoing = Arc::new(Outgoing::default());
     Router::new().fallback(move |link: Option<Extension<Link>>, request: Request| {
@@ -79,7 +79,7 @@ async fn serve<A: Api>(api: &A, link: Link, request: Request) -> Response<Body> 
     answer
 }
 
-/// The handler's answer, if the site and the user may have it.
+/// The handler's answer, if site and user permit it.
 async fn answer<A: Api>(
     api: &A,
     row: &'static Row<A>,
@@ -92,7 +92,7 @@ async fn answer<A: Api>(
     (row.handler)(api, asked).await
 }
 
-/// A row, and the words of the path.
+/// A row, and the words matched in the path.
 type Found<A> = (&'static Row<A>, Vec<String>);
 
 /// The row, or the answer to a request that reaches none.

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 /// A place to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Address {
-    /// A host (name, IPv4 or bare IPv6) and a port. Names are resolved off the shard thread, again for each
-    /// connection, and every address of the answer is tried.
+    /// A host (name, IPv4 or bare IPv6) and a port. Names are resolved off the shard thread for each
+    /// connection, and every address in the answer is tried.
     Tcp {
         /// Host name or literal address, without brackets.
         host: String,
@@ -34,7 +34,7 @@ impl fmt::Display for Address {
 pub enum Peer {
     /// A TCP client.
     Tcp(SocketAddr),
-    /// A client of a unix socket: it has no address.
+    /// A unix socket client, which has no address.
     Unix,
 }
 
@@ -47,7 +47,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// An IPv4 client of a listener for both IP versions, as an IPv4 address; any other as it is.
+/// The IPv4 address of an IPv4 client on a dual-stack listener; any other address unchanged.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V6(six) => match six.ip().to_ipv4_mapped() {

@@ -1,12 +1,11 @@
-//! Binding: before anything runs or changes, so that a bad address stops the start or the change and nothing
-//! else.
+//! Binding happens before anything runs or changes, so a bad address fails only the start or the change.
 //!
-//! With several shards each gets a TCP socket of its own (`SO_REUSEPORT`) and the kernel spreads clients over
+//! With several shards each gets its own TCP socket (`SO_REUSEPORT`) and the kernel spreads clients over
 //! them; a unix socket is shared by duplicating its descriptor. `::` listens on both IP versions, whatever
-//! the system's default is.
+//! the system default.
 //!
-//! The first socket of an address is bound without `SO_REUSEPORT`: that is what notices another process
-//! there. The option is set afterwards, so that more sockets can join it, now or by [`bind_beside`].
+//! The first socket of an address is bound without `SO_REUSEPORT`, which detects another process there. The
+//! option is set afterwards so that more sockets can join, now or through [`bind_beside`].
 
 use std::fmt;
 use std::io;
@@ -23,11 +22,11 @@ use crate::listener::{Listener, ListenerId, of_tcp, of_unix};
 pub enum ListenAddress {
     /// Host (name or literal without brackets) and port; port 0 lets the system choose.
     Tcp(String, u16),
-    /// Unix socket path and its mode bits. See [`crate::bind_unix`] for what may be there already.
+    /// Unix socket path and its mode bits. See [`crate::bind_unix`] for what may already exist at the path.
     Unix(PathBuf, Option<u32>),
 }
 
-/// The reason nothing listens at an address.
+/// The reason an address could not be bound.
 #[derive(Debug)]
 pub enum BindError {
     /// The host's name has no address.
@@ -37,7 +36,7 @@ pub enum BindError {
         /// The resolver's error.
         error: io::Error,
     },
-    /// The system refuses the address; of several that a name has, the last one.
+    /// The system refuses the address; for a name with several, the last one.
     Tcp {
         /// The address.
         address: SocketAddr,
@@ -75,7 +74,7 @@ impl std::error::Error for BindError {}
 /// Binds `address` once for each of `shards` shards and listens with `backlog`.
 ///
 /// # Errors
-/// The address cannot be bound, also when another process holds it with `SO_REUSEPORT`.
+/// The address cannot be bound, including when another process holds it with `SO_REUSEPORT`.
 pub fn bind(
     address: &ListenAddress,
     backlog: u32,
@@ -95,12 +94,12 @@ pub fn bind(
     }
 }
 
-/// Binds an address that this process listens on already, or that overlaps with one (a port on all addresses
-/// and on one). New clients of a TCP address go to the old and the new sockets until one of them is closed;
-/// those of a unix socket to the new one, whose file takes the old one's place.
+/// Binds an address that this process already listens on, or one that overlaps with it (a port on all
+/// addresses and on one). New TCP clients go to the old and the new sockets until one set is closed; new unix
+/// socket clients go to the new one, whose file replaces the old one.
 ///
-/// Another process of the same user that listens there goes unnoticed: for addresses known to be this
-/// process's own.
+/// Does not detect another process of the same user on the address, so use it only for addresses known to be
+/// this process's own.
 ///
 /// # Errors
 /// The address cannot be bound.
@@ -125,7 +124,7 @@ pub(crate) fn backlog_of(backlog: u32) -> i32 {
     i32::try_from(backlog).unwrap_or(i32::MAX)
 }
 
-/// Binds a TCP socket outside of the shards and listens there, not blocking.
+/// Binds and listens on a non-blocking TCP socket that belongs to no shard.
 ///
 /// # Errors
 /// As for [`bind`].
@@ -137,7 +136,7 @@ pub fn bind_tcp(host: &str, port: u16, backlog: i32) -> Result<std::net::TcpList
     })
 }
 
-/// True if a TCP socket could be bound at this moment. Nothing listens.
+/// True if a TCP socket could be bound right now. Does not listen.
 ///
 /// # Errors
 /// As for [`bind`].
@@ -170,8 +169,8 @@ pub(crate) fn addresses_of(host: &str, port: u16) -> Result<Vec<SocketAddr>, Bin
     Ok(addresses)
 }
 
-/// A socket for each shard; `first`, if there is one, is the first of them. None listens before all are
-/// bound: a client that came to one that is closed again would be reset.
+/// One socket per shard; `first`, if given, is the first of them. None listens until all are bound: a client
+/// that reached a socket which is then closed would be reset.
 fn tcp_listeners(
     first: Option<Socket>,
     mut address: SocketAddr,
@@ -194,7 +193,7 @@ fn tcp_listeners(
     sockets.into_iter().map(listen).collect()
 }
 
-/// A socket that is bound and does not listen yet.
+/// A bound socket that does not listen yet.
 fn tcp_socket(address: SocketAddr, reuse_port: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

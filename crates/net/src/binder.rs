@@ -1,9 +1,9 @@
-//! Binding where sockets may be at hand that listen already: those of the process that this one replaces, or
-//! of systemd.
+//! Binding that reuses listening sockets inherited from the process that this one replaces, or from
+//! systemd.
 //!
-//! A socket is found by its address, whatever it was for; [`listening_sockets`] finds those of this process
-//! in the same way. Who waits in the backlog of a socket is served by whoever takes it. Port 0 is never
-//! taken: it may be anybody's.
+//! A socket is found by its address, whatever it was used for; [`listening_sockets`] finds those of this
+//! process in the same way. Clients in a socket's backlog are served by whichever service takes it. Port 0 is
+//! never taken, because it could belong to anything.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -19,14 +19,14 @@ use crate::bind::{self, BindError, ListenAddress, backlog_of};
 use crate::listener::Listener;
 use crate::unix_socket::{self, REPLACEMENT};
 
-/// Binds addresses, or takes sockets that listen there already.
+/// Binds addresses, or takes inherited sockets that already listen there.
 #[derive(Debug, Default)]
 pub struct Binder {
     inherited: Vec<Socket>,
 }
 
 impl Binder {
-    /// With sockets to take. Descriptors that are no listening stream sockets are closed.
+    /// A binder with inherited sockets. Descriptors that are not listening stream sockets are closed.
     pub fn new(descriptors: Vec<OwnedFd>) -> Binder {
         let listens = |socket: &Socket| {
             socket.r#type().is_ok_and(|kind| kind == Type::STREAM) && socket.is_listener().unwrap_or(false)
@@ -34,14 +34,14 @@ impl Binder {
         Binder { inherited: descriptors.into_iter().map(Socket::from).filter(listens).collect() }
     }
 
-    /// Addresses of the sockets that nobody has taken. Dropping the binder closes them.
+    /// Addresses of the sockets not taken. Dropping the binder closes them.
     pub fn left(&self) -> Vec<String> {
         self.inherited.iter().map(shown).collect()
     }
 
-    /// Listeners for so many shards: the n-th is the n-th shard's, and from the first shard on again if there
-    /// are more. As [`bind`](crate::bind) unless sockets of that address are at hand; those are all taken,
-    /// and shared if there are too few.
+    /// Listeners for `shards` shards: the n-th goes to the n-th shard, and extra ones start again from the
+    /// first. As [`bind`](crate::bind) unless inherited sockets have that address; those are all taken, and
+    /// shared if there are too few.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -72,7 +72,7 @@ impl Binder {
         }
     }
 
-    /// A TCP socket outside of the shards that listens there, not blocking.
+    /// A non-blocking listening TCP socket that belongs to no shard.
     ///
     /// # Errors
     /// As for [`Binder::bind`].
@@ -83,7 +83,7 @@ impl Binder {
         only(sockets, backlog).map(TcpListener::from).map_err(|error| BindError::Tcp { address, error })
     }
 
-    /// A unix socket outside of the shards that listens there, not blocking, as
+    /// A non-blocking listening unix socket that belongs to no shard, as
     /// [`bind_unix`](crate::bind_unix).
     ///
     /// # Errors
@@ -97,7 +97,7 @@ impl Binder {
         only(sockets, backlog).map(UnixListener::from)
     }
 
-    /// The sockets of the first of a host's addresses that has any.
+    /// The sockets of the first of a host's addresses that has one.
     fn take_tcp(&mut self, host: &str, port: u16) -> Result<Option<(Vec<Socket>, SocketAddr)>, BindError> {
         if port == 0 || self.inherited.is_empty() {
             return Ok(None);
@@ -123,7 +123,7 @@ impl Binder {
     }
 }
 
-/// True if clients of `address` come to this socket: one of IPv6 may take those of IPv4 as well.
+/// True if this socket accepts clients of `address`: an IPv6 socket may accept IPv4 as well.
 fn listens_at(socket: &Socket, address: SocketAddr) -> bool {
     let Some(bound) = socket.local_addr().ok().and_then(|bound| bound.as_socket()) else { return false };
     let is_any = bound.ip().is_unspecified() && address.ip().is_unspecified();
@@ -144,7 +144,7 @@ fn set_mode(path: &Path, mode: Option<u32>) -> io::Result<()> {
     mode.map_or(Ok(()), |mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)))
 }
 
-/// The first of the sockets, for a service that has one.
+/// The first of the sockets, for a service that needs only one.
 fn only(sockets: Vec<Socket>, backlog: i32) -> io::Result<OwnedFd> {
     let first = sockets.into_iter().next().ok_or(io::ErrorKind::NotFound)?;
     prepare(&first, backlog)?;
@@ -154,9 +154,9 @@ fn only(sockets: Vec<Socket>, backlog: i32) -> io::Result<OwnedFd> {
 fn prepare(socket: &Socket, backlog: i32) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     socket.set_cloexec(true)?;
-    // As `bind` leaves it, so that more sockets can join; it is of no use to a unix socket.
+    // As `bind` does, so that more sockets can join; no effect on a unix socket.
     let _ = socket.set_reuse_port(true);
-    // The other process may have been about to leave it.
+    // The other process may have been about to close it, with a filter attached.
     let _ = socket.detach_filter();
     socket.listen(backlog)
 }
@@ -172,8 +172,8 @@ fn adopt(sockets: Vec<Socket>, backlog: u32, shards: usize, tag: u32) -> io::Res
     Ok(listeners)
 }
 
-/// Second descriptors of all sockets on which this process listens, for the one that will replace it: who has
-/// them keeps the addresses open.
+/// Duplicates of all descriptors on which this process listens, for its successor: they keep the addresses
+/// open.
 ///
 /// # Errors
 /// The system's.
@@ -192,12 +192,12 @@ pub fn listening_sockets() -> io::Result<Vec<OwnedFd>> {
     Ok(sockets)
 }
 
-/// True if a descriptor is, at this moment, a socket that listens.
+/// True if a descriptor is currently a listening socket.
 fn listens(number: RawFd) -> bool {
     let mut listens: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the option is written into a live int of that length. The number may be nobody's, or change
-    // hands at any time: it is only asked, and then the answer is an error or another's.
+    // SAFETY: the option is written into a live int of that length. The number may be closed or reused at any
+    // time: it is only queried, and then the answer is an error or another socket's.
     let asked = unsafe {
         libc::getsockopt(
             number,
@@ -210,11 +210,11 @@ fn listens(number: RawFd) -> bool {
     asked == 0 && listens != 0
 }
 
-/// A second descriptor of whatever this one is by now; None if it is nobody's any more.
+/// A duplicate of the current owner of a descriptor number; None if it is closed.
 fn duplicate(number: RawFd) -> Option<OwnedFd> {
     // SAFETY: nothing but the number is used, and the original stays as it is.
     let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
-    // SAFETY: the copy was made just now, and nobody else knows of it.
+    // SAFETY: the copy was made just now and has no other owner.
     (copy >= 0).then(|| unsafe { OwnedFd::from_raw_fd(copy) })
 }
 

@@ -1,8 +1,8 @@
-//! A pair of sockets between two processes: messages with their boundaries, and descriptors beside them
+//! A socket pair between two processes that keeps message boundaries and carries descriptors
 //! (`SCM_RIGHTS`).
 //!
-//! For one conversation at a time, by a thread that may wait: not for a shard's own thread. Knows nothing of
-//! what is said.
+//! For one conversation at a time, on a thread that may block, never on a shard's thread. It does not
+//! interpret the messages.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -16,7 +16,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair, sockopt,
 };
 
-/// Most descriptors of one message.
+/// Most descriptors in one message.
 pub const DESCRIPTORS_MAX: usize = 64;
 
 /// One end of the pair.
@@ -24,21 +24,21 @@ pub const DESCRIPTORS_MAX: usize = 64;
 pub struct Channel {
     socket: OwnedFd,
     bytes_max: usize,
-    /// Buffer for messages that are received, one byte longer than a message may be, or empty.
+    /// Receive buffer, one byte longer than the longest message, or empty.
     scratch: Vec<u8>,
 }
 
-/// A message that was received.
+/// A received message.
 #[derive(Debug)]
 pub struct Received {
     /// Content.
     pub bytes: Vec<u8>,
-    /// Descriptors, which are closed on exec.
+    /// Descriptors, set to close on exec.
     pub descriptors: Vec<OwnedFd>,
 }
 
 impl Channel {
-    /// Both ends; a message has at most `bytes_max` bytes.
+    /// Creates both ends; a message has at most `bytes_max` bytes.
     ///
     /// # Errors
     /// The system's.
@@ -48,10 +48,10 @@ impl Channel {
         Ok((Channel::new(one, bytes_max), Channel::new(other, bytes_max)))
     }
 
-    /// The end that a descriptor, inherited from another process, is. It is closed on exec from now on.
+    /// Wraps a descriptor inherited from another process, and sets it to close on exec.
     ///
     /// # Errors
-    /// It is no such socket; it is closed.
+    /// The descriptor is not such a socket; it is closed.
     pub fn adopt(socket: OwnedFd, bytes_max: usize) -> io::Result<Channel> {
         let is_channel = sockopt::socket_domain(&socket)? == AddressFamily::UNIX
             && sockopt::socket_type(&socket)? == SocketType::SEQPACKET;
@@ -67,7 +67,7 @@ impl Channel {
         Channel { socket, bytes_max, scratch: Vec::new() }
     }
 
-    /// Lets the end be inherited by programs that this process starts, or not any more.
+    /// Sets whether programs started by this process inherit the end.
     ///
     /// # Errors
     /// The system's.
@@ -79,8 +79,8 @@ impl Channel {
     /// Sends a message with descriptors, which stay open here.
     ///
     /// # Errors
-    /// `TimedOut` if the other end has not taken it after `patience`; `BrokenPipe` if the other end is
-    /// closed; `InvalidInput` if it is larger than a message may be.
+    /// `TimedOut` if the peer has not taken it after `patience`; `BrokenPipe` if the peer has closed;
+    /// `InvalidInput` if it exceeds the maximum message size.
     pub fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>], patience: Duration) -> io::Result<()> {
         if bytes.is_empty() || bytes.len() > self.bytes_max || descriptors.len() > DESCRIPTORS_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the message is empty or too large"));
@@ -95,7 +95,7 @@ impl Channel {
             match sendmsg(&self.socket, &[IoSlice::new(bytes)], &mut beside, SendFlags::NOSIGNAL) {
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
-                // Too many descriptors are on their way: the other end has to take some.
+                // Too many descriptors are in flight: the peer has to take some.
                 Err(Errno::TOOMANYREFS) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -106,11 +106,11 @@ impl Channel {
         }
     }
 
-    /// The next message; None once the other end is closed.
+    /// Receives the next message; None once the peer has closed.
     ///
     /// # Errors
-    /// `TimedOut` after `patience`; `InvalidData` for a message that is larger than one may be, whose
-    /// descriptors are closed.
+    /// `TimedOut` after `patience`; `InvalidData` for a message above the maximum size, whose descriptors are
+    /// closed.
     pub fn receive(&mut self, patience: Duration) -> io::Result<Option<Received>> {
         let until = Instant::now() + patience;
         self.scratch.resize(self.bytes_max + 1, 0);
@@ -125,8 +125,8 @@ impl Channel {
                     self.wait(PollFlags::IN, until)?;
                     continue;
                 }
-                // Told once when the other end was closed with something unread; what it had said before
-                // comes after that.
+                // Reported once if the peer closed with unread data; what it sent before can still be
+                // received.
                 Err(Errno::CONNRESET) => continue,
                 Err(error) => return Err(error.into()),
             };

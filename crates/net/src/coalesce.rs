@@ -3,8 +3,8 @@
 //!
 //! A shard that is quicker than its peers finds one or two events in each poll, and pays for a poll and for
 //! waking its peers for each; so do they. If it sleeps a little first it finds many, and all pay once. A
-//! sleep has its price too, so it pays only while there is enough to gather. That is told by counting, in
-//! spells:
+//! sleep has a cost too, so it pays only while there is enough to gather. Counting over spells decides
+//! that:
 //!
 //! ```text
 //!          rounds that find few events, one soon after the other
@@ -21,22 +21,21 @@ use std::time::Duration;
 
 use crate::Instant;
 
-/// Rounds that are counted before the next decision, and as many before them that only let the traffic
-/// settle.
+/// Rounds counted before the next decision, preceded by as many uncounted ones that let the traffic settle.
 const SPELL: u32 = 50;
 /// Rounds with fewer events than this on average are worth a try ...
 const FEW: u64 = 5;
-/// ... if they follow one another at this pace at least ...
+/// ... if they follow one another at least this fast ...
 const BRISK: Duration = Duration::from_micros(100);
-/// ... and bring fewer bytes per event: more cost what copying them costs, not what waking somebody does.
+/// ... and bring fewer bytes per event: above that, copying dominates, not wake-ups.
 const SMALL: u64 = 4096;
-/// Events that a sleep must gather on average: from here on it costs less than it saves.
+/// Events that a sleep must gather on average to save more than it costs.
 const MANY: u64 = 12;
-/// A round longer than this and two sleeps is one of a shard that has nothing to do.
+/// A round longer than this plus two sleeps means the shard is idle.
 const IDLE: Duration = Duration::from_millis(1);
-/// After so long what it is like without sleeping is looked at again.
+/// Interval at which running without sleeps is measured again.
 const REVIEW: Duration = Duration::from_millis(250);
-/// After a try that failed, none for this long; doubled up to the second after each that follows.
+/// Pause after a failed try; doubled up to one second after each further failure.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
@@ -52,16 +51,16 @@ pub(crate) struct Coalesce {
     /// Starts of the last round and of the first that counts.
     round_began: Instant,
     began: Instant,
-    /// While sleeping: when to review it. Else: when it may be tried again.
+    /// While sleeping, the time of the next review; otherwise, the time of the next try.
     until: Instant,
     pause: Duration,
 }
 
 impl Coalesce {
-    /// Sleeps for `sleep` where it pays; zero: never. To be made on the thread that sleeps.
+    /// Sleeps for `sleep` where it pays; zero means never. Must be created on the thread that sleeps.
     pub(crate) fn new(sleep: Duration) -> Coalesce {
         if !sleep.is_zero() {
-            // Without this the kernel adds up to 50 µs. Where it cannot be set sleeps are longer, no more.
+            // The kernel's default slack adds up to 50 µs. If this fails, sleeps are just longer.
             let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1000));
         }
         Coalesce {
@@ -77,7 +76,7 @@ impl Coalesce {
         }
     }
 
-    /// To be called after a round that began at `now`, found `events` and read so many `bytes`.
+    /// Called after a round that began at `now`, found `events` and read `bytes`.
     #[inline]
     pub(crate) fn sleep_after(&mut self, now: Instant, events: usize, bytes: usize) {
         if !self.sleep.is_zero() && self.decide(now, events, bytes) {
@@ -92,7 +91,7 @@ impl Coalesce {
         self.events += events as u64;
         self.bytes += bytes as u64;
         if gone > IDLE + self.sleep * 2 {
-            // What was counted is of another time.
+            // The counts are from the sleeping phase.
             if std::mem::take(&mut self.sleeping) {
                 self.until = now;
             }
@@ -134,8 +133,8 @@ impl Coalesce {
 mod tests {
     use super::*;
 
-    /// Plays `count` rounds with so many events each, one every `us` microseconds; how many were followed by
-    /// a sleep.
+    /// Plays `count` rounds of `events` events each, one every `us` microseconds; returns how many were
+    /// followed by a sleep.
     fn play(c: &mut Coalesce, count: usize, us: u64, events: usize) -> usize {
         (0..count).filter(|_| c.decide(Instant(c.round_began.0 + us), events, events * 100)).count()
     }
@@ -149,8 +148,8 @@ mod tests {
         let c = &mut coalesce();
         assert_eq!(play(c, 99, 30, 2), 0);
         assert_eq!(play(c, 1, 30, 2), 1, "two spells are enough");
-        // It pays: it goes on until it is reviewed after 250 ms, and then without the poor rounds being
-        // waited for long.
+        // It pays: sleeping continues until the review after 250 ms, and the poor rounds without it are cut
+        // short.
         let (rounds, began) = (250_000 / 150, c.round_began);
         assert_eq!(play(c, rounds, 150, 20), rounds);
         while c.sleeping {

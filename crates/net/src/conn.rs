@@ -1,4 +1,4 @@
-//! One connection: a socket, what arrived on it, what is on its way out, and where it is in its life.
+//! One connection: a socket, its input, its output and its stage of life.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,9 +15,9 @@ use crate::{Instant, LayerFault, TimerId};
 pub(crate) struct Conn {
     pub(crate) stream: Stream,
     pub(crate) stage: Stage,
-    /// Bytes that were shown to the app and not consumed; without memory when empty.
+    /// Bytes shown to the app and not consumed; holds no memory when empty.
     pub(crate) inbox: BytesMut,
-    /// The app cannot do anything before `inbox` has this many bytes.
+    /// Input length the app is waiting for before it can continue.
     pub(crate) want: usize,
     pub(crate) outbox: Outbox,
     pub(crate) flags: Flags,
@@ -33,12 +33,12 @@ pub(crate) struct Conn {
 pub(crate) enum Stage {
     /// The name is being resolved or the connect is in progress.
     Opening,
-    /// Both ways.
+    /// Open in both directions.
     Open,
-    /// The app is done with it: what is queued is written, then the sending side is shut.
+    /// The app has finished it: queued output is written, then the sending side is shut down.
     Finishing,
-    /// The sending side is shut; what still arrives is thrown away until the peer closes too, so that the
-    /// kernel does not answer it with a reset that would destroy what we sent last.
+    /// The sending side is shut down; further input is discarded until the peer closes too, because a reset
+    /// from the kernel would destroy what was sent last.
     Lingering,
 }
 
@@ -47,44 +47,44 @@ pub(crate) struct Flags {
     pub(crate) paused: bool,
     /// The kernel may have more to read: the last event was not read to its end.
     pub(crate) readable: bool,
-    /// The peer has sent FIN, as far as the last event tells.
+    /// The peer has sent FIN, according to the last event.
     pub(crate) peer_done: bool,
-    /// The app was told of the peer's FIN.
+    /// The peer's FIN was reported to the app.
     pub(crate) ended: bool,
     /// In the shard's list of connections to write to.
     pub(crate) dirty: bool,
-    /// We opened it.
+    /// True for an outgoing connection.
     pub(crate) outgoing: bool,
     /// In the shard's list of connections to read from.
     pub(crate) queued: bool,
-    /// The last write was short: wait for the kernel to say that there is room.
+    /// The last write was short: wait for a writable event.
     pub(crate) blocked: bool,
     pub(crate) notify_drained: bool,
     /// Unconsumed input must be shown again (after a resume).
     pub(crate) show_again: bool,
     /// A layer was pushed and has not seen its first input.
     pub(crate) layer_pushed: bool,
-    /// A layer was pushed where it cannot stand, or could not be made.
+    /// A layer was pushed in an invalid position, or could not be created.
     pub(crate) layer_bad: Option<LayerFault>,
-    /// We opened it with TLS, whose handshake is not done: the app does not know yet that it is connected.
+    /// An outgoing TLS connection before the end of its handshake: `connected` is not reported yet.
     pub(crate) greeting: bool,
-    /// The app has finished it before the handshake was done: what it sent leaves once that is.
+    /// The app finished it before the handshake was done: its output leaves after the handshake.
     pub(crate) finish_after_handshake: bool,
-    /// The layers have input left that they have not decoded.
+    /// The layers hold input that they have not decoded.
     pub(crate) layer_more: bool,
 }
 
-/// State needed only until a connection that we opened is established.
+/// State needed only until an outgoing connection is established.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
     /// Addresses not tried yet.
     pub(crate) addresses: VecDeque<SocketAddr>,
-    /// Deadline of all of it.
+    /// Deadline of the whole connect.
     pub(crate) deadline: Instant,
     /// The resolver has not answered yet.
     pub(crate) unresolved: bool,
     pub(crate) keepalive: Option<Duration>,
-    /// The last failure, told when no address is left.
+    /// The last failure, reported when no address is left.
     pub(crate) errno: Option<i32>,
 }
 
@@ -104,7 +104,7 @@ impl Conn {
         }
     }
 
-    /// Memory held for this connection, both ways.
+    /// Memory held for this connection, in both directions.
     pub(crate) fn held(&self) -> usize {
         inbox_memory(&self.inbox) + self.outbox.memory() + self.layers_memory()
     }
@@ -118,14 +118,14 @@ impl Conn {
         self.layers.as_ref().is_some_and(|layers| layers.handshaking())
     }
 
-    /// Bytes that the app has sent and the kernel has not taken, or its layers have not encoded.
+    /// Bytes sent by the app that the kernel has not accepted or the layers have not encoded.
     pub(crate) fn unsent(&self) -> usize {
         self.outbox.len() + self.layers.as_ref().map_or(0, |layers| layers.gathered())
     }
 }
 
-/// Memory of what has arrived and was not consumed. What is reserved far ahead of the bytes (a large buffer
-/// doubles when it grows) is not memory yet: the system gives pages as they are written.
+/// Memory of unconsumed input. Capacity reserved far ahead of the bytes (a large buffer doubles when it
+/// grows) does not count yet: the system provides pages as they are written.
 #[inline]
 pub(crate) fn inbox_memory(inbox: &BytesMut) -> usize {
     const TOUCHED: usize = 64 * 1024;

@@ -1,4 +1,4 @@
-//! DER, as far as certificates and keys need it: walked from outside in, never built.
+//! A minimal DER reader for certificates and keys: walks from outside in, builds nothing.
 
 pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const SET: u8 = 0x31;
@@ -9,7 +9,7 @@ pub(crate) const OID: u8 = 0x06;
 /// The version of a certificate, and the curve of a bare EC key.
 pub(crate) const CONTEXT_0: u8 = 0xa0;
 
-/// The elements left in a constructed value.
+/// The remaining elements of a constructed value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Der<'a>(pub(crate) &'a [u8]);
 

@@ -29,14 +29,13 @@ use crate::{
 
 /// The mailbox's token.
 pub(crate) const WAKER_TOKEN: usize = usize::MAX;
-/// The listener in place `n` has the token `LISTENER_TOKENS + n`; connections have smaller ones.
+/// The listener in place `n` has token `LISTENER_TOKENS + n`; connection tokens are smaller.
 pub(crate) const LISTENER_TOKENS: usize = 1 << 62;
-/// Bytes of one read, and so the most that a connection without a backlog holds.
+/// Size of one read, and so the most that a connection without a backlog holds.
 const SCRATCH: usize = 64 * 1024;
-/// Time after which accepting is tried again when there are no file descriptors left, unless one is closed
-/// before.
+/// Retry interval for accepting when file descriptors have run out, unless one is closed earlier.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-/// Time a finished connection may make no progress.
+/// Longest time without progress on a finished connection.
 const LINGER: Duration = Duration::from_secs(2);
 
 pub(crate) enum Due {
@@ -54,34 +53,33 @@ pub struct EventLoop {
     conns: Slab<Conn>,
     /// Connections with something to write.
     dirty: Vec<ConnId>,
-    /// Of them, those that we opened and that may get more to write before this turn's successor ends.
+    /// Outgoing connections among them, which may get more to write before the end of the next turn.
     held_back: Vec<ConnId>,
     /// Connections with something left to read or to show.
     queued: Vec<ConnId>,
     timers: Timers<Due>,
     scratch: Box<[u8]>,
-    /// Encoded output of layers, on its way to an outbox.
+    /// Encoded output of layers, before it is moved to an outbox.
     wire: Vec<u8>,
-    /// Decoded bytes of the connection that is being read.
+    /// Decoded bytes of the connection being read.
     plain: BytesMut,
     spare: Spare,
     spare_since: bool,
-    /// Bytes read since it was last asked.
+    /// Bytes read since the last `take_arrived`.
     arrived: usize,
     now: Instant,
     wall: WallTime,
-    /// The sum of what [`Conn::held`] tells of all connections.
+    /// The sum of [`Conn::held`] over all connections.
     buffered: usize,
     resolve: Resolve,
     /// Descriptors of accepted connections.
     places: ClientPlaces,
-    /// Accepting ran out of file descriptors, or of places.
+    /// Accepting has run out of file descriptors or of places.
     starved: bool,
     load: Load,
-    /// Time at which accepting is tried again.
+    /// Time of the next accept attempt.
     accept_timer: Option<(Instant, TimerId)>,
-    /// The client that the app hears of at this moment, and the TLS of its listener: nothing was read or
-    /// written yet.
+    /// The client being announced to the app, and its listener's TLS: nothing was read or written yet.
     newcomer: Option<(ConnId, ServerTls)>,
 }
 
@@ -150,7 +148,7 @@ impl EventLoop {
         self.timers.pop_due(self.now)
     }
 
-    /// Bytes read since this was last called, without those under layers.
+    /// Bytes read since the last call, without those under layers.
     pub(crate) fn take_arrived(&mut self) -> usize {
         std::mem::take(&mut self.arrived)
     }
@@ -223,7 +221,7 @@ impl Io for EventLoop {
         let at_once = if c.flags.outgoing { GATHERED_MAX } else { LARGE };
         if bytes.len() >= at_once && c.stage == Stage::Open && !c.flags.blocked {
             let before = c.outbox.memory();
-            // An error shows again, and is told, when the connection is written at the end of the turn.
+            // An error recurs, and is reported, when the connection is written at the end of the turn.
             let taken = c.outbox.write_with(&mut c.stream, bytes, &mut self.spare).unwrap_or(0);
             self.buffered -= before - c.outbox.memory();
             if taken == bytes.len() {
@@ -338,7 +336,7 @@ impl Io for EventLoop {
             return None;
         }
         let mut stream = std::mem::replace(&mut c.stream, Stream::None);
-        // Where this fails the descriptor is not worth keeping either: the next loop cannot register it.
+        // On failure the descriptor is not worth keeping: the next loop cannot register it.
         let _ = stream.deregister(&self.registry);
         self.close(conn);
         Some(Parcel::of(stream, tls))
@@ -382,7 +380,7 @@ impl Io for EventLoop {
 enum Progress {
     /// There may be more.
     More,
-    /// Read to the end of what is there now.
+    /// Read until nothing was left.
     Dry,
     /// The peer has sent FIN.
     End,

@@ -1,21 +1,20 @@
-//! Bodies of the fuzz targets for the compression layers: any bytes from a peer, and any bytes from the app.
+//! Fuzz target bodies for the compression layers: arbitrary bytes from a peer and from the app.
 //!
-//! The first byte chooses the pieces in which the others arrive. What must hold: in pieces or whole, the same
-//! comes out or the same error ends it; one call makes no more than it is told to, but for one chunk; what we
-//! encode is decoded again, by the same bytes' own measure.
+//! The first byte chooses the pieces in which the others arrive. Invariants: in pieces or whole, the output
+//! or the error is identical; one call produces at most what it is allowed, plus one chunk; what we encode
+//! decodes to the original.
 
 use bytes::BytesMut;
 
 use crate::Layer;
 use crate::layer::{LayerError, PLAIN_MAX, Stack};
 
-/// Most plain bytes that a stream may make here: short input stands for gigabytes, and there is no end to
-/// wait for.
+/// Most plain bytes a stream may produce here: short input can stand for gigabytes.
 const PLAIN_TOTAL_MAX: usize = 4 << 20;
-/// Content of the longest chunk, which is decoded whole.
+/// Content of the longest chunk, which is decoded as a whole.
 const CHUNK_MAX: usize = 64 * 1024;
 
-/// Output of a stream, and how it ended.
+/// Output of a stream, and the way it ended.
 type Decoded = (Vec<u8>, Result<(), LayerError>);
 
 /// The snappy framing format.
@@ -28,7 +27,7 @@ pub fn deflate(data: &[u8]) {
     check(&Layer::Deflate(6), data);
 }
 
-/// Input for [`snappy`] to begin from.
+/// Seed inputs for [`snappy`].
 pub fn snappy_seeds() -> Vec<Vec<u8>> {
     let hostile: [&[u8]; 4] = [
         b"\xff\x06\0\0sNaPpY\xfe\xff\xff\xff",
@@ -39,7 +38,7 @@ pub fn snappy_seeds() -> Vec<Vec<u8>> {
     seeds(&[Layer::Snappy], &hostile)
 }
 
-/// Input for [`deflate`] to begin from.
+/// Seed inputs for [`deflate`].
 pub fn deflate_seeds() -> Vec<Vec<u8>> {
     // a dynamic block without codes; a stored block with a wrong length; a distance before the beginning
     let hostile: [&[u8]; 4] =
@@ -85,7 +84,7 @@ fn check(layer: &Layer, data: &[u8]) {
     let (whole, ended) = decoded(layer, bytes, bytes.len().max(1));
     let (pieces, ended_too) = decoded(layer, bytes, step);
     assert_eq!(ended, ended_too, "whole, and in pieces of {step}");
-    // An error may come before or after what was decoded in the same call.
+    // An error may come before or after the output of the same call.
     let common = whole.len().min(pieces.len());
     assert!(whole[..common] == pieces[..common], "whole, and in pieces of {step}");
     assert!(

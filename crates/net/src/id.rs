@@ -1,15 +1,15 @@
-//! Names for connections and timers that cannot be mistaken for a successor's.
+//! Connection and timer ids that cannot be mistaken for a successor's.
 
-/// A connection of one shard. The generation makes an id of a closed connection harmless: every [`crate::Io`]
-/// call with it is a no-op.
+/// A connection of one shard. The generation makes stale ids harmless: every [`crate::Io`] call with one is a
+/// no-op.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId {
     /// Slot in the shard's slab; small, dense, reused.
     pub index: u32,
-    /// Counts the slot's owners.
+    /// Incremented for each new owner of the slot.
     pub generation: u32,
 }
 
-/// A timer that was set; cancelling one that has fired is a no-op.
+/// A set timer; cancelling one that has fired is a no-op.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TimerId(pub u64);

@@ -1,12 +1,12 @@
-//! Bytes that arrived on a connection and were not consumed yet.
+//! Unconsumed input of a connection.
 
 use bytes::{Bytes, BytesMut};
 
 /// The unconsumed bytes of one connection, handed to [`crate::App::received`].
 ///
-/// Bytes that are not consumed are kept and shown again, with more behind them, at the next call. `received`
-/// is not called again before at least one more byte has arrived (or the total named with [`Input::want`], or
-/// the connection is resumed).
+/// Unconsumed bytes are kept and shown again, followed by more, at the next call. `received` is called again
+/// only when at least one more byte has arrived (or the total set with [`Input::want`], or the connection is
+/// resumed).
 #[derive(Debug)]
 pub struct Input<'a> {
     source: Source<'a>,
@@ -16,24 +16,24 @@ pub struct Input<'a> {
 
 #[derive(Debug)]
 enum Source<'a> {
-    /// The shard's scratch buffer: what is left over will be copied to the connection.
+    /// The shard's scratch buffer: leftovers will be copied to the connection.
     Scratch(&'a [u8]),
-    /// The connection's own buffer: whole parts of it can be given away without a copy.
+    /// The connection's own buffer: whole parts of it can be taken without a copy.
     Owned(&'a mut BytesMut),
 }
 
 impl<'a> Input<'a> {
-    /// Input that lies in a buffer shared by all connections.
+    /// Input in a buffer shared by all connections.
     pub fn scratch(bytes: &'a [u8]) -> Self {
         Input { source: Source::Scratch(bytes), position: 0, want: 0 }
     }
 
-    /// Input that lies in the connection's own buffer. What is consumed is split off its front.
+    /// Input in the connection's own buffer. Consumed bytes are split off its front.
     pub fn owned(buffer: &'a mut BytesMut) -> Self {
         Input { source: Source::Owned(buffer), position: 0, want: 0 }
     }
 
-    /// Bytes to consume.
+    /// The unconsumed bytes.
     pub fn bytes(&self) -> &[u8] {
         match &self.source {
             Source::Scratch(bytes) => &bytes[self.position..],
@@ -41,14 +41,14 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Drops the first `n` bytes. `n` must not exceed what is there.
+    /// Drops the first `n` bytes. `n` must not exceed the number available.
     pub fn consume(&mut self, n: usize) {
         assert!(n <= self.bytes().len(), "consumed more than arrived");
         self.position += n;
         self.want = 0;
     }
 
-    /// Takes the first `n` bytes away: without a copy when they lie in the connection's own buffer.
+    /// Takes the first `n` bytes: without a copy when they lie in the connection's own buffer.
     pub fn take(&mut self, n: usize) -> Bytes {
         self.want = 0;
         match &mut self.source {
@@ -65,14 +65,14 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Says that nothing can be done before `total` bytes (counted from the first unconsumed one) are there.
-    /// A hint for sizing the buffer and for not calling in vain; the buffer still grows only as bytes arrive.
+    /// Announces that the app needs `total` bytes, counted from the first unconsumed one. A hint for sizing
+    /// the buffer and for avoiding useless calls; the buffer still grows only as bytes arrive.
     pub fn want(&mut self, total: usize) {
         self.want = total;
     }
 
-    /// For the event loop: how many bytes were consumed and not yet removed from the source, and the total
-    /// wanted.
+    /// The number of bytes consumed and not yet removed from the source, and the total wanted, for the event
+    /// loop.
     pub fn outcome(self) -> (usize, usize) {
         (self.position, self.want)
     }

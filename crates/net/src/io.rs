@@ -9,9 +9,8 @@ use crate::{
     SocketOptions, TimerId, WallTime,
 };
 
-/// Services of the loop for the product that runs in it. Nothing here blocks. What goes wrong with a
-/// connection is told later, through [`App::failed`]. Calls with the id of a connection that is gone do
-/// nothing.
+/// Services of the loop for its product. Nothing here blocks. Connection errors are reported later, through
+/// [`App::failed`]. Calls with the id of a closed connection do nothing.
 pub trait Io {
     /// The clock of this turn.
     fn now(&self) -> Instant;
@@ -19,92 +18,89 @@ pub trait Io {
     fn wall_time(&self) -> WallTime;
 
     /// Opens a connection. [`App::connected`] or [`App::failed`] follows in a later turn, never from within
-    /// this call. Bytes sent before that are kept and written once connected; with [`SocketOptions::tls`]
-    /// that is when the handshake is done, so that nothing reaches a server which has not proved its name.
+    /// this call. Bytes sent before that are kept and written once connected; with [`SocketOptions::tls`],
+    /// after the handshake, so that nothing reaches a server which has not proved its name.
     fn connect(&mut self, to: &Address, options: &SocketOptions) -> ConnId;
 
-    /// Queues bytes for writing. Small pieces are gathered and leave in one write at the end of the turn; a
-    /// large piece on an otherwise empty connection may be written at once.
+    /// Queues bytes for writing. Small pieces are gathered into one write at the end of the turn; a large
+    /// piece on an otherwise empty connection may be written at once.
     fn send(&mut self, conn: ConnId, bytes: &[u8]);
-    /// Sends bytes without a copy, for large pieces.
+    /// Queues bytes without a copy, for large pieces.
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes);
-    /// Bytes that have arrived on `conn` and were not consumed; not to be asked from within [`App::received`]
-    /// for the same connection.
+    /// Unconsumed input of `conn`; must not be called from within [`App::received`] for the same connection.
     fn unread(&self, conn: ConnId) -> usize;
-    /// Bytes queued on `conn` that the kernel has not taken yet.
+    /// Bytes queued on `conn` that the kernel has not accepted.
     fn unsent(&self, conn: ConnId) -> usize;
-    /// Asks for one [`App::drained`] when `unsent(conn)` has fallen to zero at the end of a write.
+    /// Requests one [`App::drained`] call when `unsent(conn)` is zero at the end of a write.
     fn notify_drained(&mut self, conn: ConnId);
 
-    /// Stops calling [`App::received`] for `conn`: nothing more is read, and the peer is held back by the
-    /// kernel.
+    /// Stops calling [`App::received`] for `conn`: reading stops, and the kernel's flow control holds the
+    /// peer back.
     fn pause(&mut self, conn: ConnId);
-    /// Undoes [`Io::pause`]; bytes that were left unconsumed are shown again in the next turn.
+    /// Undoes [`Io::pause`]; unconsumed bytes are shown again in the next turn.
     fn resume(&mut self, conn: ConnId);
 
-    /// Reads no more, writes what is queued, then closes. The app is done with the id: no callback follows.
+    /// Stops reading, writes what is queued, then closes. The id is dead for the app: no callback follows.
     fn finish(&mut self, conn: ConnId);
-    /// Closes now; what is unsent is lost. The app is done with the id: no callback follows.
+    /// Closes at once; unsent bytes are lost. The id is dead for the app: no callback follows.
     fn abort(&mut self, conn: ConnId);
 
-    /// Calls [`App::timer`] with `token` at or after `at` (to the millisecond).
+    /// Schedules [`App::timer`] with `token` at or after `at` (to the millisecond).
     fn set_timer(&mut self, at: Instant, token: u64) -> TimerId;
-    /// Forgets a timer.
+    /// Cancels a timer.
     fn cancel_timer(&mut self, timer: TimerId);
 
-    /// Puts a transforming layer (TLS, then at most one compression) on `conn`. What was sent before leaves
-    /// without it, what is sent afterwards passes through it. Unconsumed input is handed to the layer first.
+    /// Puts a transforming layer (TLS, then at most one compression) on `conn`. Earlier output leaves without
+    /// it, later output passes through it. It gets the unconsumed input first.
     fn push_layer(&mut self, conn: ConnId, layer: Layer);
 
-    /// Lets go of a connection so that another shard can [`adopt`](Io::adopt) it: the app is done with the
-    /// id. None, and nothing changes, unless nothing of it is held here: no unread or unsent bytes, no layer.
+    /// Releases a connection so that another shard can [`adopt`](Io::adopt) it; the id is then dead for the
+    /// app. None, with no change, if anything is held here: unread or unsent bytes, or a layer.
     ///
-    /// While the app hears of a new client, TLS of the listener does not count: nothing was read or written
-    /// yet, and it begins where the client is adopted.
+    /// During [`App::accepted`] the listener's TLS does not count: nothing was read or written yet, and TLS
+    /// begins where the client is adopted.
     fn release(&mut self, conn: ConnId) -> Option<Parcel>;
-    /// Takes up a connection that another shard has released. None if that failed: it is closed.
+    /// Adopts a connection released by another shard. None if that failed: it is closed.
     fn adopt(&mut self, parcel: Parcel) -> Option<ConnId>;
-    /// Accepts from `listener` from now on, beside those that there are.
+    /// Starts accepting from another `listener`.
     ///
     /// # Errors
     /// The kernel cannot watch the socket, or the shard is stopping. The socket is closed.
     fn listen(&mut self, listener: Listener) -> std::io::Result<()>;
-    /// Gives new clients of a listener these options; those that were accepted keep theirs.
+    /// Sets the options for new clients of a listener; accepted clients keep theirs.
     fn set_listener(&mut self, listener: ListenerId, options: ListenOptions);
-    /// Stops listening. Who waits in the backlog, or is in the middle of the kernel's handshake, is accepted
-    /// first, so that [`App::accepted`] may follow for another fraction of a second; then the socket is
-    /// closed. Where clients have no place (descriptors have run out) they are waited for some seconds and
-    /// reset then.
+    /// Stops listening. Clients in the backlog or in the kernel's handshake are accepted first, so
+    /// [`App::accepted`] may follow for another fraction of a second; then the socket is closed. If
+    /// descriptors have run out, those clients are reset after some seconds.
     ///
-    /// A socket that another process shares would be closed to clients for that process too: see
+    /// This would close a socket shared with another process for that process's clients too: see
     /// [`Io::leave_listeners`].
     fn unlisten(&mut self, listener: ListenerId);
-    /// Closes this shard's descriptors of all listeners, and leaves those who wait to whoever else holds the
-    /// sockets.
+    /// Closes this shard's descriptors of all listeners, and leaves waiting clients to the other holders of
+    /// the sockets.
     fn leave_listeners(&mut self);
 
-    /// Share of this shard's thread time that was used lately, in permille.
+    /// Recent share of this shard's thread time spent on the CPU, in permille.
     fn load(&self) -> u32;
 
-    /// Memory that the buffers of this shard's connections take, both directions: what is reserved, not only
-    /// what is in use.
+    /// Memory of the buffers of this shard's connections, both directions: reserved, not only in use.
     fn buffered(&self) -> usize;
 }
 
-/// A product, as its event loop sees it.
+/// A product, as seen by its event loop.
 pub trait App<I: Io> {
     /// Mail from other threads to this shard.
     type Mail: Send + 'static;
 
-    /// A client arrived at a listener with this [tag](ListenOptions::tag). Where the listener has TLS its
-    /// handshake follows: [`App::layered`] tells of its end, before anything is [received](App::received),
-    /// and what is sent earlier waits for it.
+    /// A client arrived at a listener with this [tag](ListenOptions::tag). With TLS, the handshake follows:
+    /// [`App::layered`] reports its end before anything is [received](App::received), and output sent earlier
+    /// waits for it.
     fn accepted(&mut self, io: &mut I, listener: u32, conn: ConnId, peer: Peer);
-    /// A connection that we opened is established. With TLS [`App::layered`] comes right before.
+    /// An outgoing connection is established. With TLS, [`App::layered`] comes right before.
     fn connected(&mut self, io: &mut I, conn: ConnId);
-    /// Bytes are there. Consume what is whole.
+    /// Input is available. Consume what is complete.
     fn received(&mut self, io: &mut I, conn: ConnId, input: &mut Input<'_>);
-    /// The peer will send no more (FIN) and everything it sent was shown. We may still write.
+    /// The peer has sent FIN and all its input was shown. The app may still write.
     fn ended(&mut self, io: &mut I, conn: ConnId);
     /// The connection is gone, or could not be opened. The id is dead.
     fn failed(&mut self, io: &mut I, conn: ConnId, fault: Fault);
@@ -114,16 +110,16 @@ pub trait App<I: Io> {
     fn layered(&mut self, _io: &mut I, _conn: ConnId, _info: LayerInfo) {}
     /// A timer is due.
     fn timer(&mut self, io: &mut I, token: u64);
-    /// Mail from another thread, in order of sending per sender.
+    /// Mail from another thread, in sending order per sender.
     fn mail(&mut self, io: &mut I, mail: Self::Mail);
-    /// All that was ready in this turn was handled; writes follow. The place for work that is worth batching.
+    /// All events of this turn were handled; writes follow. The place for work worth batching.
     fn turn_end(&mut self, _io: &mut I) {}
-    /// Accepting has run out of file descriptors (or kernel memory); it goes on by itself. Said once per
+    /// Accepting has run out of file descriptors (or kernel memory); it resumes by itself. Called once per
     /// shortage.
     fn starved(&mut self, _io: &mut I, _error: &std::io::Error) {}
-    /// The process is asked to stop: no client will be accepted any more. Let go of idle ones.
+    /// The process is stopping: no more clients will be accepted. Close idle ones.
     fn stopping(&mut self, _io: &mut I) {}
-    /// True when nothing is owed any more; asked after every turn of a graceful stop.
+    /// True when no work is pending; checked after every turn of a graceful stop.
     fn idle(&self) -> bool {
         true
     }
@@ -134,7 +130,7 @@ pub trait App<I: Io> {
 pub enum Fault {
     /// Nobody listens there (ECONNREFUSED).
     Refused,
-    /// The peer reset the connection, or went away while we wrote.
+    /// The peer reset the connection, or closed it during a write.
     Reset,
     /// The name could not be resolved, or not in time.
     Unresolved,

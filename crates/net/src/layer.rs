@@ -5,30 +5,29 @@
 //! socket ◀──wire── TLS ◀───────── snappy or deflate ◀─gather── app      Stack::send, Stack::flush
 //! ```
 //! Pure transformations: no socket, no clock. A [`Stack`] belongs to one connection; the event loop drives it
-//! so:
+//! like this:
 //!
-//! - [`crate::Io::push_layer`]: `stack.push(layer, unconsumed)`, with what lies in the connection's inbox and
-//!   was not consumed (the inbox is then empty). What is in the outbox already leaves as it is. Then go on as
-//!   after a read, with no bytes.
+//! - [`crate::Io::push_layer`]: `stack.push(layer, unconsumed)`, with the unconsumed part of the connection's
+//!   inbox (which is then empty). Bytes already in the outbox leave unchanged. Then go on as after a read,
+//!   with no bytes.
 //! - After a read of `n` bytes: `stack.receive(&scratch[..n], &mut inbox, PLAIN_MAX, &mut wire)`; append
 //!   `wire` to the outbox; show the inbox to the app if it has grown. A [`Received::established`] is
-//!   [`crate::App::layered`]; compression is established by its push. While [`Received::more`] is true there
-//!   is decoded or encoded input left inside: call again with no bytes in a later turn (as for a connection
-//!   that was not read to its end), and **read nothing from the socket before it is false**. This is what
-//!   bounds the memory: a few kilobytes of input may stand for gigabytes of output.
+//!   [`crate::App::layered`]; compression is established by its push. While [`Received::more`] is true the
+//!   stack holds decoded or encoded input: call again with no bytes in a later turn (as for a connection that
+//!   was not read to its end), and **read nothing from the socket before it is false**. This bounds the
+//!   memory: a few kilobytes of input may stand for gigabytes of output.
 //! - [`Received::ended`]: the peer has ended its stream inside the layer (TLS `close_notify`, the last
 //!   deflate block). To the app that is a FIN.
-//! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces, in a buffer that was lent
-//!   ([`Stack::lend`]) and is given back when it is empty ([`Stack::reclaim`]). End of turn, before the
-//!   write: `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent. Until the handshake is done
-//!   everything is gathered: nothing leaves in clear, and nothing is hidden from whoever limits what is
-//!   unsent.
+//! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces in a lent buffer
+//!   ([`Stack::lend`]) that is returned when empty ([`Stack::reclaim`]). End of turn, before the write:
+//!   `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent. Until the handshake is done everything
+//!   is gathered: nothing leaves in clear, and all of it counts towards limits on unsent bytes.
 //! - `Io::finish`: `stack.close(&mut wire)` before the last write, so that the peer sees an orderly end.
-//! - On an error: write what is in `wire` (a TLS alert that tells the peer why), then close with
+//! - On an error: write the contents of `wire` (a TLS alert with the reason), then close with
 //!   [`crate::Fault::Layer`] and [`LayerError::fault`].
-//! - [`Stack::memory`] is what the connection's layers hold; it counts as the connection's.
+//! - [`Stack::memory`] is held by the connection's layers and counts as the connection's.
 //!
-//! The loop bounds the time of a handshake; [`Stack::handshaking`] says whether one is going on.
+//! The loop limits the time of a handshake; [`Stack::handshaking`] is true during one.
 
 use bytes::BytesMut;
 
@@ -47,20 +46,20 @@ use snappy::Snappy;
 use tls::Tls;
 use transform::Transform;
 
-/// Plain bytes to make in one go: what the loop passes as `plain_max`.
+/// Plain bytes to produce per call: the loop's `plain_max`.
 pub const PLAIN_MAX: usize = 64 * 1024;
 
-/// Bytes gathered before they are encoded without waiting for the end of the turn: a snappy chunk.
+/// Bytes gathered before they are encoded without waiting for the end of the turn: one snappy chunk.
 const GATHER_MAX: usize = 64 * 1024;
-/// A piece of at least this many bytes is encrypted where it lies: a record.
+/// Size from which a piece is encrypted without gathering it: one record.
 const AT_ONCE: usize = 16 * 1024;
 
 /// Effects of a call of [`Stack::receive`] besides appending bytes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Received {
-    /// Input is left inside: call again, with no bytes, before anything is read.
+    /// Input is left inside: call again, with no bytes, before the next read.
     pub more: bool,
-    /// A handshake is complete; told once.
+    /// A completed handshake; reported once.
     pub established: Option<Box<LayerInfo>>,
     /// The peer will send no more.
     pub ended: bool,
@@ -71,18 +70,18 @@ pub struct Received {
 pub struct Stack {
     tls: Option<Box<Tls>>,
     compression: Option<Box<dyn Transform + Send>>,
-    /// Input of the compression that it has not consumed.
+    /// Unconsumed input of the compression.
     middle: BytesMut,
-    /// Output of the app that is not encoded yet.
+    /// Output of the app not encoded yet.
     gather: Vec<u8>,
-    /// Plain bytes that were left unconsumed when TLS was pushed: its first input.
+    /// Plain bytes unconsumed when TLS was pushed: its first input.
     first: BytesMut,
     full: bool,
     ended: bool,
 }
 
 impl Stack {
-    /// Puts a layer nearest to the app. `unconsumed` input was not for the app, but for this layer.
+    /// Puts a layer nearest to the app. `unconsumed` input belongs to the layer, not to the app.
     ///
     /// Bytes sent before must have been flushed: they leave without the layer.
     pub fn push(&mut self, layer: &Layer, unconsumed: &[u8]) -> Result<(), LayerError> {
@@ -111,8 +110,7 @@ impl Stack {
         Ok(())
     }
 
-    /// Gives the layer that was pushed last its first input: what had arrived before it and was not for the
-    /// app.
+    /// Gives the last pushed layer its first input: bytes that had arrived before it and belong to it.
     pub fn unread(&mut self, unconsumed: &[u8]) {
         let to = if self.compression.is_some() { &mut self.middle } else { &mut self.first };
         to.extend_from_slice(unconsumed);
@@ -123,27 +121,27 @@ impl Stack {
         self.tls.as_ref().is_some_and(|tls| tls.handshaking())
     }
 
-    /// Bytes that were sent and wait for [`Stack::flush`].
+    /// Sent bytes waiting for [`Stack::flush`].
     pub fn gathered(&self) -> usize {
         self.gather.len()
     }
 
-    /// Bytes of input held inside.
+    /// Input bytes held inside.
     #[cfg(test)]
     pub(crate) fn held(&self) -> usize {
         self.middle.len() + self.first.len()
     }
 
-    /// Memory of what the layers have gathered and not encoded, received and not decoded; zero when all is
-    /// through. Their state (keys, dictionaries) does not grow and is not in it.
+    /// Memory of output gathered and not encoded, and of input received and not decoded; zero when all is
+    /// processed. Excludes the layers' state (keys, dictionaries), which does not grow.
     pub fn memory(&self) -> usize {
         let gathered = if self.gather.is_empty() { 0 } else { self.gather.capacity() };
         let partial = self.tls.as_ref().map_or(0, |tls| tls.partial_memory());
         gathered + self.middle.capacity() + self.first.capacity() + partial
     }
 
-    /// Takes bytes from the socket, and changes them: they serve as working memory. Plain bytes are appended
-    /// to `plain` (about `plain_max` of them at most), what has to be sent for the layers' own sake to `out`.
+    /// Takes bytes from the socket and changes them: they serve as working memory. Appends plain bytes to
+    /// `plain` (at most about `plain_max`), and bytes that the layers themselves must send to `out`.
     pub fn receive(
         &mut self,
         wire: &mut [u8],
@@ -186,26 +184,25 @@ impl Stack {
         Ok(())
     }
 
-    /// True if sending takes a buffer, and there is none.
+    /// True if sending needs a gathering buffer and has none.
     pub(crate) fn wants_buffer(&self) -> bool {
         self.gather.capacity() == 0
     }
 
-    /// Lends an empty buffer to gather in.
+    /// Lends an empty gathering buffer.
     pub(crate) fn lend(&mut self, buffer: Vec<u8>) {
         if self.wants_buffer() {
             self.gather = buffer;
         }
     }
 
-    /// The buffer, once nothing is gathered in it: an idle connection has none.
+    /// Returns the buffer once it is empty: an idle connection has none.
     pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
         let idle = self.gather.is_empty() && self.gather.capacity() > 0;
         idle.then(|| std::mem::take(&mut self.gather))
     }
 
-    /// [`Stack::send`] of a small piece for which there is room where bytes are gathered. False if there is
-    /// none.
+    /// Gathers a small piece, as [`Stack::send`]. False if there is no room.
     #[inline]
     pub(crate) fn gather(&mut self, plain: &[u8]) -> bool {
         let room = self.gather.capacity().min(GATHER_MAX) - self.gather.len().min(GATHER_MAX);
@@ -243,7 +240,7 @@ impl Stack {
         self.gather.extend_from_slice(pieces.remainder());
     }
 
-    /// Encodes all that was sent, so that the peer can decode it once it has arrived.
+    /// Encodes everything sent so far, so that the peer can decode it on arrival.
     pub fn flush(&mut self, out: &mut Vec<u8>) {
         if let Some(tls) = self.tls.as_mut().filter(|tls| tls.handshaking()) {
             return tls.advance(out);
@@ -256,7 +253,7 @@ impl Stack {
         }
     }
 
-    /// Encodes what is left and ends the stream of TLS in an orderly way. Nothing can be sent after it.
+    /// Encodes what is left and ends the TLS stream in an orderly way. Nothing can be sent after it.
     pub fn close(&mut self, out: &mut Vec<u8>) {
         self.flush(out);
         if let Some(tls) = &mut self.tls {

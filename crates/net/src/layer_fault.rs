@@ -1,6 +1,6 @@
-//! The reason a layer ended its connection, for a person: which side is to change what.
+//! The reason a layer ended its connection, in words that say which side has to change what.
 //!
-//! The words stand behind "the client" or "the server", which whoever tells of it puts in front.
+//! The text follows "the client" or "the server", which the caller adds.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use std::fmt;
 pub enum LayerFault {
     /// The peer's first byte is not TLS.
     PlainText,
-    /// The handshake did not end in time. A server without TLS often waits for the rest of what looks like a
-    /// request to it.
+    /// The handshake did not end in time. A server without TLS often waits for the rest of what looks to it
+    /// like a request.
     Timeout,
     /// The peer closed the connection during the handshake.
     Closed,
@@ -22,23 +22,23 @@ pub enum LayerFault {
     Expired,
     /// The peer's certificate is not valid yet.
     NotYetValid,
-    /// The peer's certificate has another fault.
+    /// The peer's certificate has another defect.
     BadCertificate,
-    /// The peer was to send a certificate and sent none.
+    /// The peer sent no certificate although one is required.
     NoCertificate,
     /// The peer has no version or cipher suite in common with us.
     Incompatible,
-    /// The peer refused the connection, or what we sent: the alert's number.
+    /// The peer rejected the connection, or our bytes: the alert's number.
     Alert(u8),
-    /// The peer broke the protocol of TLS, or there is noise on the line.
+    /// The peer violated the TLS protocol, or the data was corrupted.
     BrokenTls,
-    /// Compressed bytes that cannot be decoded.
+    /// Undecodable compressed bytes.
     BrokenCompression,
-    /// A layer was pushed where it cannot stand.
+    /// A layer was pushed in an invalid position.
     Order,
 }
 
-/// Names of alerts that a certificate or a configuration causes.
+/// Names of alerts caused by a certificate or a configuration.
 const ALERTS: [(u8, &str); 14] = [
     (40, "handshake_failure: no common settings, or it wants a certificate"),
     (42, "bad_certificate"),

@@ -1,8 +1,8 @@
 //! The event loop and everything between a protocol and the kernel.
 //!
 //! A *shard* is one thread with one loop. A product (the proxy, the queue) is an [`App`]: a state machine
-//! that is told what happened on connections and answers through [`Io`]. The real loop is one `Io`, the
-//! simulator is another, so that the whole data plane runs under a seed with no socket and no clock.
+//! that receives connection events and acts through [`Io`]. The real loop is one `Io`, the simulator is
+//! another, so the whole data plane runs under a seed with no socket and no clock.
 //!
 //! One turn: poll ▸ read every ready connection ([`App::received`]) ▸ run due timers ▸ take mail ▸
 //! [`App::turn_end`] ▸ write every connection that has something to send, once.

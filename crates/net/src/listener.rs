@@ -1,9 +1,8 @@
-//! A listening socket on its way into a shard, where it comes from, and what the clients that it accepts are
-//! given.
+//! A listening socket before it is given to a shard, its origin, and the options of its clients.
 //!
-//! [`bind`](crate::bind) makes listeners, [`Listener::adopt`] takes those that somebody else has bound:
-//! systemd, or the process that this one replaces. All sockets of one address share a [`ListenerId`],
-//! whichever shard they go to.
+//! [`bind`](crate::bind) creates listeners, [`Listener::adopt`] takes sockets bound by systemd or by the
+//! process that this one replaces. All sockets of one address share a [`ListenerId`], whichever shard they go
+//! to.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +19,7 @@ use crate::address::canonical;
 use crate::options::ListenOptions;
 use crate::stream::Stream;
 
-/// Names an address that is listened on, on every shard of the process. It is not given out again.
+/// Names a listening address on every shard of the process. Not reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListenerId(u64);
 
@@ -31,14 +30,14 @@ impl ListenerId {
     }
 }
 
-/// A bound socket that listens. Clients wait in its backlog until a shard accepts them; dropping it resets
-/// those that wait.
+/// A bound, listening socket. Clients wait in its backlog until a shard accepts them; dropping it resets
+/// those still waiting.
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) socket: ListenSocket,
     id: ListenerId,
     path: Option<PathBuf>,
-    /// Properties of the clients that it accepts.
+    /// Options of the clients that it accepts.
     pub options: ListenOptions,
 }
 
@@ -61,31 +60,31 @@ impl Listener {
         Listener { socket, id, path, options: ListenOptions { tag, ..ListenOptions::default() } }
     }
 
-    /// This listener at the path to which its file was moved, which the kernel does not know.
+    /// This listener with the path to which its file was moved, which the kernel does not know.
     pub(crate) fn moved_to(self, path: &Path) -> Listener {
         Listener { path: Some(path.to_owned()), ..self }
     }
 
-    /// Takes sockets that listen already and belong to one address: for socket activation, or from the
-    /// process that this one replaces. They become non-blocking, also for others that share them.
+    /// Takes listening sockets that belong to one address: for socket activation, or from the process that
+    /// this one replaces. They become non-blocking, also for others that share them.
     ///
     /// # Errors
-    /// One of them is no stream socket of TCP or the unix domain, or does not listen. All are closed.
+    /// One of them is not a listening TCP or unix stream socket. All are closed.
     pub fn adopt(sockets: Vec<OwnedFd>, tag: u32) -> io::Result<Vec<Listener>> {
         let id = ListenerId::next();
         sockets.into_iter().map(|socket| Ok(Listener::new(adopt(socket.into())?, id, tag))).collect()
     }
 
-    /// For a loop without sockets: a listener that is only a name.
+    /// A listener without a socket, for a simulated loop: only a name.
     pub fn simulated(tag: u32) -> Listener {
         Listener::new(ListenSocket::Simulated, ListenerId::next(), tag)
     }
 
-    /// A second descriptor of the same socket, with the same id and options. Clients go to whichever shard
+    /// A duplicate descriptor of the socket, with the same id and options. Clients go to whichever shard
     /// accepts them first.
     ///
     /// # Errors
-    /// The system's: descriptors have run out.
+    /// The system's: no descriptors are left.
     pub fn try_clone(&self) -> io::Result<Listener> {
         let socket = match &self.socket {
             ListenSocket::Simulated => ListenSocket::Simulated,
@@ -96,13 +95,12 @@ impl Listener {
         Ok(Listener { socket, id: self.id, path, options })
     }
 
-    /// The address's name.
+    /// The id of its address.
     pub fn id(&self) -> ListenerId {
         self.id
     }
 
-    /// The descriptor; None in a simulation. Whoever duplicates it keeps the socket open, and clients coming
-    /// to it.
+    /// The descriptor; None in a simulation. A duplicate keeps the socket open, and clients coming to it.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.socket {
             ListenSocket::Tcp(l) => Some(l.as_fd()),
@@ -111,7 +109,7 @@ impl Listener {
         }
     }
 
-    /// The address it is bound to; None for a unix socket.
+    /// The bound address; None for a unix socket.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.socket {
             ListenSocket::Tcp(l) => l.local_addr().ok(),
@@ -125,7 +123,7 @@ impl Listener {
     }
 }
 
-/// Checks what a descriptor is.
+/// Checks the kind of a descriptor.
 fn adopt(socket: Socket) -> io::Result<ListenSocket> {
     if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
         return Err(io::Error::new(
@@ -159,7 +157,7 @@ impl ListenSocket {
         }
     }
 
-    /// Lets so many clients wait. Where the system refuses, as many as before may.
+    /// Sets the backlog length. If the system refuses, the old one stays.
     pub(crate) fn set_backlog(&self, backlog: u32) {
         let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
         let _ = match self {
@@ -177,11 +175,11 @@ impl ListenSocket {
         }
     }
 
-    /// Has the kernel drop requests for new connections. Handshakes that have begun end as ever, and those
-    /// who wait in the backlog stay there. Where the system cannot do that, nothing happens.
+    /// Makes the kernel drop new connection requests. Handshakes in progress complete, and clients in the
+    /// backlog stay there. No effect where the system does not support it.
     ///
-    /// A client that comes now hears nothing and asks again after a second, when the socket is closed: it is
-    /// refused then, or meets the socket of another shard.
+    /// A client that connects now gets no answer and retries after a second, when the socket is closed: it is
+    /// then refused, or reaches another shard's socket.
     pub(crate) fn refuse_handshakes(&self) {
         if let ListenSocket::Tcp(l) = self {
             let _ = SockRef::from(l).attach_filter(&DROP_SYN);
@@ -196,7 +194,7 @@ pub(crate) fn accept_packets(stream: &Stream) {
     }
 }
 
-/// A packet filter that drops segments with SYN set: loads the byte of flags, tests the bit, drops or takes
+/// A packet filter that drops segments with SYN set: loads the flags byte, tests the bit, drops or accepts
 /// the whole packet.
 const DROP_SYN: [SockFilter; 4] = {
     const FLAGS: u32 = 13;

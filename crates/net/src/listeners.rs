@@ -1,15 +1,15 @@
-//! The listeners of one loop, in places that the poll's tokens name.
+//! The listeners of one loop, in the places named by poll tokens.
 
 use crate::Instant;
 use crate::listener::{Listener, ListenerId};
 use crate::options::ListenOptions;
 
-/// The listeners of a loop. Their places are reused: an event for one that has gone asks its successor, which
-/// is harmless.
+/// The listeners of a loop. Places are reused: an event for a removed listener polls its successor, which is
+/// harmless.
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
     places: Vec<Option<Accepting>>,
-    /// Nothing is listened on any more.
+    /// Listening has ended.
     closed: bool,
 }
 
@@ -19,12 +19,12 @@ pub(crate) struct Accepting {
     pub(crate) leaving: Option<Leaving>,
 }
 
-/// Deadlines of a listener that goes.
+/// Deadlines of a leaving listener.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Leaving {
-    /// From then on an empty backlog stays empty.
+    /// Time after which an empty backlog stays empty.
     pub(crate) settled: Instant,
-    /// Time at which it is closed whoever waits.
+    /// Time at which it is closed even with clients waiting.
     pub(crate) until: Instant,
 }
 
@@ -37,7 +37,7 @@ impl Listeners {
         self.places.get(place)?.as_ref()
     }
 
-    /// Sockets of an address.
+    /// All sockets of an address.
     fn of(&mut self, id: ListenerId) -> impl Iterator<Item = &mut Accepting> {
         self.places.iter_mut().flatten().filter(move |accepting| accepting.listener.id() == id)
     }
@@ -46,7 +46,7 @@ impl Listeners {
         self.places.iter().position(Option::is_none).unwrap_or(self.places.len())
     }
 
-    /// Puts a listener where [`Listeners::free_place`] said.
+    /// Puts a listener in the place from [`Listeners::free_place`].
     pub(crate) fn put(&mut self, place: usize, listener: Listener) {
         let accepting = Some(Accepting { listener, leaving: None });
         match self.places.get_mut(place) {
@@ -55,7 +55,7 @@ impl Listeners {
         }
     }
 
-    /// Has the sockets of an address leave. False if none of them was staying.
+    /// Makes the sockets of an address leave. False if all of them were leaving already.
     pub(crate) fn begin_leaving(&mut self, id: ListenerId, leaving: Leaving) -> bool {
         let mut any = false;
         for accepting in self.of(id).filter(|accepting| accepting.leaving.is_none()) {
@@ -66,7 +66,7 @@ impl Listeners {
         any
     }
 
-    /// Closes all. No more are taken.
+    /// Closes all listeners. No more are accepted.
     pub(crate) fn close_all(&mut self) {
         *self = Listeners { closed: true, ..Listeners::default() };
     }
@@ -88,13 +88,13 @@ impl Listeners {
         }
     }
 
-    /// Closes our descriptors of all. More may be taken.
+    /// Closes our descriptors of all listeners. More may be added.
     pub(crate) fn leave_all(&mut self) {
         self.places.clear();
     }
 
-    /// The next time at which one that leaves can be closed if it is empty. One that was not empty then is
-    /// tried again as any other is.
+    /// The next time at which a leaving listener can be closed if it is empty. One that was not empty then is
+    /// retried after each accept, as any other.
     pub(crate) fn next_settled(&self, now: Instant) -> Option<Instant> {
         let leaving = self.places.iter().flatten().filter_map(|accepting| accepting.leaving);
         leaving.map(|leaving| leaving.settled).filter(|settled| *settled > now).min()

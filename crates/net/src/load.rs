@@ -1,13 +1,13 @@
-//! Share of its thread's time that a shard uses.
+//! CPU share of a shard's thread.
 
 use std::time::Duration;
 
 use crate::Instant;
 
-/// A share is taken over at least this time.
+/// Shortest interval of a measurement.
 const SPELL: Duration = Duration::from_millis(100);
 
-/// CPU time of one thread, as a share of the time that passes.
+/// CPU time of one thread, as a share of elapsed time.
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     since: Instant,
@@ -16,7 +16,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Looks at the clocks, if it is time.
+    /// Takes a measurement, if it is time.
     #[inline]
     pub(crate) fn tick(&mut self, now: Instant) {
         let gone = now.since(self.since);
@@ -28,13 +28,13 @@ impl Load {
         }
     }
 
-    /// The share of the last spell, in permille.
+    /// The share in the last interval, in permille.
     pub(crate) fn permille(&self) -> u32 {
         self.permille
     }
 }
 
-/// CPU time that this thread has used.
+/// CPU time used by this thread.
 fn thread_cpu_us() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     (time.tv_sec as u64).saturating_mul(1_000_000).saturating_add(time.tv_nsec as u64 / 1000)
@@ -53,7 +53,7 @@ mod tests {
             turns += 1;
         }
         assert!(turns > 0);
-        // 20 ms of CPU in what is said to have been 200 ms.
+        // 20 ms of CPU in what is claimed to be 200 ms.
         load.tick(start + SPELL * 3);
         assert!((95..=300).contains(&load.permille()), "{}", load.permille());
         load.tick(start + SPELL * 3 + Duration::from_secs(100));

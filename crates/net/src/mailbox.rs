@@ -1,15 +1,14 @@
 //! Mail to a shard from other threads: batched, one wake per turn.
 //!
-//! Sending never blocks, so what may wait in the box has to be bounded by its senders. Answers and
-//! connections on their way are bounded by what asked for them, and always taken. *Requests*, of which others
-//! decide how many there are, are counted, and refused while [`REQUESTS_MAX`] of them wait. ARCHITECTURE.md
-//! lists all mail with its bound.
+//! Sending never blocks, so the senders must bound what waits in the box. Answers and connections in transit
+//! are bounded by the requests that caused them, and always taken. *Requests* caused by others are counted,
+//! and refused while [`REQUESTS_MAX`] of them wait. ARCHITECTURE.md lists all mail with its bound.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-/// Most requests that wait for one shard.
+/// Most requests waiting for one shard.
 pub(crate) const REQUESTS_MAX: usize = 16 * 1024;
 
 /// The sending end. Cheap to clone; sending never blocks.
@@ -25,28 +24,28 @@ impl<M> Clone for Sender<M> {
     }
 }
 
-/// The reason a request was not taken. It is dropped.
+/// The reason a request was not taken. The request is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotTaken {
-    /// As many wait as may: worth another try.
+    /// The maximum number wait: worth another try.
     Full,
     /// The shard has stopped.
     Stopped,
 }
 
-/// The shard has stopped; the mail comes back.
+/// The shard has stopped; returns the mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone<M>(pub M);
 
 impl<M> Sender<M> {
-    /// Puts `mail` in the box and wakes the shard unless somebody else has done so since it last looked.
+    /// Puts `mail` in the box and wakes the shard unless it has already been woken since its last look.
     pub fn send(&self, mail: M) -> Result<(), Gone<M>> {
         self.queue.send(mail).map_err(|e| Gone(e.0))?;
         self.bell.ring();
         Ok(())
     }
 
-    /// Puts a request in the box, unless too many wait. Whoever takes it out says so by
+    /// Puts a request in the box, unless too many wait. The receiver reports its removal through
     /// [`Mailbox::request_taken`].
     pub fn request(&self, mail: M) -> Result<(), NotTaken> {
         if self.bell.requests.fetch_add(1, Ordering::Relaxed) >= REQUESTS_MAX {
@@ -70,7 +69,7 @@ pub(crate) struct Mailbox<M> {
 #[derive(Debug)]
 struct Bell {
     rung: AtomicBool,
-    /// Requests that wait.
+    /// Number of waiting requests.
     requests: AtomicUsize,
     waker: mio::Waker,
 }
@@ -91,13 +90,13 @@ pub(crate) fn mailbox<M>(waker: mio::Waker) -> (Sender<M>, Mailbox<M>) {
 }
 
 impl<M> Mailbox<M> {
-    /// To be called before the box is emptied: mail that comes later rings again.
+    /// Called before the box is emptied: later mail wakes the shard again.
     pub(crate) fn open(&self) {
         self.bell.rung.store(false, Ordering::Release);
         std::sync::atomic::fence(Ordering::SeqCst);
     }
 
-    /// A request was taken out.
+    /// Records that a request was taken out.
     pub(crate) fn request_taken(&self) {
         self.bell.requests.fetch_sub(1, Ordering::Relaxed);
     }

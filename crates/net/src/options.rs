@@ -1,4 +1,4 @@
-//! Options of connections: those that we open, and those that a listener accepts.
+//! Options of outgoing connections and of listeners.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ServerConfig};
 
-/// Options for a socket that we open.
+/// Options of an outgoing socket.
 #[derive(Debug, Clone)]
 pub struct SocketOptions {
     /// Time after which an idle connection is probed (TCP keepalive); off if absent.
     pub keepalive: Option<Duration>,
-    /// Time connecting may take, the handshake of TLS included.
+    /// Longest time for connecting, including the TLS handshake.
     pub connect_timeout: Duration,
     /// TLS from the first byte; none if absent.
     pub tls: Option<ClientTls>,
@@ -26,31 +26,30 @@ impl Default for SocketOptions {
 /// TLS towards a server.
 #[derive(Debug, Clone)]
 pub struct ClientTls {
-    /// The authorities that are trusted, our certificate, the sessions that may be resumed.
+    /// Trusted authorities, our certificate, resumable sessions.
     pub config: Arc<ClientConfig>,
-    /// The name that the server's certificate must have.
+    /// Name required in the server's certificate.
     pub server_name: ServerName<'static>,
 }
 
 /// TLS of a listener.
 #[derive(Debug, Clone)]
 pub struct ServerTls {
-    /// Our certificate, and what is asked of clients.
+    /// Our certificate, and the requirements on clients' certificates.
     pub config: Arc<ServerConfig>,
-    /// Answer to a client whose first byte is not TLS: an error in its protocol's words.
+    /// Answer to a client whose first byte is not TLS: an error in its protocol.
     pub plain_answer: &'static [u8],
 }
 
-/// Properties of the clients that a listener accepts. They can change while it listens, for clients that come
-/// later.
+/// Options of the clients accepted by a listener. They can change while it listens, for later clients.
 #[derive(Debug, Clone, Default)]
 pub struct ListenOptions {
-    /// The key [`crate::App::accepted`] receives.
+    /// The key passed to [`crate::App::accepted`].
     pub tag: u32,
     /// TCP keepalive; off unless set.
     pub keepalive: Option<Duration>,
     /// TLS from the first byte; none if absent.
     pub tls: Option<ServerTls>,
-    /// Another length for the backlog; None: the one it was bound with, or was given last.
+    /// New backlog length; None keeps the current one.
     pub backlog: Option<u32>,
 }

@@ -1,34 +1,32 @@
-//! Bytes on their way out of one connection.
+//! Output queue of a connection.
 //!
-//! Small pieces are copied into one contiguous `tail`, which leaves in one write: that is cheaper than a
-//! `writev` of many small slices up to about 16 KB. Large pieces are queued as they are, without a copy, in
-//! front of the tail, and so is a tail that has become long: one buffer that grew with its bytes would be up
-//! to twice as large as they are, and could not be given back piece by piece while they leave.
+//! Small pieces are copied into one contiguous `tail`, which leaves in one write: up to about 16 KB that is
+//! cheaper than a `writev` of many small slices. Large pieces are queued in front of the tail without a copy,
+//! and so is a long tail: one buffer that grew with its bytes would be up to twice as large as they are, and
+//! could not be freed piece by piece as they leave.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice, Write};
 
 use bytes::Bytes;
 
-/// Pieces of at least this many bytes are passed on without being copied, but for those that [`GATHERED_MAX`]
-/// is about.
+/// Size from which pieces are queued without a copy, except those gathered under [`GATHERED_MAX`].
 pub(crate) const LARGE: usize = 16 * 1024;
-/// Pieces for a connection that we opened, shorter than this, are gathered: its server is woken once for
-/// several, which costs less than the copies do.
+/// Size below which pieces for an outgoing connection are gathered: its server is woken once for several,
+/// which saves more than the copies cost.
 pub(crate) const GATHERED_MAX: usize = 48 * 1024;
 /// Most slices in one `writev`.
 const SLICES_MAX: usize = 32;
-/// A tail is not made longer than this by another piece; also the largest gathering buffer that is kept once
-/// it is empty.
+/// Length beyond which no piece extends a tail; also the largest empty gathering buffer that is kept.
 const TAIL_MAX: usize = 64 * 1024;
 /// Most spare gathering buffers that a shard keeps.
 const SPARE_MAX: usize = 64;
 
-/// Spare gathering buffers of a shard: a connection borrows one while it has something to send.
+/// Spare gathering buffers of a shard: a connection borrows one while it has output.
 #[derive(Debug, Default)]
 pub(crate) struct Spare {
     buffers: Vec<Vec<u8>>,
-    /// Their memory.
+    /// Their total memory.
     bytes: usize,
 }
 
@@ -51,12 +49,12 @@ impl Spare {
         }
     }
 
-    /// Gives the memory back to the system: for a shard that has gone quiet.
+    /// Returns the memory to the system, for a shard that has become idle.
     pub(crate) fn release(&mut self) {
         *self = Spare::default();
     }
 
-    /// The memory of all of them.
+    /// Memory of all spare buffers.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -67,7 +65,7 @@ pub(crate) struct Outbox {
     /// Pieces in order, all before `tail`.
     queue: VecDeque<Bytes>,
     tail: Vec<u8>,
-    /// Bytes of the front piece (of `queue`, or of `tail` if that is empty) that were written already.
+    /// Bytes of the front piece (of `queue`, or of `tail` if that is empty) already written.
     written: usize,
     /// Bytes not written yet.
     len: usize,
@@ -79,8 +77,7 @@ impl Outbox {
         self.len
     }
 
-    /// Memory that the bytes take, including what is reserved and what was written of a piece that is not
-    /// through.
+    /// Memory of the bytes, including reserved capacity and the written part of a piece not yet finished.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
         self.len + self.written + self.tail.capacity() - self.tail.len()
@@ -95,7 +92,7 @@ impl Outbox {
             self.tail = spare.take();
         } else if self.tail.len() + bytes.len() > self.tail.capacity() && self.tail.capacity() > TAIL_MAX / 2
         {
-            // Doubled it would be longer than it may become.
+            // Doubling would exceed the maximum.
             self.tail.reserve_exact(TAIL_MAX - self.tail.len());
         }
         self.tail.extend_from_slice(bytes);
@@ -111,7 +108,7 @@ impl Outbox {
         self.queue.push_back(bytes);
     }
 
-    /// Moves the tail to the queue so that something can stand behind it.
+    /// Moves the tail to the queue so that a piece can follow it.
     fn seal_tail(&mut self) {
         if self.tail.is_empty() {
             return;
@@ -128,7 +125,7 @@ impl Outbox {
         self.queue.push_back(sealed);
     }
 
-    /// One write of what is there, with `extra` behind it, which is not kept. Returns how many bytes of
+    /// Writes the queue once, followed by `extra`, which is not kept. Returns how many bytes of
     /// `extra` were written, or the error of the write; `WouldBlock` counts as zero bytes.
     pub(crate) fn write_with<W: Write>(
         &mut self,
@@ -153,8 +150,8 @@ impl Outbox {
         Ok(n.saturating_sub(own))
     }
 
-    /// Writes what is there, until there is nothing left or the kernel takes less than it is offered. Only
-    /// then does it say when there is room again; and one write has place for so many pieces only.
+    /// Writes until the queue is empty or the kernel takes less than offered. Only then does the kernel
+    /// report when there is room again; and one write holds only so many pieces.
     pub(crate) fn write_to<W: Write>(&mut self, to: &mut W, spare: &mut Spare) -> io::Result<()> {
         while self.len > 0 {
             let (before, offered) = (self.len, self.offered());
@@ -166,7 +163,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Bytes that one write offers.
+    /// Bytes offered by one write.
     fn offered(&self) -> usize {
         if self.queue.len() + 2 <= SLICES_MAX {
             return self.len;
@@ -270,7 +267,7 @@ mod tests {
         }
     }
 
-    /// With more pieces than one write takes, a connection waited for a word of the kernel that never came.
+    /// With more pieces than one write takes, a connection waited for a kernel event that never came.
     #[test]
     fn whoever_takes_all_that_it_is_offered_gets_everything() {
         for pieces in [1, 29, 30, 31, 32, 33, 100] {

@@ -1,4 +1,4 @@
-//! A connection on its way from one shard to another, of this process or of the one that replaces it.
+//! A connection in transit from one shard to another, of this process or of its successor.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use crate::options::ServerTls;
 use crate::stream::Stream;
 
-/// A connection that one shard's loop has let go ([`Io::release`](crate::Io::release)) and another's has not
-/// taken up yet ([`Io::adopt`](crate::Io::adopt)). Dropping it closes the connection, unless another process
-/// has its socket.
+/// A connection released by one shard's loop ([`Io::release`](crate::Io::release)) and not yet adopted by
+/// another's ([`Io::adopt`](crate::Io::adopt)). Dropping it closes the connection, unless another process has
+/// its socket.
 #[derive(Debug)]
 pub struct Parcel(Content);
 
@@ -19,7 +19,7 @@ enum Content {
 }
 
 impl Parcel {
-    /// A connection without layers; `tls` is to be put on it before anything else.
+    /// A connection without layers; `tls` must be put on it before anything else.
     pub(crate) fn of(stream: Stream, tls: Option<ServerTls>) -> Parcel {
         Parcel(Content::Socket(stream, tls))
     }
@@ -31,16 +31,16 @@ impl Parcel {
         }
     }
 
-    /// A connection that came from another process, with the options of its socket.
+    /// A connection from another process, with the options of its socket.
     ///
     /// # Errors
-    /// It is no stream socket of TCP or the unix domain, or it listens. It is closed.
+    /// It is not a TCP or unix stream socket, or it listens. It is closed.
     pub fn from_descriptor(descriptor: OwnedFd) -> io::Result<Parcel> {
         Stream::adopt(descriptor).map(|stream| Parcel::of(stream, None))
     }
 
-    /// The socket, for another process. None, and it is closed, if TLS was to begin on it, of which the
-    /// other process would know nothing; None in a simulation.
+    /// The socket, for another process. None, and it is closed, if TLS was to begin on it, which the other
+    /// process could not know; None in a simulation.
     pub fn into_descriptor(self) -> Option<OwnedFd> {
         match self.into_stream()? {
             (stream, None) => stream.into_descriptor(),
@@ -48,7 +48,7 @@ impl Parcel {
         }
     }
 
-    /// For a loop without sockets: a connection that goes by a number.
+    /// A connection without a socket, for a simulated loop: only a number.
     pub fn simulated(number: u64) -> Parcel {
         Parcel(Content::Simulated(number))
     }

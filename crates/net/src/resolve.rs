@@ -1,11 +1,11 @@
-//! Names to addresses, off the shard threads: getaddrinfo can take seconds.
+//! Name resolution off the shard threads: getaddrinfo can take seconds.
 //!
-//! One resolver thread serves all shards of the process. Nothing is remembered: a name is asked for at each
-//! connect, so that an address which has changed is used from the next connection on. The system's resolver
-//! has caches enough, and servers that cannot be reached are not tried more often than their backoff allows.
+//! One resolver thread serves all shards of the process. Nothing is cached: each connect resolves the name
+//! again, so that a changed address is used from the next connection on. The system's resolver has its own
+//! caches, and servers that cannot be reached are not tried more often than their backoff allows.
 //!
-//! While one name is being looked up, requests gather. Those for the same name get one lookup, so that a
-//! resolver that hangs is not asked again for each attempt to connect that was made meanwhile.
+//! Requests gather during a lookup. Those for the same name share one lookup, so that a hanging resolver is
+//! not queried again for each connect attempted meanwhile.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
@@ -36,8 +36,8 @@ impl Resolver {
         Resolver::with(|host, port| (host, port).to_socket_addrs().map(Iterator::collect).unwrap_or_default())
     }
 
-    /// A resolver with another way from a name and a port to addresses, in order of preference, than the
-    /// system's. None means that the name is not known.
+    /// A resolver with another function from name and port to addresses, in order of preference, than the
+    /// system's. None means an unknown name.
     pub fn with(
         mut lookup: impl FnMut(&str, u16) -> Vec<SocketAddr> + Send + 'static,
     ) -> std::io::Result<Resolver> {
@@ -57,15 +57,14 @@ impl Resolver {
         Ok(Resolver { requests })
     }
 
-    /// Calls `answer` with all addresses of `host`, in the system's order of preference; none means a
-    /// failure.
+    /// Calls `answer` with all addresses of `host`, in the system's order of preference; none on failure.
     pub(crate) fn ask(&self, host: String, port: u16, answer: Answer) {
         // The thread lives as long as this handle does.
         let _ = self.requests.send(Request { host, port, answer });
     }
 }
 
-/// A literal IPv4 or IPv6 address needs no resolver.
+/// The address if `host` is a literal, which needs no resolver.
 pub(crate) fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port))
 }

@@ -6,11 +6,11 @@
 //!                       └─ writable ▸ connected / write
 //!        timers ▸ App::timer       mail ▸ App::mail       App::turn_end       write every dirty connection once
 //! ```
-//! In a busy turn what goes to clients is written at once and what goes to servers is held back until the
-//! shard would have to sleep, two more turns at most: a client that has its reply often sends again while the
-//! others are written to, and a write to a server that has gone to sleep costs more than all else in a turn,
-//! so there should be few of them. A shard that coalesces sleeps a little before a poll while that pays, for
-//! the same reason (`coalesce`).
+//! In a busy turn output to clients is written at once and output to servers is held back until the shard
+//! would have to sleep, for at most two more turns: a client that has its reply often sends again while
+//! others are written to, and waking a sleeping server is the most expensive part of a turn, so writes to
+//! servers should be few. A shard that coalesces sleeps a little before a poll while that pays, for the same
+//! reason (`coalesce`).
 //!
 //! Sockets are registered once, edge-triggered, for both directions; nothing is re-armed per request.
 
@@ -28,13 +28,13 @@ use crate::mailbox::{Mailbox, NotTaken, Sender, mailbox};
 use crate::resolve::Resolver;
 use crate::{App, Instant, WallTime};
 
-/// Events taken from the kernel in one poll.
+/// Most events taken from the kernel per poll.
 const EVENTS_MAX: usize = 1024;
-/// Events that make a turn a busy one: its writes to servers are deferred ...
+/// Events that make a turn busy, so that writes to servers are deferred ...
 const COMPANY: usize = 4;
 /// ... until a poll finds nothing more, and for at most this many turns.
 const HOLD_TURNS: u32 = 3;
-/// A shard that has nothing to do for this long gives spare buffers back.
+/// Idle time after which a shard frees its spare buffers.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Monotonic time of the process; the origin is the first call.
@@ -52,17 +52,17 @@ fn wall_now() -> WallTime {
 /// Mail from other threads to a shard.
 pub(crate) enum Letter<M> {
     App(M),
-    /// Mail of which only so much may wait.
+    /// Mail of which only a limited number may wait.
     Request(M),
-    /// An answer of the resolver.
+    /// The resolver's answer.
     Resolved(crate::ConnId, Vec<std::net::SocketAddr>),
-    /// Sleep for so long before a poll where it pays.
+    /// Longest sleep before a poll, where sleeping pays.
     Coalesce(Duration),
-    /// Stop: accept no more, finish what was accepted, give up at the deadline.
+    /// Graceful stop: accept no more, finish what was accepted, give up at the deadline.
     Stop(Duration),
 }
 
-/// Talks to a shard from outside.
+/// Controls a shard from outside.
 pub struct Handle<M> {
     sender: Sender<Letter<M>>,
 }
@@ -80,28 +80,27 @@ impl<M> std::fmt::Debug for Handle<M> {
 }
 
 impl<M: Send + 'static> Handle<M> {
-    /// Delivers `mail` to [`App::mail`] in the shard's next turn. False if the shard has stopped. It is
-    /// always taken: for answers, and for whatever else its sender bounds.
+    /// Delivers `mail` to [`App::mail`] in the shard's next turn. False if the shard has stopped. Never
+    /// refused otherwise: for answers and other mail bounded by its sender.
     pub fn send(&self, mail: M) -> bool {
         self.sender.send(Letter::App(mail)).is_ok()
     }
 
-    /// Delivers `mail` like [`Handle::send`] unless too many requests wait already: for mail that clients
-    /// cause.
+    /// Delivers `mail` like [`Handle::send`] unless too many requests wait: for mail caused by clients.
     ///
     /// # Errors
-    /// It was not taken.
+    /// The mail was not taken.
     pub fn request(&self, mail: M) -> Result<(), NotTaken> {
         self.sender.request(Letter::Request(mail))
     }
 
-    /// Changes how long the shard may sleep before a poll ([`Shard::coalescing`]).
+    /// Changes the longest sleep before a poll ([`Shard::coalescing`]).
     pub fn set_coalescing(&self, sleep: Duration) {
         let _ = self.sender.send(Letter::Coalesce(sleep));
     }
 
-    /// Asks the shard to stop gracefully: no more accepts, [`App::stopping`], then the end as soon as
-    /// [`App::idle`] or after `deadline`.
+    /// Requests a graceful stop: no more accepts, [`App::stopping`], then the end once [`App::idle`] is true
+    /// or after `deadline`.
     pub fn stop(&self, deadline: Duration) {
         let _ = self.sender.send(Letter::Stop(deadline));
     }
@@ -142,15 +141,15 @@ impl<M: Send + 'static> Shard<M> {
         })
     }
 
-    /// Lets the shard sleep for so long before a poll, while there is enough traffic for that to save CPU.
-    /// Zero, as without this: never.
+    /// Allows sleeps of this length before a poll, while there is enough traffic for that to save CPU. Zero,
+    /// the default, means never.
     #[must_use]
     pub fn coalescing(mut self, sleep: Duration) -> Self {
         self.coalesce = sleep;
         self
     }
 
-    /// Makes its clients take these places, which other shards may share.
+    /// Limits its clients by these places, which other shards may share.
     #[must_use]
     pub fn limiting(mut self, places: ClientPlaces) -> Self {
         self.places = places;
@@ -162,8 +161,8 @@ impl<M: Send + 'static> Shard<M> {
         Handle { sender: self.sender.clone() }
     }
 
-    /// Runs the loop on this thread until it was told to stop. `build` makes the product, inside the thread,
-    /// with the loop at hand so that it can connect and set timers at once.
+    /// Runs the loop on this thread until it is stopped. `build` creates the product on this thread, with
+    /// access to the loop so that it can connect and set timers at once.
     pub fn run<A>(self, build: impl FnOnce(&mut EventLoop) -> A) -> io::Result<A>
     where
         A: App<EventLoop, Mail = M>,
@@ -257,7 +256,7 @@ fn run_timers<A: App<EventLoop>>(el: &mut EventLoop, app: &mut A) {
     }
 }
 
-/// Time to sleep: until the next timer, not at all when something is waiting to be read or written.
+/// Poll timeout: until the next timer, or zero when a read or write is pending.
 fn wait(el: &EventLoop, stop_at: Option<Instant>) -> Option<Duration> {
     if el.has_queued() || el.holds_back() {
         return Some(Duration::ZERO);

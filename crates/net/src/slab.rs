@@ -1,4 +1,4 @@
-//! Storage for connections: dense, reused, and safe against ids that outlived their connection.
+//! Storage for connections: dense, reused, and safe against stale ids.
 
 use crate::ConnId;
 

@@ -1,7 +1,7 @@
-//! A socket of either family, or none yet while its name is being resolved.
+//! A socket of either family, or none while its name is being resolved.
 //!
 //! Bytes go through rustix, which enters the kernel directly: libc's `send` and `recv` are cancellation
-//! points, and what they do for that is 3 % of the CPU of a proxied request.
+//! points, which costs 3 % of the CPU of a proxied request.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
@@ -46,7 +46,7 @@ impl Stream {
         mio::net::UnixStream::connect(path).map(Stream::Unix)
     }
 
-    /// A connected socket of another process.
+    /// Wraps a connected socket from another process.
     pub(crate) fn adopt(descriptor: OwnedFd) -> io::Result<Stream> {
         let socket = Socket::from(descriptor);
         if socket.r#type()? != Type::STREAM || socket.is_listener()? {
@@ -81,7 +81,7 @@ impl Stream {
         either!(self, s => s.deregister(registry), Ok(()))
     }
 
-    /// The result of a connect that was in progress.
+    /// The error of a finished connect, if any.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         either!(self, s => s.take_error(), Ok(None))
     }
@@ -95,7 +95,7 @@ impl Stream {
         }
     }
 
-    /// `TCP_NODELAY` always; keepalive if asked for. A socket on which this fails is about to fail by itself.
+    /// Sets `TCP_NODELAY`, and keepalive if requested. A socket on which this fails is about to fail anyway.
     pub(crate) fn tune(&self, keepalive: Option<Duration>) {
         if let Stream::Tcp(s) = self {
             let _ = s.set_nodelay(true);
@@ -111,7 +111,7 @@ impl Stream {
         let _ = either!(self, s => s.shutdown(Shutdown::Write), Ok(()));
     }
 
-    /// Reads into memory that needs no initialisation.
+    /// Reads into uninitialised memory.
     pub(crate) fn read_uninit(&mut self, into: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         either!(self, s => Ok(rustix::net::recv(&*s, into, RecvFlags::empty())?.1), Err(not_connected()))
     }

@@ -1,4 +1,4 @@
-//! The turn's clock. State machines are given time, they never ask for it.
+//! The turn's clock. State machines are passed the time, they never query it.
 
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Instant(pub u64);
 
 impl Instant {
-    /// Time from `earlier` to here; zero if `earlier` is later.
+    /// Time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Instant) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

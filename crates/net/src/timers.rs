@@ -1,7 +1,7 @@
 //! Deadlines of one shard, to the millisecond.
 //!
-//! Products keep their own queues of deadlines (a server connection's oldest request, a channel's messages in
-//! flight) and arm one timer for the head of each; so the set here is small and an ordered map is enough.
+//! Products keep their own deadline queues (a server connection's oldest request, a channel's messages in
+//! flight) and arm one timer for the head of each; so this set is small and an ordered map suffices.
 
 use std::collections::BTreeMap;
 

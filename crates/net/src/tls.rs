@@ -1,12 +1,12 @@
-//! Configurations for TLS, made from files' contents. All cryptography is the `ring` provider's.
+//! TLS configurations from file contents. All cryptography is the `ring` provider's.
 //!
-//! Versions below 1.2 are not spoken: [`MinVersion::Tls10`] and [`MinVersion::Tls11`] are accepted, since old
-//! configurations name them (nsqd's default is 1.0), and mean 1.2.
+//! Versions below 1.2 are not supported: [`MinVersion::Tls10`] and [`MinVersion::Tls11`] are accepted, since
+//! old configurations name them (nsqd's default is 1.0), and mean 1.2.
 //!
-//! Sessions are resumed: those of clients by tickets, which all shards can read and of which nothing is kept
-//! here; those with servers from a store that each shard has for itself ([`for_shard`]).
+//! Sessions are resumed: clients' by tickets, which all shards can read and which take no storage here; those
+//! with servers from a store per shard ([`for_shard`]).
 //!
-//! Certificates of version 1, which webpki does not read, are served, and taken from clients that need no
+//! Version 1 certificates, which webpki does not read, are served, and accepted from clients that need no
 //! authority.
 
 mod peer;
@@ -32,17 +32,17 @@ pub use self::validity::Validity;
 pub use rustls::pki_types::ServerName;
 pub use rustls::{ClientConfig, ServerConfig};
 
-/// Certificates a server asks of its clients (`tls-client-auth-policy`).
+/// Client certificate policy of a server (`tls-client-auth-policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientAuth {
-    /// No certificate is asked for.
+    /// No certificate is requested.
     #[default]
     None,
-    /// Any certificate will do, as long as the client holds its key (`require`).
+    /// Any certificate, provided the client holds its key (`require`).
     Require,
-    /// A certificate that one of the root authorities has signed (`require-verify`).
+    /// A certificate signed by one of the root authorities (`require-verify`).
     RequireVerify,
-    /// None, or a certificate that one of the root authorities has signed.
+    /// No certificate, or one signed by one of the root authorities.
     VerifyIfGiven,
 }
 
@@ -71,18 +71,18 @@ impl MinVersion {
     }
 }
 
-/// The reason no configuration could be made.
+/// The reason a configuration could not be created.
 #[derive(Debug)]
 pub enum Error {
-    /// No certificate in what should hold one, or bad PEM; which one it was.
+    /// No certificate in the named file, or bad PEM.
     Certificate(&'static str),
-    /// No private key in what should hold one, or bad PEM.
+    /// No private key in the file, or bad PEM.
     Key,
-    /// The private key cannot be used; why, and what can.
+    /// An unusable private key; the reason, and which keys work.
     BadKey(String),
-    /// The private key is not the certificate's.
+    /// The private key does not match the certificate.
     Mismatch,
-    /// Certificates are to be verified, but no root authority is known.
+    /// Certificates must be verified, but no root authority is known.
     NoRoots,
     /// Anything else that rustls refuses.
     Rustls(rustls::Error),
@@ -115,8 +115,7 @@ fn certificates(pem: &[u8], which: &'static str) -> Result<Vec<CertificateDer<'s
     list.ok().filter(|list| !list.is_empty()).ok_or(Error::Certificate(which))
 }
 
-/// A chain with its key, both PEM: what a peer is shown. What the chain says otherwise is for the peer to
-/// judge.
+/// A chain with its key, both PEM, presented to peers. The peer judges everything else the chain says.
 fn identity(chain: &[u8], key: &[u8]) -> Result<Arc<SingleCertAndKey>, Error> {
     const FILE: &str = "certificate file";
     let chain = certificates(chain, FILE)?;
@@ -145,8 +144,8 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// The authorities that this system trusts, as PEM for [`client_config`]: the file that `SSL_CERT_FILE`
-/// names, or the distribution's. `None` if there is no such file.
+/// The authorities trusted by this system, as PEM for [`client_config`]: the file named by `SSL_CERT_FILE`,
+/// or the distribution's. `None` if there is no such file.
 pub fn system_roots() -> Option<Vec<u8>> {
     let named = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
     named.into_iter().chain(SYSTEM_BUNDLES.map(Into::into)).find_map(|path| std::fs::read(path).ok())
@@ -188,10 +187,10 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
-/// Sessions with servers that a shard remembers, at most.
+/// Most sessions with servers that a shard remembers.
 const SESSIONS_MAX: usize = 256;
 
-/// A copy of a client's configuration with sessions of its own, so that no shard waits for another at their
+/// A copy of a client's configuration with its own session store, so that shards do not contend for its
 /// lock.
 pub fn for_shard(config: &ClientConfig) -> Arc<ClientConfig> {
     let mut own = config.clone();
@@ -199,8 +198,8 @@ pub fn for_shard(config: &ClientConfig) -> Arc<ClientConfig> {
     Arc::new(own)
 }
 
-/// A client's configuration: the authorities for servers' certificates, and its own certificate and key, if
-/// any.
+/// A client's configuration: the authorities for servers' certificates, and its own certificate and key,
+/// if any.
 pub fn client_config(
     root_ca: &[u8],
     identity: Option<(&[u8], &[u8])>,
@@ -217,7 +216,7 @@ pub fn client_config(
     with_identity(builder, identity)
 }
 
-/// A client's configuration that takes any certificate of a server, as long as the server holds its key.
+/// A client's configuration that accepts any server certificate, provided the server holds its key.
 ///
 /// # Errors
 ///

@@ -1,9 +1,9 @@
-//! Unix sockets to listen on: one way to bind them for every listener of the daemon.
+//! Listening unix sockets: one way to bind them for every listener of the daemon.
 //!
-//! The file of a socket outlives its process, so a start has to remove what an earlier one left. It removes
-//! nothing else: a socket that somebody listens on is in use, and so is one that cannot be asked. Between the
-//! question and the removal another process could bind, so both are done under a lock: a file beside the
-//! socket, there only while a start binds.
+//! A socket's file outlives its process, so a start has to remove stale ones. It removes nothing else: a
+//! socket with a listener is in use, and so is one that cannot be probed. Another process could bind between
+//! the probe and the removal, so both happen under a lock: a file beside the socket that exists only while a
+//! start binds.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -13,16 +13,16 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// Most attempts at a lock that its holder removes at the same moment.
+/// Most attempts at a lock whose holder removes it at the same moment.
 const LOCK_TRIES: usize = 8;
-/// End of the path at which a socket is bound that replaces another one.
+/// Path suffix at which a replacement socket is bound.
 pub(crate) const REPLACEMENT: &str = ".new";
 
-/// Binds `path` and listens there, not blocking. With a mode the file has it before anybody can connect.
+/// Binds and listens on `path`, non-blocking. A given mode is set before anybody can connect.
 ///
 /// # Errors
-/// `AddrInUse` if a process listens there, binds it at this moment, or if the file at `path` is no socket; it
-/// is left alone then.
+/// `AddrInUse` if a process listens there or is binding it, or if the file at `path` is not a socket; the
+/// file is then left alone.
 pub fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<UnixListener> {
     let _lock = Lock::take(path)?;
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
@@ -31,12 +31,12 @@ pub fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<Uni
     listen_at(path, mode, backlog)
 }
 
-/// Binds `path` in place of a socket that this process listens on there: its file is replaced at once, so
-/// that no client finds nobody. The old socket keeps the clients that have come to it.
+/// Binds `path` in place of a socket that this process listens on: the file is replaced atomically, so that
+/// no client finds it missing. The old socket keeps its clients.
 ///
 /// # Errors
-/// `AddrInUse` if another process binds it at this moment, or if the file at `path` is no socket; it is left
-/// alone then.
+/// `AddrInUse` if another process is binding it, or if the file at `path` is not a socket; the file is then
+/// left alone.
 pub fn replace_unix(path: &Path, mode: Option<u32>, backlog: i32) -> io::Result<UnixListener> {
     let _lock = Lock::take(path)?;
     match std::fs::symlink_metadata(path) {
@@ -72,10 +72,10 @@ pub struct SocketFile {
 }
 
 impl SocketFile {
-    /// The file at `path` now: to be asked right after it was bound.
+    /// The current file at `path`: to be called right after binding it.
     ///
     /// # Errors
-    /// The system's, or there is no socket.
+    /// The system's, or the path has no socket.
     pub fn at(path: &Path) -> io::Result<SocketFile> {
         let found = std::fs::symlink_metadata(path)?;
         if !found.file_type().is_socket() {
@@ -84,8 +84,8 @@ impl SocketFile {
         Ok(SocketFile { path: path.to_owned(), device: found.dev(), inode: found.ino() })
     }
 
-    /// Removes the file if it is still the same: another process, or another socket of this one, may have
-    /// taken its path. False if so. Clients that have connected wait in the socket's backlog as before.
+    /// Removes the file if it is unchanged: another process, or another socket of this one, may have taken
+    /// its path. False if so. Connected clients stay in the socket's backlog.
     ///
     /// # Errors
     /// The system's; `AddrInUse` if the path is being bound at this moment.
@@ -99,15 +99,14 @@ impl SocketFile {
     }
 }
 
-/// A path beside another one.
+/// A path with `suffix` appended.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     path.into()
 }
 
-/// True if `path` could be bound at this moment: nothing is there, or a socket that nobody listens on.
-/// Nothing is changed.
+/// True if `path` could be bound right now: it is free, or a socket without a listener. Changes nothing.
 ///
 /// # Errors
 /// As for [`bind_unix`].
@@ -120,17 +119,17 @@ pub fn can_bind_unix(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a socket that nobody listens on.
+/// Removes a socket without a listener.
 fn remove_abandoned(path: &Path) -> io::Result<()> {
     ask(path).and_then(|()| std::fs::remove_file(path))
 }
 
-/// An error unless nobody listens. Never waits: a listener with a full backlog is one that lives.
+/// Fails unless nobody listens. Never blocks: a listener with a full backlog is alive.
 fn ask(path: &Path) -> io::Result<()> {
     let asking = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
     match asking.connect(&SockAddr::unix(path)?) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        // A socket of another kind, and one that we may not connect to, cannot be asked.
+        // A socket of another kind, or one we may not connect to, cannot be probed.
         Ok(()) | Err(_) => Err(in_use()),
     }
 }
@@ -139,7 +138,7 @@ fn in_use() -> io::Error {
     io::Error::from_raw_os_error(libc::EADDRINUSE)
 }
 
-/// Holds the right to bind a path; dropping it gives the right and the file up.
+/// The exclusive right to bind a path; dropping it releases the right and removes the file.
 struct Lock {
     path: PathBuf,
     _file: File,
@@ -161,7 +160,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Err(in_use()),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            // Its last holder may have removed it after we opened it: then it keeps nobody out.
+            // Its last holder may have removed it after we opened it: then it excludes nobody.
             let ours = file.metadata()?.ino();
             if std::fs::symlink_metadata(&path).is_ok_and(|there| there.ino() == ours) {
                 return Ok(Lock { path, _file: file });
@@ -233,7 +232,7 @@ mod tests {
         let path = directory.path().join("s");
         let _busy = bind_unix(&path, None, 0).unwrap();
         let _waiting = UnixStream::connect(&path).unwrap();
-        // Its backlog is full: a connect that waits would wait for ever.
+        // Its backlog is full: a blocking connect would wait for ever.
         refused(&path);
     }
 

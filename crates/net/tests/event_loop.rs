@@ -1,4 +1,4 @@
-//! The event loop over real sockets: what an app is told, and what its peers see.
+//! The event loop over real sockets: what the app and its peers observe.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -30,8 +30,8 @@ enum Order {
     Resume,
 }
 
-/// Sends back what it gets, a line at a time; `pause`, `resume` (of the one that is paused), `gate` (waits
-/// until the test lets it go on) and `quit` are orders.
+/// Echoes its input, a line at a time; `pause`, `resume` (of the paused connection), `gate` (blocks until the
+/// test lets it continue) and `quit` are commands.
 struct Echo {
     told: mpsc::Sender<Told>,
     clients: usize,
@@ -156,7 +156,7 @@ impl Running {
     }
 
     fn next(&self) -> Told {
-        // A resolver that cannot be reached is given up after up to half a minute.
+        // An unreachable resolver takes up to half a minute to fail.
         self.told.recv_timeout(Duration::from_mins(2)).unwrap()
     }
 
@@ -202,7 +202,7 @@ fn a_client_without_a_place_is_not_accepted_and_waits_for_one() {
     third.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     drop(first);
     assert_eq!(read_exactly(&mut third, 2), b"x\n");
-    // Those that the loop opens itself take none.
+    // Outgoing connections take none.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     running.handle.send(Order::Connect(Address::Tcp {
         host: "127.0.0.1".into(),
@@ -329,12 +329,12 @@ fn timers_fire_in_order_of_their_time() {
     running.stop();
 }
 
-/// A client that comes while the sockets of several shards are being bound waits, or is told that nobody
-/// listens yet, but is not let in and then reset.
+/// A client that connects while the sockets of several shards are being bound waits or is refused, but is
+/// never accepted and then reset.
 #[test]
 fn a_client_that_connects_while_the_sockets_are_bound_stays() {
     for round in 0..300 {
-        // Below the ports that clients are given, so that none connects to itself.
+        // Below the range of ephemeral ports, so that no client connects to itself.
         let mut ports = (0..).map(|n| 20_001 + (round * 97 + n * 31) % 12_000);
         let port = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap();
         let (tell, refused) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! A connection that one shard gives to another, over real sockets.
+//! Handing a connection from one shard to another, over real sockets.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -8,8 +8,8 @@ use nuthatch_net as net;
 
 use net::{App, ConnId, EventLoop, Fault, Handle, Input, Io, ListenAddress, Parcel, Peer, Resolver, Shard};
 
-/// Answers each line with the shard's number. After the line `move` it gives the connection to the other
-/// shard, as soon as nothing of it is held.
+/// Answers each line with the shard's number. After the line `move` it passes the connection to the other
+/// shard, as soon as no bytes of it are held.
 struct Counter {
     number: u32,
     other: Handle<Parcel>,
@@ -60,7 +60,7 @@ impl App<EventLoop> for Counter {
                 self.clients -= 1;
                 assert!(self.other.send(parcel));
             }
-            // Its reply is not written yet: look again in the next turn.
+            // Its reply is not written yet: try again in the next turn.
             None => {
                 io.set_timer(io.now(), 0);
             }
@@ -90,7 +90,7 @@ fn every_line_is_answered_once_while_the_connection_moves_to_and_fro() {
     let mut replies = BufReader::new(client.try_clone().unwrap());
     let mut at = 0;
     for round in 0..200 {
-        // Three lines behind the order arrive before, during or after the move.
+        // Three lines after the command arrive before, during or after the move.
         client.write_all(b"move\n").unwrap();
         client.write_all(b"a\nb\nc\n").unwrap();
         let mut answered = Vec::new();

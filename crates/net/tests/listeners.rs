@@ -1,4 +1,4 @@
-//! Listeners that come, change and go while a shard runs, over real sockets.
+//! Adding, changing and removing listeners while a shard runs, over real sockets.
 
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use net::{
     ListenerId, Peer, Resolver, Shard, SocketFile,
 };
 
-/// Time within which something happens that has to happen.
+/// Timeout for events that must happen.
 const SOON: Duration = Duration::from_secs(20);
 
 type Change = Box<dyn FnOnce(&mut EventLoop) + Send>;
@@ -66,7 +66,7 @@ impl Running {
         Running { handle, thread }
     }
 
-    /// Runs `change` in the shard and hands back what it returns.
+    /// Runs `change` in the shard and returns its result.
     fn ask<T: Send + 'static>(&self, change: impl FnOnce(&mut EventLoop) -> T + Send + 'static) -> T {
         let (sender, answer) = mpsc::channel();
         assert!(self.handle.send(Box::new(move |io| sender.send(change(io)).unwrap())));
@@ -107,7 +107,7 @@ fn greeting(client: &mut impl Read) -> [u8; 2] {
     greeting
 }
 
-/// Waits until nobody listens. While a socket goes, connecting is not answered.
+/// Waits until nobody listens. While a socket is closing, connects get no answer.
 fn await_refusal(address: SocketAddr) {
     let deadline = std::time::Instant::now() + SOON;
     while std::time::Instant::now() < deadline {
@@ -125,7 +125,7 @@ fn a_running_shard_takes_a_listener_and_drops_it() {
     let (first, at_first) = one(1);
     let (second, at_second) = one(2);
     let (first_id, second_id) = (first.id(), second.id());
-    // It waits already when the shard begins to listen.
+    // It is already waiting when the shard begins to listen.
     let mut early = connect(at_first);
     running.ask(move |io| io.listen(first).unwrap());
     assert_eq!(greeting(&mut early), [1, b'a']);
@@ -134,7 +134,7 @@ fn a_running_shard_takes_a_listener_and_drops_it() {
     running.unlisten(first_id);
     await_refusal(at_first);
     assert_eq!(greeting(&mut connect(at_second)), [2, b'a']);
-    // The place is used again.
+    // The place is reused.
     let (third, at_third) = one(3);
     running.ask(move |io| io.listen(third).unwrap());
     assert_eq!(greeting(&mut connect(at_third)), [3, b'a']);
@@ -157,21 +157,21 @@ fn who_waits_in_the_backlog_is_accepted_before_the_socket_is_closed() {
         io.unlisten(id);
     })));
     inside.recv_timeout(SOON).unwrap();
-    // The shard is busy: all of these are in the backlog when the order to close comes.
+    // The shard is busy: all of these are in the backlog when the close is requested.
     let mut waiting: Vec<TcpStream> = (0..50).map(|_| connect(address)).collect();
     go.send(()).unwrap();
     for client in &mut waiting {
         assert_eq!(greeting(client), [1, b'a']);
     }
     await_refusal(address);
-    // What it accepted is not disturbed, nor does it keep the filter of the socket that is closed.
+    // Accepted clients are not disturbed, and do not keep the filter of the closed socket.
     waiting[0].shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(waiting[0].read(&mut [0; 1]).unwrap(), 0);
     running.stop();
 }
 
-/// A client that comes while one of two shards gives its socket up meets the other shard: at once, or when it
-/// asks again.
+/// A client that connects while one of two shards closes its socket reaches the other shard: at once, or on
+/// its retry.
 #[test]
 fn clients_of_a_shard_that_stops_listening_meet_the_others() {
     let (mut listeners, address) = bound(2, 7);

@@ -1,4 +1,4 @@
-//! The mailbox: what is always taken, and what is refused when too much waits.
+//! The mailbox: mail that is always taken, and requests refused when too many wait.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use nuthatch_net as net;
 
 use net::{App, ConnId, EventLoop, Fault, Input, NotTaken, Peer, Resolver, Shard};
 
-/// Time within which something happens that has to happen.
+/// Timeout for events that must happen.
 const SOON: Duration = Duration::from_secs(20);
 
-/// Calls what it is sent.
+/// Calls the closures it is sent.
 struct Caller;
 
 impl App<EventLoop> for Caller {
@@ -59,7 +59,7 @@ fn requests_are_refused_while_many_wait_and_answers_are_not() {
     go.send(()).unwrap();
     let got: Vec<u8> = (0..=taken).map(|_| count.recv_timeout(SOON).unwrap()).collect();
     assert_eq!(got.iter().filter(|kind| **kind == b'r').count(), taken, "none that was taken is lost");
-    // Those that were taken out make room.
+    // Requests taken out make room.
     handle.request(call(&done, b'r')).unwrap();
     assert_eq!(count.recv_timeout(SOON).unwrap(), b'r');
     handle.stop(Duration::from_secs(10));

@@ -1,4 +1,4 @@
-//! Connecting by name: which of its addresses is tried, and when.
+//! Connecting by name: which addresses are tried, and when.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use nuthatch_net as net;
 
 use net::{Address, App, ConnId, EventLoop, Fault, Handle, Input, Io, Peer, Resolver, Shard, SocketOptions};
 
-/// Connects when it is told to, with this much time.
+/// Connects on request, with this timeout.
 struct Caller {
     told: mpsc::Sender<Result<(), Fault>>,
 }
@@ -38,7 +38,7 @@ impl App<EventLoop> for Caller {
 }
 
 struct Running {
-    /// Addresses of the name now.
+    /// Current addresses of the name.
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
     told: mpsc::Receiver<Result<(), Fault>>,
     handle: Handle<(Address, Duration)>,
@@ -55,7 +55,7 @@ fn start(lookup: impl FnMut(&str, u16) -> Vec<SocketAddr> + Send + 'static) -> R
     Running { addresses: Arc::default(), told, handle, thread }
 }
 
-/// One name is known, at addresses that can be changed.
+/// Starts with one known name, whose addresses can be changed.
 fn start_with_a_name() -> Running {
     let addresses = Arc::<Mutex<Vec<SocketAddr>>>::default();
     let known = Arc::clone(&addresses);
@@ -89,12 +89,12 @@ fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Nobody listens there.
+/// An address where nobody listens.
 fn closed() -> SocketAddr {
     listen().1
 }
 
-/// Attempts to connect there get no answer: the kernel's queue is full and nobody takes from it.
+/// An address that does not answer connects: its backlog is full and nobody accepts.
 fn silent() -> (socket2::Socket, Vec<TcpStream>, SocketAddr) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();

@@ -17,7 +17,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 
-/// Time within which something happens that has to happen.
+/// Timeout for events that must happen.
 const SOON: Duration = Duration::from_secs(20);
 /// The first connection of a shard.
 const FIRST: ConnId = ConnId { index: 0, generation: 0 };
@@ -77,7 +77,7 @@ fn name(name: &str) -> ServerName<'static> {
 
 // ---- the shard --------------------------------------------------------------------------------------------
 
-/// Calls that the app has received.
+/// Events the app has received.
 #[derive(Debug, PartialEq, Eq)]
 enum Told {
     Accepted,
@@ -90,12 +90,12 @@ enum Told {
 
 type Change = Box<dyn FnOnce(&mut EventLoop) + Send>;
 
-/// Sends back what it gets. Greets clients; `bye` has a greeting be the last words too.
+/// Echoes its input. Greets clients; `bye` makes the greeting the last words too.
 struct Echo {
     told: mpsc::Sender<Told>,
     greeting: &'static [u8],
     bye: bool,
-    /// Shard that new clients are given to.
+    /// Shard to which new clients are passed.
     other: Option<Handle<Change>>,
 }
 
@@ -160,7 +160,7 @@ struct Running {
 }
 
 impl Running {
-    /// A shard whose listener has TLS if there is a configuration.
+    /// A shard whose listener has TLS if `tls` is given.
     fn start(tls: Option<Arc<ServerConfig>>) -> Running {
         Running::with(tls, b"", false, None)
     }
@@ -187,7 +187,7 @@ impl Running {
         Running { address, listener, told, handle, thread }
     }
 
-    /// Runs `change` in the shard and hands back what it returns.
+    /// Runs `change` in the shard and returns its result.
     fn ask<T: Send + 'static>(&self, change: impl FnOnce(&mut EventLoop) -> T + Send + 'static) -> T {
         let (sender, answer) = mpsc::channel();
         assert!(self.handle.send(Box::new(move |io| sender.send(change(io)).unwrap())));
@@ -263,7 +263,7 @@ fn a_listener_has_tls_from_the_first_byte() {
     running.stop();
 }
 
-/// The handshake is the other shard's: a client that speaks first loses nothing.
+/// The other shard does the handshake: a client that speaks first loses nothing.
 #[test]
 fn a_new_client_is_placed_on_another_shard_before_its_handshake() {
     let authority = Authority::new("authority");
@@ -364,8 +364,7 @@ fn certificates_of_clients_are_verified_and_named() {
     running.stop();
 }
 
-/// Bytes that the app sends, and even its last words, wait for the handshake; they count as held until they
-/// leave.
+/// Output of the app, even the last, waits for the handshake; it counts as held until it leaves.
 #[test]
 fn what_is_sent_before_the_handshake_waits_for_it() {
     let authority = Authority::new("authority");
@@ -477,8 +476,7 @@ fn a_server_without_tls_never_sees_what_was_meant_for_it() {
     running.stop();
 }
 
-/// A server of the library's own, with a client of ours that is refused only after the handshake is done on
-/// our side.
+/// A rustls server, with our client, which is rejected only after the handshake is done on our side.
 #[test]
 fn a_server_that_wants_a_certificate_says_so() {
     let authority = Authority::new("authority");

@@ -1,5 +1,5 @@
-//! New connections for the pool: a name, a socket, TLS if the address asks for it, all within the connect
-//! deadline.
+//! New connections for the pool: name resolution, socket, and TLS if the address requires it, all within the
+//! connect deadline.
 
 use std::io;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ use tower_service::Service;
 use super::error::{Unreachable, plain};
 use super::host_port;
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Clone)]
 pub(super) struct Connector {
     deadline: Duration,

@@ -10,15 +10,15 @@ pub enum ClientError {
     Address,
     /// Connecting failed or took too long.
     Connect(String),
-    /// The connection failed, or the answer was no HTTP.
+    /// The connection failed, or the answer was not HTTP.
     Request(String),
     /// The answer took too long.
     Timeout,
-    /// The body of the answer has more bytes than this.
+    /// The body of the answer exceeds this many bytes.
     TooLarge(usize),
-    /// Other answers take up all the memory there is for them.
+    /// Other answers use up the memory budget.
     Busy,
-    /// Another status than 200.
+    /// A status other than 200.
     Status(u16),
 }
 
@@ -38,7 +38,7 @@ impl std::fmt::Display for ClientError {
 
 impl Error for ClientError {}
 
-/// The reason a connection could not be made, for [`ClientError::Connect`].
+/// The reason a connection failed, for [`ClientError::Connect`].
 #[derive(Debug)]
 pub(super) struct Unreachable(pub String);
 
@@ -51,7 +51,7 @@ impl std::fmt::Display for Unreachable {
 impl Error for Unreachable {}
 
 impl ClientError {
-    /// The innermost reason of what hyper says.
+    /// The innermost cause of hyper's error.
     pub(super) fn of(error: &(dyn Error + 'static)) -> ClientError {
         let mut innermost = error;
         loop {
@@ -66,7 +66,7 @@ impl ClientError {
     }
 }
 
-/// A reason in lower case and without its number.
+/// An error text in lower case, without the errno.
 pub(super) fn plain(error: &(dyn Error + 'static)) -> String {
     let text = error.to_string();
     if error.downcast_ref::<io::Error>().is_none() {

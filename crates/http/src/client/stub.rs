@@ -1,8 +1,7 @@
-//! An HTTP server for tests: prepared answers in order, the last one repeating, and a record of what was
-//! asked.
+//! An HTTP server for tests: prepared answers in order, the last one repeating, and a record of the requests.
 //!
-//! Answers are raw bytes, so that a test can say anything, HTTP or not. One connection at a time, one request
-//! on each.
+//! Answers are raw bytes, so a test can send anything, HTTP or not. One connection at a time, one request per
+//! connection.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-/// A server on a port of its own, gone with the runtime.
+/// A server on its own port; ends with the runtime.
 #[derive(Debug)]
 pub struct Stub {
     /// Its address.
@@ -18,7 +17,7 @@ pub struct Stub {
     requests: Arc<Mutex<Vec<Asked>>>,
 }
 
-/// A request that has arrived.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
     /// Its first line.
@@ -43,7 +42,7 @@ pub fn answer(status: u16, body: &str) -> Vec<u8> {
 }
 
 impl Stub {
-    /// Serves these answers; an empty one closes the connection without a word.
+    /// Serves these answers; an empty one closes the connection without answering.
     pub async fn new(answers: Vec<Vec<u8>>, tls: Option<Arc<rustls::ServerConfig>>) -> Stub {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

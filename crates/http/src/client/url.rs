@@ -1,4 +1,4 @@
-//! URLs: the target of a request, and how one is shown.
+//! URLs: parsing a request's target, and masking secrets for display.
 
 use axum::http::uri::{Authority, PathAndQuery, Scheme};
 use axum::http::{HeaderValue, Uri};
@@ -6,12 +6,12 @@ use axum::http::{HeaderValue, Uri};
 use super::ClientError;
 use crate::base64;
 
-/// A URL, taken apart.
+/// A parsed URL.
 #[derive(Debug)]
 pub(super) struct Target {
     /// Without user and password.
     pub uri: Uri,
-    /// For the account.
+    /// Host, the key of the memory account.
     pub host: String,
     /// `Authorization` for its user and password.
     pub basic: Option<HeaderValue>,
@@ -38,7 +38,7 @@ impl Target {
     }
 }
 
-/// A user and a password, percent-encoded, as `Authorization` has them.
+/// `Authorization` header of a percent-encoded user and password.
 fn basic(user: &str) -> Option<HeaderValue> {
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
     let decoded = |text| crate::query::unescape(text, false).ok();
@@ -56,7 +56,7 @@ pub fn host_port(host: &str, port: impl std::fmt::Display) -> String {
 /// The URL of a path (with its query) at an address `HOST:PORT` that came from outside.
 ///
 /// # Errors
-/// The address has characters that no address has: it is not to become a path, a user or another host.
+/// The address has invalid characters, which could turn it into a path, a user or another host.
 pub fn endpoint(address: &str, path: &str) -> Result<String, ClientError> {
     let fine = |c: char| c.is_ascii_alphanumeric() || "._-:[]%".contains(c);
     let split =
@@ -67,8 +67,7 @@ pub fn endpoint(address: &str, path: &str) -> Result<String, ClientError> {
     }
 }
 
-/// A URL or address as it may be shown: with `***` for a user and a password before the host, and for the
-/// query.
+/// A URL or address safe to display: `***` replaces the user and password before the host, and the query.
 pub fn without_secrets(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let mark = if scheme.is_empty() { "" } else { "://" };

@@ -34,7 +34,7 @@ fn headers(value: &str) -> HeaderMap {
     headers
 }
 
-/// The user, or status and message.
+/// The user's name, or status and message.
 fn permit(desk: &LoginDesk, right: Right, value: &str, from: &str) -> Result<String, (u16, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let permitted = runtime.block_on(desk.permit(right, &headers(value), from.parse().ok()));

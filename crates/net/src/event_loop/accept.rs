@@ -1,4 +1,4 @@
-//! Accepting clients, also when file descriptors or the places of clients run out.
+//! Accepting clients, including when file descriptors or client places run out.
 
 use std::io;
 
@@ -11,24 +11,24 @@ use crate::{App, ConnId, Instant, ListenOptions};
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN: usize = 128;
 
-/// Clients that a listener has left in its backlog.
+/// Clients left in a listener's backlog.
 enum Waiting {
     Nobody,
     Some,
-    /// Clients that wait cannot be accepted.
+    /// Clients are waiting that cannot be accepted.
     Starved,
 }
 
 impl EventLoop {
-    /// Accepts from the listener in `place` whoever waits there. True if file descriptors have run out: it
-    /// goes on by itself.
+    /// Accepts the clients waiting at the listener in `place`. True if file descriptors have run out;
+    /// accepting then resumes by itself.
     pub(crate) fn accept<A: App<EventLoop>>(&mut self, app: &mut A, place: usize) -> bool {
         let waiting = self.accept_waiting(app, place);
         self.close_if_settled(place, matches!(waiting, Waiting::Nobody));
         match waiting {
             Waiting::Nobody => false,
             Waiting::Some => {
-                // An edge-triggered listener will not say so again.
+                // An edge-triggered listener does not report this again.
                 self.accept_at(self.now);
                 false
             }
@@ -69,8 +69,7 @@ impl EventLoop {
                     match e.kind() {
                         io::ErrorKind::WouldBlock => return Waiting::Nobody,
                         _ if is_starvation(&e) => return self.starve(app, &e),
-                        // The client went away before we got to it, or a network error that belongs to it
-                        // alone.
+                        // The client left before it was accepted, or a network error of that client alone.
                         _ => {}
                     }
                 }
@@ -79,7 +78,7 @@ impl EventLoop {
         Waiting::Some
     }
 
-    /// No client can be accepted now; it is tried again soon.
+    /// Records that no client can be accepted now, and schedules another try.
     fn starve<A: App<EventLoop>>(&mut self, app: &mut A, why: &io::Error) -> Waiting {
         if !std::mem::replace(&mut self.starved, true) {
             app.starved(self, why);
@@ -87,7 +86,7 @@ impl EventLoop {
         Waiting::Starved
     }
 
-    /// Has [`EventLoop::accept_again`] called at `at`, or earlier if that was asked for.
+    /// Schedules [`EventLoop::accept_again`] for `at`, or keeps an earlier time.
     pub(super) fn accept_at(&mut self, at: Instant) {
         match self.accept_timer {
             Some((due, _)) if due <= at => return,
@@ -97,8 +96,8 @@ impl EventLoop {
         self.accept_timer = Some((at, self.timers.set(at, Due::Accept)));
     }
 
-    /// Accepts from all listeners, after a shortage or a full turn. A shortage is over when none of them
-    /// meets it; the next one is told again.
+    /// Accepts from all listeners, after a shortage or a full turn. A shortage ends when no listener meets
+    /// it; the next one is reported again.
     pub(crate) fn accept_again<A: App<EventLoop>>(&mut self, app: &mut A) {
         self.accept_timer = None;
         let mut starved = false;
@@ -109,8 +108,8 @@ impl EventLoop {
         self.watch_leaving();
     }
 
-    /// Makes an open socket, which has taken its place, one of this loop's. What has already arrived on it is
-    /// told as if it came now.
+    /// Adds an open socket that already has its client place to this loop. Input that has already arrived is
+    /// reported as if it came now.
     pub(super) fn take_in(&mut self, mut stream: Stream) -> Option<ConnId> {
         let id = self.conns.insert(Conn::new(Stream::None, Stage::Open));
         if stream.register(&self.registry, token(id)).is_err() {

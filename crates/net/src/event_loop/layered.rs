@@ -1,8 +1,8 @@
 //! Connections with layers (TLS, compression) between the socket and the app: see [`crate::layer`] for the
 //! steps.
 //!
-//! TLS of a listener or a connect is there from the beginning: it is put on the connection before the app
-//! knows of it, so that no byte of the app passes it by, in either direction.
+//! TLS of a listener or a connect is put on the connection before the app learns of it, so that no byte of
+//! the app bypasses it in either direction.
 
 use std::io;
 use std::time::Duration;
@@ -16,14 +16,13 @@ use crate::options::{ClientTls, ServerTls};
 use crate::outbox::LARGE;
 use crate::{App, ConnId, Fault, Input, Layer, LayerFault, LayerInfo};
 
-/// Time a TLS handshake with a client may take, as nsqd's.
+/// Time allowed for a TLS handshake with a client, as nsqd's.
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// A buffer for decoded bytes larger than this is given back.
+/// Capacity above which the buffer for decoded bytes is freed.
 const PLAIN_KEEP: usize = 256 * 1024;
 
 impl EventLoop {
-    /// Puts a layer on an open connection: from now on for what is sent, and for what arrives once the app
-    /// has returned.
+    /// Puts a layer on an open connection: at once for output, and for input as soon as the app has returned.
     pub(super) fn push_on(&mut self, id: ConnId, layer: &Layer) {
         self.add_layer(id, layer);
         if self.conns.get(id).is_some_and(Conn::handshaking) {
@@ -31,7 +30,7 @@ impl EventLoop {
         }
     }
 
-    /// Puts the TLS of its listener on a connection that was accepted.
+    /// Puts the listener's TLS on an accepted connection.
     pub(super) fn begin_server_tls(&mut self, id: ConnId, tls: &ServerTls) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.plain_answer = tls.plain_answer;
@@ -39,8 +38,7 @@ impl EventLoop {
         self.push_on(id, &Layer::TlsServer(tls.config.clone()));
     }
 
-    /// Puts TLS on a connection that is about to be opened. The time of its handshake is a part of the
-    /// connect's.
+    /// Puts TLS on a connection about to be opened. The handshake counts towards the connect timeout.
     pub(super) fn begin_client_tls(&mut self, id: ConnId, tls: &ClientTls) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.flags.greeting = true;
@@ -62,7 +60,7 @@ impl EventLoop {
         self.queue_read(id);
     }
 
-    /// Does something with the layers of a connection, sends what they write, and counts what they hold.
+    /// Runs `f` on the layers of a connection, sends what they write, and accounts for what they hold.
     fn with_layers<R>(&mut self, id: ConnId, f: impl FnOnce(&mut Stack, &mut Vec<u8>) -> R) -> Option<R> {
         let stack = self.conns.get_mut(id)?.layers.as_mut()?;
         self.wire.clear();
@@ -76,7 +74,7 @@ impl EventLoop {
         Some(result)
     }
 
-    /// Sends what is in `wire`: as it is if it is long, and copied behind what waits already if not.
+    /// Sends the contents of `wire`: without a copy if long, else copied behind the queued output.
     fn queue_wire(&mut self, id: ConnId) {
         let mut wire = std::mem::take(&mut self.wire);
         if let Some(conn) = self.conns.get_mut(id)
@@ -110,17 +108,17 @@ impl EventLoop {
         self.mark_dirty(id);
     }
 
-    /// Before a write: everything that was gathered is encoded.
+    /// Encodes everything gathered, before a write.
     pub(super) fn flush_layers(&mut self, id: ConnId) {
         self.with_layers(id, Stack::flush);
     }
 
-    /// Before the last write: everything is encoded, and the end is said.
+    /// Encodes everything and ends the streams, before the last write.
     pub(super) fn close_layers(&mut self, id: ConnId) {
         self.with_layers(id, Stack::close);
     }
 
-    /// One read, or what is left inside from the last one, through the layers to the app.
+    /// Passes one read, or input left inside from the last one, through the layers to the app.
     pub(super) fn read_layered<A: App<EventLoop>>(
         &mut self,
         app: &mut A,
@@ -142,7 +140,7 @@ impl EventLoop {
         Ok(progress)
     }
 
-    /// A layer was pushed while the app was looking at its input: what it has left over is the layer's.
+    /// Starts a layer pushed while the app was reading: the app's unconsumed input goes to the layer.
     pub(super) fn start_layer<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if !std::mem::take(&mut conn.flags.layer_pushed) {
@@ -171,7 +169,7 @@ impl EventLoop {
         let (shared, before) = (plain.is_empty(), plain.len());
         let received = receive(conn, bytes, &mut plain, &mut self.wire);
         if conn.flags.finish_after_handshake {
-            // The app is done with it.
+            // The app has finished the connection.
             plain.truncate(before);
         }
         let grown = plain.len() - before;
@@ -213,7 +211,7 @@ impl EventLoop {
         }
     }
 
-    /// Shows the app what was decoded; what it leaves is the connection's.
+    /// Shows the app decoded bytes; unconsumed ones are kept by the connection.
     fn show_plain<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, plain: &[u8]) {
         let Some(conn) = self.conns.get(id) else { return };
         if plain.is_empty() || conn.stage != Stage::Open {
@@ -229,7 +227,7 @@ impl EventLoop {
     }
 
     fn handshake_done<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, info: LayerInfo) {
-        // What was sent meanwhile can leave.
+        // Output sent meanwhile can leave.
         self.mark_dirty(id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         if std::mem::take(&mut conn.flags.finish_after_handshake) {
@@ -246,8 +244,8 @@ impl EventLoop {
         }
     }
 
-    /// The layers cannot go on. The peer is told why, by what they have left in `wire` or in the protocol's
-    /// own words, and is given time to read it.
+    /// Handles a failure of the layers. The peer gets the reason, from `wire` or in the protocol's own words,
+    /// and time to read it.
     fn layer_failed<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, fault: LayerFault) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.stage != Stage::Open {

@@ -1,10 +1,10 @@
-//! Listeners that come and go while the loop runs.
+//! Adding and removing listeners while the loop runs.
 //!
-//! A listener that goes is *leaving* for a moment: the kernel takes no new handshakes for it, those that have
-//! begun get [`HANDSHAKE`] to end, and everybody who is in the backlog by then is accepted. A socket that is
-//! just closed resets them all, though they were told that they are connected. With `SO_REUSEPORT` the kernel
-//! has spread clients over the sockets of the shards, so that each shard does this for its own; a client that
-//! asks anew meanwhile is not answered, tries again after a second, and meets the sockets that are left then.
+//! A removed listener is *leaving* for a moment: the kernel accepts no new handshakes for it, those in
+//! progress get [`HANDSHAKE`] to end, and then the whole backlog is accepted. Simply closing the socket would
+//! reset these clients although they are already connected. With `SO_REUSEPORT` the kernel has spread clients
+//! over the shards' sockets, so each shard does this for its own; a client that connects meanwhile gets no
+//! answer, retries after a second, and reaches the remaining sockets.
 
 use std::io;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use super::{EventLoop, LISTENER_TOKENS};
 use crate::listener::{Listener, ListenerId};
 use crate::listeners::Leaving;
 
-/// Time that a handshake of the kernel takes at most, on a network without losses.
+/// Longest time that a kernel handshake takes on a lossless network.
 const HANDSHAKE: Duration = Duration::from_millis(200);
-/// Time that clients in a backlog are waited for while there are no descriptors.
+/// Time allowed for clients in a backlog while there are no descriptors.
 const LEAVING_MAX: Duration = Duration::from_secs(5);
 
 impl EventLoop {
@@ -39,7 +39,7 @@ impl EventLoop {
         }
     }
 
-    /// After a listener was accepted from; `empty` says that nobody was left.
+    /// Closes a settled listener after an accept; `empty` means an empty backlog.
     pub(super) fn close_if_settled(&mut self, place: usize, empty: bool) {
         let Some(leaving) = self.listeners.get(place).and_then(|accepting| accepting.leaving) else { return };
         let settled = empty && self.now >= leaving.settled;
@@ -48,7 +48,7 @@ impl EventLoop {
         }
     }
 
-    /// Plans to look again at those that leave.
+    /// Schedules the next check of the leaving listeners.
     pub(super) fn watch_leaving(&mut self) {
         if let Some(at) = self.listeners.next_settled(self.now) {
             self.accept_at(at);

@@ -1,7 +1,7 @@
-//! Opening connections: names, one address after the other, and giving up.
+//! Opening connections: name resolution, one address after the other, and timeouts.
 //!
-//! Each address gets an equal part of the time that is left, so that one which never answers leaves time for
-//! the others.
+//! Each address gets an equal share of the time left, so that one that never answers leaves time for the
+//! others.
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,7 +35,7 @@ impl EventLoop {
         }
     }
 
-    /// The resolver's answer; no addresses means that the name is not known.
+    /// Handles the resolver's answer; no addresses means an unknown name.
     pub(crate) fn resolved<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId, found: Vec<SocketAddr>) {
         if found.is_empty() {
             if self.conns.get(id).is_some_and(|c| c.stage == Stage::Opening) {
@@ -55,9 +55,8 @@ impl EventLoop {
         self.open_next(id);
     }
 
-    /// Starts connecting to the next address that can be started with. If none is left, the failure is told
-    /// by the connection's timer, which is made due at once: a connect never fails from within
-    /// [`Io::connect`].
+    /// Starts connecting to the next address that does not fail at once. If none is left, the connection's
+    /// timer, due at once, reports the failure: a connect never fails from within [`Io::connect`].
     fn open_next(&mut self, id: ConnId) {
         loop {
             let Some(conn) = self.conns.get_mut(id) else { return };
@@ -78,7 +77,7 @@ impl EventLoop {
         self.give_up_soon(id);
     }
 
-    /// The address that is being tried has its part of the time.
+    /// Limits the current attempt to its share of the time.
     fn limit_attempt(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(opening) = conn.opening.as_ref() else { return };
@@ -89,7 +88,7 @@ impl EventLoop {
         conn.timer = Some(self.timers.set(self.now + left, Due::Conn(id)));
     }
 
-    /// The time of an attempt to connect is over: on to the next address, if there is one.
+    /// Ends an attempt that has timed out and goes on to the next address, if any.
     pub(super) fn attempt_is_over<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(opening) = conn.opening.as_ref() else { return };
@@ -129,8 +128,7 @@ impl EventLoop {
         conn.timer = Some(self.timers.set(self.now, Due::Conn(id)));
     }
 
-    /// After an event on a connection that is being opened: does it stand, or is the next address to be
-    /// tried?
+    /// Handles an event on a connection being opened: it is established, or the next address is tried.
     pub(super) fn connect_failed_yet<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if matches!(conn.stream, Stream::None) {
@@ -150,7 +148,7 @@ impl EventLoop {
         conn.stage = Stage::Open;
         let opening = conn.opening.take();
         if conn.flags.greeting {
-            // The handshake of TLS has the rest of the time.
+            // The TLS handshake has the rest of the time.
             let left = opening.map_or(Duration::ZERO, |opening| opening.deadline.since(self.now));
             self.restart_conn_timer(id, left);
             return self.mark_dirty(id);

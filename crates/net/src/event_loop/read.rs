@@ -9,9 +9,9 @@ use super::{EventLoop, Progress, SCRATCH, fault_of, id_of};
 use crate::conn::{Conn, Stage, inbox_memory};
 use crate::{App, ConnId, Fault, Input, LayerFault};
 
-/// Reads of one connection in one turn, so that one fast peer cannot starve the others.
+/// Reads of one connection per turn, so that one fast peer cannot starve the others.
 const READS_PER_TURN: usize = 4;
-/// A connection's buffer grows by at most this much ahead of what has arrived, whatever length was announced.
+/// Most that a connection's buffer grows ahead of the input, whatever length was announced.
 const GROW_MAX: usize = 1 << 20;
 
 impl EventLoop {
@@ -42,7 +42,7 @@ impl EventLoop {
         !self.queued.is_empty()
     }
 
-    /// Reads from the connections that were left over by the last turn.
+    /// Reads from the connections left over by the last turn.
     pub(crate) fn read_queued<A: App<EventLoop>>(&mut self, app: &mut A) {
         for id in std::mem::take(&mut self.queued) {
             let Some(conn) = self.conns.get_mut(id) else { continue };
@@ -71,8 +71,8 @@ impl EventLoop {
     fn read<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         for _ in 0..READS_PER_TURN {
             let Some(conn) = self.conns.get_mut(id) else { return };
-            // After a resume what was left over comes first, before more bytes and before the end is told.
-            // A pause is for what the app is shown; a handshake goes on.
+            // After a resume, leftover input comes first, before more bytes and before the end is reported.
+            // A pause applies to what the app is shown; a handshake goes on.
             let paused = conn.flags.paused && !conn.handshaking();
             if !conn.flags.readable || paused || conn.flags.show_again {
                 return;
@@ -137,7 +137,7 @@ impl EventLoop {
         Ok(progress)
     }
 
-    /// Keeps what the app has left of the shard's own buffers; nothing of the connection was kept before.
+    /// Keeps unconsumed input from the shard's own buffers; the connection kept none before.
     pub(super) fn keep(&mut self, id: ConnId, left: &[u8], want: usize) {
         if !left.is_empty()
             && let Some(conn) = self.conns.get_mut(id)
@@ -150,7 +150,7 @@ impl EventLoop {
         }
     }
 
-    /// A frame is incomplete: read behind what is there.
+    /// Reads into the buffer after the kept input, to complete a frame.
     fn read_own<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) -> io::Result<Progress> {
         let Some(conn) = self.conns.get_mut(id) else { return Ok(Progress::Dry) };
         let missing = conn.want.saturating_sub(conn.inbox.len());
@@ -162,7 +162,7 @@ impl EventLoop {
         let spare = conn.inbox.spare_capacity_mut();
         let room = spare.len();
         let read = conn.stream.read_uninit(spare);
-        // SAFETY: the kernel has initialised as many bytes of the spare capacity as it says.
+        // SAFETY: the kernel reports how many bytes of the spare capacity it has initialised.
         unsafe { conn.inbox.set_len(conn.inbox.len() + read.as_ref().map_or(0, |n| *n)) };
         self.buffered = self.buffered + inbox_memory(&conn.inbox) - held;
         let n = match read {
@@ -180,7 +180,7 @@ impl EventLoop {
         Ok(progress)
     }
 
-    /// Shows the app what lies in the connection's own buffer.
+    /// Shows the app the connection's own buffer.
     pub(super) fn show<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let mut inbox = std::mem::take(&mut conn.inbox);
@@ -200,7 +200,7 @@ impl EventLoop {
         self.buffered += inbox_memory(&conn.inbox);
     }
 
-    /// Throws away what arrives on a connection that the app is done with.
+    /// Discards input on a connection that the app has finished.
     pub(super) fn discard(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         for _ in 0..READS_PER_TURN {
@@ -226,7 +226,7 @@ impl EventLoop {
     }
 }
 
-/// Capacity kept of a buffer that had `before` bytes: the rest must not keep the memory of what was consumed.
+/// Frees the memory of what was consumed of a buffer that had `before` bytes.
 fn remainder(inbox: BytesMut, before: usize) -> BytesMut {
     match inbox.len() {
         0 => BytesMut::new(),
@@ -235,7 +235,7 @@ fn remainder(inbox: BytesMut, before: usize) -> BytesMut {
     }
 }
 
-/// A short read has emptied the socket, unless a FIN stands behind it, which only another read can tell.
+/// A short read has emptied the socket, except for a FIN, which only another read can reveal.
 pub(super) fn after_read(conn: &mut Conn, short: bool) -> Progress {
     if short && !conn.flags.peer_done {
         conn.flags.readable = false;

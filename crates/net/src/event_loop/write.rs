@@ -1,4 +1,4 @@
-//! Writing: once per turn and connection; then whatever was waiting for the last byte to leave.
+//! Writing, once per turn and connection, and the steps that follow the last byte.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::conn::{Conn, Stage};
 use crate::outbox::GATHERED_MAX;
 use crate::{App, ConnId, Fault, LayerFault};
 
-/// A connection with this much to send is not held back: as much as two pieces that are gathered.
+/// Output above which a connection is not held back: two gathered pieces.
 const HELD_BACK_MAX: usize = 2 * GATHERED_MAX;
 
 impl EventLoop {
@@ -21,14 +21,14 @@ impl EventLoop {
         }
     }
 
-    /// Something is held back from connections that we opened.
+    /// True if output of outgoing connections is held back.
     pub(crate) fn holds_back(&self) -> bool {
         !self.held_back.is_empty()
     }
 
-    /// One write for each connection that has something to send; with `defer` those that we opened, and have
-    /// little for, are left out until the next call. A failing connection is told to the app, which may make
-    /// others dirty: they are written too.
+    /// Writes once for each connection with output; with `defer`, outgoing connections with little output
+    /// wait until the next call. Failed connections are reported to the app, which may make others dirty:
+    /// they are written too.
     pub(crate) fn write_all<A: App<EventLoop>>(&mut self, app: &mut A, defer: bool) {
         let mut wrote = false;
         if !defer {
@@ -91,7 +91,7 @@ impl EventLoop {
         }
     }
 
-    /// Everything is written: say so to the peer and wait for it to say the same.
+    /// Shuts down the sending side once everything is written, and waits for the peer to close.
     fn linger(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.flags.ended {
@@ -111,8 +111,8 @@ impl EventLoop {
         conn.timer = Some(self.timers.set(self.now + after, Due::Conn(id)));
     }
 
-    /// A connection's own timer: connecting took too long or failed at once, or a finished one makes no
-    /// progress.
+    /// Handles a connection's own timer: a connect that timed out or failed at once, or a finished connection
+    /// without progress.
     pub(crate) fn conn_timer<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.timer = None;
@@ -126,7 +126,7 @@ impl EventLoop {
                     self.restart_conn_timer(id, LINGER * 5);
                 }
             }
-            // The only timer of an open connection is that of its TLS handshake.
+            // An open connection's only timer is that of its TLS handshake.
             Stage::Open => self.fail(app, id, Fault::Layer(LayerFault::Timeout)),
             Stage::Lingering => self.close(id),
         }

@@ -1,7 +1,7 @@
 //! A raw deflate stream (RFC 1951) each way, flushed to a byte boundary (`00 00 ff ff`) after each piece.
 //!
-//! A coder holds some 300 KB, a decoder some 45 KB, whatever passes through them: each is made when it is
-//! first needed.
+//! An encoder holds some 300 KB and a decoder some 45 KB, however little data passes through them, so each is
+//! created when first needed.
 
 use bytes::BytesMut;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
@@ -16,7 +16,7 @@ pub(super) struct Deflate {
     level: Compression,
     compress: Option<Compress>,
     decompress: Option<Decompress>,
-    /// The peer's last block has come.
+    /// The peer's last block has arrived.
     ended: bool,
 }
 
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Deflate {
 }
 
 impl Deflate {
-    /// `level` is 1 to 9; others are moved into that range.
+    /// Creates the layer; `level` is clamped to 1 to 9.
     pub(super) fn new(level: u32) -> Deflate {
         Deflate { level: Compression::new(level.clamp(1, 9)), compress: None, decompress: None, ended: false }
     }
@@ -37,7 +37,7 @@ impl Deflate {
 impl Transform for Deflate {
     fn decode(&mut self, wire: &[u8], plain: &mut BytesMut, plain_max: usize) -> Result<Decoded, LayerError> {
         if self.ended {
-            // what stands behind the last block means nothing
+            // bytes after the last block are ignored
             return Ok(Decoded { consumed: wire.len(), full: false, ended: true });
         }
         let decompress = self.decompress.get_or_insert_with(|| Decompress::new(false));
@@ -62,7 +62,7 @@ impl Transform for Deflate {
                 self.decompress = None;
                 return Ok(Decoded { consumed: wire.len(), full: false, ended: true });
             }
-            // more may come without input, until nothing does
+            // more output may come without input, until none does
             if got == 0 && taken == 0 {
                 return Ok(Decoded { consumed, full: false, ended: false });
             }
@@ -75,10 +75,10 @@ impl Transform for Deflate {
         loop {
             wire.reserve(rest.len() / 2 + 64);
             let before = compress.total_in();
-            // cannot fail: a coder has no bad input
+            // cannot fail: an encoder has no bad input
             let _ = compress.compress_vec(rest, wire, FlushCompress::Sync);
             rest = &rest[(compress.total_in() - before) as usize..];
-            // room left means that the flush is complete
+            // spare capacity means that the flush is complete
             if rest.is_empty() && wire.len() < wire.capacity() {
                 return;
             }

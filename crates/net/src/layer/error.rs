@@ -1,7 +1,7 @@
 //! Errors of layers.
 //!
-//! The text goes to the log beside the peer's address; what TLS wants the peer to know is an alert in the
-//! layer's output.
+//! The text goes to the log beside the peer's address; the peer itself gets a TLS alert in the layer's
+//! output.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::layer_fault::LayerFault;
 /// The reason a connection cannot continue.
 #[derive(Debug, PartialEq)]
 pub enum LayerError {
-    /// The peer speaks no TLS.
+    /// The peer does not speak TLS.
     PlainText,
     /// Handshake, record or alert.
     Tls(TlsError),
@@ -20,12 +20,12 @@ pub enum LayerError {
     Snappy(&'static str),
     /// Content.
     Deflate,
-    /// A layer where it cannot stand: TLS upon anything, compression upon compression.
+    /// A layer in an invalid position: TLS upon anything, compression upon compression.
     Order,
 }
 
 impl LayerError {
-    /// The kind of fault, without the details.
+    /// The kind of fault, without details.
     pub fn fault(&self) -> LayerFault {
         match self {
             LayerError::PlainText => LayerFault::PlainText,

@@ -4,8 +4,8 @@
 //! subject ▸ SET ▸ SEQUENCE ▸ OID 2.5.4.3 · string                                          the common name
 //! [3] extensions ▸ SEQUENCE ▸ SEQUENCE ▸ OID 2.5.29.17 · critical? · OCTET STRING ▸ SEQUENCE ▸ [1] email | [2] DNS | [6] URI
 //! ```
-//! The certificate was parsed and, where the policy says so, verified by rustls before; this only has to find
-//! the text, and to find nothing in anything odd.
+//! rustls has parsed the certificate and, if the policy requires it, verified it; this only has to find the
+//! text, and to find nothing in anything malformed.
 
 use crate::der::{self, OCTET_STRING, OID, SEQUENCE, SET};
 
@@ -38,11 +38,11 @@ pub(super) fn common_name(certificate: &[u8]) -> Option<String> {
     found
 }
 
-/// Most names that are told of one certificate.
+/// Most names reported per certificate.
 const NAMES_MAX: usize = 64;
 
-/// All names that a certificate gives to its owner: the common name, then those of the subject's alternative
-/// names that are text (DNS, URI, email). Each once, the first [`NAMES_MAX`] of them.
+/// All names of a certificate's owner: the common name, then the textual alternative names of the subject
+/// (DNS, URI, email). No duplicates; the first [`NAMES_MAX`] of them.
 pub(super) fn names(certificate: &[u8]) -> Vec<String> {
     let mut names = Vec::from_iter(common_name(certificate));
     let alternative = alternative_names(certificate).unwrap_or_default();
@@ -79,7 +79,7 @@ fn alternative_names(certificate: &[u8]) -> Option<Vec<String>> {
     None
 }
 
-/// Most string types are UTF-8 or a part of it; `BMPString` is UTF-16.
+/// Decodes a string: most types are UTF-8 or a subset of it; `BMPString` is UTF-16.
 fn decode(kind: u8, text: &[u8]) -> String {
     if kind == BMP_STRING {
         let units: Vec<u16> =

@@ -7,8 +7,8 @@
 //!   01  u32 checksum ▸ content as it is
 //!   80–fe  to be skipped                 02–7f  unknown: an error
 //! ```
-//! The checksum is CRC32C of the content, rotated and offset. A chunk is decoded when it is there whole; one
-//! that is to be skipped is never stored.
+//! The checksum is CRC32C of the content, rotated and offset. A chunk is decoded once it is complete; one to
+//! be skipped is never stored.
 
 use bytes::{Buf, BytesMut};
 
@@ -17,7 +17,7 @@ use super::transform::{Decoded, Transform};
 
 /// Most bytes of content in one chunk.
 const BLOCK_MAX: usize = 65_536;
-/// Longest body of a compressed chunk: the checksum and a block that did not compress at all.
+/// Longest body of a compressed chunk: the checksum and an incompressible block.
 const COMPRESSED_MAX: usize = 4 + 32 + BLOCK_MAX + BLOCK_MAX / 6;
 const STREAM_IDENTIFIER: &[u8; 10] = b"\xff\x06\0\0sNaPpY";
 
@@ -93,7 +93,7 @@ impl Transform for Snappy {
 }
 
 impl Snappy {
-    /// Refuses what can be refused before the chunk is there.
+    /// Rejects a bad header before the chunk has arrived.
     fn check_header(&self, kind: u8, length: usize) -> Result<(), LayerError> {
         let fault = match kind {
             IDENTIFIER if length == 6 => return Ok(()),
@@ -108,7 +108,7 @@ impl Snappy {
         Err(LayerError::Snappy(fault))
     }
 
-    /// A whole chunk that is not skipped.
+    /// Decodes a complete chunk that is not skipped.
     fn chunk(&mut self, kind: u8, body: &[u8], plain: &mut BytesMut) -> Result<(), LayerError> {
         if kind == IDENTIFIER {
             self.begun_in = true;
@@ -139,7 +139,7 @@ impl Snappy {
         let start = wire.len();
         wire.resize(start + 8 + snap::raw::max_compress_len(block.len()), 0);
         let compressed = self.coder.encoder.compress(block, &mut wire[start + 8..]);
-        // not worth it if it saves less than an eighth
+        // compress only if it saves at least an eighth
         let (kind, length) = match compressed {
             Ok(length) if length < block.len() - block.len() / 8 => (COMPRESSED, length),
             _ => {

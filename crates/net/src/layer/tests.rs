@@ -29,7 +29,7 @@ fn take(
     stack.receive(&mut wire.to_vec(), plain, plain_max, out)
 }
 
-/// Feeds `wire` in pieces of `step` bytes as the loop does; the plain bytes, and the most that one call made.
+/// Feeds `wire` in pieces of `step` bytes as the loop does; the plain bytes, and the most from one call.
 fn receive(
     stack: &mut Stack,
     wire: &[u8],
@@ -124,7 +124,7 @@ fn deflate_is_flushed_to_a_byte_border() {
     assert_eq!(wire.windows(4).filter(|w| *w == [0, 0, 0xff, 0xff]).count(), 1);
 }
 
-/// Snappy's own words for bytes that cannot be compressed.
+/// A snappy chunk of uncompressed bytes.
 fn uncompressed_chunk(content: &[u8]) -> Vec<u8> {
     let length = content.len() + 4;
     let checksum = crc32c::crc32c(content).rotate_right(15).wrapping_add(0xa282_ead8);
@@ -271,7 +271,7 @@ fn input_that_was_not_consumed_goes_to_the_new_layer() {
     }
 }
 
-/// A key pair in PEM whose certificate names `name`, signed by itself.
+/// A self-signed certificate for `name` with its key, in PEM.
 fn identity(name: &str) -> (String, String) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(vec![String::from("localhost")]).unwrap();
@@ -290,8 +290,8 @@ fn server(identity: &(String, String), root: Option<&str>, policy: ClientAuth, m
     Layer::TlsServer(server_config(identity.0.as_bytes(), identity.1.as_bytes(), root, policy, min).unwrap())
 }
 
-/// Carries bytes between two stacks, `step` at a time, until neither has anything to say. Gives what each has
-/// told of its handshake.
+/// Carries bytes between two stacks, `step` at a time, until neither has output. Returns the handshake
+/// results of both.
 fn shake(a: &mut Stack, b: &mut Stack, step: usize) -> Result<[Option<Box<LayerInfo>>; 2], LayerError> {
     let mut told = [None, None];
     let (mut to_a, mut to_b) = (Vec::new(), Vec::new());
@@ -429,7 +429,7 @@ fn pieces_keep_their_order_in_a_buffer_that_is_lent() {
             a.push(layer, &[]).unwrap();
             b.push(layer, &[]).unwrap();
         }
-        // In front of a long piece there is nothing, a little, or much.
+        // In front of a long piece: nothing, a little, or much.
         for before in [0, 7, 40_000] {
             let (mut sent, mut wire) = (Vec::new(), Vec::new());
             a.lend(Vec::with_capacity(4096));
@@ -538,8 +538,8 @@ proptest! {
     }
 }
 
-/// Any bytes from the peer, at any moment of a handshake and after it, with writes of our own in between: an
-/// error or more input is all that comes of it.
+/// Arbitrary bytes from the peer, during and after a handshake, with our own writes in between, cause only an
+/// error or a request for more input.
 #[test]
 fn tls_under_changed_input_never_panics() {
     let (ours, theirs) = (identity("queue"), identity("client"));

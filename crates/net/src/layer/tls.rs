@@ -1,9 +1,8 @@
-//! TLS as a transformation: records in, plain bytes out, and back. Server and client are the same to the
-//! stack.
+//! TLS as a transformation: records in, plain bytes out, and back. Server and client look alike to the stack.
 //!
-//! All the work is rustls's, by the interface without buffers of its own: records are decrypted where they
-//! were read. What is held here is a record, or a message of the handshake, that has not arrived whole. A
-//! record never stands for more plain bytes than it has itself.
+//! rustls does the work, through its unbuffered interface: records are decrypted where they were read. Only
+//! an incomplete record or handshake message is held here. A record never yields more plain bytes than its
+//! own size.
 
 use std::sync::Arc;
 
@@ -20,9 +19,9 @@ use super::error::LayerError;
 use super::names::{common_name, names};
 use crate::LayerInfo;
 
-/// Bytes that a record has beyond its content, at most.
+/// Most bytes of a record beyond its content.
 const RECORD_OVERHEAD: usize = 64;
-/// Content of a record, at most.
+/// Most content of a record.
 const RECORD_MAX: usize = 16 * 1024;
 /// First byte of the records that begin a handshake, and of an alert.
 const HANDSHAKE: u8 = 22;
@@ -31,14 +30,14 @@ const ALERT: u8 = 21;
 #[derive(Debug)]
 pub(super) struct Tls {
     side: Side,
-    /// Input that has not arrived whole.
+    /// Incomplete input.
     partial: Vec<u8>,
-    /// Something has been received.
+    /// Some input was received.
     begun: bool,
-    /// The end of the handshake was told.
+    /// The end of the handshake was reported.
     told: bool,
     ended: bool,
-    /// It must not be stepped again.
+    /// The connection has failed and must not be stepped again.
     failed: bool,
 }
 
@@ -59,7 +58,7 @@ impl std::fmt::Debug for Side {
 /// Effects of stepping through one input.
 #[derive(Default)]
 struct Progress {
-    /// Bytes of the input that are done with.
+    /// Bytes of the input that were processed.
     used: usize,
     ended: bool,
 }
@@ -88,18 +87,18 @@ impl Tls {
         self.state().is_handshaking()
     }
 
-    /// The peer has said that it will send no more.
+    /// True once the peer has ended its stream.
     pub(super) fn ended(&self) -> bool {
         self.ended
     }
 
-    /// Memory of input that has not arrived whole.
+    /// Memory of incomplete input.
     pub(super) fn partial_memory(&self) -> usize {
         self.partial.capacity()
     }
 
-    /// Takes all of `wire`, which serves as working memory. It never stands for more plain bytes than it has
-    /// itself. What the connection has to send for its own sake is appended to `out`, also when it fails.
+    /// Takes all of `wire`, which serves as working memory and never yields more plain bytes than its own
+    /// size. Bytes that the connection itself must send are appended to `out`, on failure too.
     pub(super) fn receive(
         &mut self,
         wire: &mut [u8],
@@ -134,7 +133,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Processes what is whole in `input`; the number of bytes that are done with.
+    /// Processes the complete part of `input`; returns the number of bytes used.
     fn process(
         &mut self,
         input: &mut [u8],
@@ -154,7 +153,7 @@ impl Tls {
         Ok(if self.ended { input.len() } else { progress.used })
     }
 
-    /// Appends what the connection has to send for its own sake.
+    /// Appends bytes that the connection itself must send.
     pub(super) fn advance(&mut self, out: &mut Vec<u8>) {
         let partial = &mut self.partial;
         match &mut self.side {
@@ -174,7 +173,7 @@ impl Tls {
         }
     }
 
-    /// Says that nothing more will be sent.
+    /// Ends the stream: nothing more will be sent.
     pub(super) fn close(&mut self, out: &mut Vec<u8>) {
         match &mut self.side {
             _ if self.failed => {}
@@ -183,7 +182,7 @@ impl Tls {
         }
     }
 
-    /// Negotiated parameters, once, when the handshake is done.
+    /// Negotiated parameters, once, after the handshake.
     pub(super) fn take_established(&mut self) -> Option<LayerInfo> {
         if self.told || self.handshaking() {
             return None;
@@ -206,7 +205,7 @@ impl Tls {
         })
     }
 
-    /// The suite's IANA name: rustls puts the version into the names of TLS 1.3.
+    /// The suite's IANA name: rustls adds the version to the names of TLS 1.3.
     fn cipher_suite(&self) -> String {
         let suite = self.state().negotiated_cipher_suite().map(|suite| suite.suite());
         let name = suite.and_then(|suite| suite.as_str()).unwrap_or_default();
@@ -240,7 +239,7 @@ impl Connection for UnbufferedClientConnection {
     }
 }
 
-/// Steps through `input` until more of it is needed.
+/// Steps through `input` until more is needed.
 fn process(
     connection: &mut impl Connection,
     input: &mut [u8],
@@ -287,8 +286,8 @@ fn process(
     }
 }
 
-/// Appends what the connection has to send for its own sake, then what `write` writes if the handshake is
-/// done. `partial` is the input that it has seen a part of.
+/// Appends bytes that the connection itself must send, then the output of `write` if the handshake is done.
+/// `partial` is incomplete input already processed in part.
 fn write<C: Connection>(
     connection: &mut C,
     partial: &mut [u8],
@@ -326,7 +325,7 @@ fn encrypt<Data>(traffic: &mut WriteTraffic<'_, Data>, plain: &[u8], out: &mut V
     let start = out.len();
     let records = plain.len().div_ceil(RECORD_MAX);
     let room = plain.len() + records * RECORD_OVERHEAD;
-    // What is long leaves as it is, without a copy.
+    // Long data leaves without a copy.
     out.reserve_exact(room);
     out.resize(start + room, 0);
     let mut result = traffic.encrypt(plain, &mut out[start..]);

@@ -4,21 +4,21 @@ use bytes::BytesMut;
 
 use super::error::LayerError;
 
-/// A compression, both ways. TLS has a life of its own and is no `Transform`.
+/// A compression, both ways. TLS has its own life cycle and is no `Transform`.
 pub(super) trait Transform: std::fmt::Debug {
-    /// Decodes `wire` until it is used up or about `plain_max` bytes were appended to `plain`.
+    /// Decodes `wire` until it is used up or about `plain_max` bytes are in `plain`.
     fn decode(&mut self, wire: &[u8], plain: &mut BytesMut, plain_max: usize) -> Result<Decoded, LayerError>;
-    /// Encodes `plain`, whole, so that the peer can decode all of it at once.
+    /// Encodes all of `plain` so that the peer can decode it at once.
     fn encode(&mut self, plain: &[u8], wire: &mut Vec<u8>);
 }
 
 /// Effects of a call of [`Transform::decode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decoded {
-    /// Bytes of the input that need not be shown again.
+    /// Input bytes that need not be shown again.
     pub(super) consumed: usize,
-    /// There may be more plain bytes even without more input.
+    /// More plain bytes may follow even without more input.
     pub(super) full: bool,
-    /// The stream has ended by itself.
+    /// The stream has ended.
     pub(super) ended: bool,
 }

@@ -1,4 +1,4 @@
-//! Verification of the peer's certificate, where webpki asks for more than Go does.
+//! Verification of peer certificates where webpki is stricter than Go.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Signatu
 
 use super::public_key::PublicKey;
 
-/// The methods about signatures of a verifier, which both traits of rustls have: as the field takes them.
+/// The signature methods of both rustls verifier traits, delegated to a field.
 macro_rules! signatures_as {
     ($field:ident) => {
         fn verify_tls12_signature(
@@ -39,16 +39,15 @@ macro_rules! signatures_as {
     };
 }
 
-/// Takes what an authority has signed, and an authority itself: a certificate that its owner has signed, as
-/// `openssl req -x509` makes them, is one, and stands in the file of authorities. Go takes it, webpki does
-/// not.
+/// Accepts certificates signed by an authority, and the authority's own: a self-signed certificate, as
+/// `openssl req -x509` makes it, is one, and is listed among the authorities. Go accepts it, webpki does not.
 #[derive(Debug)]
 pub(super) struct OrItself {
     pub(super) inner: Arc<dyn ClientCertVerifier>,
     pub(super) roots: Vec<CertificateDer<'static>>,
 }
 
-/// webpki's verdict on an authority that is used as a client. It has looked at its dates by then.
+/// webpki's error for an authority used as a client. It has checked the dates by then.
 const AUTHORITY: &str = "CaUsedAsEndEntity";
 
 impl ClientCertVerifier for OrItself {
@@ -75,14 +74,14 @@ impl ClientCertVerifier for OrItself {
     signatures_as!(inner);
 }
 
-/// Verifier of servers that takes what [`OrItself`] takes of clients; the name is verified as well.
+/// Verifier of servers that accepts what [`OrItself`] accepts from clients, and verifies the name too.
 #[derive(Debug)]
 pub(super) struct ServerOrItself {
     pub(super) inner: Arc<WebPkiServerVerifier>,
     pub(super) roots: Vec<CertificateDer<'static>>,
 }
 
-/// True if webpki's only objection is that the certificate is an authority's, and that authority is trusted.
+/// True if webpki only objects that the certificate is an authority's, and that authority is trusted.
 fn is_itself(error: &rustls::Error, roots: &[CertificateDer<'_>], certificate: &CertificateDer<'_>) -> bool {
     matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.to_string() == AUTHORITY)
         && roots.contains(certificate)
@@ -109,7 +108,7 @@ impl ServerCertVerifier for ServerOrItself {
     signatures_as!(inner);
 }
 
-/// Takes any certificate: who has signed it does not matter, that the peer holds its key does.
+/// Accepts any certificate, whoever signed it, provided the peer holds its key.
 #[derive(Debug)]
 pub(super) struct AnyCertificate {
     signatures: Signatures,
@@ -121,7 +120,7 @@ impl AnyCertificate {
     }
 }
 
-/// Signatures of handshakes by a certificate's key, whatever else the certificate says.
+/// Verifies handshake signatures by a certificate's key, whatever else the certificate says.
 #[derive(Debug)]
 struct Signatures(Arc<CryptoProvider>);
 

@@ -1,10 +1,10 @@
-//! Kinds of private keys, to explain why one cannot be used.
+//! Kinds of private keys, to explain why one is unusable.
 
 use rustls::pki_types::PrivateKeyDer;
 
 use crate::der::{CONTEXT_0, Der, INTEGER, OCTET_STRING, OID, SEQUENCE};
 
-/// Kinds of keys by their object identifiers.
+/// Kinds of keys by object identifier.
 const KINDS: &[(&[u8], &str)] = &[
     (&[0x2b, 0x65, 0x70], "Ed25519"),
     (&[0x2b, 0x65, 0x71], "Ed448"),
@@ -21,7 +21,7 @@ const CURVES: &[(&[u8], &str)] = &[
     (&[0x2b, 0x81, 0x04, 0x00, 0x0a], "secp256k1"),
 ];
 
-/// The reason a key that was refused cannot be used, and which can.
+/// Explains why a rejected key is unusable, and which keys work.
 pub(super) fn fault(key: &PrivateKeyDer<'_>) -> String {
     match kind(key) {
         Some((kind, false)) => format!(
@@ -32,7 +32,7 @@ pub(super) fn fault(key: &PrivateKeyDer<'_>) -> String {
     }
 }
 
-/// A key's kind in words, and whether keys of its kind can be used.
+/// The name of a key's kind, and true if such keys can be used.
 fn kind(key: &PrivateKeyDer<'_>) -> Option<(String, bool)> {
     match key {
         PrivateKeyDer::Pkcs1(der) => rsa(der.secret_pkcs1_der()),
@@ -59,7 +59,7 @@ fn kind(key: &PrivateKeyDer<'_>) -> Option<(String, bool)> {
     }
 }
 
-/// `RSAPrivateKey`: version, modulus, and more.
+/// Kind of an `RSAPrivateKey`: version, modulus, and more.
 fn rsa(der: &[u8]) -> Option<(String, bool)> {
     let mut fields = Der(der).enter(SEQUENCE)?;
     fields.enter(INTEGER)?;

@@ -1,8 +1,8 @@
-//! The public key of a certificate, whatever its version and extensions: what is needed to serve it, and to
-//! see that its owner holds the private key.
+//! The public key of a certificate of any version and with any extensions: enough to serve it and to verify
+//! that its owner holds the private key.
 //!
-//! webpki reads certificates of version 3 only. Those of version 1, as `openssl x509 -req` makes them without
-//! an extension file, differ in what they do not say.
+//! webpki reads only version 3 certificates. Version 1, as made by `openssl x509 -req` without an extension
+//! file, lacks some of the fields.
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
@@ -14,7 +14,7 @@ use crate::der::{self, BIT_STRING, Der, SEQUENCE};
 /// A public key, borrowed from its certificate.
 #[derive(Debug)]
 pub(super) struct PublicKey<'a> {
-    /// `SubjectPublicKeyInfo`, whole.
+    /// The whole `SubjectPublicKeyInfo`.
     pub info: &'a [u8],
     /// Contents of its `AlgorithmIdentifier`.
     algorithm: &'a [u8],
@@ -23,7 +23,7 @@ pub(super) struct PublicKey<'a> {
 }
 
 impl<'a> PublicKey<'a> {
-    /// The key that a certificate is for; `None` if it is no certificate.
+    /// The key of a certificate; `None` if it is not a certificate.
     pub(super) fn of(certificate: &'a CertificateDer<'_>) -> Option<PublicKey<'a>> {
         let mut fields = der::from_subject(certificate)?;
         fields.enter(SEQUENCE)?;

@@ -1,6 +1,6 @@
-//! Certificates and keys that are unusual: those of version 1 work, those that cannot are named truly.
+//! Unusual certificates and keys: version 1 works, unusable ones get an accurate error.
 //!
-//! The files were made by openssl, as its users make them: `openssl x509 -req` without an extension file for
+//! The files were made with openssl as users do it: `openssl x509 -req` without an extension file for
 //! version 1.
 
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use super::*;
 
 const V1: (&str, &str) = (include_str!("../../tests/tls/v1.pem"), include_str!("../../tests/tls/v1.key"));
 
-/// A client that shows this chain, signing with this key, whether or not they belong together.
+/// A client presenting this chain and signing with this key, even if they do not match.
 fn client(
     version: &'static SupportedProtocolVersion,
     shown: Option<(&str, &str)>,
@@ -32,8 +32,7 @@ fn client(
     rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap()
 }
 
-/// Lets both ends talk in memory until nobody has anything to say; what went wrong at the server, if anything
-/// did.
+/// Exchanges bytes in memory until neither end has output; returns the server's error, if any.
 fn handshake(server: &Arc<ServerConfig>, mut client: rustls::ClientConnection) -> Result<(), rustls::Error> {
     let mut server = rustls::ServerConnection::new(Arc::clone(server)).unwrap();
     let mut wire = Vec::new();
@@ -47,7 +46,7 @@ fn handshake(server: &Arc<ServerConfig>, mut client: rustls::ClientConnection) -
         client.read_tls(&mut &wire[..]).unwrap();
         client.process_new_packets()?;
     }
-    // In TLS 1.3 the server is done a moment later.
+    // In TLS 1.3 the server finishes a moment later.
     client.writer().write_all(b"hello").unwrap();
     wire.clear();
     client.write_tls(&mut wire).unwrap();

@@ -1,4 +1,4 @@
-//! Validity of certificates, as their files say.
+//! Validity periods of certificates, read from their files.
 //!
 //! ```text
 //! validity ▸ SEQUENCE ▸ notBefore · notAfter        UTCTime YYMMDDhhmmssZ | GeneralizedTime YYYYMMDDhhmmssZ
@@ -12,18 +12,18 @@ use crate::der::{self, SEQUENCE};
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// Time during which a certificate is valid, in seconds since 1970.
+/// Validity period of a certificate, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {
-    /// Its begin.
+    /// Start.
     pub begin: i64,
-    /// Its end.
+    /// End.
     pub end: i64,
 }
 
 impl Validity {
-    /// The time during which a chain is valid: all certificates of a PEM file at once. None if none of them
-    /// has dates that can be read.
+    /// The validity of a chain: the intersection over all certificates of a PEM file. None if none of them
+    /// has readable dates.
     pub fn of_chain(pem: &[u8]) -> Option<Validity> {
         let both = |one: Validity, other: Validity| Validity {
             begin: one.begin.max(other.begin),
@@ -32,7 +32,7 @@ impl Validity {
         validities(pem).reduce(both)
     }
 
-    /// The time of the authority of a PEM file that is valid longest. None as in [`Validity::of_chain`].
+    /// The validity of the longest-valid authority in a PEM file. None as in [`Validity::of_chain`].
     pub fn of_authorities(pem: &[u8]) -> Option<Validity> {
         validities(pem).max_by_key(|validity| validity.end)
     }
@@ -77,8 +77,8 @@ fn number(digits: &str) -> Option<i64> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar. Years begin in March here, so that a leap day is
-/// a year's last.
+/// Days from 1970-01-01 to a Gregorian date. Years begin in March here, so that a leap day is the last day of
+/// a year.
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
