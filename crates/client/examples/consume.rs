@@ -1,5 +1,5 @@
-//! Prints the messages of a channel, four at a time: `consume TOPIC CHANNEL LOOKUPD…`. Ctrl-C ends it in good
-//! order.
+//! Prints the messages of a channel, four at a time: `consume TOPIC CHANNEL LOOKUPD…`. Ctrl-C shuts it down
+//! gracefully.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Publishes each line of standard input: `produce NSQD TOPIC`. Many are under way at a time; each answer is
-//! looked at.
+//! Publishes each line of standard input: `produce NSQD TOPIC`. Many are in flight at a time; each answer is
+//! checked.
 
 use std::io::BufRead;
 

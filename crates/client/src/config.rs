@@ -1,8 +1,8 @@
 //! Settings of a consumer or a producer.
 //!
-//! The fields are go-nsq's options, with its defaults; [`Config::set`] takes them by go-nsq's names as text,
-//! with its ranges and error texts, since command lines and configuration files name them so. The table of
-//! names is in [`options`]. Four settings are ours: `max_frame_size`, `max_pending_publishes`,
+//! The fields are go-nsq's options, with its defaults; [`Config::set`] takes them as text under go-nsq's
+//! names, with its ranges and error texts, since command lines and configuration files use those. The table
+//! of names is in [`options`]. Four settings are additions: `max_frame_size`, `max_pending_publishes`,
 //! `publish_timeout`, `max_reconnect_delay`.
 
 pub mod options;
@@ -21,22 +21,21 @@ pub use tls::TlsOptions;
 use options::nanoseconds;
 
 impl Config {
-    /// go-nsq's defaults.
+    /// Creates go-nsq's defaults.
     pub fn new() -> Config {
         Config::default()
     }
 
-    /// Sets an option by its name, from text. Dashes in the name count as underscores.
+    /// Sets an option from text, by its name. Dashes in the name count as underscores.
     ///
     /// # Errors
     ///
-    /// There is no such option, the text is no value of its type, or out of its range. Nothing was changed
-    /// then.
+    /// No such option, a text of the wrong type, or a value out of range. The settings are then unchanged.
     pub fn set(&mut self, option: &str, value: &str) -> Result<(), ConfigError> {
         options::set(self, option, value)
     }
 
-    /// Checks ranges, and what several options must agree on. Builders call it.
+    /// Checks ranges, and the consistency of options. Builders call it.
     ///
     /// # Errors
     ///

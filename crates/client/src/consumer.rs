@@ -1,6 +1,6 @@
-//! The consumer: how it is built, and what its user holds.
+//! The consumer: its builder, and the handles that its user holds.
 //!
-//! Behind it are a task per node, one that asks lookupds, and the state machine that shares out RDY.
+//! Behind it are a task per node, a task that polls lookupds, and the state machine that distributes RDY.
 
 mod backoff;
 mod flow;
@@ -29,14 +29,14 @@ use crate::error::StartError;
 use crate::link::{NodeAddress, Profile};
 use crate::message::Message;
 
-/// Fewest messages that the queue between connections and the user has room for.
+/// Smallest capacity of the queue between connections and the user, in messages.
 const QUEUE_MIN: usize = 64;
-/// Most of them.
+/// Largest capacity of that queue.
 const QUEUE_MAX: usize = 1 << 16;
-/// Time a consumer that is dropped takes to give messages back.
+/// Time for a dropped consumer to requeue its messages.
 const DROPPED_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Settings and addresses of a consumer that is not started yet.
+/// Settings and addresses of a consumer not yet started.
 #[derive(Debug, Clone)]
 pub struct ConsumerBuilder {
     topic: String,
@@ -68,12 +68,11 @@ impl ConsumerBuilder {
         self
     }
 
-    /// Starts it, on the tokio runtime that this is called in.
+    /// Starts the consumer on the current tokio runtime.
     ///
     /// # Errors
     ///
-    /// A name, an address or a setting cannot be used. Servers that are not there are no error: they are
-    /// tried again.
+    /// An invalid name, address or setting. Unavailable servers are no error: they are retried.
     pub fn start(self) -> Result<Consumer, StartError> {
         valid_name(self.topic.as_bytes()).ok_or_else(|| StartError::Topic(self.topic.clone()))?;
         valid_name(self.channel.as_bytes()).ok_or_else(|| StartError::Channel(self.channel.clone()))?;
@@ -117,7 +116,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// A consumer of `channel` of `topic`, to be given addresses.
+    /// A builder for a consumer of `channel` of `topic`.
     pub fn builder(topic: impl Into<String>, channel: impl Into<String>) -> ConsumerBuilder {
         ConsumerBuilder {
             topic: topic.into(),
@@ -128,8 +127,8 @@ impl Consumer {
         }
     }
 
-    /// The next message; none after [`ConsumerControl::stop`], once every message that was delivered before
-    /// was answered.
+    /// The next message; none after [`ConsumerControl::stop`], once every message delivered before was
+    /// answered.
     pub async fn next(&mut self) -> Option<Message> {
         let hub = &self.control.hub;
         let attempts_max = hub.profile.config.max_attempts;
@@ -150,7 +149,7 @@ impl Consumer {
         }
     }
 
-    /// A handle to stop it, to look at it, and to change `max_in_flight`.
+    /// A handle to stop or inspect the consumer, and to change `max_in_flight`.
     pub fn control(&self) -> ConsumerControl {
         self.control.clone()
     }
@@ -169,8 +168,8 @@ pub struct ConsumerControl {
 }
 
 impl ConsumerControl {
-    /// Ends it in good order: no more deliveries (CLS), then what is in flight may be answered for
-    /// `patience`, then the connections close. [`Consumer::next`] still gives what was delivered before.
+    /// Stops gracefully: ends deliveries (CLS), allows `patience` for answering messages in flight, then
+    /// closes the connections. [`Consumer::next`] still returns messages delivered before.
     pub fn stop(&self, patience: Duration) {
         self.hub.stop(patience);
     }

@@ -1,21 +1,21 @@
-//! Errors, and for publications: whether the message may be there nevertheless.
+//! Errors; those of publications say whether the message may have been accepted.
 
 use std::fmt;
 
 use crate::config::ConfigError;
 
-/// The reason a consumer or a producer cannot be made.
+/// The reason a consumer or a producer cannot start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartError {
-    /// A setting cannot be used.
+    /// An invalid setting.
     Config(ConfigError),
-    /// Not a name for a topic.
+    /// An invalid topic name.
     Topic(String),
-    /// Not a name for a channel.
+    /// An invalid channel name.
     Channel(String),
-    /// A consumer with neither an address of an nsqd nor one of a lookupd.
+    /// A consumer without an address of an nsqd or a lookupd.
     NoAddress,
-    /// A consumer without heartbeats: no server lets it subscribe.
+    /// A consumer without heartbeats, which servers do not let subscribe.
     NoHeartbeats,
     /// Not an address: `HOST:PORT`, or the path of a unix socket; for lookupds `HOST:PORT` or a URL.
     Address(String),
@@ -47,22 +47,22 @@ impl From<ConfigError> for StartError {
     }
 }
 
-/// The reason there is no OK for a publication.
+/// The reason a publication got no OK.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublishError {
-    /// It was never sent: not a valid name, an empty body, no connection in time. Nothing was accepted.
+    /// It was never sent: an invalid name, an empty body, no connection in time. Nothing was accepted.
     NotSent(String),
     /// The server refused it, in its words (`E_BAD_TOPIC …`). Nothing was accepted.
     Refused(String),
-    /// The server could not store it, in its words (`E_PUB_FAILED …`). A part may be there.
+    /// The server could not store it, in its words (`E_PUB_FAILED …`). A part may have been stored.
     Failed(String),
-    /// It was sent, and then the connection was lost or no answer came in time: the message may be there.
-    /// Whoever sends it again may make it come twice.
+    /// It was sent, and then the connection was lost or no answer came in time: the message may have been
+    /// accepted, and sending it again may duplicate it.
     Unanswered(String),
 }
 
 impl PublishError {
-    /// True if the message may be there in spite of the error, so that a second try may make it come twice.
+    /// True if the message may have been accepted despite the error, so that a retry may duplicate it.
     pub fn may_have_been_accepted(&self) -> bool {
         matches!(self, PublishError::Failed(_) | PublishError::Unanswered(_))
     }

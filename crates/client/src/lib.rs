@@ -6,13 +6,13 @@
 //!                                  └────────── flow ◀──────────┘
 //! Producer: publish() ─▶ window of publications ─▶ link ─▶ nsqd                      OK or error ─▶ each in its order
 //! ```
-//! A [`Consumer`] keeps one connection to each node of its topic, which it knows by address or finds through
-//! nsqlookupd. It shares `max_in_flight` out among them, pauses when messages fail, and goes on with one
-//! message to try (as go-nsq does). Messages come as a stream ([`Consumer::next`]) or to a handler
+//! A [`Consumer`] keeps one connection to each node of its topic, known by address or found through
+//! nsqlookupd. It distributes `max_in_flight` among them, pauses when messages fail, and resumes with a
+//! single trial message (as go-nsq does). Messages come as a stream ([`Consumer::next`]) or to a handler
 //! ([`Consumer::run`]).
 //!
-//! A [`Producer`] has one connection, over which many publications may be under way. An error says whether
-//! the message may have been accepted ([`PublishError::may_have_been_accepted`]).
+//! A [`Producer`] has one connection, with many publications in flight. An error says whether the message may
+//! have been accepted ([`PublishError::may_have_been_accepted`]).
 //!
 //! Settings are go-nsq's, by its names ([`Config`]). Everything that grows has a limit: frames, messages
 //! held, publications.

@@ -3,8 +3,8 @@
 //! ```text
 //! dial ▸ "  V2" IDENTIFY ▸ reply ▸ [TLS ▸ OK] ▸ [snappy or deflate ▸ OK] ▸ [AUTH ▸ JSON]         each step within read_timeout
 //! ```
-//! A feature that is not granted is an error for TLS (the secret and the messages would travel in the clear)
-//! and none for compression.
+//! A feature that is not granted is an error for TLS (the secret and the messages would travel in clear text)
+//! and ignored for compression.
 
 mod address;
 mod error;
@@ -29,7 +29,7 @@ pub(crate) use transport::{Frame, Transport};
 use crate::config::{Config, ConfigError};
 use socket::Socket;
 
-/// Settings of every connection of a client, made once.
+/// Settings shared by all connections of a client.
 #[derive(Debug)]
 pub(crate) struct Profile {
     pub(crate) config: Config,
@@ -71,13 +71,13 @@ fn request(config: &Config) -> Identify {
     }
 }
 
-/// Opens a connection and negotiates what the settings ask for.
+/// Opens a connection and negotiates the configured features.
 pub(crate) async fn open(
     address: &NodeAddress,
     profile: &Profile,
 ) -> Result<(Transport, IdentifyReply), LinkError> {
     let config = &profile.config;
-    // as in Go, 0 is no limit of its own
+    // as in Go, 0 means no separate limit
     let patience = if config.dial_timeout.is_zero() { config.read_timeout } else { config.dial_timeout };
     let dialled = timeout(patience, Socket::dial(address, config.local_addr)).await;
     let socket = dialled
@@ -157,7 +157,7 @@ async fn expect_ok(transport: &mut Transport, what: &str) -> Result<(), LinkErro
     Err(LinkError::Protocol(format!("the answer to {what} is not OK")))
 }
 
-/// The next response; heartbeats are answered on the way.
+/// The next response; answers heartbeats meanwhile.
 async fn response(transport: &mut Transport) -> Result<bytes::Bytes, LinkError> {
     loop {
         let frame = transport.frame().await?;

@@ -1,9 +1,8 @@
-//! A message that was delivered, and the one answer that it gets.
+//! A delivered message, and the one answer that it gets.
 //!
-//! The answer goes to the connection that the message came on: [`Message::finish`], or one of the ways to
-//! requeue it. Only the first answer counts. A message that is dropped without one is requeued as a failed
-//! one, so that a handler that panics loses nothing; [`Message::forget`] leaves it to the server's timeout
-//! instead.
+//! The answer goes to the connection that delivered the message: [`Message::finish`], or one of the ways to
+//! requeue it. Only the first answer counts. A message dropped without one is requeued as failed, so that a
+//! panicking handler loses nothing; [`Message::forget`] leaves it to the server's timeout instead.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,36 +10,36 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-/// The right to answer a delivery, once. The consumer gives it to each message.
+/// The right to answer a delivery, once. The consumer attaches it to each message.
 pub(crate) trait Ticket: Send + Sync {
-    /// FIN. False if it was answered before, or the connection is gone.
+    /// Sends FIN. False if already answered, or the connection is closed.
     fn finish(&self) -> bool;
-    /// REQ, after the default delay without one; a failure, if `backoff`.
+    /// Sends REQ, with the default delay if none is given; counts as a failure if `backoff`.
     fn requeue(&self, delay: Option<Duration>, backoff: bool) -> bool;
-    /// TOUCH.
+    /// Sends TOUCH.
     fn touch(&self) -> bool;
-    /// No answer.
+    /// Gives up the right to answer.
     fn forget(&self);
-    /// It was answered.
+    /// True once answered.
     fn answered(&self) -> bool;
     /// Time at which the server takes it back.
     fn deadline(&self) -> Instant;
-    /// An answer would come too late: the server has taken it back, or will not know us.
+    /// True if an answer would be too late: the server has taken the message back, or the connection is gone.
     fn stale(&self, now: Instant) -> bool;
-    /// Somebody has it in hand.
+    /// Marks the message as shown to the user.
     fn show(&self);
     /// The server's address.
     fn address(&self) -> &str;
 }
 
-/// A delivered message. Clones stand for the same delivery.
+/// A delivered message. Clones represent the same delivery.
 #[derive(Clone)]
 pub struct Message {
     /// Body as published.
     pub body: Bytes,
-    /// 16 characters, by which the server knows it.
+    /// The server's id of the message: 16 characters.
     pub id: [u8; 16],
-    /// Deliveries so far, this one included.
+    /// Deliveries so far, including this one.
     pub attempts: u16,
     /// Time of publication, by the server's clock: nanoseconds since the Unix epoch.
     pub timestamp_ns: i64,
@@ -48,44 +47,43 @@ pub struct Message {
 }
 
 impl Message {
-    /// It is done: the server forgets it. False if it had been answered before.
+    /// Finishes the message: the server deletes it. False if it was already answered.
     pub fn finish(&self) -> bool {
         self.ticket.finish()
     }
 
-    /// It failed: the server delivers it again, after `delay`, or without one after `default_requeue_delay` ×
-    /// attempts, at most `max_requeue_delay`. The consumer pauses ([`Message::requeue_without_backoff`] does
-    /// not).
+    /// Requeues the failed message after `delay`, by default `default_requeue_delay` × attempts, at most
+    /// `max_requeue_delay`. The consumer backs off ([`Message::requeue_without_backoff`] does not).
     pub fn requeue(&self, delay: Option<Duration>) -> bool {
         self.ticket.requeue(delay, true)
     }
 
-    /// As [`Message::requeue`], and the consumer goes on as before.
+    /// As [`Message::requeue`], without backoff of the consumer.
     pub fn requeue_without_backoff(&self, delay: Option<Duration>) -> bool {
         self.ticket.requeue(delay, false)
     }
 
-    /// It takes longer: its timeout starts anew, up to the server's limit. False if it was answered already.
+    /// Restarts the message's timeout, up to the server's limit. False if it was already answered.
     pub fn touch(&self) -> bool {
         self.ticket.touch()
     }
 
-    /// Leaves it without an answer: the server delivers it again after its timeout.
+    /// Leaves it unanswered: the server redelivers it after its timeout.
     pub fn forget(&self) {
         self.ticket.forget();
     }
 
-    /// True once it was answered.
+    /// True once answered.
     pub fn answered(&self) -> bool {
         self.ticket.answered()
     }
 
-    /// End of the server's timeout; an answer after it comes too late. [`Message::touch`] moves it.
+    /// End of the server's timeout; an answer after it is too late. [`Message::touch`] moves it.
     pub fn deadline(&self) -> Instant {
         self.ticket.deadline()
     }
 
-    /// The server that it came from, as it was connected to.
+    /// Address of the server that delivered it, as connected to.
     pub fn nsqd_address(&self) -> &str {
         self.ticket.address()
     }

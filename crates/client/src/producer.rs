@@ -1,12 +1,12 @@
-//! The producer: publications over one connection, many of them at a time.
+//! The producer: publications over one connection, many of them in flight.
 //!
 //! ```text
 //! send ▸ window (publications, bytes) ▸ pipeline ▸ nsqd
 //! Receipt ◀── OK or error, in the order of publications ◀┘
 //! ```
-//! Publications that were not sent when a connection is lost go over the next one, and so do those behind a
-//! publication that the server has refused, since it reads no further then. One that was sent and has no
-//! answer is [`PublishError::Unanswered`].
+//! When a connection is lost, publications not yet sent go over the next one, and so do those after a
+//! publication that the server has refused, since it stops reading there. One that was sent and has no answer
+//! is [`PublishError::Unanswered`].
 
 mod pipeline;
 mod window;
@@ -57,12 +57,12 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// A producer for the nsqd at `HOST:PORT`, or at the path of a unix socket. It connects with its first
-    /// publication, on the tokio runtime that this is called in.
+    /// A producer for the nsqd at `HOST:PORT`, or at the path of a unix socket. It connects on its first
+    /// publication, on the current tokio runtime.
     ///
     /// # Errors
     ///
-    /// A setting or the address cannot be used.
+    /// An invalid setting or address.
     pub fn new(address: impl Into<String>, config: Config) -> Result<Producer, StartError> {
         let text = address.into();
         let address = NodeAddress::parse(&text).ok_or(StartError::Address(text))?;
@@ -83,16 +83,16 @@ impl Producer {
         &self.address
     }
 
-    /// Publishes a message, and waits until the server has it.
+    /// Publishes a message, and waits for the server's OK.
     ///
     /// # Errors
     ///
-    /// See [`PublishError`]: it says whether the message may be there nevertheless.
+    /// See [`PublishError`], which says whether the message may have been accepted.
     pub async fn publish(&self, topic: &str, body: impl Into<Bytes>) -> Result<(), PublishError> {
         self.send(topic, body).await?.await
     }
 
-    /// Publishes a message that is to be delivered after `delay` only.
+    /// Publishes a message to be delivered after `delay`.
     ///
     /// # Errors
     ///
@@ -118,8 +118,8 @@ impl Producer {
         self.send_batch(topic, bodies).await?.await
     }
 
-    /// Takes a publication into the window and returns at once; waits only for room in it. The receipt
-    /// becomes ready with the answer. Publications of one task are sent in the order of these calls.
+    /// Puts a publication into the window and returns; waits only for room in it. The receipt completes with
+    /// the answer. Publications of one task are sent in the order of these calls.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl Producer {
         self.enqueue_bytes(bytes).await
     }
 
-    /// Connects now, if it is not connected.
+    /// Connects now, unless already connected.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl Producer {
         Receipt { answered }.await
     }
 
-    /// Waits for the answers that are due, then closes the connection. Later publications fail.
+    /// Waits for outstanding answers, then closes the connection. Later publications fail.
     pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
         let _ = self.requests.send(Job::Stop(done));
@@ -185,7 +185,7 @@ impl Producer {
     }
 }
 
-/// Checks before anything is sent. A connection is lost by what the server would refuse.
+/// Checks before sending, because a server refusal closes the connection.
 fn check<'a>(topic: &str, bodies: impl IntoIterator<Item = &'a [u8]>) -> Result<(), PublishError> {
     if valid_name(topic.as_bytes()).is_none() {
         return Err(PublishError::NotSent(StartError::Topic(topic.to_owned()).to_string()));
@@ -196,7 +196,7 @@ fn check<'a>(topic: &str, bodies: impl IntoIterator<Item = &'a [u8]>) -> Result<
     Ok(())
 }
 
-/// The answer to one publication, in the future. The publication goes on when this is dropped.
+/// The future answer to one publication. Dropping it does not cancel the publication.
 #[derive(Debug)]
 pub struct Receipt {
     answered: oneshot::Receiver<Result<(), PublishError>>,
@@ -207,7 +207,7 @@ impl Future for Receipt {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = Pin::new(&mut self.answered).poll(context);
-        // without an answer, the pipeline has stopped before it took the publication up
+        // without an answer, the pipeline stopped before it accepted the publication
         answer.map(|answer| answer.unwrap_or_else(|_| Err(PublishError::NotSent("producer stopped".into()))))
     }
 }

@@ -1,14 +1,14 @@
-//! Pauses before a server is tried again: 100 ms at first, twice as long each time, with a little chance.
+//! Pauses before reconnecting: 100 ms at first, doubled each time, with a little jitter.
 
 use std::time::{Duration, Instant};
 
 use crate::random;
 
 const FIRST: Duration = Duration::from_millis(100);
-/// A connection that has lasted this long was a good one: the next wait is the first again.
+/// Duration after which a connection counts as good, so that the next pause is the first again.
 const LASTING: Duration = Duration::from_secs(5);
 
-/// Waits that grow.
+/// Growing pauses.
 #[derive(Debug)]
 pub(crate) struct Retry {
     max: Duration,
@@ -20,14 +20,14 @@ impl Retry {
         Retry { max, next: FIRST.min(max) }
     }
 
-    /// The next wait.
+    /// The next pause.
     pub(crate) fn wait(&mut self) -> Duration {
         let wait = self.next;
         self.next = wait.saturating_mul(2).min(self.max);
         wait.mul_f64(0.75 + random::fraction() / 4.0)
     }
 
-    /// A connection that stood since `since` is gone.
+    /// Records the end of a connection established at `since`.
     pub(crate) fn ended(&mut self, since: Instant, now: Instant) {
         if now.saturating_duration_since(since) >= LASTING {
             self.next = FIRST.min(self.max);

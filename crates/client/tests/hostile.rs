@@ -1,5 +1,5 @@
-//! Servers that do not speak NSQ, or not as they should: every one is left with an error that says so,
-//! nothing panics, nothing grows, and a good server at the same address is taken up again.
+//! Servers that do not speak NSQ, or violate its protocol: the client leaves each with an error that says so,
+//! nothing panics or grows, and it reconnects to a good server at the same address.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn listener() -> (TcpListener, String) {
     (listener, address)
 }
 
-/// Reads until `what` was said.
+/// Reads until `what` has arrived.
 async fn until(socket: &mut TcpStream, what: &str) {
     let mut said = Vec::new();
     while !String::from_utf8_lossy(&said).contains(what) {
@@ -53,7 +53,7 @@ async fn until(socket: &mut TcpStream, what: &str) {
     }
 }
 
-/// Takes a client in: IDENTIFY is answered with OK, SUB as well.
+/// Accepts a client: answers IDENTIFY and SUB with OK.
 async fn subscribed(listener: &TcpListener) -> TcpStream {
     let (mut socket, _) = listener.accept().await.expect("a client");
     until(&mut socket, "IDENTIFY").await;
@@ -63,8 +63,8 @@ async fn subscribed(listener: &TcpListener) -> TcpStream {
     socket
 }
 
-/// Answers of a server instead of that to IDENTIFY, or after RDY, and how the client parts: all of it ends in
-/// a new connection, on which a message comes through.
+/// Bytes sent instead of the answer to IDENTIFY, or after RDY, and how the client disconnects: each leads to
+/// a new connection, on which a message arrives.
 #[tokio::test]
 async fn rubbish_at_any_time() {
     let rubbish: Vec<Vec<u8>> = vec![
@@ -88,7 +88,7 @@ async fn rubbish_at_any_time() {
     let mut consumer =
         Consumer::builder("t", "c").config(quick()).nsqd(&address).start().expect("a consumer");
     for said in &rubbish {
-        // in the handshake; then it is closed, in the middle of a frame for some
+        // in the handshake; then the server closes, in some cases in the middle of a frame
         let (mut socket, _) = timeout(PATIENCE, listener.accept()).await.expect("in time").expect("a client");
         socket.write_all(said).await.expect("sent");
         drop(socket);
@@ -117,7 +117,7 @@ async fn rubbish_at_any_time() {
 async fn silence_is_not_waited_for() {
     let (listener, address) = listener().await;
     let _consumer = Consumer::builder("t", "c").config(quick()).nsqd(&address).start().expect("a consumer");
-    // nothing at all, then nothing after SUB, then heartbeats only, which is fine
+    // no output at all, then none after SUB, then only heartbeats, which is fine
     let (mute, _) = listener.accept().await.expect("a client");
     let mut silent = timeout(PATIENCE, subscribed(&listener)).await.expect("in time");
     let mut beating = timeout(PATIENCE, subscribed(&listener)).await.expect("in time");
@@ -133,7 +133,7 @@ async fn silence_is_not_waited_for() {
     assert!(another.is_err(), "a connection with heartbeats is kept");
 }
 
-/// A server that delivers more than RDY allows is not read any further than the queue has room.
+/// A server that delivers more than RDY allows is read only while the queue has room.
 #[tokio::test]
 async fn a_flood_is_not_held() {
     let (listener, address) = listener().await;
@@ -150,13 +150,13 @@ async fn a_flood_is_not_held() {
     }
     let control = consumer.control();
     assert!(control.stats().received < 200, "{:?}", control.stats());
-    // it goes on where it stopped
+    // reading resumes where it stopped
     for _ in 0..sent - 1 {
         timeout(PATIENCE, consumer.next()).await.expect("in time").expect("a message").finish();
     }
 }
 
-/// Publications that meet each kind of end.
+/// Publications with each kind of outcome.
 #[tokio::test]
 async fn a_producer_says_what_may_have_been_accepted() {
     let (listener, address) = listener().await;
@@ -169,7 +169,7 @@ async fn a_producer_says_what_may_have_been_accepted() {
             socket.write_all(&ok()).await.expect("sent");
             until(&mut socket, "PUB t\n").await;
             socket.write_all(&answer).await.expect("sent");
-            // silence and a wait if nothing was said
+            // silence and a wait if the server sent nothing
             if answer.is_empty() {
                 let mut rest = Vec::new();
                 let _ = socket.read_to_end(&mut rest).await;
@@ -200,7 +200,7 @@ async fn a_producer_says_what_may_have_been_accepted() {
     assert_eq!(timeout(PATIENCE, producer.publish("t", "x")).await.expect("in time"), Ok(()));
 }
 
-/// More than the window holds waits, and fails in time if nothing is answered.
+/// Publications beyond the window wait, and time out if none is answered.
 #[tokio::test]
 async fn the_window_is_a_limit() {
     let (listener, address) = listener().await;
@@ -233,7 +233,7 @@ async fn the_window_is_a_limit() {
     assert_eq!(String::from_utf8_lossy(&said).matches("PUB t").count(), 3);
 }
 
-/// Faults that can be known at the start are errors there, and not lines in a log for ever.
+/// Faults detectable at the start are errors there, not endless log lines.
 #[tokio::test]
 async fn a_start_that_cannot_work_is_refused() {
     let start = |topic: &str, channel: &str, nsqd: &str, lookupd: &str, config: Config| {

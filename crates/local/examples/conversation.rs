@@ -1,5 +1,5 @@
-//! A conversation with the embedded cache: each line of standard input is a Redis command, its words parted
-//! by blanks.
+//! A conversation with the embedded cache: each line of standard input is a Redis command, its words
+//! separated by blanks.
 //!
 //! ```text
 //! $ printf 'SET k v\nAPPEND k w\nGET k\n' | cargo run -q -p nuthatch-local --example conversation

@@ -1,5 +1,4 @@
-//! Prints the commands of the embedded cache for docs/compat-twemproxy.md: those that it has and that reach
-//! it.
+//! Prints the commands that the embedded cache supports and that reach it, for docs/compat-twemproxy.md.
 
 use nuthatch_local::redis::commands;
 

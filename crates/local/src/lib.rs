@@ -1,8 +1,8 @@
 //! The embedded cache, a library without input and output.
 //!
 //! Its purpose, its differences from the originals and its limits are on the first page, `README.md`, which
-//! follows. Read on in `store.rs` (entries under a byte limit), then in the tables of commands, `redis.rs`
-//! and `memcache.rs`.
+//! follows. Then read `store.rs` (entries under a byte limit) and the tables of commands, `redis.rs` and
+//! `memcache.rs`.
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]

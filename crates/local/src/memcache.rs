@@ -1,10 +1,10 @@
 //! memcached on the embedded cache: the text protocol and the meta commands, as memcached 1.6.18 answers
 //! them.
 //!
-//! One table says which commands there are, how many words their line may have and who runs them. A line has
-//! been cut out of the stream already and so has its data block; what cannot be read as a command is
-//! answered, never panicked on. `noreply` and the meta flag `q` are honoured as memcached honours them: a
-//! line whose number of words is wrong is answered all the same.
+//! One table holds the commands, the number of words on their lines, and their functions. The caller has
+//! already cut the line and its data block out of the stream; malformed commands get an error, never a panic.
+//! `noreply` and the meta flag `q` are honoured as in memcached: a line with a wrong number of words is
+//! answered nevertheless.
 
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod admin;
@@ -31,9 +31,9 @@ pub use admin::VERSION;
 /// A row of the table of commands.
 struct Command {
     name: &'static str,
-    /// Words of the line with the name, at least.
+    /// Fewest words on the line, including the name.
     words_min: usize,
-    /// Words of the line with the name, at most.
+    /// Most words on the line, including the name.
     words_max: usize,
     run: fn(&mut Request<'_>) -> Result<(), Refusal>,
 }
@@ -78,13 +78,13 @@ static COMMANDS: &[Command] = &[
     row("version", 1, ANY, admin::version),
 ];
 
-/// Names of the commands that the embedded cache answers, sorted.
+/// Names of the commands of the embedded cache, sorted.
 pub fn commands() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.name)
 }
 
 impl Store {
-    /// Runs one memcached command and appends its reply; nothing when the command asked for none.
+    /// Runs one memcached command and appends its reply; none if the command suppresses it.
     ///
     /// `line` is the command line without its line end, `data` the data block without its line end (empty for
     /// commands that have none). `now_s` is wall-clock time, seconds since 1970.

@@ -1,8 +1,7 @@
 //! Redis on the embedded cache: strings, counters, expiry.
 //!
-//! One table says which commands there are, how many arguments they take and who runs them. Replies and error
-//! texts are Redis 7.0's. A command either appends its whole reply or fails before it has written anything
-//! that stays.
+//! One table holds the commands, their number of arguments and their functions. Replies and error texts are
+//! Redis 7.0's. A command either appends its whole reply or fails without leaving any output.
 
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod call;
@@ -26,9 +25,9 @@ use fault::Fault;
 
 /// A row of the table of commands.
 struct Command {
-    /// Lower case, as Redis names it in its errors.
+    /// Lower case, as in Redis' errors.
     name: &'static str,
-    /// Number of arguments with the command's name; negative: at least so many.
+    /// Number of arguments including the command's name; negative: at least that many.
     arity: isize,
     run: fn(&mut Call<'_>) -> Result<(), Fault>,
 }
@@ -81,7 +80,7 @@ static COMMANDS: &[Command] = &[
     row("unlink", -2, key::del),
 ];
 
-/// Names of the commands that the embedded cache answers, in lower case, sorted.
+/// Names of the commands of the embedded cache, in lower case, sorted.
 pub fn commands() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.name)
 }

@@ -1,9 +1,9 @@
 //! Entries under a byte limit: lookup, change, expiry, eviction.
 //!
-//! The limit counts keys, values and [`ENTRY_OVERHEAD_BYTES`] for each entry; `quick_cache` evicts what is
-//! asked for least (S3-FIFO kin). Expiry is lazy: a dead entry is removed when somebody meets it.
+//! The limit counts keys, values and [`ENTRY_OVERHEAD_BYTES`] for each entry; `quick_cache` evicts the least
+//! used (S3-FIFO kin). Expiry is lazy: an expired entry is removed when it is accessed.
 //!
-//! Time is in milliseconds of wall-clock time. `deadline_ms` is the last millisecond at which an entry lives.
+//! Time is in milliseconds of wall-clock time. `deadline_ms` is the last millisecond of an entry's life.
 
 use quick_cache::unsync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
@@ -16,23 +16,22 @@ pub const ENTRY_OVERHEAD_BYTES: usize = 128;
 /// The deadline of an entry that never expires.
 pub const NEVER: u64 = u64::MAX;
 
-/// Keys that were evicted are remembered, one for so many bytes of the limit, to tell a comeback from a
-/// newcomer.
+/// Bytes of the limit per remembered key of an evicted entry; these distinguish returning keys from new ones.
 const BYTES_PER_GHOST: usize = 2048;
 
-/// The cache of a pool whose server is `local`. One shard owns it.
+/// The cache of a pool whose server is `local`. Owned by one shard.
 #[derive(Debug)]
 pub struct Store {
     cache: Cache<Box<[u8]>, Entry, EntryBytes, DefaultHashBuilder, CountEvictions>,
     bytes_max: usize,
     cas_last: u64,
-    /// Delayed `flush_all`: everything goes at this time.
+    /// Time of a delayed `flush_all`.
     flush_at_ms: Option<u64>,
     /// Time the store was first used.
     pub(super) started_ms: Option<u64>,
     pub(super) counters: Counters,
     pub(super) commands: CommandCounters,
-    /// Facts in memcached's `stats` about the pool in front of the cache; to be filled in before it runs.
+    /// The pool's figures for memcached's `stats`; set before use.
     pub surroundings: Surroundings,
 }
 
@@ -41,38 +40,38 @@ pub struct Store {
 pub struct Counters {
     /// Keys looked up by a command that reads values.
     pub gets: u64,
-    /// Of these, keys that were there.
+    /// Keys found among them.
     pub get_hits: u64,
     /// Values written.
     pub sets: u64,
     /// Entries removed by a client.
     pub deletes: u64,
-    /// Entries that were found dead and removed.
+    /// Expired entries found and removed.
     pub expired: u64,
-    /// Entries that made room for others before their time.
+    /// Live entries evicted to make room.
     pub evicted: u64,
 }
 
-/// A value and what both protocols know about it.
+/// A value and its attributes for both protocols.
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
     /// The string.
     pub value: Vec<u8>,
-    /// Last millisecond of its life; [`NEVER`].
+    /// Last millisecond of its life; [`NEVER`] without expiry.
     pub deadline_ms: u64,
-    /// Last access that counts as use.
+    /// Last access that counted as use.
     pub accessed_ms: u64,
-    /// memcached's cas unique: a new one on each change of the value.
+    /// memcached's cas unique, renewed on each change of the value.
     pub cas: u64,
     /// memcached's client flags.
     pub flags: u32,
-    /// It has been read since it was stored (meta flag `h`).
+    /// True if it was read since it was stored (meta flag `h`).
     pub fetched: bool,
-    /// It was invalidated but may still be served (meta reply flag `X`).
+    /// True if it was invalidated but may still be served (meta reply flag `X`).
     pub stale: bool,
-    /// Somebody was told to refill it (meta reply flags `W`, then `Z`).
+    /// True if a client has won the right to refill it (meta reply flags `W`, then `Z`).
     pub token_sent: bool,
-    /// Its key came in base64 and goes out so.
+    /// True if its key arrived in base64 and must be sent so.
     pub key_base64: bool,
 }
 
@@ -81,7 +80,7 @@ impl Entry {
         now_ms <= self.deadline_ms
     }
 
-    /// Writes another value; storage is kept unless it is too small or wastes much.
+    /// Replaces the value; reuses storage unless it is too small or wastes much.
     fn replace_value(&mut self, value: &[u8]) {
         let room = self.value.capacity();
         if room < value.len() || room > value.len() + value.len() / 4 + 64 {
@@ -100,12 +99,12 @@ pub struct Attributes {
     pub flags: u32,
     /// Last millisecond of its life.
     pub deadline_ms: u64,
-    /// The key came in base64.
+    /// True if the key arrived in base64.
     pub key_base64: bool,
 }
 
 impl Attributes {
-    /// No flags, a plain key, and this end.
+    /// No flags, a plain key, and this deadline.
     pub fn until(deadline_ms: u64) -> Attributes {
         Attributes { flags: 0, deadline_ms, key_base64: false }
     }
@@ -128,7 +127,7 @@ fn weight(key: usize, value: usize) -> u64 {
     key.saturating_add(value).saturating_add(ENTRY_OVERHEAD_BYTES) as u64
 }
 
-/// Counts what an insertion pushed out.
+/// Counts entries evicted by an insertion.
 #[derive(Debug, Clone)]
 struct CountEvictions;
 
@@ -141,12 +140,12 @@ impl Lifecycle<Box<[u8]>, Entry> for CountEvictions {
 }
 
 impl Store {
-    /// An empty cache of at most `bytes_max` bytes of keys, values and overhead. Memory is taken as it fills.
+    /// An empty cache of at most `bytes_max` bytes of keys, values and overhead. Memory grows as it fills.
     pub fn new(bytes_max: usize) -> Store {
         let mut options = OptionsBuilder::new();
         options.weight_capacity(bytes_max as u64);
         options.estimated_items_capacity((bytes_max / BYTES_PER_GHOST).max(1)).ghost_allocation(1.0);
-        // The builder can only miss one of the two values given above.
+        // The builder can only fail for lack of one of the two values above.
         let options = options.build().expect("capacities are set");
         let cache = Cache::with_options(options, EntryBytes, DefaultHashBuilder::default(), CountEvictions);
         let counters = Counters::default();
@@ -168,17 +167,17 @@ impl Store {
         self.bytes_max
     }
 
-    /// Bytes of keys and values held, with the overhead of each entry.
+    /// Bytes of keys, values and overhead of all entries.
     pub fn bytes(&self) -> u64 {
         self.cache.weight()
     }
 
-    /// Entries held; some may have expired and wait to be found.
+    /// Number of entries, including expired ones not yet found.
     pub fn len(&self) -> usize {
         self.cache.len()
     }
 
-    /// True when nothing is held.
+    /// True if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.cache.is_empty()
     }
@@ -188,18 +187,18 @@ impl Store {
         self.counters
     }
 
-    /// Most bytes that a key and its value may have together. `quick_cache` admits nothing larger than its
-    /// share for what is used often (97 %), so some of the limit is left out.
+    /// Most bytes of a key and its value together. `quick_cache` admits nothing larger than its share for
+    /// frequently used entries (97 %), so the rest of the limit does not count.
     pub fn item_bytes_max(&self) -> usize {
         (self.bytes_max - self.bytes_max / 16).saturating_sub(ENTRY_OVERHEAD_BYTES)
     }
 
-    /// True when a key and a value of these lengths can be stored.
+    /// True if a key and a value of these lengths can be stored.
     pub(super) fn fits(&self, key: usize, value: usize) -> bool {
         key.saturating_add(value) <= self.item_bytes_max()
     }
 
-    /// Called before each request: starts the clock, and carries out a delayed flush that is due.
+    /// Called before each request: starts the clock, and runs a delayed flush that is due.
     pub(super) fn tick(&mut self, now_ms: u64) {
         self.started_ms.get_or_insert(now_ms);
         if self.flush_at_ms.is_some_and(|at| at <= now_ms) {
@@ -207,7 +206,7 @@ impl Store {
         }
     }
 
-    /// Looks at the live entry of `key` and counts that as use.
+    /// Passes the live entry of `key` to `look` and counts that as use.
     pub(super) fn read<R>(&mut self, key: &[u8], now_ms: u64, look: impl FnOnce(Option<&Entry>) -> R) -> R {
         self.counters.gets += 1;
         match self.cache.get(key) {
@@ -222,7 +221,7 @@ impl Store {
         look(None)
     }
 
-    /// The live entry of `key`, without counting that as use.
+    /// The live entry of `key`, without counting this as use.
     pub(super) fn peek(&mut self, key: &[u8], now_ms: u64) -> Option<&Entry> {
         let dead = !self.cache.peek(key)?.is_live(now_ms);
         if dead {
@@ -232,7 +231,7 @@ impl Store {
         self.cache.peek(key)
     }
 
-    /// Stores a value under a new cas unique, which is returned. What else was known of the key is forgotten.
+    /// Stores a value under a new cas unique, and returns that. All earlier attributes of the key are reset.
     pub(super) fn put(
         &mut self,
         key: &[u8],
@@ -267,8 +266,8 @@ impl Store {
         Ok(cas)
     }
 
-    /// Changes the live entry of `key`; None when there is none. `growth` is the most bytes its value can
-    /// gain, for which the caller has checked [`Store::fits`].
+    /// Changes the live entry of `key`; None if there is none. `growth` is the most bytes its value can gain;
+    /// the caller has checked [`Store::fits`].
     pub(super) fn change<R>(
         &mut self,
         key: &[u8],
@@ -280,14 +279,14 @@ impl Store {
         if !self.grows_past_limit(growth) {
             return self.cache.get_mut(key).map(|mut entry| change(&mut entry));
         }
-        // Changed in place it would stand above the limit until the next insertion.
+        // Changed in place, it would exceed the limit until the next insertion.
         let (key, mut entry) = self.cache.remove(key)?;
         let result = change(&mut entry);
         self.insert(key, entry);
         Some(result)
     }
 
-    /// Removes the live entry of `key`; false when there is none.
+    /// Removes the live entry of `key`; false if there is none.
     pub(super) fn remove(&mut self, key: &[u8], now_ms: u64) -> bool {
         match self.cache.remove(key) {
             Some((_, entry)) if entry.is_live(now_ms) => {
@@ -302,18 +301,18 @@ impl Store {
         }
     }
 
-    /// Drops every entry, and forgets a delayed flush.
+    /// Drops every entry, and cancels a delayed flush.
     pub(super) fn clear(&mut self) {
         self.cache.clear();
         self.flush_at_ms = None;
     }
 
-    /// Drops every entry at this time, at the first request after it.
+    /// Schedules dropping every entry, at the first request after `at_ms`.
     pub(super) fn clear_at(&mut self, at_ms: u64) {
         self.flush_at_ms = Some(at_ms);
     }
 
-    /// A cas unique that was never given out.
+    /// A new cas unique.
     pub(super) fn cas_next(&mut self) -> u64 {
         self.cas_last += 1;
         self.cas_last

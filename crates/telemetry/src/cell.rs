@@ -1,13 +1,12 @@
-//! The cells that are counted in: one writer, any number of readers, no locked instruction.
+//! Cells for counting: one writer, any number of readers, no locked instruction.
 //!
-//! A cell belongs to one shard. The shard is the only one to change it, so an addition is a relaxed load and
-//! a relaxed store, which on every common processor are two plain moves. A reader on another thread sees some
-//! recent value; it never sees half of one. Two writers would lose additions, which is why cells are not
-//! handed out by clone.
+//! A cell belongs to one shard, its only writer, so an addition is a relaxed load and a relaxed store, which
+//! on every common processor are two plain moves. A reader on another thread sees some recent value, never
+//! half of one. Two writers would lose additions, which is why cells cannot be cloned.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A number that only grows. It wraps at 2^64.
+/// A number that only grows. Wraps at 2^64.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -47,8 +46,8 @@ impl Gauge {
         self.set(self.get().wrapping_add(n));
     }
 
-    /// Takes `n` away. Only the owning shard may call this. Taking away more than is there is a bug of the
-    /// caller: caught in debug builds, held at zero otherwise.
+    /// Subtracts `n`. Only the owning shard may call this. A result below zero is a bug of the caller: caught
+    /// in debug builds, clamped to zero otherwise.
     #[inline]
     pub fn sub(&self, n: u64) {
         let value = self.get();
@@ -62,7 +61,7 @@ impl Gauge {
         self.add(1);
     }
 
-    /// Takes one away.
+    /// Subtracts one.
     #[inline]
     pub fn dec(&self) {
         self.sub(1);
@@ -74,18 +73,18 @@ impl Gauge {
     }
 }
 
-/// A moment in microseconds since the Unix epoch; zero for never. Over several shards the latest one counts.
+/// A time in microseconds since the Unix epoch; zero for never. The latest over all shards counts.
 #[derive(Debug, Default)]
 pub struct Timestamp(AtomicU64);
 
 impl Timestamp {
-    /// Sets the moment. Only the owning shard may call this.
+    /// Sets the time. Only the owning shard may call this.
     #[inline]
     pub fn set(&self, epoch_us: u64) {
         self.0.store(epoch_us, Relaxed);
     }
 
-    /// The moment, from any thread.
+    /// The time, from any thread.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }

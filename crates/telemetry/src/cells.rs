@@ -1,8 +1,8 @@
-//! Cells of a pool on every shard, and of each of its servers: what counts on over a reload.
+//! Cells of a pool on every shard, and of each of its servers: the counts that survive a reload.
 //!
-//! A pool is known by its name, a server by the names of its pool and its own. Who stays under that name
-//! keeps its cells, and so its counts, whatever else changes; who leaves takes them along, and begins at zero
-//! should the name come back.
+//! A pool is identified by its name, a server by the names of its pool and its own. One that keeps its name
+//! keeps its cells and counts, whatever else changes; one that is removed loses them, and starts at zero if
+//! the name returns.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ impl PoolCells {
         }
     }
 
-    /// The pool's cells with another list of servers: those that stay keep theirs.
+    /// The pool's cells with another list of servers: remaining servers keep theirs.
     #[must_use]
     pub fn with_servers<'a>(&self, servers: impl IntoIterator<Item = &'a str>) -> PoolCells {
         let mut left = self.servers.clone();

@@ -1,8 +1,8 @@
 //! Log-linear histograms: fixed error, bounded memory, one writer, mergeable.
 //!
-//! A value below 256 has a bucket of its own. Above, each power of two is cut into 128 equal buckets, so that
-//! a bucket is at most 1/128 of its value wide: two significant digits. Values at or above [`VALUE_MAX`] are
-//! counted there.
+//! A value below 256 has its own bucket. Above, each power of two is divided into 128 equal buckets, so that
+//! a bucket's width is at most 1/128 of its value: two significant digits. Values of [`VALUE_MAX`] or more
+//! are counted there.
 //!
 //! ```text
 //! page      0        1         2         3              23
@@ -10,9 +10,9 @@
 //! width     1        1         2         4              2^22
 //! ```
 //!
-//! A page (128 cells, 1 KB) is made when the first value falls into it, so an unused histogram costs 400
-//! bytes and one with an ordinary spread of latencies about 8 KB; 24 KB is the most. Values are microseconds
-//! wherever this project records them.
+//! A page (128 cells, 1 KB) is allocated when the first value falls into it, so an unused histogram costs 400
+//! bytes and one with an ordinary spread of latencies about 8 KB, at most 24 KB. Values are microseconds
+//! everywhere in this project.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -23,7 +23,7 @@ const PAGE_BITS: u32 = 7;
 const PAGE_LEN: usize = 1 << PAGE_BITS;
 const PAGES: usize = 24;
 
-/// Values from here on are counted as this one less one: 2^30, in microseconds about 18 minutes.
+/// Lower bound of values counted as this one less one: 2^30, in microseconds about 18 minutes.
 pub const VALUE_MAX: u64 = 1 << 30;
 
 type Page = Box<[AtomicU64; PAGE_LEN]>;
@@ -42,7 +42,7 @@ impl HistogramRecorder {
         self.record_many(value, 1);
     }
 
-    /// Counts `value` as if it had come `n` times.
+    /// Counts `value` `n` times.
     #[inline]
     pub fn record_many(&self, value: u64, n: u64) {
         let value = value.min(VALUE_MAX - 1);
@@ -52,7 +52,7 @@ impl HistogramRecorder {
         self.sum.add(value.wrapping_mul(n));
     }
 
-    /// The counts at this moment. Values recorded meanwhile may be in it or not.
+    /// The current counts. Values recorded meanwhile may be included or not.
     pub fn snapshot(&self) -> HistogramSnapshot {
         let mut buckets = Vec::new();
         for (page, cells) in self.pages.iter().enumerate() {
@@ -68,10 +68,10 @@ impl HistogramRecorder {
     }
 }
 
-/// Counts taken from one recorder, or merged from several.
+/// Counts from one recorder, or merged from several.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistogramSnapshot {
-    /// Highest value of a bucket and how many fell into it; ascending, none empty.
+    /// Highest value of each bucket and its count; ascending, none empty.
     buckets: Vec<(u64, u64)>,
     sum: u64,
 }
@@ -117,8 +117,8 @@ impl HistogramSnapshot {
         self.sum
     }
 
-    /// The value at or below which the fraction `q` (0 to 1) of all values lie, to two significant digits and
-    /// never too low; zero if nothing was recorded.
+    /// The value at or below which the fraction `q` (0 to 1) of all values lies, to two significant digits
+    /// and never too low; zero if nothing was recorded.
     pub fn quantile(&self, q: f64) -> u64 {
         let rank = ((self.count() as f64 * q.clamp(0.0, 1.0)).ceil() as u64).max(1);
         let mut seen = 0;

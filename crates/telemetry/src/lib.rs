@@ -1,8 +1,8 @@
 //! Counters, histograms, the registry and its renderings; logging.
 //!
-//! Every shard has cells of its own and is their only writer: a [`Counter`] is bumped with a plain load and
+//! Every shard has its own cells and is their only writer: a [`Counter`] is bumped with a plain load and
 //! store, never with a locked instruction, and no two shards share a cache line. The control thread reads the
-//! cells of all shards when somebody asks, and sums them:
+//! cells of all shards on request, and sums them:
 //!
 //! ```text
 //! shard 0 ─ PoolStats ─┐
@@ -10,12 +10,12 @@
 //! shard N ─ PoolStats ─┘       (control thread)
 //! ```
 //!
-//! Counters stand in one table each: [`PoolStats`], [`ServerStats`], [`ShardStats`], [`TopicReport`],
-//! [`ChannelReport`]. Names, kinds and
-//! descriptions in every rendering come from there. Rows marked `nutcracker` have the names and the meaning
-//! of nutcracker 0.5.0; `native` rows are ours and stay out of nutcracker's JSON.
+//! Counters are defined in one table each: [`PoolStats`], [`ServerStats`], [`ShardStats`], [`TopicReport`],
+//! [`ChannelReport`]. Names, kinds and descriptions in every rendering come from there. Rows marked
+//! `nutcracker` have the names and the meaning of nutcracker 0.5.0; `native` rows are ours and are not in
+//! nutcracker's JSON.
 //!
-//! Logging goes through the `tracing` macros, re-exported here; see [`log`] for what becomes of a line.
+//! Logging goes through the `tracing` macros, re-exported here; see [`log`] for the path of a line.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Logging: quiet, structured, never in the way of a shard.
+//! Logging: quiet, structured, never blocking a shard.
 //!
 //! ```text
 //! warn!(server = %id, "server ejected") ─▶ Logger: level? ─ format ─▶ bounded queue ─▶ writer thread ─▶ file, stderr
@@ -6,12 +6,12 @@
 //!                                              └ one atomic load          └ the writer reports how many were lost
 //! ```
 //!
-//! A line is formatted where it is logged and handed over without waiting. One thread writes; it also reopens
-//! the file when asked (SIGHUP). Lines have one of several [`Format`]s; under nutcracker's and nsqd's faces
-//! theirs. There are no spans: a line carries what it needs in its fields.
+//! A line is formatted where it is logged and queued without waiting. One thread writes; it also reopens the
+//! file on request (SIGHUP). Lines have one of several [`Format`]s, under the nutcracker and nsqd faces those
+//! of the originals. There are no spans: a line has all its data in its fields.
 //!
 //! Two targets are special. [`ALWAYS`] passes at every level (the banner). [`SIGNAL`] does too, and in
-//! nutcracker's format it gets dots for a time, as the original's signal handlers write it.
+//! nutcracker's format its time is dots, as the original's signal handlers write it.
 
 mod destination;
 mod format;
@@ -39,9 +39,9 @@ pub struct Options {
     pub destination: Destination,
     /// Format of lines.
     pub format: Format,
-    /// Lines that are written; can be changed later.
+    /// Level of lines written; can be changed later.
     pub verbosity: Verbosity,
-    /// Most lines that await the writer; past it lines are dropped and counted.
+    /// Most lines queued for the writer; further lines are dropped and counted.
     pub queue_max: usize,
 }
 
@@ -56,15 +56,15 @@ impl Default for Options {
     }
 }
 
-/// A log whose destination is open and whose writer does not run yet. A daemon forks between the two steps:
-/// threads do not live through a fork, open files do.
+/// A log with an open destination and no running writer. A daemon forks between the two steps: threads do not
+/// survive a fork, open files do.
 #[derive(Debug)]
 pub struct Opened {
     options: Options,
     sink: writer::Sink,
 }
 
-/// A destination that is open already and is to take another one's place.
+/// An open destination to replace another one.
 #[derive(Debug)]
 pub struct Replacement(writer::Sink);
 
@@ -72,7 +72,7 @@ impl Replacement {
     /// Opens the destination.
     ///
     /// # Errors
-    /// Error of opening the file.
+    /// The file cannot be opened.
     pub fn open(destination: &Destination) -> io::Result<Replacement> {
         writer::Sink::open(destination).map(Replacement)
     }
@@ -82,7 +82,7 @@ impl Options {
     /// Opens the destination.
     ///
     /// # Errors
-    /// Error of opening the file.
+    /// The file cannot be opened.
     pub fn open(self) -> io::Result<Opened> {
         let sink = writer::Sink::open(&self.destination)?;
         Ok(Opened { options: self, sink })
@@ -93,7 +93,7 @@ impl Opened {
     /// Starts the writer. The logger is for `tracing`, usually through [`Opened::install`].
     ///
     /// # Errors
-    /// The system's refusal to make a thread.
+    /// The system refuses to create a thread.
     pub fn start(self) -> io::Result<(Logger, Log)> {
         let queue = writer::start(self.sink, self.options.format, self.options.queue_max)?;
         let logger = Logger::new(queue, self.options.verbosity);
@@ -104,7 +104,7 @@ impl Opened {
     /// Starts the writer and makes this the log of the process.
     ///
     /// # Errors
-    /// As [`Opened::start`]; also if the process has a log already.
+    /// As [`Opened::start`], or the process already has a log.
     pub fn install(self) -> io::Result<Log> {
         let (logger, log) = self.start()?;
         tracing::subscriber::set_global_default(logger).map_err(io::Error::other)?;
@@ -112,47 +112,45 @@ impl Opened {
     }
 }
 
-/// A handle on a running log.
+/// A handle to a running log.
 #[derive(Debug, Clone)]
 pub struct Log {
     logger: Logger,
 }
 
 impl Log {
-    /// Opens the file anew before the next line is written, for rotation. If that fails the old file is kept
-    /// and the failure logged.
+    /// Reopens the file before the next line is written, for rotation. On failure the old file is kept and
+    /// the failure logged.
     pub fn reopen(&self) {
         self.logger.queue().reopen();
     }
 
-    /// Writes there from the next line on.
+    /// Changes the destination from the next line on.
     pub fn redirect(&self, to: Replacement) {
         self.logger.queue().redirect(to.0);
     }
 
-    /// Writes lines as text or as JSON from now on; other formats are those of a process from its start to
-    /// its end.
+    /// Changes the format to text or JSON; other formats are fixed for a process's lifetime.
     pub fn set_format(&self, format: Format) {
         self.logger.queue().set_format(format);
     }
 
-    /// Level written now.
+    /// The current level.
     pub fn verbosity(&self) -> Verbosity {
         self.logger.verbosity()
     }
 
-    /// Changes what is written, at once and for all threads.
+    /// Changes the level, at once and for all threads.
     pub fn set_verbosity(&self, verbosity: Verbosity) {
         self.logger.set_verbosity(verbosity);
     }
 
-    /// Lines lost so far because the queue was full or the destination refused them.
+    /// Lines lost so far because the queue was full or the destination failed.
     pub fn lost(&self) -> u64 {
         self.logger.queue().lost()
     }
 
-    /// Waits until what was logged before is written, at most `patience`. False if it was not. Not for
-    /// shards.
+    /// Waits until all lines logged before are written, at most `patience`. False on timeout. Not for shards.
     pub fn flush(&self, patience: Duration) -> bool {
         self.logger.queue().flush(patience)
     }

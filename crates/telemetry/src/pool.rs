@@ -1,7 +1,7 @@
 //! Counters of a pool and of each of its servers.
 //!
-//! The two tables below are the only place where a statistic is named. A shard owns one [`PoolStats`] per
-//! pool and one [`ServerStats`] per server of it; the sum over shards is a [`crate::PoolReport`].
+//! The two tables below are the only definition of these statistics. A shard owns one [`PoolStats`] per pool
+//! and one [`ServerStats`] per server of it; the sum over shards is a [`crate::PoolReport`].
 
 use crate::HistogramRecorder;
 use crate::table::stats_table;

@@ -1,7 +1,7 @@
 //! Counters of a topic and of each of its channels.
 //!
-//! The two tables below are the only place where such a statistic is named. The queue keeps the figures
-//! itself and makes a [`TopicReport`] of each topic when somebody asks.
+//! The two tables below are the only definition of these statistics. The queue keeps the figures itself and
+//! makes a [`TopicReport`] of each topic on request.
 
 use crate::table::report_table;
 

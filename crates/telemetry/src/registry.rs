@@ -1,15 +1,15 @@
 //! Directory of every cell of the process, for the control thread.
 //!
-//! Cells are made by the control thread, put here, and given to their shards. A shard never touches the
-//! registry, so the lock in it is never on the path of a request. At a reload the control thread sets the new
-//! list of pools; a pool that stays keeps its cells, and so its counts ([`crate::PoolCells`]).
+//! The control thread creates the cells, registers them here, and passes them to their shards. A shard never
+//! touches the registry, so its lock is never on the path of a request. At a reload the control thread sets
+//! the new list of pools; a remaining pool keeps its cells and counts ([`crate::PoolCells`]).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::render::prometheus;
 use crate::{PoolCells, PoolReport, ShardStats};
 
-/// Something else that has metrics of its own, such as the queue.
+/// Another component with its own metrics, such as the queue.
 pub trait Source: Send + Sync {
     /// Writes its families. Called on the control thread.
     fn write(&self, text: &mut prometheus::Text);
@@ -39,7 +39,7 @@ impl Registry {
         &self.shards
     }
 
-    /// Replaces the list of pools. Reports follow this order.
+    /// Replaces the list of pools. Reports keep this order.
     pub fn set_pools(&self, pools: impl Into<Arc<[PoolCells]>>) {
         self.lock().pools = pools.into();
     }

@@ -1,7 +1,7 @@
-//! Renderings of the cells. All of it is text made on the control thread.
+//! Text renderings of the cells, made on the control thread.
 //!
-//! Every rendering walks the tables (`PoolStats::ROWS` and its like), so that a new row shows up everywhere
-//! at once.
+//! Every rendering walks the tables (`PoolStats::ROWS` and the like), so that a new row appears everywhere at
+//! once.
 
 pub mod describe;
 pub mod nutcracker;

@@ -44,7 +44,7 @@ impl PoolReport {
         }
     }
 
-    /// The value of the row `name`; none if there is no such row.
+    /// The value of the row `name`; none if absent.
     pub fn get(&self, name: &str) -> Option<u64> {
         let at = PoolStats::ROWS.iter().position(|row| row.name == name)?;
         self.values.get(at).copied()
@@ -62,7 +62,7 @@ impl ServerReport {
         }
     }
 
-    /// The value of the row `name`; none if there is no such row.
+    /// The value of the row `name`; none if absent.
     pub fn get(&self, name: &str) -> Option<u64> {
         let at = ServerStats::ROWS.iter().position(|row| row.name == name)?;
         self.values.get(at).copied()

@@ -1,8 +1,8 @@
 //! Counters of a shard as a whole: its connections, its memory, its turns.
 //!
-//! The product on the shard bumps these; pools have their own (see `pool`). How many requests a turn gathers,
-//! the figure on which the cost of a request hangs most, is the pools' requests over `turns`. nutcracker's
-//! `total_connections` and `curr_connections` are no rows: they are summed from the pools' when its document
+//! The product on the shard bumps these; pools have their own (see `pool`). The number of requests per turn,
+//! which has the largest effect on the cost of a request, is the pools' requests over `turns`. nutcracker's
+//! `total_connections` and `curr_connections` are not rows: they are summed from the pools' when its document
 //! is written.
 
 use crate::table::{merge, stats_table};

@@ -1,9 +1,9 @@
-//! The table from which a group of cells, its reports and its descriptions come.
+//! The table macros that define a group of cells, its reports and its descriptions.
 //!
 //! `stats_table!` takes rows of `name: Kind, "description"` in two blocks and makes a struct with one public
-//! cell per row, `ROWS` with the facts, and `values()` in the order of `ROWS`. The rows of `nutcracker { }`
-//! have the names, order and descriptions of nutcracker 0.5.0 and make up its JSON and its `-D` text; those
-//! of `native { }` are ours. `with { }` holds fields that are not cells.
+//! cell per row, `ROWS` with their properties, and `values()` in the order of `ROWS`. The rows of
+//! `nutcracker { }` have the names, order and descriptions of nutcracker 0.5.0 and form its JSON and its `-D`
+//! text; those of `native { }` are ours. `with { }` holds fields that are not cells.
 
 /// Behaviour of a row's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Row {
     pub nutcracker: bool,
 }
 
-/// Adds the values of one shard to a sum; both are in the order of `rows`.
+/// Adds the values of one shard to a sum; both in the order of `rows`.
 pub(crate) fn merge(rows: &[Row], sum: &mut [u64], values: &[u64]) {
     for ((row, sum), value) in rows.iter().zip(sum).zip(values) {
         *sum = match row.kind {

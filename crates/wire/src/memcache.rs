@@ -7,11 +7,11 @@
 //!           STORED CRLF     VALUE k 0 5 CRLF hello CRLF END CRLF     VA 5 f0 CRLF hello CRLF
 //! ```
 //!
-//! [`RequestScanner`] finds one request and says where its parts are; nothing is copied and nothing is
-//! allocated. [`ReplyScanner`] finds the end of one reply *to a given request* (the same bytes can be a reply
-//! to one request and nonsense for another) and refuses everything else, because a reply that does not fit is
-//! the sign of a connection that is out of step. What commands exist and how a proxy treats each is [`Row`];
-//! meta flags are [`Flag`].
+//! [`RequestScanner`] finds one request and the places of its parts, without copying or allocating.
+//! [`ReplyScanner`] finds the end of one reply *to a given request* (the same bytes can be a reply to one
+//! request and nonsense for another) and rejects everything else, because a reply that does not fit indicates
+//! a connection that is out of step. [`Row`] describes each command and how a proxy treats it; [`Flag`]
+//! describes the meta flags.
 //!
 //! # Replies that must not be sent: `noreply` and `q`
 //!
@@ -22,20 +22,19 @@
 //!
 //! 1. forward [`Request::forward`], the frame without that token: every forwarded request has exactly one
 //!    reply;
-//! 2. keep the request in its client's line like any other, so order and back-pressure hold;
-//! 3. when its reply (or its failure) is there, ask [`suppressed`] whether memcached would have sent it, and
-//!    if so drop it.
+//! 2. keep the request in its client's order like any other, so that order and back-pressure hold;
+//! 3. on its reply (or failure), call [`suppressed`] to learn whether memcached would have sent it, and drop
+//!    it if not.
 //!
-//! `mn` needs nothing from a server: it is answered `MN` when it comes to the head of its client's line,
-//! which is after everything that was sent before it was decided. This is what clients use it for after quiet
-//! commands.
+//! `mn` needs no server: the answer `MN` is made when it is first in its client's order, after everything
+//! sent before it was decided. Clients use it for this purpose after quiet commands.
 //!
 //! # Errors
 //!
-//! [`BadRequest`] carries the line that memcached 1.6.18 sends. Where memcached would go on to read a data
-//! block as commands (the way values turn into commands), we either know the block's length and swallow it,
-//! or we do not and the connection must be closed after the error line. These and a few more inputs on which
-//! we are stricter (a NUL in a line, numbers with a plus sign or tabs, sloppy base64) are listed in
+//! [`BadRequest`] carries the line that memcached 1.6.18 sends. Where memcached would read a data block as
+//! commands (which turns values into commands), we either know the block's length and swallow it, or we do
+//! not, and the connection must be closed after the error line. These and a few more inputs on which we are
+//! stricter (a NUL in a line, numbers with a plus sign or tabs, sloppy base64) are listed in
 //! `docs/compat-memcache-meta.md`.
 
 pub mod base64;

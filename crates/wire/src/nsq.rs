@@ -9,12 +9,12 @@
 //! refused.
 //!
 //! Reading order: [`Scanner`] turns bytes into a [`Command`] and makes every check that needs no knowledge of
-//! topics, in nsqd's order; [`Refusal`] is every error a client can see, with its text; [`frame`] is the way
-//! back. [`identify`] is the negotiation, [`auth`] what AUTH leads to, [`lookup`] the other protocol,
-//! [`http_mpub`] the bodies of `POST /mpub`.
+//! topics, in nsqd's order; [`Refusal`] is every error a client can get, with its text; [`frame`] is the
+//! output direction. [`identify`] is the negotiation, [`auth`] the result of AUTH, [`lookup`] the other
+//! protocol, [`http_mpub`] the bodies of `POST /mpub`.
 //!
-//! Nothing here allocates for what a peer merely announced: a body counts only once its bytes have arrived,
-//! and the caller learns how many to wait for. The exact rules and texts are those of nsqd 1.3.0.
+//! Nothing here allocates for bytes merely announced: a body counts only once its bytes have arrived, and the
+//! caller learns how many to wait for. The exact rules and texts are those of nsqd 1.3.0.
 
 pub mod auth;
 mod batch;
@@ -57,13 +57,13 @@ pub struct Limits {
     /// Largest message body (`max-msg-size`), bytes.
     pub message_bytes_max: u64,
     /// Largest body of IDENTIFY, AUTH and MPUB (`max-body-size`), bytes. For MPUB also the sum of what is
-    /// really parsed.
+    /// actually parsed.
     pub body_bytes_max: u64,
     /// Largest RDY count (`max-rdy-count`).
     pub ready_max: u64,
-    /// Longest REQ delay (`max-req-timeout`), milliseconds: longer ones are cut to it.
+    /// Longest REQ delay (`max-req-timeout`), milliseconds: longer ones are clamped.
     pub requeue_ms_max: u64,
-    /// Longest DPUB delay, milliseconds: longer ones are refused. nsqd uses `max-req-timeout` for it.
+    /// Longest DPUB delay, milliseconds: longer ones are refused. nsqd uses `max-req-timeout` instead.
     pub defer_ms_max: u64,
 }
 

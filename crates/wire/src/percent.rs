@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-/// A text in which all but ASCII letters, digits and the `kept` bytes, which are ASCII too, is
-/// percent-encoded.
+/// Percent-encodes everything except ASCII letters, digits and the `kept` bytes, which must be ASCII too.
 pub fn encode(text: &[u8], kept: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for &byte in text {

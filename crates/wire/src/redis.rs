@@ -1,7 +1,7 @@
-//! The Redis protocol, RESP2 and RESP3, as a relay needs it: where requests and replies end, which command
-//! and which keys a request has, and where it may go.
+//! The Redis protocol, RESP2 and RESP3, for a relay: the ends of requests and replies, a request's command
+//! and keys, and its destination.
 //!
-//! Scanning (bytes stay where they are; the scanner is kept between calls and never reads a byte twice):
+//! Scanning (without copying; the scanner is kept between calls and never reads a byte twice):
 //!
 //! - [`RequestScanner::scan`] `(frame, &Limits)` → [`Scan`]: `Done(Request)`, `Skip`, `Inline`, `NeedMore`,
 //!   `Bad`.
@@ -14,16 +14,16 @@
 //! - [`ReplyScanner::scan`] `(frame, &ReplyLimits)` → [`ReplyScan`]: `Done(Reply)`, `NeedMore`, `Bad`.
 //! - [`Reply`]: `len()`, `kind()`, `integer()`, `error_code(frame)`, `body(frame)`, `elements(frame)`.
 //!
-//! Commands ([`command`]): one table of all commands. [`Route`] says what to do with a request: `Local`
+//! Commands ([`command`]): one table of all commands. [`Route`] is the treatment of a request: `Local`
 //! (answer it), `One` (forward by this key), `Same` (forward if all these keys live on one server), `Split`
-//! (one request per server, written with [`write_split_head`] and what stands up to [`Part::end`], merged by
-//! [`Merge`]). [`Refusal::write`] and [`ProtocolError::write`] append the error a client gets: after a
-//! refusal the connection goes on, unless it is of a [stateful](Refusal::stateful) command, after a protocol
-//! error it cannot. [`command_reply`] answers `COMMAND`; [`docs_rows`] fills the table in the documentation.
+//! (one request per server, written with [`write_split_head`] and the bytes up to [`Part::end`], merged by
+//! [`Merge`]). [`Refusal::write`] and [`ProtocolError::write`] append the client's error: the connection
+//! continues after a refusal, except for a [stateful](Refusal::stateful) command, and never after a protocol
+//! error. [`command_reply`] answers `COMMAND`; [`docs_rows`] fills the table in the documentation.
 //!
 //! Writing ([`encode`]): arrays, bulks, integers, errors, maps and nulls in either version.
 //!
-//! Checking ([`fuzzing`]): what must hold for any bytes at all, for fuzzers and for tests.
+//! Checking ([`fuzzing`]): invariants for arbitrary bytes, for fuzzers and tests.
 
 pub mod command;
 pub mod encode;

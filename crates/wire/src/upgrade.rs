@@ -1,5 +1,4 @@
-//! Messages between a running process and the one that replaces it, over a socket that keeps their
-//! boundaries.
+//! Messages between a running process and its successor, over a socket that keeps message boundaries.
 //!
 //! ```text
 //! message: u16 kind │ field …                    field: u16 tag │ u32 length │ bytes
@@ -14,12 +13,12 @@
 //!     ├── Serving ───────────────────────────────▶   from here on there is no way back
 //!     ◀── Client (descriptor), one for each ─────┤
 //! ```
-//! Instead of any message either side may say [`Message::Failed`], and the end of the socket means the end of
-//! the other process.
+//! Either side may send [`Message::Failed`] instead of any message, and the end of the socket means the end
+//! of the peer.
 //!
-//! The two may be of different versions: a kind and a tag that are not known are skipped, and what is missing
-//! takes a default where one is sound. A change that an older process would misread raises [`FORMAT`], and
-//! the successor is refused.
+//! The two may be of different versions: unknown kinds and tags are skipped, and missing fields take a
+//! default where one is sound. A change that an older process would misread raises [`FORMAT`], and the
+//! successor is refused.
 
 mod fields;
 
@@ -34,22 +33,22 @@ pub const FORMAT: u64 = 1;
 pub enum Message {
     /// First message of each side.
     Hello(Hello),
-    /// The descriptors are sockets that listen.
+    /// The descriptors are listening sockets.
     Sockets {
-        /// More of them follow.
+        /// True if more of them follow.
         more: bool,
     },
-    /// A pool that the successor serves.
+    /// A pool served by the successor.
     Pool(Pool),
-    /// The successor has checked its configuration and bound what it listens on.
+    /// The successor has checked its configuration and bound its listeners.
     Ready,
     /// The predecessor has stopped its queue and its lookup.
     Data(Data),
     /// The successor has opened its queue and its lookup.
     Opened,
-    /// The successor is to serve.
+    /// The successor must start serving.
     Serve(Serve),
-    /// The successor serves.
+    /// The successor is serving.
     Serving,
     /// A client of a pool; the descriptor is its socket.
     Client(Client),
@@ -76,49 +75,49 @@ pub struct Hello {
     pub process: u64,
 }
 
-/// A pool, as far as it decides who may become its client.
+/// The properties of a pool that decide who may become its client.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pool {
     /// Name.
     pub name: String,
-    /// Protocol of its clients, as a configuration file names it.
+    /// Protocol of its clients, as named in a configuration file.
     pub protocol: String,
 }
 
-/// Order of the descriptors beside [`Message::Data`]: each is there if its flag is set.
+/// Order of the descriptors beside [`Message::Data`]: each is present if its flag is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Data {
     /// The queue's directory, locked.
     pub directory: bool,
-    /// A file with the snapshot of the lookup.
+    /// A file with the lookup's snapshot.
     pub lookup: bool,
 }
 
-/// State the successor continues from.
+/// State for the successor to continue from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Serve {
     /// Number of the next client (CLIENT ID).
     pub client_number: u64,
 }
 
-/// A client of a pool that has no request under way.
+/// A client of a pool without a request under way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Client {
     /// Name of its pool.
     pub pool: String,
     /// Number, for CLIENT ID.
     pub number: u64,
-    /// It has given the pool's password.
+    /// True if it has authenticated with the pool's password.
     pub has_authenticated: bool,
-    /// It reads RESP3.
+    /// True if it uses RESP3.
     pub resp3: bool,
-    /// Name of CLIENT SETNAME.
+    /// Name set by CLIENT SETNAME.
     pub name: Option<Vec<u8>>,
-    /// User that it is logged in as.
+    /// User it is logged in as.
     pub user: Option<Vec<u8>>,
 }
 
-/// Kinds. A number is never used for another message.
+/// Kinds of messages. Numbers are never reused.
 mod kind {
     pub(super) const HELLO: u16 = 1;
     pub(super) const SOCKETS: u16 = 2;
@@ -132,7 +131,7 @@ mod kind {
     pub(super) const FAILED: u16 = 10;
 }
 
-/// Tags of fields, of all kinds of messages. A number is never used for another field.
+/// Tags of fields, for all kinds of messages. Numbers are never reused.
 mod tag {
     pub(super) const FORMAT: u16 = 1;
     pub(super) const VERSION: u16 = 2;
@@ -169,10 +168,10 @@ impl Message {
         }
     }
 
-    /// The bytes of a message.
+    /// Encodes a message.
     ///
     /// # Errors
-    /// [`Malformed::TooLong`]: a text of it is longer than a field may be.
+    /// [`Malformed::TooLong`]: one of its texts exceeds the maximum field length.
     pub fn encode(&self) -> Result<Vec<u8>, Malformed> {
         let writer = match self {
             Message::Hello(Hello { format, version, process }) => Writer::new(kind::HELLO)
@@ -199,10 +198,10 @@ impl Message {
         writer.finish()
     }
 
-    /// Reads a message.
+    /// Decodes a message.
     ///
     /// # Errors
-    /// The fault of the bytes. Kinds and tags that are not known are none.
+    /// The bytes are malformed. Unknown kinds and tags are not an error.
     pub fn decode(bytes: &[u8]) -> Result<Message, Malformed> {
         let (kind, fields) = Fields::read(bytes)?;
         Ok(match kind {

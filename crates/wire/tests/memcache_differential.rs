@@ -1,6 +1,6 @@
-//! Random request lines to a real memcached, and what the scanner says about them: a well-formed request gets
-//! exactly one reply that the reply scanner accepts (none where quiet mode hides it), and one that we refuse
-//! gets the same error line from memcached. Skipped, visibly, where memcached is not installed.
+//! Random request lines to a real memcached, compared with the scanner: a well-formed request gets exactly
+//! one reply that the reply scanner accepts (none where quiet mode hides it), and one that we refuse gets the
+//! same error line from memcached. Skipped, visibly, where memcached is not installed.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ struct Memcached {
 }
 
 impl Memcached {
-    /// A fresh one on a free port; nothing if it is not installed.
+    /// Starts a memcached on a free port; none if it is not installed.
     fn start() -> Option<Memcached> {
         loop {
             let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
@@ -36,11 +36,11 @@ impl Memcached {
                 }
                 std::thread::yield_now();
             }
-            // somebody else took the port in between
+            // another process took the port in between
         }
     }
 
-    /// Everything it answers to `bytes` on a connection of its own.
+    /// Its complete output for `bytes` on a new connection.
     fn ask(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.write_all(bytes).unwrap();
@@ -118,7 +118,7 @@ fn key(random: &mut Random) -> String {
     }
 }
 
-/// A request that is nearly or wholly well-formed, with the data block that its byte count asks for.
+/// A nearly or fully well-formed request, with the data block that its byte count announces.
 fn request(random: &mut Random) -> Vec<u8> {
     let name = *random.pick(&[
         "get",
@@ -209,8 +209,8 @@ fn request(random: &mut Random) -> Vec<u8> {
 
 const NOOP: &[u8] = b"MN\r\n";
 
-/// A well-formed request gets its one reply unless quiet mode hides it, and always if it is forwarded without
-/// `noreply` and `q`.
+/// Checks that a well-formed request gets its one reply unless quiet mode hides it, and always if it is
+/// forwarded without `noreply` and `q`.
 fn check_good(server: &Memcached, request: &Request, frame: &[u8]) -> Result<(), String> {
     let forwarded = request.forward(frame).concat();
     let asked = request.asked().of(&forwarded);
@@ -232,7 +232,7 @@ fn check_good(server: &Memcached, request: &Request, frame: &[u8]) -> Result<(),
     }
 }
 
-/// The reply in `answer`, if there is one that fits the request and `MN` is all that follows.
+/// The reply in `answer`, if one fits the request and is followed only by `MN`.
 fn one_reply(answer: &[u8], request: &Request, asked: &[u8]) -> Option<Reply> {
     match ReplyScanner::new().scan(answer, request.expect(), asked, &Limits::default()) {
         Scan::Done(reply) if &answer[reply.len..] == NOOP => Some(reply),
@@ -240,14 +240,14 @@ fn one_reply(answer: &[u8], request: &Request, asked: &[u8]) -> Option<Reply> {
     }
 }
 
-/// A refused request gets our line from memcached too. After that memcached goes on with the next line; where
-/// we swallow a data block or close, it may have run the data as a command.
+/// Checks that a refused request gets our line from memcached too. memcached then continues with the next
+/// line; where we swallow a data block or close, it may have run the data as a command.
 fn check_bad(server: &Memcached, bad: &BadRequest, frame: &[u8]) -> Result<(), String> {
     let answer = server.ask(&[frame, b"mn\r\n"].concat());
     let line = frame.iter().position(|&byte| byte == b'\n').unwrap() + 1;
     let rest = match answer.strip_prefix(bad.reply) {
         Some(rest) => rest,
-        // a client that is cut off is told why; memcached says nothing and may run the data as a command
+        // a disconnected client gets the reason; memcached sends nothing and may run the data as a command
         None if bad.close && frame[..line].windows(7).any(|word| word == b"noreply") => return Ok(()),
         None => return Err(format!("{} expected, {}", bad.reply.escape_ascii(), answer.escape_ascii())),
     };
@@ -268,7 +268,7 @@ fn verdicts_are_those_of_memcached() {
         let outcome = match RequestScanner::new().scan(&frame, &Limits::default()) {
             Scan::Done(request) => {
                 good += 1;
-                // a line whose count is smaller than the data leaves bytes behind
+                // a line with a count smaller than the data leaves bytes over
                 check_good(&server, &request, &frame[..request.frame_len()])
             }
             Scan::Bad(bad) => {

@@ -1,4 +1,4 @@
-//! `docs/compat-memcache-meta.md` holds the tables as they are. `UPDATE_DOCS=1` rewrites them.
+//! Checks that `docs/compat-memcache-meta.md` holds the current tables. `UPDATE_DOCS=1` rewrites them.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! The requests of the conversations recorded from nutcracker 0.5.0 and memcached 1.6.18: what nutcracker
-//! forwarded, byte for byte, is well-formed here, what the servers answered is a reply to it, and what
-//! nutcracker answers by hanging up is either an error line here or a command it did not know.
+//! The requests of the conversations recorded from nutcracker 0.5.0 and memcached 1.6.18: every request that
+//! nutcracker forwarded is well-formed here, every server answer is a reply to it, and every request on which
+//! nutcracker hangs up is either an error line here or a command it did not know.
 
 use std::path::{Path, PathBuf};
 
@@ -17,8 +17,8 @@ fn golden() -> Option<Vec<Value>> {
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
-/// Bytes of a recorded string: one character is one byte, `⟦rep:N:HEX⟧` is a repetition. Nothing if it has
-/// other tokens.
+/// Bytes of a recorded string: one character is one byte, `⟦rep:N:HEX⟧` is a repetition. None if it has other
+/// tokens.
 fn bytes(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut rest = text;
@@ -67,7 +67,7 @@ fn what_the_servers_saw_is_well_formed_and_so_are_their_replies() {
             let Some(answer) = entry["rep"].as_str().and_then(bytes) else { continue };
             let request = match RequestScanner::new().scan(&sent, &Limits::default()) {
                 Scan::Done(request) => request,
-                // nutcracker leaves numbers to the server; we answer the same line
+                // nutcracker leaves number checks to the server; we answer with the same line
                 Scan::Bad(fault) if fault.reply == answer && !fault.close => continue,
                 other => panic!("{}: {:?}: {other:?}", case["id"], sent.escape_ascii().to_string()),
             };
@@ -95,7 +95,7 @@ fn what_the_servers_saw_is_well_formed_and_so_are_their_replies() {
     assert!(exchanges > 100, "only {exchanges} exchanges were found");
 }
 
-/// True for commands that nutcracker does not know, words that it does not expect, and negative numbers.
+/// True for commands unknown to nutcracker, words it does not expect, and negative numbers.
 fn nutcracker_is_stricter(stream: &[u8]) -> bool {
     let line = stream.split(|&byte| byte == b'\r').next().unwrap_or_default();
     let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());

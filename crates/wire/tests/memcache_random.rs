@@ -1,5 +1,5 @@
-//! Random requests and replies: well-formed ones are read back as they were made, and mutated ones never
-//! break what the scanners promise. proptest prints the seed of a failure; the seeded tests print theirs.
+//! Random requests and replies: well-formed ones read back as generated, and mutated ones never break the
+//! scanners' guarantees. proptest prints the seed of a failure; the seeded tests print theirs.
 
 use nuthatch_wire::memcache::{
     Expect, Limits, ReplyKind, ReplyScanner, RequestScanner, Scan, Status, fuzzing,
@@ -12,7 +12,7 @@ fn key() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(byte, 1..=250)
 }
 
-/// A frame, its keys, its data, and whether it wants no reply.
+/// A frame, its keys, its data, and its `noreply` flag.
 fn request() -> impl Strategy<Value = (Vec<u8>, Vec<Vec<u8>>, Vec<u8>, bool)> {
     let gets = (prop::sample::select(vec!["get", "gets", "gat 0"]), prop::collection::vec(key(), 1..20))
         .prop_map(|(name, keys)| {
@@ -159,7 +159,7 @@ const WORDS: [&str; 57] = [
     "STAT",
 ];
 
-/// Lines put together from the protocol's own words, with a broken byte here and there.
+/// Lines assembled from the protocol's own words, with a broken byte here and there.
 fn nearly_well_formed(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..=random.below(20) {

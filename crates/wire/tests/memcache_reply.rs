@@ -1,5 +1,5 @@
-//! Replies: where each ends and what it says, fed whole and one byte at a time; bytes that are no reply to
-//! the request; limits; blocks taken apart and put together; quiet mode.
+//! Replies: their ends and statuses, fed whole and one byte at a time; bytes that are no reply to the
+//! request; limits; blocks parsed and merged; quiet mode.
 
 use nuthatch_wire::memcache::{
     BadReply, Blocks, Command, Expect, Limits, Reply, ReplyKind, ReplyScanner, RequestScanner, Scan, Status,
@@ -23,7 +23,7 @@ fn scan_with(bytes: &[u8], (expect, asked): (Expect, &str), limits: &Limits) -> 
     whole
 }
 
-/// The reply `frame` expects, and the keys it asks for.
+/// The expected form of a reply to `frame`, and the requested keys.
 fn expect(frame: &str) -> (Expect, &str) {
     match RequestScanner::new().scan(frame.as_bytes(), &Limits::default()) {
         Scan::Done(request) => (request.expect(), &frame[request.asked().range()]),
@@ -85,10 +85,10 @@ fn whole_replies() {
     for (request, bytes, status, blocks) in cases {
         let Scan::Done(reply) = scan(request, bytes) else { panic!("{request:?} {bytes:?}") };
         assert_eq!((reply.status, reply.len, reply.blocks), (status, bytes.len(), blocks), "{bytes:?}");
-        // what follows belongs to the next reply
+        // the following bytes belong to the next reply
         let more = format!("{bytes}END\r\n");
         assert_eq!(scan(request, &more), Scan::Done(reply.clone()));
-        // and short of the end there is no reply
+        // before its end there is no reply
         assert!(matches!(scan(request, &bytes[..bytes.len() - 1]), Scan::NeedMore { .. }));
         let last = &bytes[reply.last_line.clone()];
         assert!(last.ends_with("\r\n") && last.matches('\n').count() == 1, "{last:?}");
@@ -162,7 +162,7 @@ fn not_a_reply_to_the_request() {
     }
 }
 
-/// nutcracker 0.5.0 passes on any well-formed text reply, whatever was asked.
+/// nutcracker 0.5.0 forwards any well-formed text reply, whatever the request.
 #[test]
 fn any_text_reply_can_be_let_through() {
     let any = (Expect { kind: ReplyKind::AnyText, keys: 1 }, "k");

@@ -1,11 +1,11 @@
-//! Requests: what each line is read as, fed whole and one byte at a time; malformed ones with the line that
-//! memcached 1.6.18 answers; limits at the maximum and one past it.
+//! Requests: the parsed form of each line, fed whole and one byte at a time; malformed ones with memcached
+//! 1.6.18's error line; limits at the maximum and one past it.
 
 use nuthatch_wire::memcache::{
     BadRequest, Command, KEY_BYTES_MAX, Limits, Request, RequestScanner, Route, Scan, fuzzing,
 };
 
-/// The outcome for `frame`, the same whole and one byte at a time.
+/// Scans `frame` whole and one byte at a time, with the same outcome.
 fn scan_with(frame: &[u8], limits: &Limits) -> Scan<Request, BadRequest> {
     let whole = RequestScanner::new().scan(frame, limits);
     let mut scanner = RequestScanner::new();
@@ -163,7 +163,7 @@ fn meta_flags_are_read() {
     assert_eq!(request.meta_flags(frame).map(|(letter, _)| letter).collect::<Vec<_>>(), b"qc");
     assert_eq!(request.routing_key(frame, &mut [0; KEY_BYTES_MAX]), b"k");
 
-    // seventeen flags are as many as memcached reads after a key
+    // memcached reads at most seventeen flags after a key
     for frame in
         ["mg k v q k c f s t h l u O P L T0 N0 R0 I\r\n", "ms k 1 q k c f s t h l u O P L T0 N0 R0\r\nx\r\n"]
     {
@@ -416,7 +416,7 @@ fn limits_at_the_maximum_and_one_past_it() {
     let is_done = |frame: &str| matches!(scan_with(frame.as_bytes(), &limits), Scan::Done(_));
     assert!(is_done(&format!("mg {}\r\n", "k".repeat(36))));
     assert!(too_long(&format!("mg {}\r\n", "k".repeat(37))));
-    // a bare LF is sent on as CR LF, and that must be within the limit
+    // a bare LF is forwarded as CR LF, which must be within the limit
     assert!(is_done(&format!("mg {}\n", "k".repeat(36))));
     assert!(too_long(&format!("mg {}\n", "k".repeat(37))));
     assert!(is_done(&format!("get {}\r\n", "k".repeat(85))));
@@ -440,7 +440,7 @@ fn limits_at_the_maximum_and_one_past_it() {
     }
     done(format!("mg k O{}\r\n", "x".repeat(31)).as_bytes());
 
-    // spaces before a long get: a server would hang up
+    // spaces before a long get: a server would disconnect
     let get = format!("{}get {}\r\n", " ".repeat(100), "k ".repeat(1500));
     assert!(matches!(scan(get.as_bytes()), Scan::Done(_)));
     assert!(matches!(scan(format!(" {get}").as_bytes()), Scan::Bad(bad) if bad.close));

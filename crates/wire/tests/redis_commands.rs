@@ -1,5 +1,4 @@
-//! Routing of requests: keys, splits, local answers, refusals and their texts, and what `COMMAND` says about
-//! it.
+//! Routing of requests: keys, splits, local answers, refusals and their texts, and the answers of `COMMAND`.
 
 use nuthatch_wire::redis::command::{IDS_MAX, Side, all, flags};
 use nuthatch_wire::redis::{
@@ -7,7 +6,7 @@ use nuthatch_wire::redis::{
     Version, command_reply, docs_rows, encode, encode_inline, lookup, write_split_head,
 };
 
-/// A request from a line as one would type it.
+/// A request from a typed line.
 fn request(line: &str) -> (Vec<u8>, Request) {
     let mut frame = Vec::new();
     encode_inline(line.as_bytes(), &mut frame).unwrap();
@@ -17,7 +16,7 @@ fn request(line: &str) -> (Vec<u8>, Request) {
     }
 }
 
-/// The route of a request in words: `one k`, `same a b`, `split Sum a b`, `local Ping`, or the error.
+/// The route of a request as text: `one k`, `same a b`, `split Sum a b`, `local Ping`, or the error.
 fn route(line: &str) -> String {
     let (frame, request) = request(line);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -294,7 +293,7 @@ fn refused_with_the_reason() {
     assert!(!found.route(&frame).unwrap_err().is_unsupported());
 }
 
-/// A refusal of one of these ends the connection, whatever is wrong with the request.
+/// Refusing one of these closes the connection, whatever is wrong with the request.
 #[test]
 fn commands_that_later_ones_depend_on_are_stateful() {
     let rows = all().iter().flat_map(|c| std::iter::once(c).chain(c.subcommands));

@@ -1,5 +1,5 @@
-//! The checks of `redis::fuzzing` over bytes that look like the protocol: made from a seed, damaged, cut, and
-//! those that were captured from real clients. And round trips: what is written is read back.
+//! The checks of `redis::fuzzing` over bytes that look like the protocol: generated from a seed, damaged,
+//! cut, and captured from real clients. And round trips: output reads back.
 
 use nuthatch_wire::redis::{
     Limits, ReplyLimits, ReplyScan, ReplyScanner, RequestScanner, Scan, Version, encode, encode_inline,
@@ -23,7 +23,7 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// Words of a request that reach into each rule about keys.
+    /// Words of a request that exercise each rule about keys.
     fn words(&mut self) -> Vec<&'static str> {
         const NAMES: &[&str] = &[
             "GET",
@@ -150,7 +150,7 @@ impl Random {
     }
 }
 
-/// Runs `check`; when it panics, says which seed or case to replay.
+/// Runs `check`; prints the seed or case to replay if it panics.
 fn replayable(what: &str, bytes: &[u8], check: fn(&[u8])) {
     if let Err(panic) = std::panic::catch_unwind(|| check(bytes)) {
         eprintln!("{what}: {}", bytes.escape_ascii());
@@ -179,8 +179,8 @@ fn replies_of_many_seeds() {
     }
 }
 
-/// Bytes as the golden files write them: a character a byte, `⟦rep:N:HEX⟧` for repetitions; `None` with other
-/// tokens.
+/// Bytes as the golden files write them: one character per byte, `⟦rep:N:HEX⟧` for repetitions; `None` for
+/// other tokens.
 fn golden_bytes(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut rest = text;
@@ -201,7 +201,7 @@ fn latin1(text: &str) -> Option<Vec<u8>> {
     text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect()
 }
 
-/// nutcracker passes `$-2` on.
+/// nutcracker forwards `$-2`.
 const WRONG_LENGTH: &str = "nred-badreply-15";
 
 #[test]
@@ -225,7 +225,7 @@ fn golden_conversations() {
                 replies += count_replies(id, &expect);
             }
         }
-        // What reached a server through nutcracker is scanned whole, or refused in the server's own words.
+        // Bytes that reached a server through nutcracker are scanned, or refused with its own text.
         for log in case["backend_log"].as_object().into_iter().flat_map(|log| log.values()) {
             for entry in log.as_array().unwrap() {
                 let bytes = |field: &str| entry[field].as_str().and_then(golden_bytes);
@@ -240,7 +240,7 @@ fn golden_conversations() {
     assert!(requests > 200 && replies > 200 && sent_whole > 200, "{requests} {replies} {sent_whole}");
 }
 
-/// Number of requests one after the other in `bytes`, or `None` if something else stands there.
+/// Number of consecutive requests in `bytes`, or `None` if there is anything else.
 fn scan_all(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes;
     let mut count = 0;
@@ -252,7 +252,7 @@ fn scan_all(bytes: &[u8]) -> Option<usize> {
     Some(count)
 }
 
-/// The answer to a request that is malformed.
+/// The error for a malformed request.
 fn protocol_error(bytes: &[u8]) -> Option<Vec<u8>> {
     let Scan::Bad(error) = RequestScanner::new().scan(bytes, &Limits::default()) else { return None };
     let mut out = Vec::new();
@@ -260,7 +260,7 @@ fn protocol_error(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// All that clients received is replies, whole.
+/// Checks that clients received only complete replies, and counts them.
 fn count_replies(id: &str, bytes: &[u8]) -> usize {
     let mut rest = bytes;
     let mut count = 0;

@@ -1,6 +1,5 @@
-//! The table of commands held against a running redis-server 7.0: its `COMMAND`, its `COMMAND DOCS`, the keys
-//! it finds, and the words in which it refuses. Skipped, visibly, where there is no redis-server of that
-//! version.
+//! The command table compared with a running redis-server 7.0: its `COMMAND`, its `COMMAND DOCS`, the keys it
+//! finds, and its error texts. Skipped, visibly, where no redis-server of that version is installed.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -14,7 +13,7 @@ use nuthatch_wire::redis::{
     encode, encode_inline, lookup,
 };
 
-/// A redis-server of our own, on a unix socket in a directory of its own.
+/// A redis-server for this test, on a unix socket in its own directory.
 struct Server {
     process: Child,
     directory: PathBuf,
@@ -22,7 +21,7 @@ struct Server {
 }
 
 impl Server {
-    /// `None` if there is no redis-server 7.0 here.
+    /// Starts it; `None` if no redis-server 7.0 is installed.
     fn start(name: &str) -> Option<Server> {
         let version = Process::new("redis-server").arg("--version").output().ok()?;
         if !String::from_utf8_lossy(&version.stdout).contains(" v=7.0.") {
@@ -90,7 +89,7 @@ impl Drop for Server {
     }
 }
 
-/// A reply taken apart.
+/// A parsed reply.
 #[derive(Debug, Clone, PartialEq)]
 enum Value {
     Text(String),
@@ -134,7 +133,7 @@ impl Value {
     }
 }
 
-/// Rows that are not Redis 7.0's, on purpose: later commands, and the later arity of two.
+/// Rows that deliberately differ from Redis 7.0: later commands, and the later arity of two.
 const LATER: &[&str] = &["client|setinfo", "client|no-touch"];
 const WIDER: &[&str] = &["zrank", "zrevrank"];
 
@@ -190,7 +189,7 @@ fn compare(ours: &Command, row: &Value, docs: &Value) {
     assert_eq!(ours.subcommands.len(), row[9].list().len() + later, "{name}");
 }
 
-/// Compares the use of keys. Of SORT's three places the second is that of BY and GET, which name no keys of
+/// Compares the use of keys. Of SORT's three places the second belongs to BY and GET, which name no keys of
 /// the request.
 fn compare_sides(ours: &Command, specs: &[Value]) {
     let name = ours.name;
@@ -229,7 +228,7 @@ fn compare_sides(ours: &Command, specs: &[Value]) {
     }
 }
 
-/// Requests on which `COMMAND GETKEYS` and we must find the same keys.
+/// Requests for which `COMMAND GETKEYS` and we must find the same keys.
 const REQUESTS: &[&str] = &[
     "GET k",
     "SET k v",
@@ -334,7 +333,7 @@ fn lists_are_filtered_as_redis_does() {
         command_reply(Args::of(&frame).unwrap(), Version::Resp2, &mut out);
         Value::of(&out)
     };
-    // What is refused here, and what came later, is in one list only.
+    // Commands refused here, and later ones, are in only one list.
     let (theirs, served) = (names(&server.ask(&["COMMAND", "LIST"])), names(&ours("COMMAND LIST")));
     for filter in [
         "PATTERN *",
@@ -375,7 +374,7 @@ fn lists_are_filtered_as_redis_does() {
     }
 }
 
-/// Requests that Redis and we refuse in the same words.
+/// Requests that Redis and we refuse with the same text.
 const REFUSED: &[&str] = &[
     "GET",
     "GET a b",
@@ -426,7 +425,7 @@ const REFUSED: &[&str] = &[
     "HELP",
 ];
 
-/// An unknown command with so much behind it that its error is cut.
+/// An unknown command long enough that its error is truncated.
 fn long_and_unknown() -> Vec<String> {
     let long = |n| "x".repeat(n);
     let nul = "nosuch \"a\\x00b\" c".to_owned();
@@ -459,7 +458,7 @@ fn frame(line: &str) -> Vec<u8> {
     frame
 }
 
-/// Bytes that Redis and we cannot frame, each followed by its line's end so that Redis looks at them.
+/// Bytes that neither Redis nor we can frame, each followed by a line end so that Redis parses them.
 const MALFORMED: &[&[u8]] = &[
     b"*x\r\n",
     b"*01\r\n",

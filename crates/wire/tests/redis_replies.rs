@@ -1,9 +1,9 @@
-//! Replies as servers send them, whole and one byte at a time: kinds, values, elements, what is no reply, and
+//! Replies as servers send them, whole and one byte at a time: kinds, values, elements, malformed ones, and
 //! each limit at its value and one past it.
 
 use nuthatch_wire::redis::{Kind, Reply, ReplyError, ReplyLimits, ReplyScan, ReplyScanner};
 
-/// Scans `bytes` whole, and again as they would come in one by one; both must say the same.
+/// Scans `bytes` whole and one byte at a time; both must give the same result.
 fn check(bytes: &[u8], limits: &ReplyLimits) -> ReplyScan {
     let whole = ReplyScanner::new().scan(bytes, limits);
     let mut scanner = ReplyScanner::new();

@@ -1,9 +1,9 @@
-//! Requests as clients send them, whole and one byte at a time: what is found in them, what is refused, and
-//! each limit at its value and one past it.
+//! Requests as clients send them, whole and one byte at a time: their parts, refusals, and each limit at its
+//! value and one past it.
 
 use nuthatch_wire::redis::{Limits, ProtocolError, Request, RequestScanner, Scan, encode, encode_inline};
 
-/// Scans `bytes` whole, and again as they would come in one by one; both must say the same.
+/// Scans `bytes` whole and one byte at a time; both must give the same result.
 fn check(bytes: &[u8], limits: &Limits) -> Scan {
     let whole = RequestScanner::new().scan(bytes, limits);
     let mut scanner = RequestScanner::new();
@@ -148,7 +148,7 @@ fn malformed() {
     }
 }
 
-/// Scans a request up to the header of its first argument, which is the first place where its size is known.
+/// Scans a request up to the header of its first argument, the first place where its size is known.
 fn head(count: usize, len: usize, limits: &Limits) -> Scan {
     RequestScanner::new().scan(format!("*{count}\r\n${len}\r\n").as_bytes(), limits)
 }

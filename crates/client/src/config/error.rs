@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-/// A setting that cannot be used: which one, and why.
+/// An invalid setting, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(pub(super) String);
 

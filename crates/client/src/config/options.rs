@@ -13,22 +13,22 @@ use super::settings::{BackoffStrategy, Config};
 use super::tls;
 use super::value::{read_bool, syntax};
 
-/// One option: its name, and how it is read, written and bounded.
+/// One option: its name, and how it is parsed, formatted and checked.
 struct Row {
     name: &'static str,
     field: Field,
 }
 
-/// The place of a value in [`Config`].
+/// Accessor of a value in [`Config`].
 type Place<T> = fn(&mut Config) -> &mut T;
 
 enum Field {
     Text(Place<String>),
     Bool(Place<bool>),
     Share(Place<f64>),
-    /// Nanoseconds, least and most.
+    /// Nanoseconds, minimum and maximum.
     Duration(Place<Duration>, i64, i64),
-    /// A negative text switches it off.
+    /// A negative text disables it.
     DurationOrOff(Place<Option<Duration>>),
     I64(Place<i64>),
     U32(Place<u32>, u32, u32),
@@ -86,7 +86,7 @@ static ROWS: [Row; 35] = [
     row("max_reconnect_delay", Field::Duration(|c| &mut c.max_reconnect_delay, 100 * MS, 5 * MINUTE)),
 ];
 
-/// Names of all options that [`Config::set`] takes, in the order of the table.
+/// Names of all options of [`Config::set`], in table order.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|row| row.name).chain(tls::NAMES)
 }
@@ -148,7 +148,7 @@ pub(super) fn set(config: &mut Config, option: &str, value: &str) -> Result<(), 
     Ok(())
 }
 
-/// Fields can be written directly, so that their ranges are checked again before they are used.
+/// Checks the ranges again before use, since fields can be written directly.
 pub(super) fn check_ranges(config: &Config) -> Result<(), ConfigError> {
     let mut config = config.clone();
     for row in &ROWS {

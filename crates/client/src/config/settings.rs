@@ -1,13 +1,13 @@
 //! The settings as fields, with go-nsq's defaults.
 //!
-//! Each field says by which name go-nsq knows it.
+//! Each field names its go-nsq option.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::tls::TlsOptions;
 
-/// The version that clients name after their own in `user_agent`.
+/// The version that clients append to their own name in `user_agent`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Pauses after failures.
@@ -20,8 +20,8 @@ pub enum BackoffStrategy {
     FullJitter,
 }
 
-/// Settings. Build one with [`Config::new`], change fields or call [`Config::set`], and hand it to a builder,
-/// which checks it.
+/// Settings. Create one with [`Config::new`], change fields or call [`Config::set`], and pass it to a
+/// builder, which checks it.
 ///
 /// ```
 /// use nuthatch_client::Config;
@@ -34,26 +34,26 @@ pub enum BackoffStrategy {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `dial_timeout`: how long connecting may take.
+    /// `dial_timeout`: longest time for connecting.
     pub dial_timeout: Duration,
-    /// `read_timeout`: a connection on which nothing comes for so long, not even a heartbeat, is replaced.
+    /// `read_timeout`: a connection without input for this long, not even a heartbeat, is replaced.
     pub read_timeout: Duration,
-    /// `write_timeout`: a connection that takes nothing for so long is replaced.
+    /// `write_timeout`: a connection that accepts no output for this long is replaced.
     pub write_timeout: Duration,
     /// `local_addr`: the address to connect from.
     pub local_addr: Option<SocketAddr>,
-    /// `lookupd_poll_interval`: time between two questions to a lookupd.
+    /// `lookupd_poll_interval`: time between two polls of a lookupd.
     pub lookupd_poll_interval: Duration,
-    /// `lookupd_poll_jitter`: share of the interval that is added at random, 0 to 1, so that consumers do not
-    /// ask together.
+    /// `lookupd_poll_jitter`: random addition to the interval, as a share of 0 to 1 of it, so that consumers
+    /// do not poll at the same time.
     pub lookupd_poll_jitter: f64,
-    /// `lookupd_poll_timeout`: how long a lookupd may take to answer.
+    /// `lookupd_poll_timeout`: longest time for a lookupd's answer.
     pub lookupd_poll_timeout: Duration,
-    /// `lookupd_authorization`: `auth_secret` is sent to lookupds, too (`Authorization: Bearer`).
+    /// `lookupd_authorization`: sends `auth_secret` to lookupds too (`Authorization: Bearer`).
     pub lookupd_authorization: bool,
-    /// `max_requeue_delay`: longest delay of a message that failed.
+    /// `max_requeue_delay`: longest delay of a failed message.
     pub max_requeue_delay: Duration,
-    /// `default_requeue_delay`: delay of a message that failed, multiplied by its attempts.
+    /// `default_requeue_delay`: delay of a failed message, multiplied by its attempts.
     pub default_requeue_delay: Duration,
     /// `backoff_strategy`: `exponential` or `full_jitter`.
     pub backoff_strategy: BackoffStrategy,
@@ -61,54 +61,54 @@ pub struct Config {
     pub max_backoff_duration: Duration,
     /// `backoff_multiplier`: the first pause; each further failure doubles it.
     pub backoff_multiplier: Duration,
-    /// `max_attempts`: a message that has been delivered more often is given up (finished without being
-    /// shown); 0 for no limit.
+    /// `max_attempts`: a message delivered more often is given up (finished without being shown); 0 for no
+    /// limit.
     pub max_attempts: u16,
-    /// `low_rdy_idle_timeout`: with fewer messages allowed in flight than there are connections, a connection
-    /// on which nothing came for so long gives its turn to another.
+    /// `low_rdy_idle_timeout`: with fewer messages allowed in flight than connections, a connection idle for
+    /// this long passes its turn to another.
     pub low_rdy_idle_timeout: Duration,
-    /// `low_rdy_timeout`: a connection gives its turn to another after so long in any case.
+    /// `low_rdy_timeout`: longest turn of a connection, idle or not.
     pub low_rdy_timeout: Duration,
-    /// `rdy_redistribute_interval`: how often turns are looked at.
+    /// `rdy_redistribute_interval`: interval at which turns are checked.
     pub rdy_redistribute_interval: Duration,
-    /// `client_id`: who we are; the short host name.
+    /// `client_id`: the client's name; by default the short host name.
     pub client_id: String,
-    /// `hostname`: our host.
+    /// `hostname`: the client's host.
     pub hostname: String,
-    /// `user_agent`: our software.
+    /// `user_agent`: the client's software.
     pub user_agent: String,
-    /// `heartbeat_interval`: how often the server sends a heartbeat; none (a negative text) for never, which
-    /// only producers may ask for.
+    /// `heartbeat_interval`: interval of the server's heartbeats; none (a negative text) for never, which
+    /// only producers may request.
     pub heartbeat_interval: Option<Duration>,
     /// `sample_rate`: percentage of messages to receive; 0 for all.
     pub sample_rate: u8,
     /// `tls_v1` and its companions.
     pub tls: TlsOptions,
-    /// `deflate`: ask for this compression.
+    /// `deflate`: requests this compression.
     pub deflate: bool,
     /// `deflate_level`: 1 to 9.
     pub deflate_level: u32,
-    /// `snappy`: ask for this compression.
+    /// `snappy`: requests this compression.
     pub snappy: bool,
-    /// `output_buffer_size`: bytes that the server gathers before it sends; −1 for none.
+    /// `output_buffer_size`: bytes that the server buffers before sending; −1 for none.
     pub output_buffer_size: i64,
-    /// `output_buffer_timeout`: how long it gathers; none (a negative text) for no limit.
+    /// `output_buffer_timeout`: longest time that it buffers; none (a negative text) for no limit.
     pub output_buffer_timeout: Option<Duration>,
-    /// `max_in_flight`: messages that may be unanswered at a time, over all connections.
+    /// `max_in_flight`: most unanswered messages, over all connections.
     pub max_in_flight: u32,
-    /// `msg_timeout`: after which the server delivers an unanswered message again; 0 for its own choice.
+    /// `msg_timeout`: time after which the server redelivers an unanswered message; 0 for its own choice.
     pub msg_timeout: Duration,
     /// `auth_secret`: for servers that require AUTH.
     pub auth_secret: String,
-    /// `max_frame_size` (ours): bytes of the largest frame that is read; a server that announces a larger one
-    /// is disconnected.
+    /// `max_frame_size` (ours): largest frame read, in bytes; a server that announces a larger one is
+    /// disconnected.
     pub max_frame_size: usize,
-    /// `max_pending_publishes` (ours): publications of a producer without an answer; more of them wait.
+    /// `max_pending_publishes` (ours): most unanswered publications of a producer; further ones wait.
     pub max_pending_publishes: usize,
-    /// `publish_timeout` (ours): how long a publication may take, waiting for its turn included.
+    /// `publish_timeout` (ours): longest time for a publication, including the wait for its turn.
     pub publish_timeout: Duration,
-    /// `max_reconnect_delay` (ours): longest pause between two attempts to reach a server that does not
-    /// answer; the first is 100 ms.
+    /// `max_reconnect_delay` (ours): longest pause between two attempts to reach an unavailable server; the
+    /// first is 100 ms.
     pub max_reconnect_delay: Duration,
 }
 

@@ -1,7 +1,7 @@
-//! TLS of a client: `tls_v1` and the options that go-nsq reads files for.
+//! TLS of a client: `tls_v1` and the options for which go-nsq reads files.
 //!
-//! Files are read when the option is set, so that an error names the option at once. The configuration of
-//! rustls is made from them when the client is built, or given as it is.
+//! Files are read when the option is set, so that an error names the option at once. The rustls configuration
+//! is made from them when the client is built, or supplied ready-made.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,24 +13,24 @@ use rustls::ClientConfig;
 use super::error::ConfigError;
 use super::value::read_bool;
 
-/// Options beside `tls_v1` that belong to TLS.
+/// TLS options besides `tls_v1`.
 pub(super) const NAMES: [&str; 5] =
     ["tls_root_ca_file", "tls_insecure_skip_verify", "tls_cert", "tls_key", "tls_min_version"];
 
 /// TLS of a client.
 #[derive(Debug, Clone, Default)]
 pub struct TlsOptions {
-    /// `tls_v1`: ask the server for TLS, and fail if it does not grant it.
+    /// `tls_v1`: requests TLS, and fails if the server does not grant it.
     pub tls_v1: bool,
-    /// A ready configuration; the other fields do not count then.
+    /// A ready configuration, which overrides the other fields.
     pub rustls: Option<Arc<ClientConfig>>,
-    /// PEM of the authorities for the server's certificate (`tls_root_ca_file`); the system's without it.
+    /// PEM of the authorities for the server's certificate (`tls_root_ca_file`); the system's by default.
     pub root_ca: Option<Vec<u8>>,
     /// PEM of our certificate (`tls_cert`).
     pub certificate: Option<Vec<u8>>,
     /// PEM of its key (`tls_key`).
     pub key: Option<Vec<u8>>,
-    /// `tls_insecure_skip_verify`: any certificate of the server will do.
+    /// `tls_insecure_skip_verify`: accepts any certificate of the server.
     pub insecure_skip_verify: bool,
     /// `tls_min_version`.
     pub min_version: MinVersion,
@@ -56,12 +56,12 @@ impl TlsOptions {
         Ok(())
     }
 
-    /// The configuration for connections, if TLS is on.
+    /// The configuration for connections, if TLS is enabled.
     pub(crate) fn build(&self) -> Result<Option<Arc<ClientConfig>>, ConfigError> {
         if self.tls_v1 { self.make().map(Some) } else { Ok(None) }
     }
 
-    /// The configuration for a lookupd that speaks HTTPS; without any, it cannot be asked.
+    /// The configuration for HTTPS lookupds; without one they cannot be queried.
     pub(crate) fn for_https(&self) -> Option<Arc<ClientConfig>> {
         self.make().ok()
     }

@@ -1,6 +1,6 @@
-//! Texts that Go's `strconv` does not take, in its words.
+//! Errors for texts that Go's `strconv` rejects, in its words.
 //!
-//! Both the table of options and those of TLS read booleans.
+//! Shared by the table of options and the TLS options, which both parse booleans.
 
 use config::go_flags::number::{boolean, quote};
 

@@ -1,12 +1,12 @@
-//! Backoff of a consumer: its pauses, and how it comes back.
+//! Backoff of a consumer: its pauses, and its recovery.
 //!
 //! ```text
 //! running ─failure─▶ paused (level 1) ─time─▶ testing ─failure─▶ paused (level + 1) …
 //!    ▲                                           └─success─▶ level − 1: paused again, or at 0 ─▶ running
 //! ```
-//! The pause of a level is `backoff_multiplier` × 2^level, at most `max_backoff_duration`. While it is
-//! testing, one message is in flight. What was in flight when a pause began does not count when it is
-//! answered during the pause. As in go-nsq.
+//! The pause of a level is `backoff_multiplier` × 2^level, at most `max_backoff_duration`. During a test, one
+//! message is in flight. Messages in flight when a pause began do not count if they are answered during the
+//! pause. As in go-nsq.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ use crate::config::{BackoffStrategy, Config};
 /// State of a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// All of `max_in_flight`.
+    /// Up to `max_in_flight`.
     Running,
-    /// Nothing until then.
+    /// No messages until this time.
     Paused(Instant),
     /// One message.
     Testing,
@@ -52,7 +52,7 @@ impl Backoff {
         self.level
     }
 
-    /// A message was finished (`success`) or has failed. `random` is from 0 to 1. True if the pace has
+    /// Records a finished (`success`) or failed message. `random` is from 0 to 1. True if the pace has
     /// changed.
     pub(super) fn outcome(&mut self, success: bool, now: Instant, random: f64) -> bool {
         if self.max.is_zero() || matches!(self.pace, Pace::Paused(_)) || (success && self.level == 0) {
@@ -70,7 +70,7 @@ impl Backoff {
         true
     }
 
-    /// Ends a pause that is over. True if the pace has changed.
+    /// Ends a pause that has elapsed. True if the pace has changed.
     pub(super) fn tick(&mut self, now: Instant) -> bool {
         let over = matches!(self.pace, Pace::Paused(until) if until <= now);
         if over {

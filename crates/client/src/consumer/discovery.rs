@@ -1,8 +1,8 @@
-//! Discovery of the nodes that have the topic, by asking every lookupd, over and over.
+//! Discovery of the nodes that have the topic, by polling every lookupd.
 //!
-//! A question goes to all of them at once; what any of them names is connected to. Rounds are
-//! `lookupd_poll_interval` apart and a random part of `lookupd_poll_jitter` of it more; a lost node brings
-//! the next one forward.
+//! A poll queries all of them at once; the consumer connects to every node that any of them names. Rounds are
+//! `lookupd_poll_interval` apart, plus a random part of `lookupd_poll_jitter` of it; a lost node brings the
+//! next round forward.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::random;
 /// Shortest time between two rounds.
 const GAP: Duration = Duration::from_secs(1);
 
-/// Asks until the consumer ends.
+/// Polls until the consumer ends.
 pub(super) async fn poll(hub: Arc<Hub>, lookupds: Vec<String>, queue: mpsc::Sender<Message>) {
     let client = client(&hub.profile.config, &lookupds);
     let asking = async {
@@ -104,13 +104,13 @@ async fn ask(client: &Client, call: Call) -> Result<Vec<String>, String> {
     let reply = client.send(call).await.map_err(|error| error.to_string())?;
     match reply.status.as_u16() {
         200 => addresses(&reply.body).ok_or_else(|| "the answer is not that of a lookupd".to_owned()),
-        // nobody has the topic yet
+        // no node has the topic yet
         404 => Ok(Vec::new()),
         status => Err(format!("got response {status}")),
     }
 }
 
-/// The answer, as it is since 1.0, or wrapped as before.
+/// The answer, in the format since 1.0, or wrapped as before.
 #[derive(Deserialize)]
 struct Answer {
     producers: Option<Vec<Value>>,
@@ -133,7 +133,7 @@ fn addresses(body: &[u8]) -> Option<Vec<String>> {
     let producers = answer.producers.or_else(|| answer.data?.producers)?;
     let known =
         producers.into_iter().filter_map(|producer| serde_json::from_value::<Producer>(producer).ok());
-    // a path would be a socket of this machine
+    // a path would be a local unix socket
     let known = known.filter(|producer| !producer.broadcast_address.contains('/'));
     let addresses = known.map(|producer| {
         NodeAddress::Tcp { host: producer.broadcast_address, port: producer.tcp_port }.to_string()
@@ -141,7 +141,7 @@ fn addresses(body: &[u8]) -> Option<Vec<String>> {
     Some(addresses.collect())
 }
 
-/// The URL to ask: an address without a path gets `/lookup`.
+/// The URL to query: an address without a path gets `/lookup`.
 fn question(url: &str, topic: &str) -> String {
     let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
     let after_scheme = base.find("://").map_or(0, |at| at + 3);
@@ -157,7 +157,7 @@ fn question(url: &str, topic: &str) -> String {
     }
 }
 
-/// The URL of a lookupd that a user has named. `None` if it is no address.
+/// The URL of a lookupd named by a user. `None` if it is malformed.
 pub(super) fn lookupd_url(text: &str) -> Option<String> {
     if text.starts_with("http://") || text.starts_with("https://") {
         return Some(text.to_owned());

@@ -4,14 +4,13 @@
 //! ```text
 //! joined, left, received, answered, tick ─▶ Flow ─▶ (connection, RDY) …
 //! ```
-//! With at least as many messages allowed as there are connections, each gets an equal share, at most what
-//! its server allows. With fewer, as many connections as are allowed have RDY 1, and the turns go round: a
-//! connection loses its turn when it was idle for `low_rdy_idle_timeout`, or had it for `low_rdy_timeout`.
-//! The same holds for the one message of a test after a pause.
+//! With at least as many messages allowed as connections, each gets an equal share, at most its server's
+//! limit. With fewer, as many connections as allowed have RDY 1, in turns: a connection loses its turn after
+//! being idle for `low_rdy_idle_timeout`, or after `low_rdy_timeout`. So does a test's single message.
 //!
-//! A connection counts with its RDY or with what it has in flight, whichever is more, so that their sum stays
-//! within `max_in_flight` while RDY moves from one to another. It can be over it for as long as it takes only
-//! when `max_in_flight` is lowered, or in a pause, for what was in flight before.
+//! A connection counts with its RDY or its messages in flight, whichever is more, so that their sum stays
+//! within `max_in_flight` while RDY moves between connections. The sum exceeds the limit only temporarily,
+//! when `max_in_flight` is lowered or a pause begins, because of messages already in flight.
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +20,7 @@ use std::time::{Duration, Instant};
 use super::backoff::{Backoff, Pace};
 use crate::config::Config;
 
-/// Names a connection; never given out again.
+/// Names a connection; not reused.
 pub(super) type LinkId = u64;
 
 /// RDY counts to send.
@@ -32,14 +31,14 @@ struct Share {
     id: LinkId,
     /// The server's limit.
     ready_max: u32,
-    /// RDY as it shall be.
+    /// The intended RDY.
     ready: u32,
-    /// RDY as the server knows it.
+    /// RDY as last sent to the server.
     ordered: u32,
     in_flight: u32,
-    /// Time RDY was last raised from 0, or a message came.
+    /// Time RDY was last raised from 0, or a message arrived.
     active: Instant,
-    /// Start of its turn; of the turn before it, if it has none.
+    /// Start of its current turn, or else of its previous one.
     turn: Option<Instant>,
 }
 
@@ -54,7 +53,7 @@ impl Share {
 pub(super) enum Outcome {
     Success,
     Failure,
-    /// It says nothing about the next one.
+    /// No effect on backoff.
     Neutral,
 }
 
@@ -67,11 +66,11 @@ pub(super) struct Flow {
     interval: Duration,
     backoff: Backoff,
     shares: Vec<Share>,
-    /// No more deliveries are wanted.
+    /// Deliveries have been stopped.
     stopped: bool,
-    /// Some connection has less than its share, for want of room.
+    /// Some connection has less than its share, for lack of room.
     wanting: bool,
-    /// Time of the next look at turns.
+    /// Time of the next check of turns.
     look: Option<Instant>,
 }
 
@@ -90,7 +89,7 @@ impl Flow {
         }
     }
 
-    /// A connection is subscribed; its RDY is 0.
+    /// Adds a subscribed connection; its RDY is 0.
     pub(super) fn joined(&mut self, id: LinkId, ready_max: u32, now: Instant) -> Orders {
         self.shares.push(Share {
             id,
@@ -104,13 +103,13 @@ impl Flow {
         self.share_out(now)
     }
 
-    /// A connection is gone, and what was in flight on it.
+    /// Removes a closed connection with its messages in flight.
     pub(super) fn left(&mut self, id: LinkId, now: Instant) -> Orders {
         self.shares.retain(|share| share.id != id);
         self.share_out(now)
     }
 
-    /// Messages came.
+    /// Records received messages.
     pub(super) fn received(&mut self, id: LinkId, count: u32, now: Instant) {
         if let Some(share) = self.share(id) {
             share.in_flight = share.in_flight.saturating_add(count);
@@ -118,7 +117,7 @@ impl Flow {
         }
     }
 
-    /// A message was answered. `random` is from 0 to 1.
+    /// Records the answer to a message. `random` is from 0 to 1.
     pub(super) fn answered(&mut self, id: LinkId, outcome: Outcome, now: Instant, random: f64) -> Orders {
         if let Some(share) = self.share(id) {
             share.in_flight = share.in_flight.saturating_sub(1);
@@ -130,7 +129,7 @@ impl Flow {
         if changed || self.wanting { self.share_out(now) } else { Orders::new() }
     }
 
-    /// Time has passed: see [`Flow::deadline`].
+    /// Handles elapsed time: see [`Flow::deadline`].
     pub(super) fn tick(&mut self, now: Instant) -> Orders {
         let changed = self.backoff.tick(now);
         let look = self.look.is_some_and(|look| look <= now);
@@ -141,7 +140,7 @@ impl Flow {
         if changed || look { self.share_out(now) } else { Orders::new() }
     }
 
-    /// Time at which [`Flow::tick`] is to be called.
+    /// Time of the next call of [`Flow::tick`].
     pub(super) fn deadline(&self) -> Option<Instant> {
         let pause = match self.backoff.pace() {
             Pace::Paused(until) => Some(until),
@@ -156,7 +155,7 @@ impl Flow {
         self.share_out(now)
     }
 
-    /// No more deliveries: servers were told so by CLS, and RDY is not sent any more.
+    /// Ends deliveries: CLS has stopped the servers, and RDY is not sent any more.
     pub(super) fn stop(&mut self) {
         self.stopped = true;
     }
@@ -176,7 +175,7 @@ impl Flow {
         self.shares.len()
     }
 
-    /// True if some connection has all in flight that it may have: more would come if messages were answered.
+    /// True if some connection has all allowed messages in flight: answers would bring more.
     pub(super) fn starved(&self) -> bool {
         self.shares.iter().any(|share| share.ready > 0 && share.in_flight >= share.ready)
     }
@@ -190,7 +189,7 @@ impl Flow {
         self.shares.iter_mut().find(|share| share.id == id)
     }
 
-    /// Messages that may be in flight at this pace.
+    /// Messages allowed in flight at this pace.
     fn allowed(&self) -> u32 {
         match self.backoff.pace() {
             Pace::Running => self.max_in_flight,
@@ -225,7 +224,7 @@ impl Flow {
             .collect()
     }
 
-    /// Equal shares: those that have too much lose it first.
+    /// Distributes equal shares: connections above theirs are reduced first.
     fn give_shares(&mut self, allowed: u32, each: u32, now: Instant) {
         for share in &mut self.shares {
             share.ready = share.ready.min(each).min(share.ready_max);
@@ -246,7 +245,7 @@ impl Flow {
         }
     }
 
-    /// RDY 1 for some: those that have it keep it, then those whose last turn is the longest ago.
+    /// Gives RDY 1 to some: those that have it keep it, then those whose last turn is longest ago.
     fn give_turns(&mut self, allowed: u32, now: Instant) {
         let mut holders = 0;
         for share in &mut self.shares {
@@ -259,7 +258,7 @@ impl Flow {
             if share.ready > 0 || share.ready_max == 0 {
                 continue;
             }
-            // one that is still busy takes no more room than it has
+            // a connection still busy takes no more room than it has
             let takes = u32::from(share.in_flight == 0);
             if holders >= allowed || takes > room {
                 break;
@@ -277,7 +276,7 @@ impl Flow {
         self.shares.iter().fold(0, |sum, share| sum.saturating_add(share.counts()))
     }
 
-    /// Takes RDY from those that had their turn, if somebody waits for one.
+    /// Takes RDY from connections whose turn is over, if others wait for one.
     fn take_turns_away(&mut self, now: Instant) {
         let mut waiting = self.shares.iter().filter(|share| share.ready == 0 && share.ready_max > 0).count();
         for share in &mut self.shares {

@@ -1,4 +1,4 @@
-//! Messages to a handler, several at a time.
+//! Delivery of messages to a handler, several at a time.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -11,9 +11,9 @@ use super::Consumer;
 use crate::message::Message;
 
 impl Consumer {
-    /// Gives each message to `handler`, `concurrency` of them at a time. A message is finished when its
-    /// handler says `Ok`, and requeued when it says `Err` or panics, unless it was answered by then. Returns
-    /// after [`ConsumerControl::stop`].
+    /// Passes each message to `handler`, `concurrency` of them at a time. A message is finished if its
+    /// handler returns `Ok`, and requeued if it returns `Err` or panics, unless it was already answered.
+    /// Returns after [`ConsumerControl::stop`].
     ///
     /// [`ConsumerControl::stop`]: crate::ConsumerControl::stop
     pub async fn run<H, F, E>(mut self, concurrency: usize, handler: H)
@@ -30,7 +30,7 @@ impl Consumer {
                     Some(message) => drop(running.spawn(handle(handler.clone(), message))),
                     None => break,
                 },
-                // a handler that panics has dropped its message, and that has requeued it
+                // a panicking handler has dropped its message, which requeued it
                 Some(_) = running.join_next() => {}
             }
         }

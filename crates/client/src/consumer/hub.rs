@@ -1,7 +1,7 @@
-//! State the tasks of a consumer share: connections, the flow of messages, counters.
+//! State shared by the tasks of a consumer: connections, the flow of messages, counters.
 //!
-//! Every event passes through the flow under one lock that is never held across a wait; the orders that come
-//! out go to the lines at once.
+//! Every event passes through the flow under one lock that is never held across an await; the resulting
+//! orders go to the lines at once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,28 +16,28 @@ use super::stats::ConsumerStats;
 use crate::link::Profile;
 use crate::random;
 
-/// Nodes that a consumer connects to at most.
+/// Most nodes that a consumer connects to.
 const NODES_MAX: usize = 4_096;
 
-/// Way a consumer is to end.
+/// State of a consumer's shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// It is not.
+    /// Running.
     No,
     /// Deadline for answers to messages in flight.
     Until(Instant),
 }
 
-/// A node that the consumer knows.
+/// A node known to the consumer.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Node {
-    /// Named by the user: tried for ever.
+    /// Named by the user, so always retried.
     pub(super) named: bool,
-    /// A lookupd has named it, the last time that all answered.
+    /// Named by a lookupd in the last round that all answered.
     pub(super) listed: bool,
 }
 
-/// State the tasks share.
+/// State shared by the tasks.
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(super) topic: String,
@@ -47,7 +47,7 @@ pub(crate) struct Hub {
     stop: watch::Sender<Stop>,
     /// The flow's deadline may have moved.
     pace: Notify,
-    /// A node is lost: lookupds may know where it is now.
+    /// A node is lost: lookupds may know its new address.
     pub(super) lost: Notify,
     received: AtomicU64,
     finished: AtomicU64,
@@ -85,7 +85,7 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets an event change the flow, and passes on what it orders.
+    /// Applies an event to the flow, and passes on the resulting orders.
     fn change(&self, event: impl FnOnce(&mut Flow, Instant) -> Orders) {
         let now = Instant::now();
         let mut state = self.state();
@@ -109,21 +109,21 @@ impl Hub {
         state.next_id
     }
 
-    /// A connection is subscribed.
+    /// Records a subscribed connection.
     pub(super) fn joined(&self, line: Arc<Line>, ready_max: u32) {
         let id = line.id;
         self.state().lines.insert(id, line);
         self.change(|flow, now| flow.joined(id, ready_max, now));
     }
 
-    /// A connection is gone.
+    /// Records a closed connection.
     pub(super) fn left(&self, line: &Line) {
         line.gone();
         self.state().lines.remove(&line.id);
         self.change(|flow, now| flow.left(line.id, now));
     }
 
-    /// Messages came.
+    /// Records received messages.
     pub(super) fn received(&self, line: &Line, count: u32) {
         self.received.fetch_add(count.into(), Ordering::Relaxed);
         self.change(|flow, now| {
@@ -132,37 +132,37 @@ impl Hub {
         });
     }
 
-    /// A message was finished.
+    /// Records a finished message.
     pub(super) fn answered(&self, line: &Line, outcome: Outcome) {
         self.finished.fetch_add(1, Ordering::Relaxed);
         self.outcome(line, outcome);
     }
 
-    /// A message was requeued.
+    /// Records a requeued message.
     pub(super) fn requeued(&self, line: &Line, outcome: Outcome) {
         self.requeued.fetch_add(1, Ordering::Relaxed);
         self.outcome(line, outcome);
     }
 
-    /// A message was left to the server's timeout.
+    /// Records a message left to the server's timeout.
     pub(super) fn forgotten(&self, line: &Line) {
         self.outcome(line, Outcome::Neutral);
     }
 
     fn outcome(&self, line: &Line, outcome: Outcome) {
         self.change(|flow, now| flow.answered(line.id, outcome, now, random::fraction()));
-        // whoever closes waits for the last answer
+        // a closing connection waits for its last answer
         if self.stopping() != Stop::No {
             line.nudge();
         }
     }
 
-    /// A message was given up.
+    /// Records a message given up.
     pub(super) fn gave_up(&self) {
         self.given_up.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Messages of a connection that are not answered.
+    /// Unanswered messages of a connection.
     pub(super) fn in_flight_on(&self, line: &Line) -> u32 {
         self.state().flow.in_flight_on(line.id)
     }
@@ -172,13 +172,13 @@ impl Hub {
         self.change(|flow, now| flow.limit(max_in_flight, now));
     }
 
-    /// The delay of a message that failed.
+    /// The requeue delay of a failed message.
     pub(super) fn requeue_delay(&self, attempts: u16) -> Duration {
         let config = &self.profile.config;
         config.default_requeue_delay.saturating_mul(attempts.into()).min(config.max_requeue_delay)
     }
 
-    /// Begins the end.
+    /// Begins the shutdown.
     pub(super) fn stop(&self, patience: Duration) {
         let until = Instant::now() + patience;
         self.stop.send_modify(|stop| {
@@ -192,18 +192,17 @@ impl Hub {
         state.lines.values().for_each(|line| line.close());
     }
 
-    /// True once the end has begun.
+    /// State of the shutdown.
     pub(super) fn stopping(&self) -> Stop {
         *self.stop.borrow()
     }
 
-    /// Waits until the end has begun.
+    /// Waits until the shutdown begins.
     pub(super) async fn stopped(&self) {
         let _ = self.stop.subscribe().wait_for(|stop| *stop != Stop::No).await;
     }
 
-    /// Changes what is known of a node. True if it is new: then it wants a task. Above a limit, no more of
-    /// them are taken in.
+    /// Updates a node. True if it is new and needs a task. New nodes above the limit are ignored.
     pub(super) fn note(&self, address: &str, change: impl FnOnce(&mut Node)) -> bool {
         let mut state = self.state();
         if let Some(node) = state.nodes.get_mut(address) {
@@ -217,14 +216,14 @@ impl Hub {
         room
     }
 
-    /// All lookupds have answered, and named these.
+    /// Records that all lookupds have answered, with these addresses.
     pub(super) fn listed(&self, addresses: &[String]) {
         for (address, node) in &mut self.state().nodes {
             node.listed = addresses.contains(address);
         }
     }
 
-    /// True if a node that is not connected shall be tried again; if not, it is forgotten.
+    /// True if a node without a connection must be retried; otherwise it is forgotten.
     pub(super) fn worth_trying(&self, address: &str) -> bool {
         let mut state = self.state();
         let worth = state.nodes.get(address).is_some_and(|node| node.named || node.listed);
@@ -234,7 +233,7 @@ impl Hub {
         worth
     }
 
-    /// Runs the clock of the flow until the end begins.
+    /// Runs the flow's clock until the shutdown begins.
     pub(super) async fn keep_pace(&self) {
         let ticks = async {
             loop {

@@ -1,8 +1,8 @@
-//! Output of one connection: answers to messages, RDY, the wish to close.
+//! Output of one connection: answers to messages, RDY, the request to close.
 //!
-//! Any task that answers a message puts the command here; the connection's own task writes it, all that has
-//! gathered at once. It holds one answer for each message in flight; TOUCH, which can be said without end, is
-//! left out above a limit.
+//! Any task that answers a message puts the command here; the connection's own task writes all that has
+//! accumulated at once. It holds one answer per message in flight; TOUCH, which can be repeated without end,
+//! is omitted above a limit.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,15 +13,15 @@ use wire::nsq::Command;
 
 use super::flow::LinkId;
 
-/// Bytes that wait, above which TOUCH is left out.
+/// Pending bytes above which TOUCH is omitted.
 const TOUCH_BYTES_MAX: usize = 256 << 10;
 
-/// The way out of one connection.
+/// Output of one connection.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) id: LinkId,
     pub(super) address: String,
-    /// The server's timeout of messages, and the longest that TOUCH can make it.
+    /// The server's message timeout, and the longest that TOUCH can extend it to.
     pub(super) timeout: Duration,
     pub(super) timeout_max: Duration,
     waiting: Mutex<Waiting>,
@@ -41,7 +41,7 @@ struct Waiting {
 pub(super) struct Taken {
     /// Commands, encoded.
     pub(super) bytes: Vec<u8>,
-    /// CLS is to be sent.
+    /// CLS must be sent.
     pub(super) close: bool,
 }
 
@@ -58,12 +58,12 @@ impl Line {
         }
     }
 
-    /// Says FIN or REQ. False if the connection is gone.
+    /// Queues FIN or REQ. False if the connection is closed.
     pub(super) fn answer(&self, command: &Command<'_>) -> bool {
         self.put(|waiting| command.write(&mut waiting.bytes))
     }
 
-    /// Says TOUCH. False if the connection is gone or too much waits already.
+    /// Queues TOUCH. False if the connection is closed or too much is pending.
     pub(super) fn touch(&self, command: &Command<'_>) -> bool {
         let mut said = false;
         self.put(|waiting| {
@@ -74,17 +74,17 @@ impl Line {
         }) && said
     }
 
-    /// Says RDY; only the last one counts.
+    /// Queues RDY; only the last one counts.
     pub(super) fn ready(&self, count: u32) {
         self.put(|waiting| waiting.ready = Some(count));
     }
 
-    /// Asks for CLS.
+    /// Requests CLS.
     pub(super) fn close(&self) {
         self.put(|waiting| waiting.close = true);
     }
 
-    /// The connection is gone: nothing can be said any more.
+    /// Marks the connection as closed: nothing can be queued any more.
     pub(super) fn gone(&self) {
         self.closed.store(true, Ordering::Release);
     }
@@ -102,18 +102,18 @@ impl Line {
         true
     }
 
-    /// True if something waits to be taken.
+    /// True if output is pending.
     pub(super) fn has_more(&self) -> bool {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         !waiting.bytes.is_empty()
     }
 
-    /// Makes the connection's task look around.
+    /// Wakes the connection's task.
     pub(super) fn nudge(&self) {
         self.wake.notify_one();
     }
 
-    /// Takes what waits.
+    /// Takes the pending output.
     pub(super) fn take(&self) -> Taken {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = std::mem::take(&mut waiting.bytes);
@@ -123,7 +123,7 @@ impl Line {
         Taken { bytes, close: std::mem::take(&mut waiting.close) }
     }
 
-    /// Waits until there may be something to take.
+    /// Waits until output may be pending.
     pub(super) async fn woken(&self) {
         self.wake.notified().await;
     }

@@ -1,13 +1,13 @@
 //! Counters and state of a consumer.
 //!
-//! A picture of one moment; the counters begin with the consumer.
+//! A snapshot; the counters begin with the consumer.
 
 /// Counters of a consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ConsumerStats {
-    /// Servers it is subscribed at.
+    /// Number of subscribed connections.
     pub connections: usize,
-    /// Messages that were delivered and not answered.
+    /// Messages delivered and not answered.
     pub in_flight: usize,
     /// Messages delivered.
     pub received: u64,
@@ -15,10 +15,10 @@ pub struct ConsumerStats {
     pub finished: u64,
     /// Messages requeued.
     pub requeued: u64,
-    /// Messages finished because they had been delivered more than `max_attempts` times.
+    /// Messages finished because they were delivered more than `max_attempts` times.
     pub given_up: u64,
-    /// Failures that the present pause stands for; 0 when it does not pause.
+    /// Backoff level of the current pause; 0 without one.
     pub backoff_level: u32,
-    /// No connection can deliver more, because all it may have in flight is.
+    /// True if some connection can deliver no more, because it has all its allowed messages in flight.
     pub starved: bool,
 }

@@ -1,9 +1,9 @@
-//! One node: connected, subscribed, read from and answered; and again when the connection is lost.
+//! One node: connect, subscribe, read and answer; reconnect when the connection is lost.
 //!
 //! ```text
 //! keep ▸ session ▸ open, subscribe ▸ run: take (answers, RDY, CLS) ▸ frames ▸ deliver ▸ wait
 //! ```
-//! A task for each node. It reads on only while what it has read fits into the consumer's queue.
+//! One task per node. It reads only while its messages fit into the consumer's queue.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::link::{self, Frame, LinkError, NodeAddress, Transport};
 use crate::message::Message;
 use crate::retry::Retry;
 
-/// Errors about a message that the server has taken back meanwhile: no reason to part.
+/// Errors about a message that the server has meanwhile taken back: no reason to disconnect.
 const HARMLESS: [&[u8]; 3] = [b"E_FIN_FAILED", b"E_REQ_FAILED", b"E_TOUCH_FAILED"];
 
-/// Keeps a node connected until the consumer ends, or nobody names the node any more.
+/// Keeps a node connected until the consumer ends, or the node is no longer named.
 pub(super) async fn keep(hub: Arc<Hub>, address: NodeAddress, queue: mpsc::Sender<Message>) {
     let name = address.to_string();
     let mut retry = Retry::new(hub.profile.config.max_reconnect_delay);
@@ -52,7 +52,7 @@ pub(super) async fn keep(hub: Arc<Hub>, address: NodeAddress, queue: mpsc::Sende
     }
 }
 
-/// One connection, from its beginning to its end. `Ok` if the consumer ends; `stood` once it is subscribed.
+/// Runs one connection. `Ok` if the consumer ends; `stood` is set once it is subscribed.
 async fn session(
     hub: &Arc<Hub>,
     address: &NodeAddress,
@@ -99,7 +99,7 @@ struct Session {
     hub: Arc<Hub>,
     line: Arc<Line>,
     transport: Transport,
-    /// Messages that found no room in the queue.
+    /// Messages without room in the queue.
     held: VecDeque<Message>,
     /// CLS was sent.
     closing: bool,
@@ -138,7 +138,7 @@ impl Session {
         }
     }
 
-    /// Sends what waits on the line.
+    /// Sends the line's pending output.
     fn say(&mut self) {
         let taken = self.line.take();
         if !taken.bytes.is_empty() {
@@ -150,7 +150,7 @@ impl Session {
         }
     }
 
-    /// Reads every frame that is there.
+    /// Reads every complete frame.
     fn take_frames(&mut self) -> Result<(), LinkError> {
         let before = self.held.len();
         let mut result = Ok(());
@@ -207,7 +207,7 @@ impl Session {
         Ok(())
     }
 
-    /// Puts messages into the queue while there is room.
+    /// Moves messages to the queue while there is room.
     fn deliver(&mut self, queue: &mpsc::Sender<Message>) {
         while let Some(message) = self.held.pop_front() {
             match queue.try_send(message) {
@@ -216,13 +216,13 @@ impl Session {
                     self.held.push_front(message);
                     return;
                 }
-                // nobody will take it: it is requeued as it is dropped
+                // the consumer is gone: the message is requeued as it is dropped
                 Err(mpsc::error::TrySendError::Closed(_)) => {}
             }
         }
     }
 
-    /// True once all is said and done after CLS.
+    /// True once the close is complete after CLS.
     fn done(&self) -> bool {
         self.close_wait
             && self.held.is_empty()
@@ -238,7 +238,7 @@ impl Session {
         }
     }
 
-    /// A deadline has passed: that of the end is fine, that of the connection is not.
+    /// Handles a passed deadline: the shutdown's is fine, the connection's is an error.
     fn give_up_waiting(&mut self, limit: Option<Instant>) -> Result<(), LinkError> {
         let now = Instant::now();
         if self.patience().is_some_and(|until| until <= now) {

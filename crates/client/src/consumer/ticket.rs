@@ -1,7 +1,7 @@
 //! The right to answer one delivery, once.
 //!
-//! It is shared by the clones of a message and by whoever runs the handler; the last one to go requeues what
-//! was not answered: as failed if somebody has seen it, at once if nobody has.
+//! It is shared by the clones of a message and by the handler's runner; the last one dropped requeues an
+//! unanswered message: as failed if it was shown to the user, at once if not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

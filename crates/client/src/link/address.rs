@@ -15,7 +15,7 @@ pub(crate) enum NodeAddress {
 }
 
 impl NodeAddress {
-    /// Reads `HOST:PORT`, `[IPV6]:PORT` or a path. An empty host is this machine.
+    /// Parses `HOST:PORT`, `[IPV6]:PORT` or a path. An empty host is this machine.
     pub(crate) fn parse(text: &str) -> Option<NodeAddress> {
         if text.contains('/') {
             return Some(NodeAddress::Unix(text.into()));

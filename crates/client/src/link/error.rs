@@ -5,25 +5,25 @@ use std::fmt;
 /// The reason a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LinkError {
-    /// Nobody listens, or nobody can be reached.
+    /// Nobody listens, or the host cannot be reached.
     Dial(String),
-    /// Something took too long.
+    /// A timeout in this step.
     Late(&'static str),
     /// The server closed it.
     Closed,
-    /// The system says no.
+    /// Another error of the system.
     Io(String),
     /// TLS or a compression failed.
     Layer(String),
-    /// The peer does not speak NSQ, or not as it should.
+    /// The peer does not speak NSQ, or violates its protocol.
     Protocol(String),
-    /// A frame over `max_frame_size`, or no frame.
+    /// A frame over `max_frame_size`, or malformed.
     Frame(usize),
     /// An error frame of the server.
     Server(String),
-    /// TLS was asked for and not granted.
+    /// TLS was requested and not granted.
     NoTls,
-    /// The server wants AUTH, and there is no `auth_secret`.
+    /// The server requires AUTH, and no `auth_secret` is set.
     NoSecret,
 }
 
@@ -31,7 +31,7 @@ impl LinkError {
     pub(crate) fn server(data: &[u8]) -> LinkError {
         const SHOWN_BYTES_MAX: usize = 1_024;
         let text = String::from_utf8_lossy(&data[..data.len().min(SHOWN_BYTES_MAX)]);
-        // it goes to logs and terminals
+        // the text goes to logs and terminals
         LinkError::Server(text.replace(char::is_control, "\u{fffd}"))
     }
 }

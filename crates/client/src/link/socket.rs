@@ -1,4 +1,4 @@
-//! A socket of tokio, TCP or unix, read and written without waiting.
+//! A tokio socket, TCP or unix, with non-blocking reads and writes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,7 +35,7 @@ impl Socket {
         }
     }
 
-    /// Ends our side.
+    /// Shuts down the sending side.
     pub(super) async fn shutdown(&mut self) -> io::Result<()> {
         match self {
             Socket::Tcp(socket) => socket.shutdown().await,
@@ -58,7 +58,7 @@ impl Socket {
     }
 }
 
-/// Connects from an address of ours, to the first address of the same family that answers.
+/// Connects from a local address to the first address of the same family that answers.
 async fn dial_from(host: &str, port: u16, from: SocketAddr) -> io::Result<TcpStream> {
     let mut failed = io::Error::other("no address of the family of local_addr");
     for to in lookup_host((host, port)).await?.filter(|to| to.is_ipv4() == from.is_ipv4()) {

@@ -1,12 +1,11 @@
-//! Frames in and commands out, over a socket with whatever layers stand on it.
+//! Frames in and commands out, over a socket and its layers.
 //!
 //! ```text
 //! socket ─read─▶ Stack (TLS, compression) ─▶ plain ─▶ frame()
 //! socket ◀─write─ out ◀─ Stack ◀─ send(), command()
 //! ```
-//! [`Transport::turn`] does what the socket is ready for; it can be dropped while it waits and loses nothing.
-//! What is held is limited: one frame of the greatest length and a read; whoever sends looks at
-//! [`Transport::unsent`].
+//! [`Transport::turn`] does what the socket is ready for; it can be cancelled while it waits without losing
+//! data. Memory is limited: one frame of maximum size and one read; senders check [`Transport::unsent`].
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -21,13 +20,13 @@ use wire::nsq::frame::{FrameType, ReadFrame, read_frame};
 use super::error::LinkError;
 use super::socket::Socket;
 
-/// Bytes read at a time.
+/// Size of one read.
 const READ_BYTES: usize = 64 << 10;
 
-/// Time the server may take to see the end.
+/// Time for the server to see the end.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A frame that came.
+/// A received frame.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: FrameType,
@@ -40,20 +39,20 @@ pub(crate) struct Transport {
     socket: Socket,
     stack: Stack,
     plain: BytesMut,
-    /// There is more inside the layers: nothing is read from the socket before it is out.
+    /// The layers hold more: nothing is read from the socket until they are drained.
     more: bool,
     /// The server will send no more.
     ended: bool,
-    /// The server takes no more; what it said last may still be there to read.
+    /// The server accepts no more; its last words may still be readable.
     deaf: bool,
     out: Vec<u8>,
-    /// Bytes of `out` that were written.
+    /// Number of bytes of `out` already written.
     written: usize,
     frame_bytes_max: usize,
     scratch: Box<[u8]>,
-    /// Time something was last received.
+    /// Time of the last input.
     heard: Instant,
-    /// Since when there has been something to write that the socket does not take.
+    /// Start of the time during which the socket has not accepted pending output.
     stuck: Option<Instant>,
 }
 
@@ -75,7 +74,7 @@ impl Transport {
         }
     }
 
-    /// Puts a layer on it; what was received and not read is the layer's.
+    /// Pushes a layer; it gets the received bytes not yet read.
     pub(super) fn push(&mut self, layer: &Layer) -> Result<(), LinkError> {
         self.stack.flush(&mut self.out);
         let unread = std::mem::take(&mut self.plain);
@@ -83,29 +82,29 @@ impl Transport {
         self.receive(0)
     }
 
-    /// Sends bytes with the next turn.
+    /// Queues bytes for the next turn.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stack.send(bytes, &mut self.out);
     }
 
-    /// Sends a command with the next turn.
+    /// Queues a command for the next turn.
     pub(crate) fn command(&mut self, command: &Command<'_>) {
         let mut bytes = Vec::new();
         command.write(&mut bytes);
         self.send(&bytes);
     }
 
-    /// Bytes that were sent and not written.
+    /// Queued bytes not yet written.
     pub(crate) fn unsent(&self) -> usize {
         self.out.len() - self.written + self.stack.gathered()
     }
 
-    /// Reading goes on after a pause of ours: silence counts from here.
+    /// Resumes reading after a pause: silence counts from here.
     pub(crate) fn resume(&mut self) {
         self.heard = Instant::now();
     }
 
-    /// Time at which silence or a full socket has lasted too long; without `read`, silence does not count.
+    /// Deadline for a silent peer or a full socket; without `read`, silence does not count.
     pub(crate) fn deadline(
         &self,
         read: bool,
@@ -127,7 +126,7 @@ impl Transport {
         }
     }
 
-    /// The next frame of what was received.
+    /// The next complete frame of the input.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, LinkError> {
         match read_frame(&self.plain, self.frame_bytes_max) {
             ReadFrame::Done { kind, len, .. } => {
@@ -141,8 +140,7 @@ impl Transport {
         }
     }
 
-    /// Writes what is to be written, then waits until something can be read (if `read`) or written, and does
-    /// that.
+    /// Writes pending output, then waits until the socket can be read (if `read`) or written, and does that.
     pub(crate) async fn turn(&mut self, read: bool) -> Result<(), LinkError> {
         self.write();
         if read && self.more {
@@ -180,12 +178,12 @@ impl Transport {
         }
     }
 
-    /// Passes what was read, or what the layers still hold, on to `plain`.
+    /// Passes input, or bytes still held by the layers, on to `plain`.
     fn receive(&mut self, bytes: usize) -> Result<(), LinkError> {
         let received =
             self.stack.receive(&mut self.scratch[..bytes], &mut self.plain, PLAIN_MAX, &mut self.out);
         if received.is_err() {
-            // an alert that tells the server why
+            // an alert with the reason for the server
             self.write();
         }
         let received = received?;
@@ -194,8 +192,8 @@ impl Transport {
         Ok(())
     }
 
-    /// Writes what the socket takes. If it takes no more, reading goes on to its end: the server may have
-    /// said why.
+    /// Writes what the socket accepts. If it accepts no more, reading goes on to its end: the server may have
+    /// sent the reason.
     pub(crate) fn write(&mut self) {
         self.stack.flush(&mut self.out);
         while self.written < self.out.len() && !self.deaf {
@@ -217,14 +215,14 @@ impl Transport {
         self.out.shrink_to(READ_BYTES);
     }
 
-    /// Ends it, as far as the socket takes it at once.
+    /// Closes it, with as much output as the socket accepts at once.
     pub(crate) fn close(mut self) {
         self.stack.close(&mut self.out);
         self.write();
     }
 
-    /// Ends it in good order: everything is written, and the server has seen the end before the socket goes,
-    /// so that no reset overtakes what was said last.
+    /// Closes it gracefully: all output is written, and the server has seen the end before the socket closes,
+    /// so that no reset overtakes the last bytes.
     pub(crate) async fn finish(mut self) {
         self.stack.close(&mut self.out);
         let ending = async {

@@ -1,11 +1,11 @@
-//! The task behind a producer: it connects when there is something to send, sends what waits, and pairs
-//! answers with it.
+//! The task behind a producer: connects when there is something to send, sends what is waiting, and pairs
+//! answers with publications.
 //!
 //! ```text
 //! jobs ▸ waiting ▸ [connect] ▸ sent ▸ answered        a lost connection: sent fails (Unanswered), waiting goes over the next one
 //! ```
-//! If nobody can be reached, all that waits fails at once ([`PublishError::NotSent`]); the next attempt is
-//! made after a short while, as soon as something is to be sent.
+//! If the server cannot be reached, everything waiting fails at once ([`PublishError::NotSent`]); the next
+//! attempt is made after a short pause, as soon as there is something to send.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -21,10 +21,10 @@ use crate::error::PublishError;
 use crate::link::{self, Frame, LinkError, NodeAddress, Profile, Transport};
 use crate::retry::Retry;
 
-/// Bytes that may wait for the socket before no more is sent.
+/// Unsent bytes above which nothing more is queued on the socket.
 const UNSENT_MAX: usize = 256 << 10;
 
-/// Errors of storing.
+/// Errors of the server's storage.
 const STORING: [&str; 3] = ["E_PUB_FAILED", "E_MPUB_FAILED", "E_DPUB_FAILED"];
 
 type Answer = oneshot::Sender<Result<(), PublishError>>;
@@ -53,7 +53,7 @@ impl Request {
     }
 }
 
-/// Runs until it is stopped, or all producers are gone.
+/// Runs until it is stopped, or all producers are dropped.
 pub(super) async fn run(address: NodeAddress, profile: Profile, jobs: mpsc::UnboundedReceiver<Job>) {
     let retry = Retry::new(profile.config.max_reconnect_delay);
     let mut pipeline = Pipeline {
@@ -88,9 +88,9 @@ struct Pipeline {
     /// No more jobs will come.
     ended: bool,
     retry: Retry,
-    /// Time of the next attempt to connect.
+    /// Earliest time of the next connect.
     not_before: Option<Instant>,
-    /// The server has refused a publication, and closes the connection for that: no reason to wait.
+    /// The server has refused a publication, and closes the connection because of it: reconnect at once.
     refused: bool,
 }
 
@@ -112,7 +112,7 @@ impl Pipeline {
         }
     }
 
-    /// Waits until the next attempt may be made; jobs are taken meanwhile.
+    /// Waits until the next connect is allowed, accepting jobs meanwhile.
     async fn pause(&mut self) {
         while let Some(until) = self.not_before.filter(|until| *until > Instant::now()) {
             tokio::select! {
@@ -127,7 +127,7 @@ impl Pipeline {
             Some(Job::Publish(request)) => self.waiting.push_back(request),
             Some(Job::Ping(answer)) => self.pings.push(answer),
             Some(Job::Stop(done)) => {
-                // what comes after it finds nobody
+                // later publications find the channel closed
                 self.jobs.close();
                 self.stop = Some(done);
             }
@@ -178,8 +178,8 @@ impl Pipeline {
             }
             let config = &self.profile.config;
             let heard = config.heartbeat_interval.is_some();
-            // a server that has enough for now reads no further; the deadlines of publications say for how
-            // long that is borne
+            // a server that is busy stops reading; the deadlines of publications limit how long that is
+            // tolerated
             let limit =
                 transport.deadline(heard, config.read_timeout, config.read_timeout.max(config.write_timeout));
             let due = self.sent.front().map(|request| request.deadline);
@@ -198,7 +198,7 @@ impl Pipeline {
         }
     }
 
-    /// Takes the jobs that are there already: they leave in one write.
+    /// Takes the jobs already queued: they leave in one write.
     fn take_more(&mut self) {
         while let Ok(job) = self.jobs.try_recv() {
             self.take(Some(job));
@@ -232,9 +232,9 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The server has refused the oldest publication, and closes the connection. What it refuses for its form
-    /// or for want of a right, it refuses as it reads it: it has read nothing of the others. What it could
-    /// not store may have been followed by others.
+    /// Handles a refusal of the oldest publication, after which the server closes the connection. A refusal
+    /// for its form or for lack of a right comes as the server reads it: it has read none of the others.
+    /// After a storage failure it may have read others.
     fn refused(&mut self, error: LinkError) -> LinkError {
         let Some(request) = self.sent.pop_front() else { return error };
         let text = error.to_string();

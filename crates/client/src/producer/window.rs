@@ -1,4 +1,4 @@
-//! Limits on publications under way, and on their bytes.
+//! Limits on publications in flight, and on their bytes.
 //!
 //! Publications beyond the limits wait here, first come, first served.
 
@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes of publications without an answer. One that is larger goes alone.
+/// Most bytes of unanswered publications. A larger publication goes alone.
 const BYTES_MAX: u32 = 64 << 20;
 
-/// Room left.
+/// Remaining room.
 #[derive(Debug, Clone)]
 pub(super) struct Window {
     publications: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
 }
 
-/// A place in the window, given back when it is dropped.
+/// A place in the window, freed on drop.
 #[derive(Debug)]
 pub(super) struct Place {
     _publication: Option<OwnedSemaphorePermit>,

@@ -1,14 +1,14 @@
 //! Commands about the server: `flush_all`, `version`, `verbosity`, `mn`, `quit`.
 //!
-//! A flush drops everything at once, or at a later time of which the store keeps track. What belongs to a
-//! connection (closing after `quit`, the order that `mn` waits for) is left to its owner.
+//! A flush drops everything at once, or at a later time that the store keeps. The owner of the connection
+//! handles its state (closing after `quit`, the order that `mn` waits for).
 
 use super::exptime::deadline_ms;
 use super::number::{signed_32, unsigned_32};
 use super::refusal::{BAD_FORMAT, Refusal};
 use super::request::Request;
 
-/// The version that the embedded cache behaves as.
+/// The memcached version that the embedded cache emulates.
 pub const VERSION: &str = "1.6.18";
 
 /// `flush_all [exptime] [noreply]`
@@ -28,7 +28,7 @@ pub(super) fn flush_all(request: &mut Request<'_>) -> Result<(), Refusal> {
             request.store.tick(now_ms);
         } else {
             request.store.clear();
-            // Items that are older than this number are gone, so memcached takes one.
+            // Items older than this number are flushed, so memcached takes one.
             request.store.cas_next();
         }
         request.answer("OK")
@@ -48,12 +48,12 @@ pub(super) fn verbosity(request: &mut Request<'_>) -> Result<(), Refusal> {
     })
 }
 
-/// `mn`: an answer that tells that everything before it was answered.
+/// `mn`: its answer shows that everything before it was answered.
 pub(super) fn noop(request: &mut Request<'_>) -> Result<(), Refusal> {
     request.answer("MN")
 }
 
-/// `quit`: closing is the connection's business.
+/// `quit`: the connection does the closing.
 pub(super) fn quit(_: &mut Request<'_>) -> Result<(), Refusal> {
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `incr` and `decr`: unsigned 64-bit numbers kept as text.
 //!
-//! Up wraps around, down stops at 0. A result that is shorter than what was there is padded with spaces, as
-//! the value is overwritten in place; clients see `99 ` after `decr` of `100`, and so they do here.
+//! Incrementing wraps around, decrementing stops at 0. A result shorter than the old value is padded with
+//! spaces, as the value is overwritten in place; clients see `99 ` after `decr` of `100`, as in memcached.
 
 use super::item::{CHUNK_BYTES_MAX, renew, size};
 use super::number::unsigned;
@@ -40,18 +40,17 @@ pub(super) enum Direction {
     Down,
 }
 
-/// Outcome of an addition.
+/// Outcome of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sum {
-    /// Its new value.
+    /// The new value.
     Is(u64),
     NotFound,
-    /// The cas unique is another.
+    /// The cas unique differs.
     Exists,
 }
 
-/// Adds to the number of `key`, or takes from it. `cas` is the cas unique that must still be there; 0 is
-/// none.
+/// Adds to the number of `key`, or subtracts from it. `cas` is the required cas unique; 0 for none.
 pub(super) fn add(
     store: &mut Store,
     key: &[u8],

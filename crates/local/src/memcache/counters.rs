@@ -1,6 +1,6 @@
-//! Counters of memcached's commands beside what a store counts for both protocols, and facts about the pool.
+//! Counters of memcached's commands besides the store's own for both protocols, and figures of the pool.
 
-/// Commands that found their key, and those that did not.
+/// Commands that found their key, and commands that did not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct HitsMisses {
     pub(super) hits: u64,
@@ -19,7 +19,7 @@ pub(crate) struct CommandCounters {
     /// Attempts to store: `set`, `add`, `cas`, `ms` and the like.
     pub(super) stores: u64,
     pub(super) cas: HitsMisses,
-    /// `cas` for an item that has changed since.
+    /// `cas` for an item changed in the meantime.
     pub(super) cas_badval: u64,
     pub(super) deletes: HitsMisses,
     pub(super) incr: HitsMisses,
@@ -29,22 +29,22 @@ pub(crate) struct CommandCounters {
     pub(super) flushes: u64,
     /// `me`.
     pub(super) metas: u64,
-    /// Values longer than memcached's largest item,
+    /// Values larger than memcached's largest item.
     pub(super) too_large: u64,
-    /// and those for which the limit of this cache leaves no room.
+    /// Values without room under this cache's limit.
     pub(super) no_memory: u64,
 }
 
 /// Figures of the pool in front of the cache, for memcached's `stats`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// Clients connected now.
+    /// Current client connections.
     pub connections: u64,
-    /// Clients connected since the start.
+    /// Client connections since the start.
     pub connections_total: u64,
     /// Clients refused since the start.
     pub connections_refused: u64,
-    /// `client_connections`, if there is such a limit.
+    /// `client_connections`, if set.
     pub connections_max: Option<u32>,
     /// Bytes of requests.
     pub bytes_read: u64,

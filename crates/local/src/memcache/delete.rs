@@ -1,7 +1,7 @@
 //! `delete key [0] [noreply]`
 //!
-//! The 0 is a relic of a hold time, which old clients still send; any other number there is refused, with the
-//! one error line of memcached that explains itself.
+//! The 0 is a relic of a hold time that old clients still send; any other number is refused, with the only
+//! error line of memcached that explains itself.
 
 use super::refusal::Refusal;
 use super::request::Request;

@@ -6,14 +6,14 @@
 //! up to 30 days    seconds from now
 //! above            seconds since 1970
 //! ```
-//! An item that expires at second S is gone from S on, so the last millisecond of its life is just before.
+//! An item that expires at second S is gone from S on, so the last millisecond of its life is just before S.
 
 use crate::store::{Entry, NEVER};
 
 /// Longest relative time.
 const RELATIVE_S_MAX: i32 = 60 * 60 * 24 * 30;
 
-/// The deadline that an expiration time means.
+/// The deadline for an expiration time.
 pub(super) fn deadline_ms(exptime: i32, now_s: u64) -> u64 {
     let Ok(given) = u64::try_from(exptime) else { return 0 };
     match exptime {
@@ -23,7 +23,7 @@ pub(super) fn deadline_ms(exptime: i32, now_s: u64) -> u64 {
     }
 }
 
-/// Seconds that are left of an entry; None when it lives for ever.
+/// Remaining seconds of an entry; None if it never expires.
 pub(super) fn left_s(entry: &Entry, now_s: u64) -> Option<u64> {
     (entry.deadline_ms != NEVER).then(|| (entry.deadline_ms / 1000 + 1).saturating_sub(now_s))
 }

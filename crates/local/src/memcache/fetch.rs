@@ -1,4 +1,4 @@
-//! `get`, `gets`, `gat`, `gats`: values of many keys, in the order asked for; and `touch`.
+//! `get`, `gets`, `gat`, `gats`: values of many keys, in the requested order; and `touch`.
 //!
 //! ```text
 //! VALUE key flags bytes [cas unique] CRLF data CRLF        for each key that is there
@@ -42,8 +42,8 @@ fn fetch_and_touch(request: &mut Request<'_>, with_cas: bool) -> Result<(), Refu
     fetch(request, with_cas, Some(deadline_ms(exptime, request.now_s)))
 }
 
-/// Appends every value, with a new end for each key when there is one. A key that is too long spoils the
-/// whole answer.
+/// Appends every value, and sets a new deadline for each key if `end` is given. A key that is too long fails
+/// the whole request.
 fn fetch(request: &mut Request<'_>, with_cas: bool, end: Option<u64>) -> Result<(), Refusal> {
     let now_ms = request.now_ms();
     let first = if end.is_some() { 2 } else { 1 };

@@ -1,5 +1,4 @@
-//! Storing an item: the rules of set, add, replace, append, prepend and cas, for text and meta commands
-//! alike.
+//! Storing an item: the rules of set, add, replace, append, prepend and cas, for text and meta commands.
 //!
 //! ```text
 //!             key is there                         key is not there
@@ -14,15 +13,15 @@ use super::refusal::Refusal;
 use crate::Store;
 use crate::store::{Attributes, Entry};
 
-/// memcached's default limit of an item, its header and key included.
+/// memcached's default item size limit, including header and key.
 pub(super) const ITEM_BYTES_MAX: usize = 1 << 20;
 
-/// Above this size memcached keeps an item in pieces, and does not look for a number in it.
+/// Size above which memcached stores an item in chunks, and does not accept it as a number.
 pub(super) const CHUNK_BYTES_MAX: usize = 512 << 10;
 
 /// Overhead of an item in memcached besides key and value: header, cas unique, ends of key and value.
 const HEADER_BYTES: usize = 48 + 8 + 1 + 2;
-/// Bytes that memcached spends on client flags that are not 0.
+/// Bytes that memcached uses for non-zero client flags.
 const FLAGS_BYTES: usize = 4;
 
 /// Size of an item as memcached counts it.
@@ -42,15 +41,15 @@ pub(super) enum Mode {
     Cas,
 }
 
-/// Item to store.
+/// An item to store.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item<'r> {
     pub(super) key: &'r [u8],
     pub(super) value: &'r [u8],
     pub(super) attributes: Attributes,
-    /// The cas unique that must still be there; 0 is none.
+    /// The required cas unique; 0 for none.
     pub(super) cas: u64,
-    /// An older cas unique is good enough, but leaves the item stale (meta flag `I`).
+    /// Accepts an older cas unique too, but marks the item stale (meta flag `I`).
     pub(super) or_stale: bool,
 }
 
@@ -60,12 +59,12 @@ pub(super) enum Outcome {
     /// Stored, with this cas unique.
     Stored(u64),
     NotStored,
-    /// Somebody else changed it since.
+    /// Changed in the meantime.
     Exists,
     NotFound,
 }
 
-/// Fails when the item can never be stored; then `drop_old` says whether what is there must go rather than be
+/// Fails if the item can never be stored; with `drop_old`, the existing item is then removed rather than
 /// served.
 pub(super) fn check_size(
     store: &mut Store,
@@ -89,7 +88,7 @@ pub(super) fn check_size(
     Err(refusal)
 }
 
-/// Stores an item whose size is right.
+/// Stores an item of valid size.
 pub(super) fn store(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome {
     let outcome = attempt(store, mode, item, now_ms);
     let commands = &mut store.commands;
@@ -128,7 +127,7 @@ fn put(store: &mut Store, item: Item<'_>, now_ms: u64) -> Outcome {
     stored.map_or(Outcome::NotStored, Outcome::Stored)
 }
 
-/// The value is taken, but the item keeps its end and stays (or becomes) stale.
+/// Takes the value; the item keeps its deadline and stays (or becomes) stale.
 fn put_stale(store: &mut Store, item: Item<'_>, now_ms: u64) -> Outcome {
     let Some(old) = store.peek(item.key, now_ms) else { return Outcome::NotFound };
     let (deadline_ms, token_sent) = (old.deadline_ms, old.token_sent);
@@ -141,7 +140,7 @@ fn put_stale(store: &mut Store, item: Item<'_>, now_ms: u64) -> Outcome {
     outcome
 }
 
-/// Append and prepend: flags and end stay as they are, the rest is a new item's.
+/// Append and prepend: flags and deadline stay, the rest is a new item's.
 fn extend(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome {
     let Some(old) = store.peek(item.key, now_ms) else { return Outcome::NotStored };
     let length = old.value.len() + item.value.len();
@@ -161,7 +160,7 @@ fn extend(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome
     Outcome::Stored(cas)
 }
 
-/// The entry counts as a new item of the same key, flags and end.
+/// Makes the entry a new item with the same key, flags and deadline.
 pub(super) fn renew(entry: &mut Entry, cas: u64, now_ms: u64) {
     entry.cas = cas;
     entry.accessed_ms = now_ms;

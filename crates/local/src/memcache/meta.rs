@@ -7,7 +7,7 @@
 //! ma key flags …          HD | VA bytes … CRLF number | EX | NF, flags …
 //! me key [b]              ME key name=value … | EN
 //! ```
-//! Flags are answered in the order in which they were asked for.
+//! Flags are answered in the order of the request.
 
 pub(super) mod arithmetic;
 pub(super) mod debug;
@@ -29,7 +29,7 @@ use flags::Flags;
 const OPAQUE_BYTES_MAX: usize = 32;
 const OPAQUE_TOO_LONG: Refusal = "CLIENT_ERROR opaque token too long";
 
-/// ` kKEY`, and ` b` behind it when the key is shown in base64.
+/// ` kKEY`, and ` b` after it if the key is in base64.
 fn write_key(out: &mut Vec<u8>, key: &[u8], in_base64: bool) {
     out.extend_from_slice(b" k");
     if in_base64 {
@@ -40,7 +40,7 @@ fn write_key(out: &mut Vec<u8>, key: &[u8], in_base64: bool) {
     }
 }
 
-/// ` O…` as it came.
+/// ` O…` as received.
 fn write_opaque(out: &mut Vec<u8>, opaque: &[u8]) -> Result<(), Refusal> {
     if opaque.len() > OPAQUE_BYTES_MAX {
         return Err(OPAQUE_TOO_LONG);
@@ -56,7 +56,7 @@ fn write_number(out: &mut Vec<u8>, flag: char, number: u64) {
     let _ = write!(out, " {flag}{number}");
 }
 
-/// ` tN`, seconds that are left; -1 is for ever.
+/// ` tN`, remaining seconds; -1 if it never expires.
 fn write_left(out: &mut Vec<u8>, entry: &Entry, now_s: u64) {
     match left_s(entry, now_s) {
         Some(left) => write_number(out, 't', left),
@@ -64,7 +64,7 @@ fn write_left(out: &mut Vec<u8>, entry: &Entry, now_s: u64) {
     }
 }
 
-/// An answer without an item: its code, then the flags that are about the request itself.
+/// An answer without an item: its code, then the flags about the request itself.
 fn write_without_item(out: &mut Vec<u8>, code: &str, key: &[u8], flags: &Flags<'_>) -> Result<(), Refusal> {
     out.extend_from_slice(code.as_bytes());
     for flag in flags.iter() {

@@ -1,16 +1,16 @@
-//! Numbers as memcached reads them: C's `strtoull` and `strtol` with its own checks behind.
+//! Numbers as memcached parses them: C's `strtoull` and `strtol` plus its own checks.
 //!
-//! They allow what a strict reader would not (white space and a sign in front, white space behind), and
-//! clients have relied on some of it, so the rules stand here as they are.
+//! These allow what a strict parser would not (white space and a sign before, white space after), and clients
+//! have relied on some of it, so the rules are reproduced exactly.
 
-/// Result of `strtoull`: the digits' value, the sign, and what follows.
+/// Result of `strtoull`: the digits' value, the sign, and the rest.
 struct Read {
     value: u64,
     negative: bool,
 }
 
-/// Reads a number in front of `text`; None when there is none, when it leaves 64 bits, or when something
-/// other than white space or NUL follows.
+/// Parses a number at the front of `text`; None if there is none, if it exceeds 64 bits, or if anything other
+/// than white space or NUL follows.
 fn read(text: &[u8]) -> Option<Read> {
     let start = text.iter().take_while(|&&byte| is_space(byte)).count();
     let (negative, digits) = match text.get(start..).unwrap_or_default() {
@@ -30,20 +30,20 @@ fn read(text: &[u8]) -> Option<Read> {
     Some(Read { value, negative })
 }
 
-/// White space in C: Rust's, and the vertical tab.
+/// True for white space in C: Rust's, and the vertical tab.
 fn is_space(byte: u8) -> bool {
     byte == 0x0b || byte.is_ascii_whitespace()
 }
 
-/// An unsigned number of 64 bits. A negative one wraps around; it is refused only when the result is past
-/// half the range, which all small negative numbers are.
+/// A 64-bit unsigned number. A negative one wraps around, and is refused only if the result exceeds half the
+/// range, as for all small negative numbers.
 pub(super) fn unsigned(text: &[u8]) -> Option<u64> {
     let Read { value, negative } = read(text)?;
     let wrapped = if negative { value.wrapping_neg() } else { value };
     (!negative || i64::try_from(wrapped).is_ok()).then_some(wrapped)
 }
 
-/// An unsigned number whose lower 32 bits are taken, as memcached does with client flags.
+/// The lower 32 bits of an unsigned number, as memcached does for client flags.
 pub(super) fn unsigned_32(text: &[u8]) -> Option<u32> {
     unsigned(text).map(|value| value as u32)
 }

@@ -1,9 +1,9 @@
-//! Refusals, as memcached 1.6.18 words them.
+//! Error answers in memcached 1.6.18's words.
 //!
-//! Texts that one command alone gives stand beside that command.
+//! Texts of a single command are defined next to that command.
 
-/// Wrong words: an answer that the client gets, without the line end.
+/// An error line for the client, without the line end.
 pub(super) type Refusal = &'static str;
 
-/// Memcached's answer to most of what it cannot read.
+/// memcached's answer to most malformed lines.
 pub(super) const BAD_FORMAT: Refusal = "CLIENT_ERROR bad command line format";

@@ -1,15 +1,14 @@
-//! One memcached command on its way: its words, its data block, the time, the store, and where the reply
-//! goes.
+//! A memcached command in progress: its words, its data block, the time, the store, and the reply buffer.
 //!
-//! A command that fails returns the line that its client gets; text commands that end in `noreply` are run
-//! inside `unless_noreply`, which drops whatever they say.
+//! A failing command returns the line that its client gets; text commands that end in `noreply` run inside
+//! `unless_noreply`, which drops all output.
 
 use wire::memcache::KEY_BYTES_MAX;
 
 use super::refusal::{BAD_FORMAT, Refusal};
 use crate::Store;
 
-/// Words that are kept at hand; a line of more is only legal for the commands that read many keys.
+/// Most words kept; longer lines are only legal for commands with many keys.
 const WORDS_KEPT: usize = 24;
 
 /// The words of a command line.
@@ -21,7 +20,7 @@ pub(super) struct Words<'r> {
 }
 
 impl<'r> Words<'r> {
-    /// Words are parted by spaces, and only spaces; the line ends at a NUL, as a C string does.
+    /// Splits a line at spaces only; the line ends at a NUL, as a C string does.
     pub(super) fn of(line: &'r [u8]) -> Words<'r> {
         let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
         let mut words = Words { line, kept: [b""; WORDS_KEPT], count: 0 };
@@ -34,17 +33,17 @@ impl<'r> Words<'r> {
         words
     }
 
-    /// Number of words, with the command's name.
+    /// Number of words, including the command's name.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// A word; empty when there are not so many.
+    /// A word; empty if there are fewer.
     pub(super) fn get(&self, i: usize) -> &'r [u8] {
         self.kept.get(i).copied().unwrap_or_default()
     }
 
-    /// The words from the `start`th on, of those that are kept.
+    /// The kept words from `start` on.
     pub(super) fn kept_from(&self, start: usize) -> &[&'r [u8]] {
         self.kept.get(start..self.count.min(WORDS_KEPT)).unwrap_or_default()
     }
@@ -54,20 +53,20 @@ impl<'r> Words<'r> {
         self.line.split(|&byte| byte == b' ').filter(|word| !word.is_empty())
     }
 
-    /// The last word asks for silence.
+    /// True if the last word is `noreply`.
     pub(super) fn noreply(&self) -> bool {
         self.all().last() == Some(b"noreply")
     }
 }
 
-/// A command whose number of words is right.
+/// A command with a valid number of words.
 pub(super) struct Request<'r> {
     pub(super) store: &'r mut Store,
     pub(super) words: Words<'r>,
     pub(super) data: &'r [u8],
     pub(super) now_s: u64,
     pub(super) out: &'r mut Vec<u8>,
-    /// Text commands answer nothing, not even errors, once this is set.
+    /// Suppresses all answers of text commands, including errors.
     pub(super) noreply: bool,
 }
 
@@ -77,7 +76,7 @@ impl<'r> Request<'r> {
         self.now_s.saturating_mul(1000)
     }
 
-    /// The key of a command that has one in second place.
+    /// The key of a command, its second word.
     pub(super) fn key(&self) -> Result<&'r [u8], Refusal> {
         let key = self.words.get(1);
         if key.len() > KEY_BYTES_MAX { Err(BAD_FORMAT) } else { Ok(key) }
@@ -90,7 +89,7 @@ impl<'r> Request<'r> {
         Ok(())
     }
 
-    /// Runs a text command that may end in `noreply`: then whatever it answers is dropped.
+    /// Runs a text command, and drops its output if it ends in `noreply`.
     pub(super) fn unless_noreply(
         &mut self,
         run: impl FnOnce(&mut Request<'r>) -> Result<(), Refusal>,

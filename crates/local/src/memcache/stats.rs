@@ -1,8 +1,8 @@
-//! `stats`: what a store and its pool know of themselves, under memcached's names.
+//! `stats`: the figures of a store and its pool, under memcached's names.
 //!
-//! A figure is a real one, or 0 for what never happens here ([`NEVER`]), or it is left out: size of buffers
-//! and of the hash table, items that nobody has read, CPU time. There are no slab classes; `stats items` and
-//! `stats slabs` show everything as class 1.
+//! A figure is a real one, or 0 for events that never happen here ([`NEVER`]), or omitted: sizes of buffers
+//! and of the hash table, items never read, CPU time. There are no slab classes; `stats items` and `stats
+//! slabs` show everything as class 1.
 
 use super::admin::VERSION;
 use super::counters::Surroundings;
@@ -18,7 +18,7 @@ struct View<'a> {
     now_s: u64,
 }
 
-/// A row: the name, and what to print; nothing if there is no such figure.
+/// A row: the name, and its value; none if the figure does not exist.
 type Row = (&'static str, fn(&View<'_>) -> Option<String>);
 
 macro_rules! rows {
@@ -73,7 +73,7 @@ rows! {
     }
 }
 
-/// Counters of memcached that never move here: there are no slabs, no crawler, no watchers.
+/// Counters of memcached that never move here: no slabs, no crawler, no watchers.
 static NEVER: &[&str] = &[
     "response_obj_oom",
     "read_buf_oom",

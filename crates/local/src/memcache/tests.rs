@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::Surroundings;
 
-/// One step: the second, the line, the data block, the reply.
+/// One step: the time in seconds, the line, the data block, the reply.
 type Step = (u64, &'static str, &'static str, &'static str);
 
 fn check(bytes_max: usize, steps: &[Step]) {
@@ -108,7 +108,7 @@ fn numbers_keep_their_width() {
 
 #[test]
 fn binary_keys_never_come_back_raw() {
-    // "a\r\nb" in base64; memcached forgets the mark where an item grows and answers the raw bytes.
+    // "a\r\nb" in base64; memcached loses the flag when an item grows, and answers the raw bytes.
     check(
         1 << 20,
         &[
@@ -179,7 +179,7 @@ fn stats(store: &mut Store, which: &str) -> BTreeMap<String, String> {
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Each command in its turn, and which of these figures it moves by how much in memcached 1.6.18.
+/// Each command in turn, with the change of these counters in memcached 1.6.18.
 #[test]
 fn commands_are_counted_as_memcached_counts_them() {
     let steps = [
@@ -239,7 +239,7 @@ fn commands_are_counted_as_memcached_counts_them() {
     assert_eq!(left, constant);
 }
 
-/// Without these, prometheus' `memcached_exporter` reports that memcached is down.
+/// Without these, prometheus' `memcached_exporter` reports memcached as down.
 #[test]
 fn exporters_find_what_they_cannot_do_without() {
     let mut store = Store::new(1 << 20);

@@ -56,7 +56,7 @@ fn update(request: &mut Request<'_>, mode: Mode) -> Result<(), Refusal> {
     })
 }
 
-/// The item that the line describes, and how long it says the data block is.
+/// The item described by the line, and the announced length of the data block.
 fn read<'r>(request: &Request<'r>, mode: Mode) -> Result<(Item<'r>, usize), Refusal> {
     let words = &request.words;
     let key = request.key()?;
@@ -70,7 +70,7 @@ fn read<'r>(request: &Request<'r>, mode: Mode) -> Result<(Item<'r>, usize), Refu
     Ok((Item { key, value: request.data, attributes, cas, or_stale: false }, length))
 }
 
-/// A length that a data block can have.
+/// Checks the length of a data block.
 pub(super) fn length_of(given: i32) -> Result<usize, Refusal> {
     if given > DATA_BYTES_MAX {
         return Err(BAD_FORMAT);

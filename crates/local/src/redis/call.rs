@@ -1,7 +1,6 @@
-//! One Redis command on its way: arguments, time, store, and where the reply goes.
+//! A Redis command in progress: arguments, time, store, and the reply buffer.
 //!
-//! Commands write their reply through it. One that fails returns a `Fault`, and what it had written is taken
-//! back.
+//! Commands write their reply through it. One that fails returns a `Fault`, and its output is discarded.
 
 use wire::redis::{Version, encode};
 
@@ -9,13 +8,13 @@ use super::fault::Fault;
 use crate::Store;
 use crate::store::{Attributes, Entry};
 
-/// Redis's limit of a string.
+/// Redis' maximum string length.
 const STRING_BYTES_MAX: usize = 512 << 20;
 
-/// A command whose number of arguments is right.
+/// A command with a valid number of arguments.
 pub(super) struct Call<'c> {
     pub(super) store: &'c mut Store,
-    /// The name of the command first.
+    /// The command's name first.
     pub(super) args: &'c [&'c [u8]],
     pub(super) now_ms: u64,
     pub(super) version: Version,
@@ -25,7 +24,7 @@ pub(super) struct Call<'c> {
 }
 
 impl<'c> Call<'c> {
-    /// An argument; the table has checked that it is there.
+    /// An argument; the table has checked that it exists.
     pub(super) fn arg(&self, i: usize) -> &'c [u8] {
         self.args.get(i).copied().unwrap_or_default()
     }
@@ -35,7 +34,7 @@ impl<'c> Call<'c> {
         self.args.iter().skip(1).copied()
     }
 
-    /// The live entry, without counting that as use.
+    /// The live entry, without counting this as use.
     pub(super) fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
         self.store.peek(key, self.now_ms)
     }
@@ -49,7 +48,7 @@ impl<'c> Call<'c> {
         });
     }
 
-    /// Stores a string that lives until `deadline_ms`.
+    /// Stores a string that expires at `deadline_ms`.
     pub(super) fn put(&mut self, key: &[u8], value: &[u8], deadline_ms: u64) -> Result<(), Fault> {
         let stored = self.store.put(key, value, Attributes::until(deadline_ms), self.now_ms);
         stored.map(drop).map_err(|_| self.too_large())

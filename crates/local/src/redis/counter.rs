@@ -1,7 +1,7 @@
-//! `INCR` and its kin: numbers kept as strings.
+//! `INCR` and the like: numbers stored as strings.
 //!
-//! Whole numbers have 64 bits and one spelling; the others are C's `long double`. A counter that is not there
-//! counts from 0 and lives for ever; one that is there keeps its time to live.
+//! Integers have 64 bits and a canonical form; floats are C's `long double`. A missing counter starts from 0
+//! and never expires; an existing one keeps its time to live.
 
 use wire::redis::encode;
 
@@ -52,7 +52,7 @@ pub(super) fn incrbyfloat(call: &mut Call<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Writes a number; a key that was there keeps its time to live.
+/// Writes a number; an existing key keeps its time to live.
 fn store(call: &mut Call<'_>, key: &[u8], number: &[u8]) -> Result<(), Fault> {
     let deadline_ms = call.peek(key).map_or(NEVER, |entry| entry.deadline_ms);
     call.put(key, number, deadline_ms)

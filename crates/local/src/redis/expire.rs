@@ -1,7 +1,7 @@
-//! Time to live: setting it, asking for it, taking it away.
+//! Time to live: setting, reading and removing it.
 //!
-//! All sums are in signed milliseconds, as in Redis, and one that leaves 64 bits is refused before the key is
-//! looked at. An end that is not in the future removes the key.
+//! All sums are in signed milliseconds, as in Redis, and overflow of 64 bits is refused before the key is
+//! looked up. A deadline that is not in the future removes the key.
 
 use super::call::Call;
 use super::fault::Fault;
@@ -31,16 +31,16 @@ pub(super) fn pexpireat(call: &mut Call<'_>) -> Result<(), Fault> {
     set_end(call, 1, false)
 }
 
-/// Condition under which the new end is taken.
+/// Condition for the new deadline.
 #[derive(Debug, Clone, Copy, Default)]
 struct When {
-    /// `NX`: only a key without an end.
+    /// `NX`: only for a key without a deadline.
     nx: bool,
-    /// `XX`: only a key with one.
+    /// `XX`: only for a key with one.
     xx: bool,
-    /// `GT`: only a later end; no end counts as the latest.
+    /// `GT`: only a later deadline; none counts as the latest.
     gt: bool,
-    /// `LT`: only an earlier one.
+    /// `LT`: only an earlier deadline.
     lt: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Failures of Redis commands, in Redis's own words.
 //!
-//! Clients match on these texts, so each is spelled once, here. Two are our own: what the embedded cache does
-//! not do, and what does not fit into it.
+//! Clients match on these texts, so each is spelled once, here. Two are our own: unsupported commands, and
+//! values too large for the cache.
 
 use std::borrow::Cow;
 
@@ -10,13 +10,13 @@ use std::borrow::Cow;
 pub(super) enum Fault {
     /// No arguments at all, not even a name.
     EmptyRequest,
-    /// Not a command of the embedded cache; its name, shortened and printable.
+    /// An unsupported command; its name, shortened and printable.
     Unsupported(String),
     /// Wrong number of arguments for this command.
     Arity(&'static str),
-    /// An option that does not exist, or not there.
+    /// An unknown option, or one in the wrong place.
     Syntax,
-    /// An option of `EXPIRE` that does not exist.
+    /// An unknown option of `EXPIRE`.
     UnsupportedOption(String),
     /// `NX` with another option of `EXPIRE`.
     NxWithOthers,
@@ -26,32 +26,32 @@ pub(super) enum Fault {
     NotInteger,
     /// Not a number for `INCRBYFLOAT`.
     NotFloat,
-    /// The sum leaves 64 bits.
+    /// The sum exceeds 64 bits.
     Overflow,
-    /// `DECRBY` of the one number that has no opposite.
+    /// `DECRBY` of the only number without a negation.
     DecrementOverflow,
     /// The sum is not a finite number.
     NotFinite,
-    /// A time to live that is not positive, or past what fits, for this command.
+    /// A time to live that is not positive, or overflows, for this command.
     ExpireTime(&'static str),
     /// A negative offset.
     Offset,
-    /// Past Redis's own limit of 512 MB.
+    /// Beyond Redis' own limit of 512 MB.
     StringTooLong,
-    /// Past what the cache can hold; the most it can.
+    /// Too large for the cache; the maximum size.
     TooLarge(usize),
 }
 
-/// Bytes of a client's word that an error repeats.
+/// Most bytes of a client's word that an error repeats.
 const WORD_BYTES_MAX: usize = 128;
 
 impl Fault {
-    /// The command is not one of ours.
+    /// The fault of an unsupported command.
     pub(super) fn unsupported(name: &[u8]) -> Fault {
         Fault::Unsupported(word(name))
     }
 
-    /// The option is not one of `EXPIRE`'s.
+    /// The fault of an unknown option of `EXPIRE`.
     pub(super) fn unsupported_option(option: &[u8]) -> Fault {
         // Redis prints it as a C string.
         let shown = option.split(|&byte| byte == 0).next().unwrap_or_default();
@@ -91,7 +91,7 @@ impl Fault {
     }
 }
 
-/// A client's word for an error: not too long, and text. Line ends are the encoder's business.
+/// A client's word for an error: truncated, and valid text. The encoder handles line ends.
 fn word(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..WORD_BYTES_MAX).unwrap_or(bytes)).into_owned()
 }

@@ -1,10 +1,10 @@
-//! Integers as Redis reads them from arguments and values.
+//! Integers as Redis parses them in arguments and values.
 //!
-//! There is one spelling for each: what `INCR` writes, `INCR` reads, and nothing else.
+//! Each has one canonical form: `INCR` reads exactly what it writes.
 
 use super::fault::Fault;
 
-/// A signed 64-bit integer in its one canonical spelling: no plus, no space, no leading zero, no `-0`.
+/// A signed 64-bit integer in canonical form: no plus, no space, no leading zero, no `-0`.
 pub(super) fn integer(text: &[u8]) -> Result<i64, Fault> {
     parse(text).ok_or(Fault::NotInteger)
 }

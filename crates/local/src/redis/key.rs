@@ -1,7 +1,7 @@
 //! Commands about keys as such (`DEL`, `EXISTS`, `TYPE` …), and about the server (`PING`, `FLUSHALL` …).
 //!
-//! `DEL` and `UNLINK` are one here: memory is given back at once in any case. So are `FLUSHALL` and
-//! `FLUSHDB`, as there is one database.
+//! `DEL` and `UNLINK` are the same here: memory is always freed at once. So are `FLUSHALL` and `FLUSHDB`,
+//! since there is one database.
 
 use wire::redis::encode;
 
@@ -14,7 +14,7 @@ pub(super) fn del(call: &mut Call<'_>) -> Result<(), Fault> {
     call.count(removed)
 }
 
-/// `EXISTS key …`: a key that is named twice counts twice.
+/// `EXISTS key …`: a key named twice counts twice.
 pub(super) fn exists(call: &mut Call<'_>) -> Result<(), Fault> {
     let found = call.keys().filter(|key| call.peek(key).is_some()).count();
     call.count(found)

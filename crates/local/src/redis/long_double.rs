@@ -1,9 +1,8 @@
-//! The numbers of `INCRBYFLOAT`: C's `long double` on x86-64, which Redis computes with and prints as
-//! `%.17Lf`.
+//! The numbers of `INCRBYFLOAT`: C's `long double` on x86-64, with which Redis computes, printed as `%.17Lf`.
 //!
-//! It has 64 bits of mantissa, 11 more than an `f64`. Without them `0.1` would come back as
-//! `0.10000000000000001`, so they are worth the code: reading (decimal and hexadecimal, correctly rounded),
-//! one addition, printing. Numbers past the format's range are refused as Redis refuses them.
+//! It has a 64-bit mantissa, 11 bits more than an `f64`. Without them `0.1` would come back as
+//! `0.10000000000000001`, which justifies the code: parsing (decimal and hexadecimal, correctly rounded), one
+//! addition, printing. Numbers beyond the format's range are refused as in Redis.
 
 mod big;
 mod number;
@@ -13,8 +12,8 @@ mod print;
 pub(super) use number::LongDouble;
 
 impl LongDouble {
-    /// The number that `text` spells, as `strtold` reads it. None for everything that is not wholly a number:
-    /// empty, with white space around, NaN, past the range.
+    /// Parses `text` as `strtold` does. None for everything that is not entirely a number: empty, surrounded
+    /// by white space, NaN, out of range.
     pub(super) fn parse(text: &[u8]) -> Option<LongDouble> {
         parse::parse(text)
     }

@@ -1,14 +1,14 @@
-//! The options of `SET` and `GETEX`: conditions, the old value, and how long the new one lives.
+//! The options of `SET` and `GETEX`: conditions, the old value, and the new time to live.
 //!
-//! Which excludes which is Redis's rule to the letter: the same option may come twice, `NX` and `XX` may not
-//! meet, nor two different ways to say how long.
+//! The exclusions are exactly Redis': the same option may be repeated, but `NX` excludes `XX`, and so do
+//! different forms of the time to live.
 
 use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
 use crate::store::NEVER;
 
-/// The command whose options these are: each has some that the other has not.
+/// The command of the options: each has some that the other lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
     /// `SET key value …`
@@ -17,7 +17,7 @@ pub(super) enum Of {
     Getex,
 }
 
-/// Condition on the key's presence.
+/// Condition on the key's existence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Condition {
     #[default]
@@ -51,11 +51,11 @@ pub(super) enum Life<'a> {
     Keep,
     /// `PERSIST`
     Persist,
-    /// A time, not yet read.
+    /// A time, not yet parsed.
     Until(Clock, &'a [u8]),
 }
 
-/// Options as written.
+/// Parsed options.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Options<'a> {
     pub(super) condition: Condition,
@@ -65,7 +65,7 @@ pub(super) struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Reads the options that begin at argument `start`, with Redis's rules of what excludes what.
+    /// Parses the options that begin at argument `start`, with Redis' exclusions.
     pub(super) fn parse(args: &[&'a [u8]], start: usize, of: Of) -> Result<Options<'a>, Fault> {
         let mut options = Options::default();
         let mut rest = args.iter().skip(start);
@@ -93,7 +93,7 @@ impl<'a> Options<'a> {
 }
 
 impl<'a> Life<'a> {
-    /// Takes a further option: one of its own kind replaces it, another kind is refused.
+    /// Adds another option: one of the same kind replaces it, another kind is refused.
     fn then(self, next: Life<'a>) -> Option<Life<'a>> {
         let same = match (self, next) {
             (Life::Plain, _) => true,
@@ -130,7 +130,7 @@ fn keyword(word: &[u8], of: Of) -> Option<Keyword> {
 }
 
 impl Call<'_> {
-    /// The deadline that a time option means: positive, and within 64 bits of milliseconds.
+    /// The deadline for a time option: positive, and within 64 bits of milliseconds.
     pub(super) fn deadline(&self, clock: Clock, text: &[u8]) -> Result<u64, Fault> {
         let given = integer(text)?;
         let wrong = || Fault::ExpireTime(self.name);
@@ -147,7 +147,7 @@ impl Call<'_> {
         if deadline > i64::MAX as u64 { Err(wrong()) } else { Ok(deadline) }
     }
 
-    /// The deadline of a value that `SET` writes.
+    /// The deadline of a value written by `SET`.
     pub(super) fn deadline_of_set(&mut self, key: &[u8], life: Life<'_>) -> Result<u64, Fault> {
         match life {
             Life::Until(clock, text) => self.deadline(clock, text),

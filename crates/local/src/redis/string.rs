@@ -1,7 +1,6 @@
 //! `GET`, `SET` and the other commands that read or write whole strings or pieces of them.
 //!
-//! Writing a whole string takes its time to live away unless an option says otherwise; writing a piece leaves
-//! it.
+//! Writing a whole string clears its time to live unless an option overrides that; writing a part keeps it.
 
 use wire::redis::encode;
 
@@ -120,7 +119,7 @@ pub(super) fn mset(call: &mut Call<'_>) -> Result<(), Fault> {
     call.ok()
 }
 
-/// `MSETNX key value …`: all, or none when one of the keys is there.
+/// `MSETNX key value …`: all, or none if one of the keys exists.
 pub(super) fn msetnx(call: &mut Call<'_>) -> Result<(), Fault> {
     check_pairs(call)?;
     for key in call.keys().step_by(2) {
@@ -132,7 +131,7 @@ pub(super) fn msetnx(call: &mut Call<'_>) -> Result<(), Fault> {
     call.integer(1)
 }
 
-/// Nothing is written unless each value has a key and fits.
+/// Fails unless each key has a value and fits, before anything is written.
 fn check_pairs(call: &Call<'_>) -> Result<(), Fault> {
     if call.args.len().is_multiple_of(2) {
         return Err(Fault::Arity(call.name));
@@ -187,8 +186,8 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), Fault> {
     call.count(length)
 }
 
-/// Writes `piece` at `offset` of an entry that is there, and grows it where needed: a little further each
-/// time, so that many small appends do not copy the value each time.
+/// Writes `piece` at `offset` of an existing entry, which grows as needed: with spare capacity, so that many
+/// small appends do not copy the value each time.
 fn write_at(call: &mut Call<'_>, key: &[u8], offset: usize, piece: &[u8]) {
     let end = offset + piece.len();
     let cas = call.store.cas_next();
@@ -207,7 +206,7 @@ fn write_at(call: &mut Call<'_>, key: &[u8], offset: usize, piece: &[u8]) {
     });
 }
 
-/// `GETRANGE key start end`, `SUBSTR key start end`: both ends included, negative ones count from the end.
+/// `GETRANGE key start end`, `SUBSTR key start end`: both ends included, negative indexes count from the end.
 pub(super) fn getrange(call: &mut Call<'_>) -> Result<(), Fault> {
     let (start, end) = (integer(call.arg(2))?, integer(call.arg(3))?);
     let (key, out) = (call.arg(1), &mut *call.out);

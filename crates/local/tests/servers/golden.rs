@@ -1,8 +1,7 @@
-//! Answers of Redis 7.0.15 and memcached 1.6.18 when the golden conversations were recorded, asked again.
+//! The golden conversations replayed: answers as recorded from Redis 7.0.15 and memcached 1.6.18.
 //!
-//! Each conversation logs every request that reached a real server, with its answer. A log is replayed on a
-//! fresh store until a command comes that the embedded cache does not have. Skipped with a message when the
-//! golden files are not beside the repository.
+//! Each conversation logs every request to a real server, with its answer. A log is replayed on a fresh store
+//! up to the first unsupported command. Skipped with a message if the golden files are absent.
 
 use std::path::PathBuf;
 
@@ -12,7 +11,7 @@ use wire::redis::{RequestScanner, Scan, Version};
 
 use crate::support::printable;
 
-/// A moment of the recordings' own time; they hold no absolute times.
+/// Clock of the replay; the recordings hold no absolute times.
 const NOW_S: u64 = 1_700_000_000;
 
 #[test]
@@ -76,8 +75,8 @@ fn cases(file: &str) -> Option<Vec<Value>> {
 /// A request and its reply.
 type Exchange = (Vec<u8>, Vec<u8>);
 
-/// The logs of the real servers of this kind: a name for messages, and the exchanges up to the first one that
-/// is masked.
+/// The logs of the real servers of this kind: a name for messages, and the exchanges before the first masked
+/// one.
 fn logs(cases: &[Value], kind: &str) -> Vec<(String, Vec<Exchange>)> {
     let mut logs = Vec::new();
     for case in cases {
@@ -94,7 +93,7 @@ fn logs(cases: &[Value], kind: &str) -> Vec<(String, Vec<Exchange>)> {
     logs
 }
 
-/// The bytes of a golden string; None when part of it is masked.
+/// The bytes of a golden string; None if part of it is masked.
 fn bytes(text: &Value) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text.as_str()?;
@@ -114,7 +113,7 @@ fn bytes(text: &Value) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// The arguments of a request; None for those that nutcracker forwards although they are malformed.
+/// The arguments of a request; None for malformed ones that nutcracker forwards.
 fn redis_args(request: &[u8]) -> Option<Vec<Vec<u8>>> {
     match RequestScanner::default().scan(request, &Default::default()) {
         Scan::Done(scanned) => Some(scanned.args(request).map(|arg| arg.bytes().to_vec()).collect()),

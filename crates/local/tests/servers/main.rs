@@ -1,5 +1,5 @@
-//! The embedded cache beside the programs it stands in for: a real redis-server, a real memcached, and what
-//! they answered when the golden files were recorded.
+//! The embedded cache compared with the programs it replaces: a real redis-server, a real memcached, and
+//! their recorded answers in the golden files.
 
 mod golden;
 mod memcache;

@@ -1,9 +1,9 @@
 //! The embedded cache against a real memcached 1.6: random streams of text and meta commands, replies
 //! compared.
 //!
-//! Each stream has a server of its own, so that cas uniques are the same on both sides. Every command is
-//! followed by `mn`, whose `MN` ends the reply. Without memcached the test is skipped with a message.
-//! `SEED=n` replays a stream.
+//! Each stream has its own server, so that cas uniques agree on both sides. Every command is followed by
+//! `mn`, whose `MN` ends the reply. Without memcached the test is skipped with a message. `SEED=n` replays a
+//! stream.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -18,17 +18,17 @@ use crate::support::{self, Dice, Server, printable};
 const STREAMS: u64 = 15;
 const COMMANDS: usize = 400;
 const KEYS: &[&str] = &["a", "b", "c", "d", "e"];
-/// Keys that only some commands use: see the differences that `nuthatch_local` lists.
+/// Keys that only some commands use: see the differences listed in `nuthatch_local`.
 const BASE64_KEYS: &[&str] = &["Zm9v", "YmFyIQ==", "not base64", "Zg"];
 const VALUES: &[&str] = &["", "0", "1", "9", "10", "99", "100", "4294967295", "x", "hello", " 5", "5 ", "-1"];
 const FLAGS: &[&str] = &["0", "0", "5", "4294967295", "4294967296", "+7", "007"];
 const TIMES: &[&str] = &["0", "0", "0", "1000", "-1", "2592000", "2592001", "1000000000", "+100"];
-/// No number here reaches half of 64 bits: for those memcached looks for a minus sign past the end of the
-/// value.
+/// Deltas that keep all numbers below half of 64 bits: above that memcached looks for a minus sign past the
+/// end of the value.
 const DELTAS: &[&str] = &["0", "1", "5", "90", "4294967296", "18446744073709551616", "-1", "x", "1x"];
 const WRONG_NUMBERS: &[&str] = &["x", "-1", "1x", "99999999999999999999", "-", "0x1"];
 
-/// Time a machine may stall between memcached's answer and ours. No time in [`TIMES`] is that short.
+/// Longest stall of the machine between memcached's answer and ours. All times in [`TIMES`] are longer.
 const STALL_SECONDS: u64 = 60;
 
 /// A command line and its data block.
@@ -67,8 +67,8 @@ fn replies_as_memcached() {
 
 fn start(socket: &Path) -> Option<Server> {
     let socket = socket.to_str().expect("a path in UTF-8");
-    // Two v's: it says when it listens. The user matters only to root. Threads that walk over items hold them
-    // now and then, and a number that is held is not overwritten in place but replaced, without its padding.
+    // Two v's print when it listens. The user matters only to root. Threads that walk over items lock them
+    // now and then, and a locked number is replaced instead of overwritten in place, without its padding.
     let quiet = "no_lru_maintainer,no_lru_crawler";
     Server::start("memcached", &["-s", socket, "-u", "root", "-m", "256", "-vv", "-o", quiet], |command| {
         command.stderr(Stdio::piped());
@@ -94,7 +94,7 @@ fn ask(peer: &mut UnixStream, line: &str, data: Option<&str>) -> Vec<u8> {
     reply
 }
 
-/// Equal, but for times that depend on the moment.
+/// Equal, except for times that depend on the moment.
 fn same(want: &[u8], got: &[u8]) -> bool {
     let words = |bytes: &[u8]| -> Vec<String> {
         String::from_utf8_lossy(bytes).split([' ', '\r']).map(str::to_owned).collect()
@@ -107,7 +107,7 @@ fn same_time(want: &str, got: &str) -> bool {
     ["t", "l", "exp=", "la="].iter().any(|name| {
         let number = |word: &str| word.strip_prefix(name)?.parse::<i64>().ok();
         match (number(want), number(got)) {
-            // The time left of an item that was just ended wraps around in memcached.
+            // The remaining time of an item that has just expired wraps around in memcached.
             (Some(want), Some(0)) if want > i64::from(u32::MAX) - 1_000_000 => true,
             (Some(want), Some(got)) => want.abs_diff(got) <= STALL_SECONDS,
             _ => false,
@@ -146,7 +146,7 @@ fn update(dice: &mut Dice) -> Command {
     let mut value = (*dice.pick(VALUES)).to_owned();
     let mut length = value.len();
     if dice.one_in(60) {
-        // Around the limit of an item: key of one byte, with and without flags.
+        // Around the item limit: key of one byte, with and without flags.
         length = 1_048_508 + dice.below(12) as usize;
         value = "x".repeat(length);
     } else if dice.one_in(40) {
@@ -156,8 +156,8 @@ fn update(dice: &mut Dice) -> Command {
     let cas = if name == "cas" { format!(" {}", dice.below(60)) } else { String::new() };
     let key = (*dice.pick(KEYS)).to_owned();
     let line = format!("{name} {key} {flags} {time} {length}{cas}{}", noreply(dice));
-    // A block that does not end where the line says would be read on as commands: it has to be cut by the
-    // caller.
+    // Not with a block of another length than announced: the rest would be parsed as commands, and cutting
+    // it is up to the caller.
     let fits = length == value.len();
     if fits { Command { line, data: Some(value) } } else { text(dice) }
 }
@@ -173,7 +173,7 @@ fn text(dice: &mut Dice) -> Command {
         }
         8 => format!("touch {} {}{}", key(dice), dice.pick(TIMES), noreply(dice)),
         9 => format!("delete {}{}{}", key(dice), dice.pick(&["", "", " 0", " 1"]), noreply(dice)),
-        // No delays: they bring back in memcached what an earlier flush took.
+        // No delays: in memcached they restore items dropped by an earlier flush.
         10 if dice.one_in(3) => format!("flush_all{}{}", dice.pick(&["", " 0", " -5", " x"]), noreply(dice)),
         _ => (*dice.pick(&["version", "verbosity 0", "verbosity x", "verbosity", "version x"])).to_owned(),
     };

@@ -1,7 +1,7 @@
 //! The embedded cache against a real redis-server 7: random streams of commands, replies compared byte by
 //! byte.
 //!
-//! The server listens on a unix socket in a directory of its own. Without a redis-server the test is skipped
+//! The server listens on a unix socket in its own directory. Without a redis-server the test is skipped
 //! with a message. `SEED=n` replays one stream; a failure prints its seed.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -105,7 +105,7 @@ fn replies_as_redis() {
     }
 }
 
-/// Equal, but for the moment at which a remaining time was asked for.
+/// Equal, except for the moment at which a remaining time was read.
 fn same(name: &str, want: &[u8], got: &[u8]) -> bool {
     let slack = match name {
         "TTL" | "EXPIRETIME" => 2,
@@ -242,7 +242,7 @@ fn options(dice: &mut Dice, from: &[&str], words: &mut Vec<String>) {
     }
 }
 
-/// A time far from now, long past, or not one at all: what is near would depend on the moment.
+/// A time far in the future, long past, or invalid: a near one would depend on the moment.
 fn time(dice: &mut Dice, option: &str) -> String {
     if dice.one_in(4) {
         return (*dice.pick(SECONDS)).to_owned();

@@ -1,16 +1,16 @@
-//! Starting real servers, and dice that a seed loads.
+//! Starting real servers, and seeded dice.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// A server that is stopped when the test ends, however it ends.
+/// A server that is stopped at the end of the test, on failure too.
 pub struct Server {
     child: Child,
 }
 
 impl Server {
-    /// Starts a program that is told where to listen. None, with a message, when it is not installed.
+    /// Starts a program; `set_up` tells it where to listen. None, with a message, if it is not installed.
     pub fn start(program: &str, args: &[&str], set_up: impl FnOnce(&mut Command)) -> Option<Server> {
         let mut command = Command::new(program);
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -24,7 +24,7 @@ impl Server {
         }
     }
 
-    /// Reads what the server prints until a line holds `text`.
+    /// Reads the server's output until a line holds `text`.
     pub fn wait_for(&mut self, text: &str) {
         let stdout = self.child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn std::io::Read + Send>);
         let stderr = self.child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn std::io::Read + Send>);
@@ -34,7 +34,7 @@ impl Server {
             line.clear();
             assert_ne!(lines.read_line(&mut line).expect("text"), 0, "the server ended before it was ready");
         }
-        // Read on, so that it never waits for us.
+        // Keep reading, so that it never blocks on its output.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
     }
 }
@@ -46,7 +46,7 @@ impl Drop for Server {
     }
 }
 
-/// The seeds to run: `SEED=n` replays one, `STREAMS=n` tries so many, else the first `count`.
+/// The seeds to run: `SEED=n` replays one, `STREAMS=n` runs the first n, else the first `count`.
 pub fn seeds(count: u64) -> std::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     match number("SEED") {
@@ -55,13 +55,13 @@ pub fn seeds(count: u64) -> std::ops::Range<u64> {
     }
 }
 
-/// A small generator (splitmix64): the same seed throws the same.
+/// A small generator (splitmix64): the same seed gives the same throws.
 pub struct Dice {
     state: u64,
 }
 
 impl Dice {
-    /// Loaded with a seed.
+    /// Creates dice from a seed.
     pub fn new(seed: u64) -> Dice {
         Dice { state: seed }
     }
@@ -75,7 +75,7 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % limit
     }
 
-    /// True once in so many throws.
+    /// True once in `throws` throws on average.
     pub fn one_in(&mut self, throws: u64) -> bool {
         self.below(throws) == 0
     }
@@ -86,7 +86,7 @@ impl Dice {
     }
 }
 
-/// Bytes for a person: text as it is, the rest escaped, long runs cut.
+/// Bytes for display: text unchanged, the rest escaped, long runs cut.
 pub fn printable(bytes: &[u8]) -> String {
     const SHOWN: usize = 400;
     let mut text = String::new();

@@ -1,6 +1,6 @@
-//! Destinations of a log: the standard error or a file.
+//! Destinations of a log: standard error or a file.
 //!
-//! Opening it, and opening it anew for rotation, is the writer's.
+//! The writer opens them, and reopens files for rotation.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,6 @@ use std::path::PathBuf;
 pub enum Destination {
     /// Standard error.
     Stderr,
-    /// Appended to a file, made with mode 0644 if absent.
+    /// A file, appended to; created with mode 0644 if absent.
     File(PathBuf),
 }

@@ -7,8 +7,8 @@
 //! nsqd        [nsqd] 2025/01/31 13:00:00.123456 WARNING: server ejected pool=alpha server="s 1"
 //! ```
 //!
-//! Text that came from outside cannot start a line of its own, nor change how the line is shown: control
-//! characters, marks of direction and invisible characters are escaped everywhere.
+//! External text can neither start a new line nor change how the line is displayed: control characters,
+//! direction marks and invisible characters are escaped everywhere.
 
 use std::fmt::{Debug, Write};
 
@@ -18,10 +18,10 @@ use tracing::{Event, Level};
 
 use super::target::SIGNAL;
 
-/// Longest line, in bytes; what is beyond is cut and marked.
+/// Longest line, in bytes; the rest is cut off and marked.
 pub(super) const LINE_BYTES_MAX: usize = 16 * 1024;
 
-/// The looks of a line.
+/// The format of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people; time in UTC.
@@ -34,7 +34,7 @@ pub enum Format {
     Nsqd(&'static str),
 }
 
-/// One event, taken apart.
+/// One parsed event.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     target: String,
@@ -47,7 +47,7 @@ pub(super) struct Record {
 #[derive(Debug)]
 enum Value {
     Text(String),
-    /// A number or a truth value, the same in every format.
+    /// A number or a boolean, identical in every format.
     Bare(String),
 }
 
@@ -208,8 +208,8 @@ fn escape(line: &mut String, text: &str, quotes: bool) {
     }
 }
 
-/// Characters that change how the text around them is shown, or show nothing: line and paragraph separators,
-/// marks of direction, characters without width, tags (Unicode categories Zl, Zp and Cf).
+/// True for characters that change the display of surrounding text, or are invisible: line and paragraph
+/// separators, direction marks, zero-width characters, tags (Unicode categories Zl, Zp and Cf).
 fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
@@ -226,14 +226,14 @@ fn quoted_if_needed(line: &mut String, value: &str) {
     line.push('"');
 }
 
-/// Appends a JSON string; a longer one than a line may be is cut.
+/// Appends a JSON string; one longer than the maximum line is cut.
 fn json_string(line: &mut String, value: &str) {
     line.push('"');
     for c in value.chars().take(LINE_BYTES_MAX) {
         match c {
             '"' | '\\' => line.extend(['\\', c]),
             c if c.is_control() || is_deceptive(c) => {
-                // All of these that are above U+FFFF are tags, which JSON writes as two surrogates.
+                // All of these above U+FFFF are tags, which JSON writes as two surrogates.
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     let _ = write!(line, "\\u{unit:04x}");
                 }
@@ -244,7 +244,7 @@ fn json_string(line: &mut String, value: &str) {
     line.push('"');
 }
 
-/// Cuts `line` to `bytes_max` at a character's edge and marks the place.
+/// Cuts `line` to `bytes_max` at a character boundary and marks the place.
 fn cut(line: &mut String, bytes_max: usize, mark: &str) {
     if line.len() > bytes_max {
         let mut end = bytes_max;

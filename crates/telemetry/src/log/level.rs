@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 pub struct Verbosity(u8);
 
 impl Verbosity {
-    /// Nothing but what passes at every level.
+    /// Only lines that pass at every level.
     pub const OFF: Verbosity = Verbosity(0);
     /// Errors.
     pub const ERROR: Verbosity = Verbosity(3);
@@ -20,21 +20,21 @@ impl Verbosity {
     pub const WARN: Verbosity = Verbosity(4);
     /// nutcracker's default; errors and warnings.
     pub const NOTICE: Verbosity = Verbosity(5);
-    /// The native default: also what happened, such as a server that went away.
+    /// The native default: also events, such as a server that disconnected.
     pub const INFO: Verbosity = Verbosity(6);
-    /// Also why it happened.
+    /// Also the reasons of events.
     pub const DEBUG: Verbosity = Verbosity(7);
     /// Also each step.
     pub const TRACE: Verbosity = Verbosity(8);
-    /// The most.
+    /// The maximum.
     pub const MAX: Verbosity = Verbosity(11);
 
-    /// From nutcracker's number; more than 11 means 11.
+    /// From nutcracker's number; values above 11 mean 11.
     pub fn new(number: u64) -> Verbosity {
         Verbosity(u8::try_from(number).unwrap_or(u8::MAX).min(Verbosity::MAX.0))
     }
 
-    /// From a word: off (also fatal, as nsqd has it), error, warn, info, debug, trace.
+    /// From a word: off (also fatal, as in nsqd), error, warn, info, debug, trace.
     pub fn named(word: &str) -> Option<Verbosity> {
         Some(match word {
             "off" | "fatal" => Verbosity::OFF,
@@ -64,7 +64,7 @@ impl Verbosity {
         Verbosity(self.0.saturating_sub(1))
     }
 
-    /// The least severe `tracing` level that is written.
+    /// The least severe `tracing` level written.
     pub(crate) fn filter(self) -> LevelFilter {
         match self.0 {
             0 => LevelFilter::OFF,

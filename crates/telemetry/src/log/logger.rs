@@ -1,7 +1,7 @@
-//! The `tracing` subscriber: decides by level, formats, hands over. It keeps no spans.
+//! The `tracing` subscriber: filters by level, formats, and queues lines. It keeps no spans.
 //!
-//! It is a subscriber of its own rather than a layer over a registry, because without spans a registry has
-//! nothing to keep. A line that is not wanted costs one relaxed load.
+//! It is a standalone subscriber rather than a layer over a registry, because without spans a registry has
+//! nothing to keep. A filtered line costs one relaxed load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -16,7 +16,7 @@ use super::level::Verbosity;
 use super::target::{ALWAYS, SIGNAL};
 use super::writer::Queue;
 
-/// Gives events to the log's writer. Clones share everything.
+/// Passes events to the log's writer. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct Logger {
     /// Shared by every clone.
@@ -27,7 +27,7 @@ pub struct Logger {
 
 impl Logger {
     pub(super) fn new(queue: Arc<Queue>, verbosity: Verbosity) -> Logger {
-        // The zone is read from the system once, here, and not by a shard in the middle of a turn.
+        // The zone is read from the system once, here, not by a shard in the middle of a turn.
         let zone = TimeZone::system();
         Logger { queue, verbosity: Arc::new(AtomicU8::new(verbosity.number())), zone }
     }
@@ -51,7 +51,7 @@ impl Subscriber for Logger {
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        // The verbosity can change and some targets pass at every level, so nothing is ruled out beforehand.
+        // The verbosity can change and some targets pass at every level, so no level is excluded in advance.
         Some(LevelFilter::TRACE)
     }
 
@@ -81,7 +81,7 @@ mod tests {
     use super::super::{Destination, Format, Log, Options, Replacement};
     use super::*;
 
-    /// Runs `body` with a log into `path`, then gives back what was written.
+    /// Runs `body` with a log to `path`, then returns the written text.
     fn logged(path: &Path, verbosity: Verbosity, body: impl FnOnce(&Log)) -> String {
         let options = Options {
             destination: Destination::File(path.to_owned()),

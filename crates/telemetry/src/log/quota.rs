@@ -1,11 +1,11 @@
 //! A limit on how often one kind of line is logged, so that a client cannot flood the log.
 //!
-//! Each place that logs what clients can cause keeps a quota and asks it first; what was held back is told
-//! with the next line that passes.
+//! Each place that logs events caused by clients keeps a quota and checks it first; the number of suppressed
+//! lines is reported with the next line that passes.
 
 use std::time::Duration;
 
-/// Lets `most` lines pass in each window of time and counts the others. Pure: it is told the time.
+/// Lets `most` lines pass in each time window and counts the others. Pure: the caller passes the time.
 #[derive(Debug, Clone)]
 pub struct Quota {
     most: u32,
@@ -22,8 +22,8 @@ impl Quota {
         Quota { most, window_us, started_us: 0, passed: 0, held_back: 0 }
     }
 
-    /// Asks at `now_us` (any monotonic clock) to log a line. `Some(n)`: log it, and say that `n` were held
-    /// back since the last one that passed. `None`: do not.
+    /// Requests a line at `now_us` (any monotonic clock). `Some(n)`: log it, and report that `n` were
+    /// suppressed since the last one that passed. `None`: do not.
     pub fn ask(&mut self, now_us: u64) -> Option<u64> {
         if now_us.saturating_sub(self.started_us) >= self.window_us {
             self.started_us = now_us;

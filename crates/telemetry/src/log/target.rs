@@ -1,8 +1,8 @@
-//! The two targets that are special: their lines pass at every level.
+//! The two special targets: their lines pass at every level.
 //!
-//! A target of `tracing` is usually the module that logs; these two say what a line is instead.
+//! A `tracing` target is usually the module that logs; these two name the kind of a line instead.
 
-/// Target of lines that every level lets pass.
+/// Target of lines that pass at every level.
 pub const ALWAYS: &str = "always";
-/// Target of lines about a signal that arrived; every level lets them pass.
+/// Target of lines about a received signal; they pass at every level.
 pub const SIGNAL: &str = "signal";

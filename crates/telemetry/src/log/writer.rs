@@ -1,8 +1,8 @@
-//! The thread that writes, and the bounded queue before it.
+//! The writer thread and its bounded queue.
 //!
-//! Whoever logs never waits: a full queue drops the line and counts it. The writer gathers what is there into
-//! one write, reports lines lost, and opens the file anew when asked. A destination that refuses bytes (a
-//! full disk) costs the lines and nothing else.
+//! Logging never waits: a full queue drops the line and counts it. The writer gathers queued lines into one
+//! write, reports lost lines, and reopens the file on request. A failing destination (a full disk) costs the
+//! lines and nothing else.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -23,8 +23,8 @@ use super::format::{Format, Record};
 /// Descriptor that the running log writes to.
 static CRASH_FD: AtomicI32 = AtomicI32::new(2);
 
-/// Descriptor that the log writes to, for a signal handler that cannot ask the log's thread; standard error
-/// until a log runs.
+/// Descriptor of the log, for a signal handler that cannot query the log's thread; standard error until a log
+/// runs.
 pub fn crash_fd() -> i32 {
     CRASH_FD.load(SeqCst)
 }
@@ -35,13 +35,13 @@ const WRITE_BYTES_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 enum Message {
     Line(String),
-    /// Look at the `reopen` flag.
+    /// Wakes the writer to check the `reopen` flag.
     Wake,
-    /// Everything before this is written once the sender of the answer is used.
+    /// Everything before this is written once its sender is used.
     Flushed(SyncSender<()>),
 }
 
-/// The way to the writer. Putting never blocks.
+/// The queue to the writer. Putting never blocks.
 #[derive(Debug)]
 pub(super) struct Queue {
     messages: SyncSender<Message>,
@@ -50,21 +50,21 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct Shared {
-    /// The format at the start.
+    /// The initial format.
     format: Format,
-    /// Another one since: its place in [`CHANGEABLE`] and one; 0 for none.
+    /// The changed format: its index in [`CHANGEABLE`] plus one; 0 for none.
     changed: AtomicU8,
     lost: AtomicU64,
     reopen: AtomicBool,
-    /// Destination from the next reopening on, if it is another one.
+    /// New destination at the next reopening, if it changes.
     next: Mutex<Option<Sink>>,
 }
 
-/// Formats that a log can be given while it runs.
+/// Formats that a running log can be given.
 const CHANGEABLE: [Format; 2] = [Format::Text, Format::Json];
 
 impl Shared {
-    /// The format of a line that is written now. Never waits.
+    /// The current format. Never waits.
     fn format(&self) -> Format {
         let changed = usize::from(self.changed.load(SeqCst));
         changed.checked_sub(1).and_then(|at| CHANGEABLE.get(at)).copied().unwrap_or(self.format)
@@ -90,7 +90,7 @@ impl Queue {
 
     pub(super) fn reopen(&self) {
         self.shared.reopen.store(true, SeqCst);
-        // A full queue needs no waking: the writer looks at the flag before each batch.
+        // A full queue needs no waking: the writer checks the flag before each batch.
         let _ = self.messages.try_send(Message::Wake);
     }
 
@@ -133,7 +133,7 @@ impl Sink {
         }
     }
 
-    /// Takes the place of another one, whose descriptor may be closed then.
+    /// Replaces this destination, whose descriptor may then be closed.
     fn replace(&mut self, by: Sink) {
         let descriptor = match &by {
             Sink::File(_, file) => file.as_raw_fd(),
@@ -145,7 +145,7 @@ impl Sink {
 
     fn reopen(&mut self) -> io::Result<()> {
         if let Sink::File(path, file) = self {
-            // The new descriptor is known before the old one is closed.
+            // The new descriptor is published before the old one is closed.
             let new = open_file(path)?;
             CRASH_FD.store(new.as_raw_fd(), SeqCst);
             *file = new;
@@ -165,7 +165,7 @@ fn open_file(path: &PathBuf) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o644).open(path)
 }
 
-/// Starts the writer's thread. It ends when the queue is dropped, after writing what is in it.
+/// Starts the writer thread. It ends when the queue is dropped, after writing its contents.
 pub(super) fn start(sink: Sink, format: Format, queue_max: usize) -> io::Result<Arc<Queue>> {
     let (messages, inbox) = sync_channel(queue_max.max(1));
     let shared = Arc::new(Shared {
@@ -186,7 +186,7 @@ pub(super) fn start(sink: Sink, format: Format, queue_max: usize) -> io::Result<
 struct Writer {
     sink: Sink,
     shared: Arc<Shared>,
-    /// Lost lines that were reported already.
+    /// Lost lines already reported.
     reported: u64,
     batch: Vec<u8>,
     lines: u64,
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_counts_and_reports() {
-        // A pipe that nobody empties stands in for a stuck terminal; one line is more than it holds.
+        // A pipe that is never read stands in for a stuck terminal; one line is more than it holds.
         let (mut reader, pipe) = io::pipe().unwrap();
         let sink = Sink::File(PathBuf::new(), File::from(std::os::fd::OwnedFd::from(pipe)));
         let queue = start(sink, Format::Text, 4).unwrap();

@@ -1,4 +1,4 @@
-//! The text of nutcracker's `-D` / `--describe-stats`, and the same for every row we have.
+//! The text of nutcracker's `-D` / `--describe-stats`, and the same for all our rows.
 //!
 //! A block has a title, then a line per row: two spaces, the name in 20 columns, the description in quotes.
 //! Blocks are separated by an empty line. Descriptions are those of the tables.

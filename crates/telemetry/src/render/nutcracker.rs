@@ -1,15 +1,14 @@
 //! The document of nutcracker's statistics port, exact in shape.
 //!
-//! Scalars are joined by a comma and a space, a pool follows its scalars after a comma and a space, pools and
-//! servers follow one another after a comma alone, a name and its object are joined by a colon and a space,
-//! and the document ends in a line feed:
+//! Scalars are separated by a comma and a space, a pool follows its scalars after a comma and a space, pools
+//! and servers are separated by a comma alone, a name and its object by a colon and a space, and the document
+//! ends in a line feed:
 //!
 //! ```text
 //! {"service":"nutcracker", …, "POOL": {"client_eof":0, …, "SERVER": {"server_eof":0, …},"SERVER": {…}},"POOL": {…}}\n
 //! ```
 //!
-//! Only the rows that nutcracker has are in it. Names are escaped as JSON wants it; nutcracker does not
-//! escape them.
+//! It has only nutcracker's rows. Names are escaped as JSON requires; nutcracker does not escape them.
 
 use crate::{PoolReport, PoolStats, Row, ServerStats};
 
@@ -32,7 +31,7 @@ pub struct Header {
     pub curr_connections: u64,
 }
 
-/// The whole document. Pools come in the order given; nutcracker sorts them by the length of their name, then
+/// The whole document. Pools keep the given order; nutcracker sorts them by the length of their name, then
 /// by its bytes.
 pub fn document(header: &Header, pools: &[PoolReport]) -> String {
     let mut text = String::from("{\"service\":");
@@ -64,7 +63,7 @@ pub fn document(header: &Header, pools: &[PoolReport]) -> String {
     text
 }
 
-/// An object up to its closing brace, which is left to the caller.
+/// An object without its closing brace, which the caller adds.
 fn object(text: &mut String, name: &str, rows: &[Row], values: &[u64]) {
     string(text, name);
     text.push_str(": {");
@@ -96,7 +95,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::{PoolCells, Registry};
 
-    /// A file of captures from the original programs; none, with a message, where they are not at hand.
+    /// A file of captures from the original programs; none, with a message, where they are not available.
     pub(crate) fn golden(name: &str) -> Option<String> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden").join(name);
         let text = std::fs::read_to_string(&path).ok();
@@ -106,7 +105,7 @@ pub(crate) mod tests {
         text
     }
 
-    /// The recorded document with numbers and a word put where it was masked.
+    /// The recorded document with numbers and a word in place of the masks.
     fn recorded() -> Option<String> {
         let case: Value = serde_json::from_str(&golden("nutcracker_stats.json")?).unwrap();
         let mut document = case["document"].as_str().unwrap().replace("\u{27e6}str\u{27e7}", "host");
@@ -121,7 +120,7 @@ pub(crate) mod tests {
         object[name].as_u64().unwrap_or_else(|| panic!("no number {name}"))
     }
 
-    /// Counts on one of two shards what the recorded document says of one pool.
+    /// Counts on one of two shards the recorded document's figures for one pool.
     fn pool(document: &Value, name: &str, servers: &[&str]) -> PoolCells {
         let cells = PoolCells::new(name, servers.iter().copied(), 2);
         let (stats, recorded) = (&cells.shards[1], &document[name]);

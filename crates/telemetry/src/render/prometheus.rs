@@ -1,7 +1,7 @@
 //! The Prometheus text format, version 0.0.4, from the tables.
 //!
 //! A row `requests` of a server becomes `nuthatch_server_requests_total{pool="…",server="…"}`: counters get
-//! `_total`, moments become seconds and get `_seconds`, histograms become seconds with the bounds of
+//! `_total`, times become seconds and get `_seconds`, histograms become seconds with the bounds of
 //! [`BOUNDS_US`].
 
 use std::fmt::Write;
@@ -13,13 +13,13 @@ use crate::{HistogramSnapshot, Kind, PoolReport, PoolStats, Row, ServerStats, Sh
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Upper bounds of the buckets shown, in microseconds. A recorded bucket that straddles a bound counts as
-/// above it, which moves the bound by less than one hundredth.
+/// above it, which shifts the bound by less than one hundredth.
 pub const BOUNDS_US: [u64; 16] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
     2_500_000, 10_000_000,
 ];
 
-/// A page that is being written.
+/// A page being written.
 #[derive(Debug, Default)]
 pub struct Text(String);
 
@@ -31,7 +31,7 @@ pub struct Family<'a> {
 }
 
 impl Text {
-    /// Starts a family. `name` is the full name without the suffix that its kind asks for.
+    /// Starts a family. `name` is the full name without the suffix of its kind.
     pub fn family(&mut self, name: &str, kind: Kind, help: &str) -> Family<'_> {
         let (suffix, word) = match kind {
             Kind::Counter => ("_total", "counter"),
@@ -62,7 +62,7 @@ impl Text {
 }
 
 impl Family<'_> {
-    /// Writes one sample. Moments are given in microseconds.
+    /// Writes one sample. Times are given in microseconds.
     pub fn sample(&mut self, labels: &[(&str, &str)], value: u64) -> &mut Self {
         self.text.push_str(&self.name);
         label_set(self.text, labels);
@@ -113,7 +113,7 @@ pub(crate) fn pools(text: &mut Text, pools: &[PoolReport]) {
     text.histograms("nuthatch_server_response_duration_seconds", help, samples);
 }
 
-/// A row's name without what the family's prefix (`server_`) or suffix (`total_`) says already.
+/// A row's name without the family's prefix (`server_`) or suffix (`total_`).
 fn bare(row: &Row) -> &str {
     let name = row.name.strip_prefix("server_").filter(|_| row.nutcracker && row.name != "server_ejects");
     name.unwrap_or(row.name).trim_start_matches("total_")
@@ -123,8 +123,8 @@ fn head(text: &mut String, name: &str, word: &str, help: &str) {
     writeln!(text, "# HELP {name} {}\n# TYPE {name} {word}", help_text(help)).expect("a string takes all");
 }
 
-/// Help with nutcracker's leading `#` spelled out and its unit of time made Prometheus' own, which samples
-/// are in; escaped.
+/// Help text with nutcracker's leading `#` spelled out and its time unit replaced by Prometheus', which the
+/// samples use; escaped.
 fn help_text(help: &str) -> String {
     let plain = help.strip_prefix("# ").map_or(help.to_owned(), |counted| format!("number of {counted}"));
     let plain = plain.replace("in usec", "in seconds");

@@ -1,14 +1,14 @@
 //! statsd datagrams: lines `prefix.key:value|c` and `…|g`, packed into packets on line boundaries, as nsqd
 //! does.
 //!
-//! Pure: differences are computed and packets sent by the caller, who also spreads them over the interval.
+//! Pure: the caller computes differences and sends the packets, spread over the interval.
 //!
 //! ```text
 //! nsq.host_4151.topic.orders.message_count:12|c\n
 //! nsq.host_4151.topic.orders.depth:3|g\n
 //! ```
 
-/// Packets that are being filled.
+/// Packets being filled.
 #[derive(Debug)]
 pub struct Packets {
     prefix: String,
@@ -19,12 +19,12 @@ pub struct Packets {
 
 impl Packets {
     /// Packets of at most `bytes_max` bytes (nsqd: 508) whose keys start with `prefix`, which ends in a dot
-    /// unless empty. A single line that is longer gets a packet of its own.
+    /// unless empty. A longer line gets a packet of its own.
     pub fn new(prefix: &str, bytes_max: usize) -> Packets {
         Packets { prefix: prefix.to_owned(), bytes_max, full: Vec::new(), open: Vec::new() }
     }
 
-    /// A counter's difference since the last push. It may be negative (a topic was made anew).
+    /// A counter's difference since the last push. May be negative (a recreated topic).
     pub fn counter(&mut self, key: &str, difference: i64) {
         self.line(key, difference, 'c');
     }

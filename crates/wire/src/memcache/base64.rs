@@ -1,16 +1,16 @@
 //! base64 of binary keys in meta commands (flag `b`): the alphabet of RFC 4648 with padding.
 //!
-//! [`decode`] is as lax as memcached: characters outside the alphabet are passed over, and only the number of
-//! the others has to be right. [`decode_key`] is for keys that are passed on: memcached skips over misplaced
-//! padding and stops at the first full group that has any, and such keys are refused. Unused bits before the
-//! padding are ignored, as in memcached.
+//! [`decode`] is as lax as memcached: it skips characters outside the alphabet, and checks only the number of
+//! the others. [`decode_key`] is for forwarded keys: memcached skips misplaced padding and stops at the first
+//! full group that has any, so such keys are rejected. Unused bits before the padding are ignored, as in
+//! memcached.
 
 use crate::memcache::KEY_BYTES_MAX;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const PAD: u8 = b'=';
 
-/// The bytes that `text` stands for; None when there are none or the text is cut short.
+/// Decodes `text`; None if it yields no bytes or is truncated.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let signs: Vec<u8> = text.iter().copied().filter(|&byte| byte == PAD || value(byte).is_some()).collect();
     if signs.is_empty() || !signs.len().is_multiple_of(4) {
@@ -33,7 +33,7 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Appends the text that stands for `bytes`.
+/// Appends `bytes` in base64.
 pub fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     for block in bytes.chunks(3) {
         let word = block.iter().fold(0u32, |word, &byte| (word << 8) | u32::from(byte));
@@ -46,8 +46,8 @@ pub fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Decodes `encoded` to the front of `out` and returns the length; nothing if it is not base64 or is empty or
-/// too long.
+/// Decodes `encoded` to the front of `out` and returns the length; none if it is malformed, empty or too
+/// long.
 pub(super) fn decode_key(encoded: &[u8], out: &mut [u8; KEY_BYTES_MAX]) -> Option<usize> {
     if encoded.is_empty() || !encoded.len().is_multiple_of(4) || encoded.len() > KEY_BYTES_MAX {
         return None;

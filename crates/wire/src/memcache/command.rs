@@ -1,11 +1,11 @@
-//! The table of commands: what each is called, how its line is read, and how a proxy treats it.
+//! The table of commands: name, line syntax, and treatment by a proxy.
 //!
-//! Parser, documentation and proxy all read this one table.
+//! Parser, documentation and proxy share this table.
 
 use super::ReplyKind;
 use crate::redis::command::Side;
 
-/// The key whose server gets requests that have no key and need one server, as nutcracker 0.5.0.
+/// Key whose server gets requests without a key that need one server, as nutcracker 0.5.0.
 pub const PLACEHOLDER_KEY: &[u8] = b"placeholder";
 
 /// A command, by its name in the protocol.
@@ -100,7 +100,7 @@ pub enum Route {
     OneServer,
     /// To every server of the pool.
     EveryServer,
-    /// To the server of a pool that has only one; with more the proxy answers with this line.
+    /// To the only server of a pool; the proxy of a larger pool answers with this line.
     OnlyServer(&'static str),
     /// Nowhere: the proxy answers.
     Here,
@@ -108,25 +108,25 @@ pub enum Route {
     Refused(&'static str),
 }
 
-/// Rule by which replies from several servers become one.
+/// Rule for merging replies from several servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
-    /// There is one reply.
+    /// A single reply.
     One,
     /// VALUE blocks in the order of the request's keys, then END; one error line if a part failed.
     Values,
-    /// `OK` if every server said so, otherwise the first error.
+    /// `OK` if every server answered so, otherwise the first error.
     AllOk,
-    /// STAT lines by name: integers that count are added up, anything else is the first server's.
+    /// STAT lines by name: counts are summed, anything else is the first server's.
     Stats,
 }
 
-/// Safety of sending a request again when its connection died before any byte of the reply.
+/// Safety of resending a request whose connection died before any byte of the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// It changes nothing.
     Safe,
-    /// Safe unless one of these meta flags is there.
+    /// Safe without any of these meta flags.
     SafeWithout(&'static [u8]),
     /// Never.
     No,
@@ -139,25 +139,25 @@ pub struct Row {
     pub command: Command,
     /// Its name on the wire, lower case only.
     pub name: &'static str,
-    /// Arguments behind the name.
+    /// Arguments after the name.
     pub arguments: &'static str,
     /// Syntax of its line.
     pub shape: Shape,
     /// Its destination.
     pub route: Route,
-    /// Rule by which replies become one.
+    /// Rule for merging its replies.
     pub merge: Merge,
     /// Form of its reply.
     pub reply: ReplyKind,
-    /// `noreply` as last argument is understood.
+    /// True if it accepts `noreply` as last argument.
     pub noreply: bool,
-    /// Safety of repeating it.
+    /// Safety of resending it.
     pub retry: Retry,
     /// True if memcached answers later requests of the connection differently after it. If it is refused, the
-    /// connection ends.
+    /// connection must close.
     pub stateful: bool,
-    /// The Redis command that does the same, and what is done to keys: rules of access are written for that.
-    /// None: always allowed, or never served.
+    /// The equivalent Redis command and its use of keys, which access rules refer to. None: always allowed,
+    /// or never served.
     pub judged: Option<(&'static str, Side)>,
     /// A sentence for the documentation.
     pub note: &'static str,
@@ -196,7 +196,7 @@ impl Command {
         })
     }
 
-    /// `stats` of this group of figures, if it is one that is passed on.
+    /// The `stats` command of this group, if it is forwarded.
     pub(crate) fn stats_of(group: &[u8]) -> Option<Command> {
         let is_it = |row: &&Row| row.name.strip_prefix("stats ").is_some_and(|name| name.as_bytes() == group);
         COMMANDS.iter().find(is_it).map(|row| row.command)

@@ -1,12 +1,12 @@
-//! The table of meta flags: which letters there are, what follows them, and what a proxy does with each.
+//! The table of meta flags: letter, argument, and treatment by a proxy.
 //!
-//! memcached 1.6.18 reads every known flag on every meta command and ignores those that have no meaning
-//! there; so do we.
+//! Like memcached 1.6.18, reads every known flag on every meta command and ignores those that have no meaning
+//! there.
 
-/// Argument of a meta flag, behind its letter.
+/// Argument of a meta flag, after its letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
-    /// Nothing; what is there is ignored.
+    /// None; any text is ignored.
     None,
     /// A signed decimal number (seconds).
     Seconds,
@@ -14,7 +14,7 @@ pub enum TokenKind {
     Unsigned,
     /// One character.
     Mode,
-    /// Up to 31 bytes that come back in the reply.
+    /// Up to 31 bytes, repeated in the reply.
     Opaque,
 }
 
@@ -25,11 +25,11 @@ pub struct Flag {
     pub letter: u8,
     /// Its argument.
     pub token: TokenKind,
-    /// The commands on which it means something.
+    /// The commands on which it has a meaning.
     pub commands: &'static str,
     /// Its effect.
     pub meaning: &'static str,
-    /// The proxy's use of it; empty: passed on.
+    /// The proxy's use of it; empty if it is forwarded unchanged.
     pub proxy: &'static str,
 }
 
@@ -105,7 +105,7 @@ impl Flag {
 pub struct FlagSet(u64);
 
 impl FlagSet {
-    /// A bit for each byte from `@` to 0x7f; other bytes are no flags and share one.
+    /// The letter's bit: one for each byte from `@` to 0x7f; other bytes are no flags and share one.
     fn bit(letter: u8) -> u64 {
         1 << if letter.is_ascii_alphabetic() { letter - b'@' } else { 0 }
     }
@@ -120,7 +120,7 @@ impl FlagSet {
         letters.iter().any(|&letter| self.has(letter))
     }
 
-    /// Adds a letter; false if it was there.
+    /// Adds a letter; false if it was already in the set.
     pub(crate) fn add(&mut self, letter: u8) -> bool {
         let new = !self.has(letter);
         self.0 |= FlagSet::bit(letter);

@@ -30,8 +30,8 @@ const KINDS: [ReplyKind; 18] = [
     ReplyKind::Never,
 ];
 
-/// Scans `stream` as what a client sent, whole and one byte at a time: both find the same requests, and every
-/// request keeps what [`Request`] promises.
+/// Scans `stream` as client input, whole and one byte at a time: both find the same requests, and every
+/// request keeps the guarantees of [`Request`].
 pub fn request(stream: &[u8]) {
     let mut rest = stream;
     loop {
@@ -63,7 +63,7 @@ pub fn request(stream: &[u8]) {
     }
 }
 
-/// The outcome of showing `bytes` one more byte at a time.
+/// The outcome of scanning `bytes` one byte at a time.
 fn bytewise_request(bytes: &[u8]) -> Scan<Request, BadRequest> {
     let mut scanner = RequestScanner::new();
     let mut last = scanner.scan(&[], &LIMITS);
@@ -96,7 +96,7 @@ fn check_request(request: &Request, frame: &[u8]) {
     check_forward(request, frame);
 }
 
-/// A request as sent to a server is the same request, and one that is always answered.
+/// Checks that the forwarded form is the same request, without `noreply` or `q`.
 fn check_forward(request: &Request, frame: &[u8]) {
     let sent = request.forward(frame).concat();
     let Scan::Done(again) = RequestScanner::new().scan(&sent, &LIMITS) else {
@@ -117,8 +117,8 @@ fn check_forward(request: &Request, frame: &[u8]) {
     }
 }
 
-/// Scans `stream` as what a server sent; the first byte chooses the request, the second the number of keys,
-/// and the third how many bytes of it are those keys.
+/// Scans `stream` as server output; the first byte selects the request, the second the number of keys, and
+/// the third how many bytes of it are those keys.
 pub fn reply(stream: &[u8]) {
     let [choice, keys, asked, bytes @ ..] = stream else { return };
     let expect = Expect { kind: KINDS[*choice as usize % KINDS.len()], keys: u32::from(*keys) };
@@ -142,7 +142,7 @@ pub fn reply(stream: &[u8]) {
     }
 }
 
-/// End of a reply that is shown once, `step` bytes at a time; `None` if it has none, or is no reply.
+/// End of a reply scanned in one pass, `step` bytes at a time; `None` if incomplete or invalid.
 fn passage(bytes: &[u8], step: usize, expect: Expect, asked: &[u8]) -> Option<usize> {
     let (mut passage, mut done, mut shown) = (ReplyPassage::new(), 0, 0);
     while shown < bytes.len() {

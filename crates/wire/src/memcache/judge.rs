@@ -1,5 +1,4 @@
-//! The Redis command by which rules of access judge a memcached request: one set of rules serves both
-//! protocols.
+//! The Redis command by which access rules judge a memcached request: one set of rules covers both protocols.
 
 use std::sync::LazyLock;
 
@@ -15,11 +14,11 @@ static JUDGED: LazyLock<[Judged; COMMANDS.len()]> = LazyLock::new(|| {
     std::array::from_fn(resolved)
 });
 
-/// Flags with which `mg` changes its item, or creates one.
+/// Flags with which `mg` changes or creates its item.
 const MG_WRITES: &[u8] = b"NRT";
 
 impl Request {
-    /// The Redis command that does the same, and what is done to each key. None: nothing stands against it.
+    /// The equivalent Redis command and its use of each key. None: always allowed.
     #[inline]
     pub fn judged(&self) -> Option<(&'static redis::Command, Side)> {
         let changes = self.command() == Command::MetaGet && self.flags().has_any(MG_WRITES);

@@ -2,24 +2,24 @@
 
 use super::{Command, Request, Status};
 
-/// Replies to a request that memcached would not send: small enough to be kept with every request on its way.
+/// Replies to a request that memcached would not send, in a form small enough to keep with every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Silence {
-    /// Every reply is sent.
+    /// Sends every reply.
     #[default]
     Never,
-    /// None is (`noreply`).
+    /// Sends no reply (`noreply`).
     Always,
-    /// A miss is not (`mg … q`).
+    /// Hides a miss (`mg … q`).
     OnMiss,
-    /// Plain success is not (`ms … q`, `md … q`).
+    /// Hides plain success (`ms … q`, `md … q`).
     OnHeader,
-    /// Success is not, with a value or without (`ma … q`).
+    /// Hides success, with or without a value (`ma … q`).
     OnSuccess,
 }
 
 impl Silence {
-    /// The form of `request`.
+    /// The silence that `request` asks for.
     pub fn of(request: &Request) -> Silence {
         if request.noreply() {
             return Silence::Always;
@@ -33,7 +33,7 @@ impl Silence {
         }
     }
 
-    /// True if a reply with this status is not to be sent.
+    /// True if a reply with this status must not be sent.
     pub fn hides(self, status: Status) -> bool {
         match self {
             Silence::Never => false,
@@ -45,8 +45,8 @@ impl Silence {
     }
 }
 
-/// True if memcached would not have sent a reply with this status to `request`: all of them if it said
-/// `noreply`; with the meta flag `q` only the expected ones, so that errors and surprises are seen.
+/// True if memcached would not have sent a reply with this status to `request`: any with `noreply`, only the
+/// expected ones with the meta flag `q`, so that errors and surprises are seen.
 ///
 /// As memcached 1.6.18: a miss for `mg`, success for `ms`, `md` and `ma` (also with a value). Later versions
 /// also hide NF for `md` and `ma`.

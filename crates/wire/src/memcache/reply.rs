@@ -47,10 +47,10 @@ pub enum ReplyKind {
     MetaNoop,
     /// ME and a text, EN.
     MetaDebug,
-    /// Any reply to a text command, whatever the request was, as nutcracker 0.5.0 lets through. For those who
-    /// prefer its leniency; a reply that does not fit its request means that the connection is out of step.
+    /// Any reply to a text command, whatever the request, as nutcracker 0.5.0 accepts. For users who prefer
+    /// its leniency; a reply that does not fit its request means that the connection is out of step.
     AnyText,
-    /// There is none: the command is never sent to a server.
+    /// No reply: the command is never sent to a server.
     Never,
 }
 
@@ -68,16 +68,16 @@ impl ReplyKind {
     }
 }
 
-/// Form a reply must have to belong to a given request. See [`super::Request::expect`].
+/// Form that a reply to a given request must have. See [`super::Request::expect`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expect {
     /// Its form.
     pub kind: ReplyKind,
-    /// For the `get` family: at most so many VALUE blocks.
+    /// Most VALUE blocks, for the `get` family.
     pub keys: u32,
 }
 
-/// The first word of a reply, for VALUE blocks and STAT lines of its last line.
+/// The first word of a reply's last line, or of its only one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Status {
@@ -123,7 +123,7 @@ impl Status {
     }
 }
 
-/// A whole reply, as places in its bytes.
+/// A complete reply, as places in its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// Its meaning.
@@ -141,15 +141,15 @@ pub struct Reply {
 pub enum BadReply {
     /// A line longer than any reply has, or one that does not end in CR LF.
     Line,
-    /// A line that is no reply to this request.
+    /// A line that does not fit this request.
     Unexpected,
-    /// A length that is no number or above the limit.
+    /// A length that is malformed or above the limit.
     Length,
-    /// A data block that does not end in CR LF where it should.
+    /// A data block without CR LF at its end.
     Data,
-    /// More VALUE blocks than keys were asked for.
+    /// More VALUE blocks than requested keys.
     TooManyBlocks,
-    /// A key or an opaque that is not the request's.
+    /// A key or an opaque that differs from the request's.
     NotAsked,
     /// A STAT reply above its limit.
     TooLong,

@@ -16,7 +16,7 @@ pub use token::{Keys, MetaFlags};
 use super::{Command, Expect, FlagSet, KEY_BYTES_MAX, Retry, Row, Shape, Span, base64};
 pub(super) use token::Tokens;
 
-/// A well-formed request. It holds places only: methods that give bytes take the frame it was scanned from.
+/// A well-formed request. It holds only places: methods that return bytes take the frame it was scanned from.
 ///
 /// ```text
 /// ..set k 0 0 5 noreply  CRLF hello CRLF        . is a space
@@ -72,8 +72,8 @@ impl Request {
         Keys::new(&frame[..self.text_end as usize], self.key, self.key_count)
     }
 
-    /// The key to route by: the key itself, or what it decodes to if it is written in base64 (flag `b`).
-    /// `buffer` holds the decoded bytes.
+    /// The key to route by: the key itself, or its decoded form if it is in base64 (flag `b`). `buffer` holds
+    /// the decoded bytes.
     pub fn routing_key<'a>(&self, frame: &'a [u8], buffer: &'a mut [u8; KEY_BYTES_MAX]) -> &'a [u8] {
         let key = self.key.of(frame);
         if !self.binary_key {
@@ -85,12 +85,12 @@ impl Request {
         }
     }
 
-    /// True if the key is written in base64.
+    /// True if the key is in base64.
     pub fn binary_key(&self) -> bool {
         self.binary_key
     }
 
-    /// Text before the first key, name included and leading spaces left out: `get `, `gat 60 `. A part of a
+    /// Text before the first key, with the name and without leading spaces: `get `, `gat 60 `. A part of a
     /// split request is this, some of the keys, and CR LF.
     pub fn head<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
         &frame[self.name.start as usize..self.key.start as usize]
@@ -104,7 +104,7 @@ impl Request {
         Tokens::from(text, from as usize).map(move |token| token.of(text))
     }
 
-    /// The meta flags with what follows their letters; none for text commands and `me`.
+    /// The meta flags with their arguments; none for text commands and `me`.
     pub fn meta_flags<'a>(&self, frame: &'a [u8]) -> MetaFlags<'a> {
         let text = &frame[..self.text_end as usize];
         let from = if self.flags == FlagSet::default() { text.len() } else { self.key.end as usize };
@@ -130,17 +130,17 @@ impl Request {
         Span { start: 0, end: self.text_end }
     }
 
-    /// The client wants no reply at all.
+    /// True if the client wants no reply at all.
     pub fn noreply(&self) -> bool {
         self.noreply
     }
 
-    /// The client wants no reply in the expected case (meta flag `q`).
+    /// True if the client wants no reply in the expected case (meta flag `q`).
     pub fn quiet(&self) -> bool {
         self.flags.has(b'q')
     }
 
-    /// True if it may be sent again when its connection died before any byte of the reply.
+    /// True if it may be resent when its connection died before any byte of the reply.
     pub fn retry_safe(&self) -> bool {
         match self.row().retry {
             Retry::Safe => true,
@@ -154,8 +154,8 @@ impl Request {
         Expect { kind: self.row().reply, keys: self.key_count }
     }
 
-    /// Range of the frame sent to a server that its reply may name: the keys of the `get` family; of a meta
-    /// command that wants its key or opaque back, the line from the key on. Empty for others.
+    /// Range of the forwarded frame that its reply may name: the keys of the `get` family; for a meta command
+    /// that wants its key or opaque back, the line from the key on. Empty for others.
     pub fn asked(&self) -> Span {
         let text_end = self.text_end - self.quiet_token.len() as u32;
         let end = match self.row().shape {
@@ -167,13 +167,13 @@ impl Request {
         Span { start: self.key.start, end }
     }
 
-    /// True if the frame can go to a server as it is: no `noreply`, no `q`, and the line ends in CR LF.
+    /// True if the frame can be forwarded unchanged: no `noreply`, no `q`, and a line that ends in CR LF.
     pub fn is_verbatim(&self) -> bool {
         self.quiet_token.is_empty() && !self.bare_lf
     }
 
-    /// The frame as it goes to a server: without `noreply` or `q`, with CR LF at the end of the line. Sent
-    /// one after the other the slices are a request that has exactly one reply. Slices may be empty.
+    /// The forwarded frame: without `noreply` or `q`, with CR LF at the end of the line. The slices, sent in
+    /// order, are a request with exactly one reply. Slices may be empty.
     pub fn forward<'a>(&self, frame: &'a [u8]) -> [&'a [u8]; 4] {
         let frame = &frame[..self.frame_len as usize];
         if self.is_verbatim() {

@@ -1,16 +1,16 @@
-//! Pieces both scanners share: the outcome of a scan, a place in a frame, the limits, and finding the end of
-//! a word.
+//! Types shared by both scanners: the outcome of a scan, a place in a frame, the limits, and the search for
+//! the end of a word.
 
 use std::ops::Range;
 
 /// Outcome of scanning the bytes so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scan<T, E> {
-    /// A whole frame.
+    /// A complete frame.
     Done(T),
-    /// Nothing can be said before `want` bytes, counted from the frame's first, are there.
+    /// Scanning needs at least `want` bytes, counted from the frame's first.
     NeedMore {
-        /// At least one more than there are now.
+        /// At least one more than now available.
         want: usize,
     },
     /// No well-formed frame starts here.
@@ -56,10 +56,10 @@ impl Span {
 /// Longest key, in bytes as written on the line (a base64 key counts encoded), as memcached 1.6.
 pub const KEY_BYTES_MAX: usize = 250;
 
-/// Limits on what is accepted. The length of a key is not among them: it is [`KEY_BYTES_MAX`] everywhere.
+/// Limits on input. Key length is not among them: it is [`KEY_BYTES_MAX`] everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest command line without its LF. memcached gives up on a line without LF after 2048 bytes.
+    /// Longest command line without its LF. memcached rejects a line without LF after 2048 bytes.
     pub line_bytes_max: usize,
     /// Longest line of `get` and `gets`, which memcached does not limit.
     pub get_line_bytes_max: usize,
@@ -70,8 +70,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Lines as memcached 1.6; values up to 1 GiB, its largest item; `get` lines up to 1 MiB, unless
-    /// there is memory for more; `stats` up to 1 MiB.
+    /// Lines as memcached 1.6; values up to 1 GiB, its largest item; `get` lines up to 1 MiB, unless more
+    /// memory is available; `stats` up to 1 MiB.
     fn default() -> Self {
         Limits {
             line_bytes_max: 2048,

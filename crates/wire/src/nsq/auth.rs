@@ -7,7 +7,7 @@ use std::fmt;
 use super::go::{write, write_json_string};
 use crate::percent;
 
-/// The body of AUTH. Its `Debug` shows nothing of it, and its memory is wiped when it goes.
+/// The body of AUTH. `Debug` hides it, and its memory is wiped on drop.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Secret(Vec<u8>);
 
@@ -46,7 +46,7 @@ pub struct AuthRequest {
     pub remote_ip: String,
     /// The secret the client sent with AUTH.
     pub secret: Secret,
-    /// The client uses TLS.
+    /// True if the client uses TLS.
     pub tls: bool,
 }
 

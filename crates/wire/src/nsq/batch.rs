@@ -3,13 +3,13 @@
 //! ```text
 //! i32 count │ i32 size ▸ message │ i32 size ▸ message │ …
 //! ```
-//! Where the batch ends is known only by walking it: nsqd never compares an outer length with what it parses.
-//! The walk can be interrupted after any byte and goes on where it stopped. The sum of what it passes is
-//! limited as well, which nsqd forgot.
+//! Only parsing finds the end of the batch: nsqd never compares an outer length with what it parses. The walk
+//! can be interrupted after any byte and resumed there. The sum of the parsed bytes is limited too, which
+//! nsqd lacks.
 
 use super::{Missing, Refusal, Verb};
 
-/// A walk over a batch that may not have arrived whole.
+/// A walk over a batch that may be incomplete.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct BatchWalk {
     /// Messages announced; 0 until the count was read.
@@ -23,19 +23,19 @@ pub(super) struct BatchWalk {
 /// The reason a walk stopped early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BatchStop {
-    /// Bytes are missing: at least this many in total, from the count on.
+    /// More bytes are needed: at least this many in total, from the count on.
     NeedMore(usize, Missing),
-    /// The batch is not acceptable.
+    /// The batch is invalid.
     Bad(Refusal<'static>),
 }
 
-/// Bytes of the count and of each size.
+/// Size of the count and of each length.
 const WORD: usize = 4;
-/// Fewest bytes that a message takes: its size and one byte.
+/// Smallest size of a message: its length and one byte.
 const MESSAGE_BYTES_MIN: usize = WORD + 1;
 
 impl BatchWalk {
-    /// Walks on over `bytes`, which begin with the count. Gives the messages and the batch's total length.
+    /// Continues over `bytes`, which begin with the count. Returns the messages and the batch's total length.
     pub(super) fn advance<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -69,7 +69,7 @@ impl BatchWalk {
             return Err(BatchStop::Bad(Refusal::MessageTooBig(u64::from(size), message_max)));
         }
         let end = self.offset + WORD + size as usize;
-        // every message that follows takes at least its minimum
+        // every following message takes at least its minimum
         let after = (self.count - self.passed - 1) as usize * MESSAGE_BYTES_MIN;
         if (end + after) as u64 > body_max {
             return Err(BatchStop::Bad(Refusal::SizeTooBig(Verb::Mpub, (end + after) as u64, body_max)));
@@ -113,7 +113,7 @@ impl<'a> Iterator for Messages<'a> {
 impl ExactSizeIterator for Messages<'_> {}
 
 impl Messages<'_> {
-    /// Bytes of all bodies that are left, without their lengths.
+    /// Total size of the remaining bodies, without their lengths.
     pub fn body_bytes(&self) -> usize {
         self.bytes.len() - self.left as usize * WORD
     }

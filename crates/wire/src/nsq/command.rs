@@ -1,8 +1,7 @@
-//! A whole command, checked as far as bytes alone allow.
+//! A complete command, with all checks that the bytes alone allow.
 //!
-//! The contents of a [`Command`] lie in the input: names are valid names, numbers are within their limits,
-//! bodies are neither empty nor too large. Whether topic, channel and message are there is for the queue to
-//! say.
+//! The contents of a [`Command`] lie in the input: names are valid, numbers are within their limits, bodies
+//! are neither empty nor too large. The queue checks whether topic, channel and message exist.
 
 use super::Verb;
 use super::batch::Messages;
@@ -28,31 +27,31 @@ pub enum Command<'a> {
         /// A valid name.
         channel: &'a str,
     },
-    /// Allow this many messages in flight. Not given in the state Closing, where RDY is a [`Command::Nop`].
+    /// Allows this many messages in flight. Not produced in state Closing, where RDY is a [`Command::Nop`].
     Rdy {
         /// 0 to `max-rdy-count`.
         count: u64,
     },
-    /// The message is done.
+    /// Finishes a message.
     Fin {
-        /// As it came.
+        /// As received.
         id: RawId,
     },
-    /// The message shall come again.
+    /// Requeues a message.
     Req {
-        /// As it came.
+        /// As received.
         id: RawId,
-        /// After so many milliseconds, 0 to `max-req-timeout` (longer ones were cut).
+        /// Delay in milliseconds, 0 to `max-req-timeout` (longer ones were clamped).
         delay_ms: u64,
     },
-    /// The message's timeout starts anew.
+    /// Restarts the message's timeout.
     Touch {
-        /// As it came.
+        /// As received.
         id: RawId,
     },
-    /// No more deliveries.
+    /// Ends deliveries.
     Cls,
-    /// Nothing.
+    /// Does nothing.
     Nop,
     /// Publish.
     Pub {
@@ -70,7 +69,7 @@ pub enum Command<'a> {
         /// 1 byte to `max-msg-size`; the command's last bytes.
         body: &'a [u8],
     },
-    /// Publish all or none.
+    /// Publishes all messages or none.
     Mpub {
         /// A valid name.
         topic: &'a str,
@@ -149,7 +148,7 @@ pub fn write_mpub<'m>(out: &mut Vec<u8>, topic: &str, messages: impl Iterator<It
     out[start + 4..start + 8].copy_from_slice(&length(count));
 }
 
-/// A length as four bytes. Bodies we write are far below 2^31 bytes; a longer one would be our own bug.
+/// A length as four bytes. Bodies written here are far below 2^31 bytes; a longer one would be our own bug.
 pub(super) fn length(bytes: usize) -> [u8; 4] {
     u32::try_from(bytes).expect("a body below 4 GiB").to_be_bytes()
 }

@@ -1,8 +1,8 @@
-//! Numbers in command lines, read as nsqd reads them.
+//! Numbers in command lines, parsed as nsqd does.
 //!
-//! Digits only: a sign, a point or an exponent is refused, and the empty word is 0. A number that does not
-//! fit wraps around, first in 64 unsigned bits, then as a signed count or as nanoseconds: clients can see the
-//! result in error texts, so it is kept. What is accepted is range-checked after the wrap.
+//! Digits only: a sign, a point or an exponent is refused, and the empty word is 0. A number that overflows
+//! wraps, first in 64 unsigned bits, then as a signed count or as nanoseconds: clients can see the result in
+//! error texts, so it is kept. The range check comes after the wrap.
 
 /// The value of a word of digits modulo 2^64; `None` if any byte is not a digit.
 pub(super) fn parse(word: &[u8]) -> Option<i64> {

@@ -1,24 +1,24 @@
-//! Frames: what nsqd sends.
+//! Frames sent by nsqd.
 //!
 //! ```text
 //! u32 size │ i32 type │ data                                      size = 4 + length of data
 //! type 2:             │ i64 timestamp (ns) │ u16 attempts │ 16 bytes id │ body
 //! ```
-//! Writers append to a buffer and cannot fail. The reader is the client's side: a size over its limit is
-//! refused before anything is waited for.
+//! Writers append to a buffer and cannot fail. The reader is the client's side: it rejects a size over its
+//! limit before waiting for data.
 
 use super::Refusal;
 use super::command::length;
 use super::message_id::{MessageId, RawId};
 
-/// The answer to a command that was carried out.
+/// The answer to a successful command.
 pub const OK: &[u8] = b"OK";
 /// The answer to CLS.
 pub const CLOSE_WAIT: &[u8] = b"CLOSE_WAIT";
-/// Sent unasked, once per heartbeat interval.
+/// Sent unprompted, once per heartbeat interval.
 pub const HEARTBEAT: &[u8] = b"_heartbeat_";
 
-/// Bytes of a message frame in front of the body.
+/// Bytes of a message frame before the body.
 pub const MESSAGE_HEADER_BYTES: usize = 8 + 26;
 
 /// Bytes of a message's own header inside the frame's data.
@@ -56,7 +56,7 @@ pub fn write_message(out: &mut Vec<u8>, timestamp_ns: i64, attempts: u16, id: Me
     out.extend_from_slice(body);
 }
 
-/// The first bytes of a message frame whose body of `body_bytes` is sent from where it lies.
+/// The first bytes of a message frame whose body of `body_bytes` is sent separately, without a copy.
 pub fn message_header(
     timestamp_ns: i64,
     attempts: u16,
@@ -77,15 +77,15 @@ fn write_head(out: &mut Vec<u8>, kind: FrameType, data_bytes: usize) {
     out.extend_from_slice(&(kind as u32).to_be_bytes());
 }
 
-/// Outcome of scanning the bytes a client received.
+/// Outcome of scanning a client's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadFrame<'a> {
-    /// The frame is not whole; this many bytes are needed from its first one on.
+    /// The frame is incomplete; this many bytes are needed from its first one on.
     NeedMore {
         /// Total bytes.
         want: usize,
     },
-    /// A whole frame in the first `len` bytes.
+    /// A complete frame in the first `len` bytes.
     Done {
         /// Its type.
         kind: FrameType,
@@ -94,7 +94,7 @@ pub enum ReadFrame<'a> {
         /// Its length.
         len: usize,
     },
-    /// No frame: an impossible size, one over the limit, or an unknown type.
+    /// Invalid: an impossible size, one over the limit, or an unknown type.
     Bad,
 }
 
@@ -116,12 +116,12 @@ pub fn read_frame(bytes: &[u8], data_max: usize) -> ReadFrame<'_> {
     ReadFrame::Done { kind, data, len: 4 + size }
 }
 
-/// The data of a message frame, taken apart.
+/// The parsed data of a message frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageData<'a> {
     /// Time of publication: nanoseconds since the Unix epoch.
     pub timestamp_ns: i64,
-    /// Deliveries so far, this one included; wraps.
+    /// Deliveries so far, including this one; wraps.
     pub attempts: u16,
     /// The id to answer with.
     pub id: RawId,
@@ -130,7 +130,7 @@ pub struct MessageData<'a> {
 }
 
 impl<'a> MessageData<'a> {
-    /// Takes the data of a message frame apart; `None` if it is too short to have an id.
+    /// Parses the data of a message frame; `None` if it is too short to have an id.
     pub fn parse(data: &'a [u8]) -> Option<Self> {
         let (timestamp, rest) = data.split_first_chunk()?;
         let (attempts, rest) = rest.split_first_chunk()?;

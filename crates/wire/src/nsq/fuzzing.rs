@@ -1,13 +1,13 @@
-//! Bodies of the fuzz targets, kept beside the code they exercise; a test runs them over seeded noise.
+//! Fuzz target bodies, kept beside the code they exercise; a test runs them over seeded noise.
 //!
-//! Each takes any bytes and panics if a promise is broken: that whole and piecewise feeding agree, that what
-//! is asked for is more than what is there, that nothing points outside the input.
+//! Each takes arbitrary bytes and panics on a broken invariant: whole and piecewise feeding agree, more bytes
+//! are requested than available, and nothing points outside the input.
 
 use super::frame::{FrameType, ReadFrame};
 use super::lookup;
 use super::{ClientState, Command, Gate, Limits, MessageId, Scan, Scanner, frame, http_mpub, identify};
 
-/// V2: a stream of commands, its first byte choosing the state, fed whole and in pieces.
+/// V2: a stream of commands, whose first byte selects the state, fed whole and in pieces.
 pub fn v2(data: &[u8]) {
     let Some((choice, bytes)) = data.split_first() else { return };
     let states = [ClientState::Init, ClientState::Subscribed, ClientState::Closing];
@@ -24,7 +24,7 @@ pub fn v2(data: &[u8]) {
     let _ = http_mpub::text(bytes, &limits).map(Iterator::count);
 }
 
-/// Feeds `bytes` in pieces of `step`; gives the end of each command and how the stream ended.
+/// Feeds `bytes` in pieces of `step`; returns the end of each command and the outcome of the stream.
 fn run_v2(bytes: &[u8], limits: &Limits, gate: Gate, step: usize) -> (Vec<usize>, String) {
     let mut scanner = Scanner::default();
     let (mut start, mut end) = (0, 0);
@@ -60,8 +60,8 @@ fn run_v2(bytes: &[u8], limits: &Limits, gate: Gate, step: usize) -> (Vec<usize>
     }
 }
 
-/// Frames one after the other, as a client reads them: each is found at its end and not before, is written
-/// again as it was, and a message is taken apart into what it was made of.
+/// Frames one after the other, as a client reads them: each is found exactly at its end and encodes to the
+/// same bytes, and a parsed message encodes to the original.
 pub fn frames(data: &[u8]) {
     const DATA_MAX: usize = 512;
     let mut rest = data;
@@ -102,7 +102,7 @@ pub fn frames(data: &[u8]) {
     }
 }
 
-/// The body of IDENTIFY: what is settled keeps to the server's terms, and the answer to it is sound JSON.
+/// The body of IDENTIFY: the settlement respects the server's terms, and the answer is valid JSON.
 pub fn identify(body: &[u8]) {
     let _ = identify::IdentifyReply::parse(body);
     let plain = identify::Terms::default();
@@ -170,7 +170,7 @@ fn run_lookup(bytes: &[u8], step: usize) -> (Vec<usize>, String) {
 
 #[cfg(test)]
 mod tests {
-    /// Pieces that get noise past the first checks.
+    /// Tokens that get noise past the first checks.
     const PIECES: [&[u8]; 22] = [
         b"PUB t\n",
         b"MPUB t\n",

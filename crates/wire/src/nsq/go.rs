@@ -1,9 +1,9 @@
-//! Text as the Go standard library writes it, where clients see it: quoted names in errors, strings in JSON.
+//! Text formatting of the Go standard library, where clients see it: quoted names in errors, strings in JSON.
 //!
-//! Both take anything and give what nsqd would have sent for it, byte by byte. Which characters are printable
-//! is a matter of the Unicode version: Rust's tables are used.
+//! Both accept anything and produce nsqd's output byte by byte. Which characters are printable depends on the
+//! Unicode version: Rust's tables are used.
 
-/// Appends `bytes` in double quotes as Go's `%q`: printable characters as they are, the rest escaped.
+/// Appends `bytes` in double quotes as Go's `%q`: printable characters unchanged, the rest escaped.
 pub(super) fn write_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     for chunk in bytes.utf8_chunks() {
@@ -36,8 +36,8 @@ fn write_quoted_char(out: &mut Vec<u8>, c: char) {
     }
 }
 
-/// Letters, marks, numbers, punctuation, symbols and the ASCII space. The debug escape of a string knows the
-/// same set; it also escapes a leading combining mark, hence the letter in front.
+/// True for letters, marks, numbers, punctuation, symbols and the ASCII space: the set that a string's debug
+/// escape leaves alone, except for a leading combining mark, hence the letter in front.
 fn printable(c: char) -> bool {
     let text: String = ['a', c].iter().collect();
     matches!(c, '\'') || text.escape_debug().count() == 2

@@ -1,8 +1,8 @@
-//! Conversations recorded from nsqd and nsqlookupd, replayed as far as a codec can.
+//! Conversations recorded from nsqd and nsqlookupd, replayed within a codec's limits.
 //!
-//! A small server that parses, settles and answers but keeps no message must give the same responses and
-//! errors, in the same order. What depends on messages (deliveries, FIN of one that is gone) is only checked
-//! to be text that we can write.
+//! A small server that parses, settles and answers but stores no message must produce the same responses and
+//! errors, in the same order. Anything that depends on messages (deliveries, FIN of a missing one) is only
+//! checked to be text that we can write.
 
 use std::path::PathBuf;
 
@@ -169,7 +169,7 @@ impl Mini {
             }
             Command::Pub { .. } | Command::Mpub { .. } | Command::Dpub { .. } => self.ok(frame::OK),
             Command::Rdy { .. } | Command::Nop => {}
-            // what becomes of messages is not the codec's to know
+            // the codec does not know the state of messages
             Command::Fin { .. } | Command::Req { .. } | Command::Touch { .. } => {}
         }
     }
@@ -205,7 +205,7 @@ impl Mini {
     }
 }
 
-/// True for texts about messages, made by the queue; they must at least be texts that we have.
+/// True for texts about messages, which the queue produces; the codec must at least have such texts.
 fn about_a_message(text: &[u8]) -> bool {
     [(Verb::Fin, &b"E_FIN"[..]), (Verb::Req, b"E_REQ"), (Verb::Touch, b"E_TOUCH")].iter().any(
         |(verb, code)| {
@@ -227,7 +227,7 @@ fn about_a_message(text: &[u8]) -> bool {
     )
 }
 
-/// Every frame expected is encoded by us to the same bytes and read back.
+/// Checks that the expected frame is encoded to the same bytes and read back.
 fn check_frame(kind: u64, data: &[u8]) {
     let mut wire = Vec::new();
     match kind {

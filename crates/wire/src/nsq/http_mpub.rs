@@ -1,13 +1,13 @@
 //! Bodies of `POST /mpub`: one message per line, or, with `binary=true`, the batch layout of MPUB without its
 //! outer length.
 //!
-//! The caller has the whole body and has already refused one over `max-body-size`
+//! The caller has the whole body and has already rejected one over `max-body-size`
 //! ([`MpubFault::BodyTooBig`]).
 
 use super::batch::{BatchStop, BatchWalk};
 use super::{Limits, Messages, Missing, Refusal};
 
-/// The reason a body is refused. All answer with status 413, as nsqd.
+/// The reason a body is rejected. Always answered with status 413, as nsqd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MpubFault {
     /// The body is over `max-body-size`.
@@ -32,7 +32,7 @@ impl MpubFault {
     }
 }
 
-/// The messages of a text body: its lines without the line feeds, empty ones left out. May be none.
+/// The messages of a text body: its lines without the line feeds, empty ones omitted. May be none.
 pub fn text<'a>(
     body: &'a [u8],
     limits: &Limits,
@@ -47,7 +47,7 @@ pub fn text<'a>(
     Ok(lines())
 }
 
-/// The messages of a binary body, at least one. Bytes behind the last one are ignored, as nsqd does.
+/// The messages of a binary body, at least one. Bytes after the last one are ignored, as nsqd does.
 pub fn binary<'a>(body: &'a [u8], limits: &Limits) -> Result<Messages<'a>, MpubFault> {
     if body.len() as u64 > limits.body_bytes_max {
         return Err(MpubFault::BodyTooBig);
@@ -65,7 +65,7 @@ pub fn binary<'a>(body: &'a [u8], limits: &Limits) -> Result<Messages<'a>, MpubF
 mod tests {
     use super::*;
 
-    /// A body and what is in it.
+    /// A body and its messages.
     type Case<'a> = (&'a [u8], Result<&'a [&'a [u8]], MpubFault>);
 
     fn limits(message: u64, body: u64) -> Limits {

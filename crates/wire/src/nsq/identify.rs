@@ -1,8 +1,8 @@
-//! IDENTIFY: what a client asks for, what it gets, and the answer.
+//! IDENTIFY: the client's request, its settlement, and the answer.
 //!
 //! [`Identify::parse`] reads the request, [`Identify::settle`] compares it with the server's [`Terms`], and
-//! [`Settlement::write_reply`] says what came of it. Zero always means "the server's choice" (or what an
-//! earlier IDENTIFY of the connection had settled). Order of checks and texts are nsqd's.
+//! [`Settlement::write_reply`] writes the result. Zero always means "the server's choice" (or the result of
+//! an earlier IDENTIFY on the connection). Order of checks and texts are nsqd's.
 
 use super::Refusal;
 use super::json::{self, key_is, set_bool, set_integer, set_string};
@@ -12,12 +12,12 @@ mod request;
 
 pub use request::IdentifyReply;
 
-/// The request, by its JSON names. Times are milliseconds; 0, false and "" stand for what was not given.
+/// The request, by its JSON names. Times are milliseconds; 0, false and "" mean absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identify {
     /// Name of the client.
     pub client_id: String,
-    /// Host of the client, by its own account.
+    /// Host of the client, as it claims.
     pub hostname: String,
     /// Software of the client.
     pub user_agent: String,
@@ -25,30 +25,30 @@ pub struct Identify {
     pub topology_region: String,
     /// Topology zone of the client.
     pub topology_zone: String,
-    /// The answer shall be JSON, and TLS and compression may be switched on.
+    /// Requests a JSON answer, which TLS and compression require.
     pub feature_negotiation: bool,
-    /// TLS is asked for.
+    /// Requests TLS.
     pub tls_v1: bool,
-    /// Snappy is asked for.
+    /// Requests snappy.
     pub snappy: bool,
-    /// Deflate is asked for.
+    /// Requests deflate.
     pub deflate: bool,
-    /// Level of deflate; 0 and below mean 6.
+    /// Deflate level; 0 and below mean 6.
     pub deflate_level: i64,
-    /// Interval of heartbeats; -1 for none.
+    /// Heartbeat interval; -1 for none.
     pub heartbeat_interval: i64,
-    /// Bytes that may be gathered before they are sent; -1 for none.
+    /// Most bytes buffered before sending; -1 for no buffering.
     pub output_buffer_size: i64,
-    /// Longest time they may be gathered; -1 for no limit.
+    /// Longest time that bytes are buffered; -1 for no limit.
     pub output_buffer_timeout: i64,
-    /// Percentage of messages that the client wants.
+    /// Percentage of messages to deliver.
     pub sample_rate: i32,
     /// Timeout of messages in flight to this client.
     pub msg_timeout: i64,
 }
 
 impl Identify {
-    /// Reads the body of IDENTIFY, with the rules of Go's JSON decoder.
+    /// Parses the body of IDENTIFY by the rules of Go's JSON decoder.
     pub fn parse(body: &[u8]) -> Result<Self, Refusal<'static>> {
         let mut it = Identify::default();
         json::members(body, |key, value| match () {
@@ -73,7 +73,7 @@ impl Identify {
         Ok(it)
     }
 
-    /// The client's terms from here on, starting from the `current` ones ([`Terms::settings`] at first).
+    /// Settles the client's settings, starting from the `current` ones (at first [`Terms::settings`]).
     pub fn settle(&self, terms: &Terms, current: &Settings) -> Result<Settlement, Refusal<'static>> {
         let mut settings = *current;
         self.settle_heartbeat(terms, &mut settings)?;
@@ -135,7 +135,7 @@ impl Identify {
         Ok(Some(upgrades))
     }
 
-    /// The level asked for only counts if deflate is granted; the answer names one in any case.
+    /// Deflate level: the requested one counts only if deflate is granted; the answer always names one.
     fn deflate_level_within(&self, terms: &Terms) -> u32 {
         let asked =
             if self.deflate && terms.deflate && self.deflate_level > 0 { self.deflate_level } else { 6 };
@@ -159,33 +159,33 @@ pub struct Terms {
     pub version: String,
     /// Largest RDY count.
     pub ready_max: u64,
-    /// Heartbeat interval of a client that does not ask.
+    /// Heartbeat interval by default.
     pub heartbeat_ms: u64,
     /// Longest heartbeat interval.
     pub heartbeat_ms_max: u64,
-    /// Timeout of messages for a client that does not ask.
+    /// Message timeout by default.
     pub msg_timeout_ms: u64,
-    /// Longest timeout of messages.
+    /// Longest message timeout.
     pub msg_timeout_ms_max: u64,
-    /// Output buffer of a client that does not ask.
+    /// Output buffer by default.
     pub output_buffer_bytes: u64,
     /// Largest output buffer.
     pub output_buffer_bytes_max: u64,
-    /// Output buffer timeout of a client that does not ask.
+    /// Output buffer timeout by default.
     pub output_buffer_ms: u64,
     /// Shortest output buffer timeout.
     pub output_buffer_ms_min: u64,
     /// Longest output buffer timeout.
     pub output_buffer_ms_max: u64,
-    /// A certificate is there.
+    /// True if a certificate is configured.
     pub tls: bool,
-    /// Snappy is on.
+    /// True if snappy is enabled.
     pub snappy: bool,
-    /// Deflate is on.
+    /// True if deflate is enabled.
     pub deflate: bool,
-    /// Highest level of deflate, 1 to 9.
+    /// Highest deflate level, 1 to 9.
     pub deflate_level_max: u32,
-    /// Clients must AUTH.
+    /// True if clients must AUTH.
     pub auth_required: bool,
     /// Topology region of the server.
     pub topology_region: String,
@@ -234,11 +234,11 @@ impl Terms {
 /// Settings of one client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Interval of heartbeats; none if they are off (then there is no SUB).
+    /// Heartbeat interval; none if they are off (which forbids SUB).
     pub heartbeat_ms: Option<u64>,
-    /// Bytes gathered before they are sent.
+    /// Most bytes buffered before sending.
     pub output_buffer_bytes: u64,
-    /// Time they are gathered; none for no limit (or, with a buffer of one byte, no gathering).
+    /// Longest time that bytes are buffered; none for no limit (or, with a buffer of one byte, no buffering).
     pub output_buffer_ms: Option<u64>,
     /// Percentage of messages to deliver, 1 to 99; 0 for all of them.
     pub sample_rate: u8,
@@ -255,16 +255,16 @@ pub struct Upgrades {
     pub snappy: bool,
     /// Deflate, inside of TLS; never together with snappy.
     pub deflate: bool,
-    /// Level of deflate; named in the answer even without deflate.
+    /// Deflate level; the answer names it even without deflate.
     pub deflate_level: u32,
 }
 
 /// The outcome of IDENTIFY.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settlement {
-    /// The settings from here on.
+    /// The new settings.
     pub settings: Settings,
-    /// Absent if the client did not negotiate: then the answer is `OK`.
+    /// Absent if the client did not negotiate: the answer is then `OK`.
     pub upgrades: Option<Upgrades>,
 }
 

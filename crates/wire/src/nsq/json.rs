@@ -1,9 +1,8 @@
 //! JSON objects as Go's decoder reads them into a struct.
 //!
-//! Keys match whatever their case; an unknown key is skipped once its value was seen to be well-formed; of a
-//! repeated key the last counts; `null` leaves a field as it is; bytes that are not UTF-8 and lone surrogates
-//! become U+FFFD; an integer is written without point and exponent. Nesting is limited to 10,000, and no tree
-//! is built.
+//! Keys match in any case; unknown keys are skipped if their value is well-formed; the last of repeated keys
+//! counts; `null` leaves a field unchanged; invalid UTF-8 and lone surrogates become U+FFFD; an integer has
+//! neither point nor exponent. Nesting is limited to 10,000, and no tree is built.
 
 /// A value in an object. Strings and numbers are raw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub(super) struct Malformed;
 
 const DEPTH_MAX: usize = 10_000;
 
-/// Shows every member of the object in `bytes` to `member`, in order. `null` is an object without members.
+/// Calls `member` for every member of the object in `bytes`, in order. `null` is an object without members.
 pub(super) fn members(
     bytes: &[u8],
     mut member: impl FnMut(&str, Value<'_>) -> Result<(), Malformed>,
@@ -42,7 +41,7 @@ pub(super) fn members(
     if reader.at == bytes.len() { Ok(()) } else { Err(Malformed) }
 }
 
-/// True if Go takes `key` for the field `name` (which is lowercase ASCII).
+/// True if Go matches `key` with the field `name` (lowercase ASCII).
 pub(super) fn key_is(key: &str, name: &str) -> bool {
     key.chars().map(fold).eq(name.chars())
 }
@@ -55,7 +54,7 @@ fn fold(c: char) -> char {
     }
 }
 
-/// Puts a string into its field.
+/// Sets a string field.
 pub(super) fn set_string(field: &mut String, value: Value<'_>) -> Result<(), Malformed> {
     match value {
         Value::Null => {}
@@ -65,7 +64,7 @@ pub(super) fn set_string(field: &mut String, value: Value<'_>) -> Result<(), Mal
     Ok(())
 }
 
-/// Puts a boolean into its field.
+/// Sets a boolean field.
 pub(super) fn set_bool(field: &mut bool, value: Value<'_>) -> Result<(), Malformed> {
     match value {
         Value::Null => {}
@@ -75,7 +74,7 @@ pub(super) fn set_bool(field: &mut bool, value: Value<'_>) -> Result<(), Malform
     Ok(())
 }
 
-/// Puts an integer into its field, if it fits.
+/// Sets an integer field, if the value fits.
 pub(super) fn set_integer<T: TryFrom<i64>>(field: &mut T, value: Value<'_>) -> Result<(), Malformed> {
     match value {
         Value::Null => {}
@@ -88,7 +87,7 @@ pub(super) fn set_integer<T: TryFrom<i64>>(field: &mut T, value: Value<'_>) -> R
     Ok(())
 }
 
-/// The text of a string whose escapes were already checked.
+/// The text of a string whose escapes were already validated.
 fn decode_string(raw: &[u8]) -> String {
     let mut text = String::new();
     let mut rest = raw;
@@ -100,7 +99,7 @@ fn decode_string(raw: &[u8]) -> String {
     text
 }
 
-/// Every byte that is not part of a character becomes one U+FFFD.
+/// Appends `bytes` with one U+FFFD for each byte that is not part of a character.
 fn push_lossy(text: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -157,7 +156,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes to the next item of an object or array; false if it has ended instead.
+    /// Advances to the next item of an object or array; false at its end.
     fn next_item(&mut self, close: u8, first: &mut bool) -> Result<bool, Malformed> {
         self.skip_space();
         let was_first = std::mem::take(first);
@@ -187,7 +186,7 @@ impl<'a> Reader<'a> {
         Ok(key)
     }
 
-    /// Any value; arrays and objects are passed over.
+    /// Any value; arrays and objects are skipped.
     fn value(&mut self) -> Result<Value<'a>, Malformed> {
         self.skip_space();
         match self.peek().ok_or(Malformed)? {
@@ -208,9 +207,9 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// Passes over an array or object without recursion.
+    /// Skips an array or object without recursion.
     fn skip_compound(&mut self) -> Result<Value<'a>, Malformed> {
-        // the closing byte of each one that is open
+        // the closing byte of each open one
         let mut open = Vec::new();
         loop {
             let mut first = false;
@@ -232,7 +231,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes to the next value inside what is open, closing what ends; false once nothing is open.
+    /// Advances to the next value inside the open ones, closing those that end; false once none is open.
     fn next_value(&mut self, open: &mut Vec<u8>, mut first: bool) -> Result<bool, Malformed> {
         while let Some(close) = open.last().copied() {
             if self.next_item(close, &mut first)? {

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! nsqd ──▶ "  V1" ▸ line '\n' …        IDENTIFY only: i32 size ▸ JSON
-//! nsqd ◀── i32 size ▸ data             no frame type: an error is told from an answer by its text
+//! nsqd ◀── i32 size ▸ data             no frame type: only the text distinguishes an error from an answer
 //! ```
 //! Every error is fatal. [`scanner`](Scanner) is the server's side, [`request`] and [`read_response`] are the
-//! client's, [`Node`] is what the two tell each other. A size is checked before anything is waited for: the
-//! original dies of a negative one.
+//! client's, [`Node`] is the identity that they exchange. Sizes are checked before waiting for data: the
+//! original crashes on a negative one.
 
 mod node;
 pub mod request;
@@ -21,7 +21,7 @@ pub const MAGIC_V1: &[u8; 4] = b"  V1";
 /// The answer to all commands but IDENTIFY.
 pub const OK: &[u8] = b"OK";
 
-/// Largest body of IDENTIFY that our lookup server reads, bytes. The original has no limit.
+/// Largest IDENTIFY body that our lookup server reads, in bytes. The original has no limit.
 pub const IDENTIFY_BYTES_MAX: u32 = 1 << 20;
 
 /// Appends a response as the server sends it.
@@ -30,15 +30,15 @@ pub fn write_response(out: &mut Vec<u8>, data: &[u8]) {
     out.extend_from_slice(data);
 }
 
-/// Outcome of scanning a lookup's answer.
+/// Outcome of scanning the server's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadResponse<'a> {
-    /// The response is not whole; this many bytes are needed from its first one on.
+    /// The response is incomplete; this many bytes are needed from its first one on.
     NeedMore {
         /// Total bytes.
         want: usize,
     },
-    /// A whole response in the first `len` bytes.
+    /// A complete response in the first `len` bytes.
     Done {
         /// Its data.
         data: &'a [u8],

@@ -1,7 +1,7 @@
 //! Message ids: opaque to clients, 16 lowercase hexadecimal digits on the wire, 64 bits inside.
 //!
-//! A client may answer with any 16 bytes. What is not an id of ours is simply not in flight; the error
-//! repeats it as it came.
+//! A client may answer with any 16 bytes. An id that we did not issue is simply not in flight; the error
+//! repeats it unchanged.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct MessageId(pub u64);
 
-/// An id as a client sent it: 16 bytes of anything. Error texts repeat it as it came.
+/// An id as received: any 16 bytes. Error texts repeat it unchanged.
 pub type RawId = [u8; 16];
 
 impl MessageId {
@@ -21,8 +21,7 @@ impl MessageId {
         digits
     }
 
-    /// The id that these digits stand for. `None` for what we cannot have issued (such an id is not in
-    /// flight).
+    /// Parses the digits. `None` for an id that we cannot have issued, so that cannot be in flight.
     pub fn from_hex(digits: &RawId) -> Option<MessageId> {
         let (high, low) = (value_of(*digits.first_chunk()?)?, value_of(*digits.last_chunk()?)?);
         Some(MessageId(u64::from(high) << 32 | u64::from(low)))
@@ -45,12 +44,12 @@ fn digits_of(value: u32) -> [u8; 8] {
     (nibbles + u64::from(b'0') * ONES + letters * GAP).to_be_bytes()
 }
 
-/// The value of eight digits; `None` if one is none.
+/// The value of eight digits; `None` if any is invalid.
 fn value_of(digits: [u8; 8]) -> Option<u32> {
     let word = u64::from_be_bytes(digits);
     // Letters have bit 6 set.
     let letters = word >> 6 & ONES;
-    // Wraps only for bytes that are not ours, which the check finds.
+    // Wraps only for invalid bytes, which the check finds.
     let nibbles = word.wrapping_sub(u64::from(b'0') * ONES).wrapping_sub(letters * GAP);
     let packed = nibbles & (0x0f * ONES);
     let packed = (packed >> 4 | packed) & 0x00ff_00ff_00ff_00ff;

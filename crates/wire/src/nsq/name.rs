@@ -1,14 +1,13 @@
 //! Topic and channel names: `^[.a-zA-Z0-9_-]+(#ephemeral)?$`, 1 to 64 bytes with the suffix.
 //!
-//! The same rule holds in commands, over HTTP, in lookup's protocol and in files. The suffix alone is no
-//! name.
+//! The same rule applies to commands, HTTP, lookup's protocol and files. The suffix alone is no name.
 
 /// Longest name, suffix included.
 pub const NAME_BYTES_MAX: usize = 64;
 
 const EPHEMERAL: &[u8] = b"#ephemeral";
 
-/// True if a byte may stand in a name.
+/// True for bytes allowed in a name.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0;
@@ -19,7 +18,7 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// The name as text if it follows the rule for topics and channels.
+/// The name as text if it is valid for topics and channels.
 pub fn valid_name(name: &[u8]) -> Option<&str> {
     if name.len() > NAME_BYTES_MAX {
         return None;
@@ -31,7 +30,7 @@ pub fn valid_name(name: &[u8]) -> Option<&str> {
     str::from_utf8(name).ok()
 }
 
-/// True for a name that ends in `#ephemeral`: its messages never touch a disk and it goes with its last user.
+/// True for `…#ephemeral`: its messages are never written to disk, and it is deleted with its last user.
 pub fn is_ephemeral(name: &str) -> bool {
     name.as_bytes().ends_with(EPHEMERAL)
 }

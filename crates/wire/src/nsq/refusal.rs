@@ -1,7 +1,7 @@
-//! Every error a V2 client can be sent: its code, its text to the byte, and whether we hang up after it.
+//! Every error for V2 clients: its code, its exact text, and whether it closes the connection.
 //!
 //! An error frame carries `CODE description`. Texts repeat the client's own words, which need not be UTF-8,
-//! so they are bytes. All errors are fatal except the three about a message that is no longer the client's to
+//! so they are bytes. All errors are fatal except the three about a message that the client can no longer
 //! finish.
 
 use super::Verb;
@@ -68,7 +68,7 @@ impl Code {
     }
 }
 
-/// The part of a command still missing when the client ended its side.
+/// The part of a command missing when the client ended its side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     /// The length of the body.
@@ -88,23 +88,23 @@ pub enum Missing {
 pub enum Refusal<'a> {
     /// The first four bytes were not `  V2`.
     Protocol,
-    /// No such command; the word as it came.
+    /// No such command; the word as received.
     Unknown(&'a [u8]),
     /// The command is not allowed after, or before, SUB.
     State(Verb),
-    /// TLS is required and was not negotiated; the word as it came.
+    /// TLS is required and was not negotiated; the word as received.
     TlsRequired(&'a [u8]),
-    /// Words are missing.
+    /// Missing words.
     Params(Verb),
-    /// AUTH has words after it.
+    /// AUTH with extra words.
     AuthParams,
     /// SUB from a client that switched heartbeats off.
     HeartbeatsOff,
-    /// Not a name.
+    /// Invalid topic name.
     Topic(Verb, &'a [u8]),
-    /// Not a name.
+    /// Invalid channel name.
     Channel(&'a [u8]),
-    /// The client ended in the middle of the command.
+    /// The client ended its side in the middle of the command.
     Ended(Verb, Missing),
     /// A length of zero or less.
     SizeInvalid(Verb, i32),
@@ -116,7 +116,7 @@ pub enum Refusal<'a> {
     MessageInvalid(u32, i32),
     /// A message of an MPUB over the limit: size, limit.
     MessageTooBig(u64, u64),
-    /// RDY with something that is not digits.
+    /// RDY with a count that is not digits.
     ReadyCount(&'a [u8]),
     /// RDY over the limit: count, limit.
     ReadyRange(i64, u64),
@@ -124,38 +124,37 @@ pub enum Refusal<'a> {
     MessageId,
     /// REQ or DPUB with a delay that is not digits.
     Delay(Verb, &'a [u8]),
-    /// DPUB with too long a delay: milliseconds, limit.
+    /// DPUB with a delay above the limit: milliseconds, limit.
     DelayRange(i64, u64),
-    /// IDENTIFY whose body is not the JSON it should be.
+    /// IDENTIFY with malformed JSON.
     IdentifyJson,
-    /// IDENTIFY with a value out of range: what, the value.
+    /// IDENTIFY with a value out of range: its name and value.
     IdentifyValue(&'static str, i64),
-    /// Snappy and deflate were both asked for and both are on.
+    /// Snappy and deflate were both requested and both are enabled.
     BothCompressions,
     /// The change to TLS or a compression failed.
     UpgradeFailed(&'a str),
-    /// FIN, REQ, TOUCH of a message that is not in flight (any more). Not fatal.
+    /// FIN, REQ, TOUCH of a message that is not in flight. Not fatal.
     NotInFlight(Verb, RawId),
-    /// FIN, REQ, TOUCH of a message that is in flight to somebody else. Not fatal.
+    /// FIN, REQ, TOUCH of a message that is in flight to another client. Not fatal.
     NotOwner(Verb, RawId),
-    /// PUB, MPUB, DPUB or SUB could not be carried out; nsqd's own reasons are [`Refusal::EXITING`] and disk
-    /// errors.
+    /// PUB, MPUB, DPUB or SUB failed; nsqd's own reasons are [`Refusal::EXITING`] and disk errors.
     Failed(Verb, &'a str),
-    /// SUB of a channel that has all the consumers it may have.
+    /// SUB of a channel that has its maximum number of consumers.
     TooManyConsumers(&'a str, &'a str, u64),
-    /// Authorization is on and the client has not sent AUTH.
+    /// Authorization is enabled and the client has not sent AUTH.
     AuthFirst(Verb),
     /// The client's authorization does not cover this: topic, channel (empty when publishing).
     Unauthorized(Verb, &'a str, &'a str),
-    /// AUTH without any authorization server.
+    /// AUTH without a configured authorization server.
     AuthDisabled,
-    /// The authorization server could not be asked, or refused.
+    /// No authorization server answered, or it refused.
     AuthFailed,
     /// A second AUTH.
     AuthAlreadySet,
-    /// The authorization server knows the client but allows it nothing.
+    /// The authorization server granted the client nothing.
     AuthNothing,
-    /// The answer to AUTH could not be made.
+    /// The answer to AUTH could not be encoded.
     AuthError(&'a str),
 }
 
@@ -239,7 +238,7 @@ impl Refusal<'_> {
             Refusal::AuthParams => write(out, format_args!("AUTH invalid number of parameters")),
             Refusal::HeartbeatsOff => write(out, format_args!("cannot SUB with heartbeats disabled")),
             Refusal::Topic(verb, name) => {
-                // nsqd says the code twice here
+                // nsqd repeats the code here
                 let doubled = if verb == Verb::Mpub { "E_BAD_TOPIC " } else { "" };
                 write(out, format_args!("{doubled}{} topic name ", verb.name()));
                 write_quoted(out, name);
@@ -368,7 +367,7 @@ mod tests {
         assert_eq!(harmless, ["E_FIN_FAILED", "E_REQ_FAILED", "E_TOUCH_FAILED"]);
     }
 
-    /// nsqd's texts for every error that the scanner cannot produce itself (its own are tested there).
+    /// nsqd's texts for every error that the scanner does not produce itself (its own are tested there).
     #[test]
     fn texts() {
         let id = *b"0123456789abcdef";

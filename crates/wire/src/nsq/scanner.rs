@@ -3,43 +3,42 @@
 //! ```text
 //! PUB topic\n │ i32 size │ body        words are parted by single spaces; one \r before the \n is dropped
 //! ```
-//! [`Scanner::scan`] is shown the unconsumed bytes of a connection, the first of them the first of a command,
-//! as often as more arrive; it goes on where it stopped. Checks are made in nsqd's order and as early as nsqd
-//! makes them: a bad topic is refused before the body was sent, a wrong state before the words are looked at.
-//! What the scanner cannot know it is told with the [`Gate`]; the two checks of MPUB that come in between
-//! (authorization, creation of the topic) are the caller's at [`Scan::Topic`].
+//! [`Scanner::scan`] takes the unconsumed bytes of a connection, beginning with a command, again whenever
+//! more have arrived; it resumes where it stopped. Checks are made in nsqd's order and as early as in nsqd: a
+//! bad topic is refused before the body was sent, a wrong state before the words are parsed. The [`Gate`]
+//! supplies what the scanner cannot know; the two checks of MPUB in between (authorization, creation of the
+//! topic) are the caller's at [`Scan::Topic`].
 //!
-//! It stores no bytes and allocates nothing. After [`Scan::Bad`] and [`Scan::LineTooLong`] the connection is
-//! to be closed.
+//! It stores no bytes and allocates nothing. After [`Scan::Bad`] and [`Scan::LineTooLong`] the connection
+//! must be closed.
 
 use super::batch::{BatchStop, BatchWalk};
 use super::decimal;
 use super::{ClientState, Command, LINE_BYTES_MAX, Limits, MAGIC_V2, Missing, Refusal, Verb, valid_name};
 
-/// Commands the connection's past allows. It must not change while one command arrives.
+/// Restrictions by the connection's history. It must not change while one command arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Gate {
     /// State of the client.
     pub state: ClientState,
-    /// TLS is required and not there yet: only IDENTIFY passes.
+    /// TLS is required and not yet established: only IDENTIFY is allowed.
     pub tls_missing: bool,
-    /// The client has switched heartbeats off: it cannot subscribe.
+    /// The client has disabled heartbeats: it cannot subscribe.
     pub heartbeats_off: bool,
 }
 
-/// Outcome of scanning the bytes shown.
+/// Outcome of scanning the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scan<'a> {
-    /// Nothing can be said before `want` bytes in total are there; then something can, if only that a size is
-    /// bad.
+    /// Scanning needs at least `want` bytes in total; they may only reveal a bad size.
     NeedMore {
-        /// Bytes from the first of the command on; more than were shown.
+        /// Bytes from the first of the command on; more than are available.
         want: usize,
     },
-    /// An MPUB for this topic begins: once per command, before its sizes are looked at. Authorize, create the
+    /// An MPUB for this topic begins: once per command, before its sizes are checked. Authorize, create the
     /// topic, then scan the same bytes again.
     Topic(&'a str),
-    /// A whole command in the first `len` bytes. Consume them.
+    /// A complete command in the first `len` bytes. Consume them.
     Done {
         /// The command.
         command: Command<'a>,
@@ -48,7 +47,7 @@ pub enum Scan<'a> {
     },
     /// Send this error and close.
     Bad(Refusal<'a>),
-    /// No line feed in [`LINE_BYTES_MAX`] bytes: close, without a word, as nsqd does.
+    /// No line feed in [`LINE_BYTES_MAX`] bytes: close without an error, as nsqd does.
     LineTooLong,
 }
 
@@ -60,11 +59,11 @@ pub struct Scanner {
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
-    /// No line feed in the first so many bytes.
+    /// No line feed in the first `searched` bytes.
     Line { searched: usize },
-    /// The line is whole and accepted; of the rest this is missing.
+    /// The line is complete and accepted; `missing` is the part of the rest awaited.
     Body { verb: Verb, line: usize, missing: Missing },
-    /// The line of an MPUB is whole and its topic was shown.
+    /// The line of an MPUB is complete and its topic was reported.
     Batch { line: usize, sized: bool, walk: BatchWalk, missing: Missing },
 }
 
@@ -74,7 +73,7 @@ impl Default for Stage {
     }
 }
 
-/// The reason there is no command yet.
+/// The reason no command is complete yet.
 enum Stop<'a> {
     NeedMore { want: usize, missing: Missing },
     Bad(Refusal<'a>),
@@ -97,7 +96,7 @@ enum BodyHead<'a> {
 }
 
 impl Scanner {
-    /// Looks at all unconsumed bytes of the connection.
+    /// Scans all unconsumed bytes of the connection.
     pub fn scan<'a>(&mut self, bytes: &'a [u8], limits: &Limits, gate: Gate) -> Scan<'a> {
         let line = match self.stage {
             Stage::Line { searched } => match self.find_line(bytes, searched) {
@@ -119,7 +118,7 @@ impl Scanner {
         }
     }
 
-    /// The error that a client is owed if it ended its side here; none between commands and inside a line.
+    /// The error to send if the client ends its side here; none between commands and inside a line.
     pub fn ended(&self) -> Option<Refusal<'static>> {
         match self.stage {
             Stage::Line { .. } => None,
@@ -128,7 +127,7 @@ impl Scanner {
         }
     }
 
-    /// True while a command has arrived in part, its line at least: the body is being read.
+    /// True while the line of a command has arrived and its body is incomplete.
     pub fn in_body(&self) -> bool {
         !matches!(self.stage, Stage::Line { .. })
     }
@@ -199,7 +198,7 @@ impl Scanner {
                 Scan::NeedMore { want: start + want }
             }
             Ok((messages, len)) => {
-                // the line was checked when the topic was shown
+                // the line was checked when the topic was reported
                 let Some(topic) = words(&bytes[..*line]).nth(1).and_then(valid_name) else {
                     unreachable!("the line has not changed")
                 };
@@ -215,7 +214,7 @@ fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b' ')
 }
 
-/// All that can be said of a line: the state first, then the words.
+/// Checks a line: the state first, then the words.
 fn parse_line<'a>(line: &'a [u8], limits: &Limits, gate: Gate) -> Result<Head<'a>, Refusal<'a>> {
     let mut words = words(line);
     let word = words.next().unwrap_or_default();
@@ -272,7 +271,7 @@ fn message_id(word: &[u8]) -> Result<[u8; 16], Refusal<'_>> {
     word.try_into().map_err(|_| Refusal::MessageId)
 }
 
-/// The count of RDY: 1 if it is not there.
+/// The count of RDY, 1 if absent.
 fn ready_count<'a>(word: Option<&'a [u8]>, limits: &Limits) -> Result<u64, Refusal<'a>> {
     let Some(word) = word else { return Ok(1) };
     let count = decimal::parse(word).ok_or(Refusal::ReadyCount(word))?;
@@ -282,7 +281,7 @@ fn ready_count<'a>(word: Option<&'a [u8]>, limits: &Limits) -> Result<u64, Refus
     }
 }
 
-/// The delay of REQ: cut to what is allowed.
+/// The delay of REQ, clamped to the limit.
 fn requeue_delay<'a>(word: &'a [u8], limits: &Limits) -> Result<u64, Refusal<'a>> {
     let ms = decimal::parse(word).ok_or(Refusal::Delay(Verb::Req, word))?;
     Ok(u64::try_from(decimal::wrap_ms(ms)).unwrap_or(0).min(limits.requeue_ms_max))
@@ -297,7 +296,7 @@ fn defer_delay<'a>(word: &'a [u8], limits: &Limits) -> Result<u64, Refusal<'a>> 
     }
 }
 
-/// The size that stands behind the line, checked.
+/// The size after the line, checked.
 fn size_at<'a>(bytes: &[u8], line: usize, verb: Verb, max: u64) -> Result<usize, Stop<'a>> {
     let Some(word) = bytes[line..].first_chunk() else {
         return Err(Stop::NeedMore { want: line + 4, missing: Missing::Size });
@@ -322,7 +321,7 @@ fn sized_body(bytes: &[u8], line: usize, verb: Verb, max: u64) -> Result<&[u8], 
 /// The first four bytes of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Magic {
-    /// Fewer than four bytes are there.
+    /// Fewer than four bytes have arrived.
     NeedMore,
     /// `  V2`: consume it and scan commands.
     V2,
@@ -330,7 +329,7 @@ pub enum Magic {
     Bad,
 }
 
-/// Looks at the first bytes of a connection. Like nsqd, it waits for four of them whatever they are.
+/// Checks the first bytes of a connection. Like nsqd, it waits for four of them whatever they are.
 pub fn magic(bytes: &[u8]) -> Magic {
     match bytes.first_chunk() {
         None => Magic::NeedMore,

@@ -1,6 +1,6 @@
 //! The commands of V2 and the states in which each may be sent.
 //!
-//! One table: the scanner refuses by it, error texts take names from it.
+//! One table, used by the scanner's checks and the error texts.
 
 /// State of a connection. The numbers are those of `/stats`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,14 +48,14 @@ pub enum Verb {
     Dpub,
 }
 
-/// In which states a command is accepted.
+/// States in which a command is accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
     /// Before SUB.
     Init,
     /// After SUB and before CLS.
     Subscribed,
-    /// After SUB, CLS or not.
+    /// After SUB, before or after CLS.
     Attached,
     /// At any time.
     Always,

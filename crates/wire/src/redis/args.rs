@@ -1,8 +1,7 @@
-//! The arguments of a request that was scanned whole: found again by walking its headers, never stored.
+//! The arguments of a scanned request: found again by walking its headers, never stored.
 //!
-//! A relay looks at one or two arguments of most requests, and a request of 1,048,576 arguments must not cost
-//! a table of as many ranges. Walking one argument costs about as much as reading its range from memory
-//! would.
+//! A relay reads one or two arguments of most requests, and a request of 1,048,576 arguments must not need a
+//! table of as many ranges. Walking one argument costs about as much as reading its range from memory.
 
 use std::ops::Range;
 
@@ -19,8 +18,7 @@ pub struct Argument<'a> {
 }
 
 impl<'a> Argument<'a> {
-    /// The argument from its place in `frame`, or `None` if the frame is shorter than that (it is not the
-    /// frame scanned).
+    /// The argument at a place in `frame`; `None` if the frame is too short (not the frame scanned).
     pub(crate) fn at(frame: &'a [u8], head: usize, start: usize, end: usize) -> Option<Self> {
         let inside = head <= start && start <= end && end + 2 <= frame.len();
         inside.then_some(Argument { frame, head, start, end })
@@ -36,24 +34,24 @@ impl<'a> Argument<'a> {
         self.start..self.end
     }
 
-    /// Range with its header and line end, from the start of the frame: what to copy into another request.
+    /// Range with its header and line end, from the start of the frame, for copying into another request.
     pub fn encoded_range(&self) -> Range<usize> {
         self.head..self.end + 2
     }
 
-    /// It with its header and line end.
+    /// The argument with its header and line end.
     pub fn encoded(&self) -> &'a [u8] {
         &self.frame[self.encoded_range()]
     }
 
-    /// Its bytes compared with a keyword, ASCII case ignored.
+    /// True if its bytes equal a keyword, ASCII case ignored.
     pub fn is(&self, keyword: &str) -> bool {
         self.bytes().eq_ignore_ascii_case(keyword.as_bytes())
     }
 }
 
-/// The arguments of a request in order, the command's name first. Cheap to copy, so that one walk can be
-/// begun anywhere.
+/// The arguments of a request in order, the command's name first. Cheap to copy, so that a walk can begin
+/// anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Args<'a> {
     frame: &'a [u8],
@@ -66,8 +64,8 @@ impl<'a> Args<'a> {
         Args { frame, at: first, left: count }
     }
 
-    /// Reads a request frame that stands in `frame` whole and is known to be well-formed, such as one written
-    /// by [`super::encode_inline`]. `None` if it is not.
+    /// Parses a complete request frame known to be well-formed, such as one written by
+    /// [`super::encode_inline`]. `None` if it is not.
     pub fn of(frame: &'a [u8]) -> Option<Self> {
         let rest = frame.strip_prefix(b"*")?;
         match decimal(rest) {

@@ -1,8 +1,8 @@
-//! The table of commands: arity, flags, places of keys, and what a proxy does with each.
+//! The table of commands: arity, flags, key positions, and treatment by the proxy.
 //!
-//! One table ([`all`]) holds all commands of Redis 7.0 and the few later ones that fit the same rules. The
-//! route of a request, the error for one that cannot be served, the answer to `COMMAND`, and the tables in
-//! the documentation all come from it.
+//! One table ([`all`]) holds all commands of Redis 7.0 and the few later ones that fit the same rules.
+//! Routes, errors for unsupported commands, answers to `COMMAND`, and the tables in the documentation all
+//! come from it.
 
 pub mod flags;
 mod category;
@@ -33,7 +33,7 @@ pub use subject::{Channels, SidedKeys};
 /// Number of commands in the table, subcommands not counted.
 const COMMANDS: usize = 252;
 
-/// Bound of [`Command::id`], with room for commands to come.
+/// Bound of [`Command::id`], with room for future commands.
 pub const IDS_MAX: usize = 512;
 
 /// One command, or one subcommand of a container such as `OBJECT`.
@@ -43,44 +43,44 @@ pub struct Command {
     pub name: &'static str,
     /// Its number among all commands and subcommands of this version, below [`IDS_MAX`].
     pub id: u16,
-    /// Arguments it takes, its name (or both its names) included. Negative: at least that many.
+    /// Number of arguments, including its name (or both names). Negative: at least that many.
     pub arity: i8,
     /// [`flags`] as Redis 7.0 gives them.
     pub flags: u32,
     /// Positions of its keys.
     pub keys: KeySpec,
-    /// Its use of them: read, written.
+    /// Its use of the keys: read, written.
     pub sides: Sides,
-    /// The proxy's way of serving it.
+    /// Treatment by the proxy.
     pub proxied: Proxied,
     /// Redis' group for it: `string`, `sorted-set`, `generic` ….
     pub group: &'static str,
-    /// The version of Redis that brought it.
+    /// The version of Redis that introduced it.
     pub since: &'static str,
     /// True if Redis executes or answers later commands of the connection differently after it: `MULTI`,
-    /// `SELECT`. If it is refused, the connection must end, or those behind it are executed in a state that
-    /// their sender did not mean.
+    /// `SELECT`. If it is refused, the connection must close, or later commands run in a state that their
+    /// sender did not intend.
     pub stateful: bool,
-    /// If it is a container: its subcommands.
+    /// Its subcommands, if it is a container.
     pub subcommands: &'static [Command],
 }
 
-/// The proxy's way of serving a command.
+/// Treatment of a command by the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proxied {
-    /// Passed on verbatim to the server of its keys, which must all live there.
+    /// Forwarded verbatim to the server of its keys, which must all live there.
     Forward,
-    /// Cut into one request per server, whose replies are merged.
+    /// Split into one request per server, whose replies are merged.
     Split(Merge),
     /// Sent verbatim to every server that is not ejected; the replies are merged.
     Every(Merge),
     /// Answered by the proxy itself.
     Local(Local),
-    /// Not served, and why.
+    /// Not served, for this reason.
     Refused(Reason),
 }
 
-/// A command that the proxy answers itself.
+/// A command answered by the proxy itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Local {
     /// `PING [message]`
@@ -128,7 +128,7 @@ pub enum Local {
 }
 
 impl Command {
-    /// True if it may be sent a second time when the first was lost without a reply: it only reads.
+    /// True if it may be resent after a first attempt without a reply: it is read-only.
     pub fn retry_safe(&self) -> bool {
         self.flags & flags::READONLY != 0 && self.reaches_servers()
     }
@@ -138,7 +138,7 @@ impl Command {
         matches!(self.proxied, Proxied::Forward | Proxied::Split(_) | Proxied::Every(_))
     }
 
-    /// True if it changes data.
+    /// True if it writes data.
     pub fn is_write(&self) -> bool {
         self.flags & flags::WRITE != 0
     }

@@ -1,30 +1,30 @@
-//! Decimal numbers as they stand in a RESP header: canonical, signed, ended by `\r\n`.
+//! Decimal numbers in a RESP header: canonical, signed, terminated by `\r\n`.
 //!
 //! ```text
 //!   "0" | ["-"] 1-9 [0-9]*   "\r" "\n"
 //! ```
-//! As Redis' `string2ll`: no leading zero, no `+`, no `-0`, no blank. A number that could be read in two ways
-//! must not reach a server that reads it in the other.
+//! As Redis' `string2ll`: no leading zero, no `+`, no `-0`, no blank. An ambiguous number must not reach a
+//! server that reads it differently.
 
-/// A number read from the front of some bytes.
+/// A number parsed from the front of some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decimal {
-    /// The number, and the bytes it took with its line end.
+    /// The number, and its length with the line end.
     Done(i64, usize),
-    /// All that is there may be the beginning of a number.
+    /// The bytes may be the beginning of a number.
     More,
-    /// No number begins like this.
+    /// Not the beginning of a number.
     Bad,
 }
 
-/// Digits of the longest number that is read; more are `Bad`.
+/// Most digits of a number; more are `Bad`.
 const DIGITS_MAX: usize = 18;
 
-/// Reads the number at the front of `text`.
+/// Parses the number at the front of `text`.
 #[inline(always)]
 pub(crate) fn decimal(text: &[u8]) -> Decimal {
     match text {
-        // Nearly every header is of one to three digits, or that of a missing value.
+        // Nearly every header has one to three digits, or marks a missing value.
         [a @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a), 3),
         [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a) * 10 + digit(*b), 4),
         [b'-', b'1', b'\r', b'\n', ..] => Decimal::Done(-1, 4),
@@ -35,8 +35,8 @@ pub(crate) fn decimal(text: &[u8]) -> Decimal {
     }
 }
 
-/// Reads again what [`decimal`] has read before: the number and the bytes it takes with its line end. Nothing
-/// is checked but what safety needs; of bytes that are no number it makes anything, or nothing.
+/// Parses again a number already accepted by [`decimal`]: the number and its length with the line end. Checks
+/// only what safety needs; the result for other bytes is arbitrary, or none.
 #[inline(always)]
 pub(crate) fn known(text: &[u8]) -> Option<(i64, usize)> {
     let mut value = 0i64;
@@ -81,8 +81,8 @@ fn any_decimal(text: &[u8]) -> Decimal {
     Decimal::More
 }
 
-/// Reads an argument that is a number, as Redis does: `numkeys` and the like. `None` if it is not a number by
-/// the rule above.
+/// Parses a numeric argument such as `numkeys`, as Redis does. `None` if it is not a number by the rule
+/// above.
 pub fn integer(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     match digits {

@@ -1,10 +1,10 @@
 //! Writing RESP: headers, bulks, numbers, errors, and the types that RESP3 writes differently.
 //!
-//! Everything is appended to a buffer of the caller's (`Vec<u8>`, `BytesMut`); nothing is allocated.
+//! Everything is appended to the caller's buffer (`Vec<u8>`, `BytesMut`); nothing is allocated.
 
 use bytes::BufMut;
 
-/// The version of the protocol that a client has asked for (`HELLO`); RESP2 until it asks.
+/// The protocol version requested by a client (`HELLO`); RESP2 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
     /// RESP2.
@@ -42,7 +42,7 @@ pub fn bulk(out: &mut impl BufMut, bytes: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
-/// `$len\r\n`: the head of a bulk whose bytes (and `\r\n`) the caller puts behind it.
+/// `$len\r\n`: the head of a bulk whose bytes (and `\r\n`) the caller appends.
 pub fn bulk_head(out: &mut impl BufMut, len: usize) {
     head(out, b'$', len as u64);
 }
@@ -99,7 +99,7 @@ pub fn error(out: &mut impl BufMut, text: &[u8]) {
     line(out, text);
 }
 
-/// A client's words as Redis quotes them in an error: at most `max` bytes, up to a NUL.
+/// A client's text as Redis quotes it in an error: at most `max` bytes, up to a NUL.
 pub(crate) fn printed(text: &[u8], max: usize) -> &[u8] {
     let text = &text[..text.len().min(max)];
     &text[..memchr::memchr(0, text).unwrap_or(text.len())]

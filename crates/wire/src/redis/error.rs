@@ -1,8 +1,7 @@
-//! Faults in the framing of a peer's bytes.
+//! Framing errors in a peer's bytes.
 //!
-//! After one of these nothing that follows on the connection can
-//! be understood: the client is told (`-ERR Protocol error: …`) and closed; a server's connection is
-//! replaced.
+//! Nothing after one of these can be understood: a client gets `-ERR Protocol error: …` and is disconnected;
+//! a server's connection is replaced.
 
 use std::fmt;
 
@@ -10,26 +9,26 @@ use bytes::BufMut;
 
 use super::encode;
 
-/// A request that cannot be framed. The texts are Redis 7's wherever Redis has one.
+/// A request that cannot be framed. The texts are Redis 7's wherever it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProtocolError {
     /// After `*`: not a canonical decimal number, or more than `arguments_max`.
     InvalidMultibulkLength,
     /// More arguments than an unauthenticated client may send.
     UnauthenticatedMultibulkLength,
-    /// Something else than `$` where an argument begins.
+    /// Another byte than `$` at the start of an argument.
     ExpectedBulk(u8),
     /// After `$`: not a canonical decimal number, negative, or more than `bulk_bytes_max`.
     InvalidBulkLength,
     /// A longer argument than an unauthenticated client may send.
     UnauthenticatedBulkLength,
-    /// The bytes after an argument are not `\r\n`. (Redis does not look at them; other servers may.)
+    /// The bytes after an argument are not `\r\n`. (Redis does not check them; other servers may.)
     UnterminatedBulk,
     /// No line end within `inline_bytes_max`.
     TooBigInline,
-    /// Quotes of an inline command that are not closed, or closed in the middle of a word.
+    /// Quotes of an inline command that are unclosed, or closed in the middle of a word.
     UnbalancedQuotes,
-    /// The request as a whole is longer than `request_bytes_max`.
+    /// The whole request is longer than `request_bytes_max`.
     TooBigRequest,
     /// `POST` or `Host:` as an inline command: a browser was lured into speaking to a cache.
     CrossProtocol,
@@ -69,15 +68,15 @@ fn printable(byte: u8) -> char {
 /// A reply that cannot be framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyError {
-    /// The first byte of a reply, or of an element, is none of the types of RESP2 and RESP3.
+    /// The first byte of a reply or element is not a type of RESP2 or RESP3.
     UnknownType(u8),
-    /// A length, count or integer is not a number.
+    /// A length, count or integer that is not a number.
     InvalidNumber,
     /// The bytes after a bulk are not `\r\n`.
     UnterminatedBulk,
-    /// A push or an attribute where none may stand, or a boolean or null with something in it.
+    /// A push or an attribute in an invalid position, or a boolean or null with a value.
     Misplaced,
-    /// A limit of [`super::ReplyLimits`] was passed.
+    /// A limit of [`super::ReplyLimits`] was exceeded.
     TooBig,
 }
 

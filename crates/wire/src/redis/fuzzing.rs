@@ -1,8 +1,8 @@
-//! Properties that hold for any bytes whatever: each function takes some and panics if one is broken.
+//! Invariants for arbitrary bytes: each function takes some and panics if one is broken.
 //!
-//! A scanner says the same of bytes that come whole and of bytes that come one by one; it never wants less
-//! than it has; what it found lies inside the frame and reads back as what was sent. The fuzz targets call
-//! these, and so do ordinary tests over a seeded corpus.
+//! A scanner gives the same result for whole input and for single bytes; it always wants more than it has;
+//! its results lie inside the frame and read back as sent. The fuzz targets and ordinary tests over a seeded
+//! corpus call these.
 
 use super::{
     Kind, Limits, Piece, Reply, ReplyLimits, ReplyPassage, ReplyScan, ReplyScanner, Request, RequestScanner,
@@ -30,8 +30,8 @@ fn small_reply_limits() -> ReplyLimits {
     }
 }
 
-/// Checks the scanning and routing of requests: `bytes` are one after the other until one is bad or not
-/// whole.
+/// Checks the scanning and routing of requests: `bytes` hold one after the other, up to a bad or incomplete
+/// one.
 pub fn request(bytes: &[u8]) {
     for limits in [Limits::default(), Limits::unauthenticated(), small_limits()] {
         let mut rest = bytes;
@@ -43,7 +43,7 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-/// Checks the scanning of replies, likewise.
+/// Checks the scanning of replies, in the same way.
 pub fn reply(bytes: &[u8]) {
     for limits in [ReplyLimits::default(), small_reply_limits()] {
         let mut rest = bytes;
@@ -55,8 +55,7 @@ pub fn reply(bytes: &[u8]) {
     }
 }
 
-/// Scans one request, whole and with a scanner that has seen others; gives its length, or `None` if there is
-/// none.
+/// Scans one request, whole and with a reused scanner; returns its length, or `None` if there is none.
 fn one_request(scanner: &mut RequestScanner, bytes: &[u8], limits: &Limits) -> Option<usize> {
     let whole = RequestScanner::new().scan(bytes, limits);
     let piecemeal = byte_by_byte(bytes, |part| match scanner.scan(part, limits) {
@@ -85,7 +84,7 @@ fn one_request(scanner: &mut RequestScanner, bytes: &[u8], limits: &Limits) -> O
     }
 }
 
-/// Shows `scan` ever more of `bytes` until it finds something; `Err` is how many it wants in all.
+/// Gives `scan` ever more of `bytes` until it finds something; `Err` is how many it wants in total.
 fn byte_by_byte<T>(bytes: &[u8], mut scan: impl FnMut(&[u8]) -> Result<T, usize>) -> Option<T> {
     let mut wanted = 0;
     for len in 0..=bytes.len() {
@@ -103,7 +102,7 @@ fn byte_by_byte<T>(bytes: &[u8], mut scan: impl FnMut(&[u8]) -> Result<T, usize>
     None
 }
 
-/// An inline command, rewritten in `frame`, is a request of as many words.
+/// Checks that an inline command, rewritten in `frame`, is a request of as many words.
 fn inline_request(frame: &[u8], words: usize) {
     if words == 0 {
         return assert_eq!(frame, b"");
@@ -116,7 +115,7 @@ fn inline_request(frame: &[u8], words: usize) {
     whole_request(&request, frame, &limits);
 }
 
-/// Everything found in a request reads back as the request.
+/// Checks that every part of a request reads back as the request.
 fn whole_request(request: &Request, frame: &[u8], limits: &Limits) {
     assert!(request.len() <= limits.request_bytes_max && request.argument_count() <= limits.arguments_max);
     let args: Vec<&[u8]> = request.args(frame).map(|argument| argument.bytes()).collect();
@@ -133,7 +132,7 @@ fn whole_request(request: &Request, frame: &[u8], limits: &Limits) {
     route(request, frame);
 }
 
-/// The route's keys are arguments; a refusal is an error line; `COMMAND` has an answer.
+/// Checks that the route's keys are arguments, a refusal is an error line, and `COMMAND` has an answer.
 fn route(request: &Request, frame: &[u8]) {
     let is_argument = |key: &super::Argument| {
         let found = request.args(frame).any(|argument| argument.range() == key.range());
@@ -169,8 +168,7 @@ fn is_reply(bytes: &[u8]) -> bool {
     matches!(found, ReplyScan::Done(reply) if reply.len() == bytes.len())
 }
 
-/// Scans one reply, whole and with a scanner that has seen others; gives its length, or `None` if there is
-/// none.
+/// Scans one reply, whole and with a reused scanner; returns its length, or `None` if there is none.
 fn one_reply(scanner: &mut ReplyScanner, bytes: &[u8], limits: &ReplyLimits) -> Option<usize> {
     let whole = ReplyScanner::new().scan(bytes, limits);
     let piecemeal = byte_by_byte(bytes, |part| match scanner.scan(part, limits) {
@@ -191,7 +189,7 @@ fn one_reply(scanner: &mut ReplyScanner, bytes: &[u8], limits: &ReplyLimits) -> 
     Some(reply.len())
 }
 
-/// End of a reply that is shown once, `step` bytes at a time; `None` if it has none, or is no reply.
+/// End of a reply scanned in one pass, `step` bytes at a time; `None` if incomplete or invalid.
 fn passage(bytes: &[u8], step: usize, limits: &ReplyLimits) -> Option<usize> {
     let (mut passage, mut done, mut shown) = (ReplyPassage::new(), 0, 0);
     while shown < bytes.len() {
@@ -212,7 +210,7 @@ fn passage(bytes: &[u8], step: usize, limits: &ReplyLimits) -> Option<usize> {
     None
 }
 
-/// The elements of a reply follow each other to its end.
+/// Checks that the elements of a reply are adjacent and end with it.
 fn whole_reply(reply: &Reply, frame: &[u8]) {
     assert!(reply.head() < reply.len());
     assert_eq!(reply.is_error(), reply.error_code(frame).is_some());

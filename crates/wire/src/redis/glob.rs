@@ -1,14 +1,13 @@
-//! Globs, by which clients name several commands or settings, and rules of access name keys: `*`, `?`,
-//! `[abc]`, `[^a-z]`, and `\` before a character that is meant literally. As `stringmatchlen` of Redis 7.0,
-//! with and without regard to case.
+//! Globs, with which clients name several commands or settings and access rules name keys: `*`, `?`, `[abc]`,
+//! `[^a-z]`, and `\` before a literal character. As `stringmatchlen` of Redis 7.0, with and without case.
 
-/// True if the glob fits the whole text, case ignored. A star is tried with more only if the rest does not
-/// fit, and only the last one, so that no pattern takes longer than its length times that of the text.
+/// True if the glob matches the whole text, case ignored. Only the last star is extended, and only if the
+/// rest does not match, so that matching takes at most the product of both lengths.
 pub fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
     matches::<true>(pattern, text)
 }
 
-/// [`glob_matches`] where upper and lower case are different letters, as for keys.
+/// [`glob_matches`] with case, as for keys.
 pub fn glob_matches_case(pattern: &[u8], text: &[u8]) -> bool {
     matches::<false>(pattern, text)
 }
@@ -33,7 +32,7 @@ fn matches<const FOLD: bool>(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|b| *b == b'*')
 }
 
-/// Position at which the pattern continues after its element at `p`, if that fits `byte`.
+/// Position of the next pattern element, if the one at `p` matches `byte`.
 fn one<const FOLD: bool>(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
     match *pattern.get(p)? {
         b'?' => Some(p + 1),
@@ -43,8 +42,8 @@ fn one<const FOLD: bool>(pattern: &[u8], p: usize, byte: u8) -> Option<usize> {
     }
 }
 
-/// Matches a class in brackets that begins at `p`; returns its end. A bracket that is not closed ends with
-/// the pattern.
+/// Matches a class in brackets that begins at `p`; returns its end. An unclosed bracket ends with the
+/// pattern.
 fn class<const FOLD: bool>(pattern: &[u8], mut p: usize, byte: u8) -> Option<usize> {
     let negated = pattern.get(p) == Some(&b'^');
     p += usize::from(negated);
@@ -69,7 +68,7 @@ fn class<const FOLD: bool>(pattern: &[u8], mut p: usize, byte: u8) -> Option<usi
     (found != negated).then_some(p)
 }
 
-/// A range whose ends and whose text are taken for lower case.
+/// True if a range contains `byte`, all in lower case.
 fn spans(a: u8, b: u8, byte: u8) -> bool {
     let (a, b) = (a.to_ascii_lowercase(), b.to_ascii_lowercase());
     (a.min(b)..=a.max(b)).contains(&byte.to_ascii_lowercase())

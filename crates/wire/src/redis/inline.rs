@@ -1,16 +1,16 @@
-//! Inline commands: a line of words, as a person types it into telnet. They are rewritten as RESP arrays, so
-//! that nothing behind this module needs to know of them.
+//! Inline commands: a line of words, as typed into telnet. They are rewritten as RESP arrays, so that no
+//! other module needs to know them.
 //!
-//! Words are split as Redis splits them: blanks separate; `"…"` understands `\n \r \t \b \a \xHH` and `\c`
-//! for any other `c`; `'…'` understands `\'` only; a quote opens anywhere in a word, but what follows a
-//! closing quote must be blank. A NUL byte ends the line, as the end of Redis' C string.
+//! Words are split as in Redis: blanks separate; `"…"` understands `\n \r \t \b \a \xHH` and `\c` for any
+//! other `c`; `'…'` understands only `\'`; a quote opens anywhere in a word, but a blank must follow a
+//! closing quote. A NUL byte ends the line, as the end of Redis' C string.
 
 use bytes::BufMut;
 
 use super::{ProtocolError, encode};
 
-/// Rewrites the inline command `line` (its line end included or not) as a RESP array of bulks, appended to
-/// `out`. Returns the number of words; when there are none, or on an error, nothing is appended.
+/// Rewrites the inline command `line` (with or without its line end) as a RESP array of bulks, appended to
+/// `out`. Returns the number of words; if there are none, or on an error, nothing is appended.
 pub fn encode_inline(line: &[u8], out: &mut impl BufMut) -> Result<usize, ProtocolError> {
     let words = split(line)?;
     if !words.ends.is_empty() {
@@ -24,20 +24,20 @@ pub fn encode_inline(line: &[u8], out: &mut impl BufMut) -> Result<usize, Protoc
     Ok(words.ends.len())
 }
 
-/// Words without their quotes, one behind the other, and where each ends.
+/// Unquoted words, one after the other, and the end of each.
 #[derive(Default)]
 struct Words {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
-/// The first word of `line`, quotes and all; `None` if there is none.
+/// The first word of `line`, with quotes; `None` if there is none.
 pub(crate) fn first_word(line: &[u8]) -> Option<&[u8]> {
     let word = trim_blanks(until_nul(line)).split(|&b| ends_word(b)).next();
     word.filter(|word| !word.is_empty())
 }
 
-/// True for the words by which Redis knows an HTTP request whose sender was tricked into speaking to it.
+/// True for words by which Redis detects an HTTP request whose sender was tricked into connecting to it.
 pub(crate) fn is_cross_protocol(word: &[u8]) -> bool {
     word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:")
 }
@@ -52,7 +52,7 @@ fn split(line: &[u8]) -> Result<Words, ProtocolError> {
     Ok(words)
 }
 
-/// Takes one word off the front of `rest`, which does not begin with a blank.
+/// Takes one word from the front of `rest`, which does not begin with a blank.
 fn take_word<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], ProtocolError> {
     loop {
         rest = match rest {
@@ -67,7 +67,7 @@ fn take_word<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Pro
     }
 }
 
-/// True if a closing quote may stand before this: a blank, or the end.
+/// Checks that a closing quote is followed by a blank or the end.
 fn closed(rest: &[u8]) -> Result<&[u8], ProtocolError> {
     match rest.first() {
         Some(&byte) if !is_blank(byte) => Err(ProtocolError::UnbalancedQuotes),
@@ -135,12 +135,12 @@ fn until_nul(line: &[u8]) -> &[u8] {
     &line[..memchr::memchr(0, line).unwrap_or(line.len())]
 }
 
-/// True for bytes that end a word outside quotes: not all that may stand before one.
+/// True for bytes that end a word outside quotes; not all blanks before a word do.
 fn ends_word(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// C's `isspace` in the C locale, which knows a vertical tab where Rust's `is_ascii_whitespace` does not.
+/// True for C's `isspace` in the C locale, which includes the vertical tab, unlike `is_ascii_whitespace`.
 fn is_blank(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }

@@ -1,21 +1,20 @@
-//! One header of a reply with what belongs to it directly: a line, a bulk with its bytes, or the head of an
-//! aggregate.
+//! One header of a reply with its direct content: a line, a bulk with its bytes, or the head of an aggregate.
 //!
-//! An item is read anew from its head until it is there whole; only the search for a line's end, which may be
-//! long, goes on where it stopped.
+//! An item is parsed again from its head until it is complete; only the search for a line's end, which may be
+//! long, resumes where it stopped.
 
 use super::decimal::{Decimal, decimal, known};
 use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
-/// An item that is there whole.
+/// A complete item.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item {
-    /// Its type; for attributes (which are no reply) `None`.
+    /// Its type; `None` for attributes, which are no reply.
     pub kind: Option<Kind>,
-    /// The value of an integer, the length of a bulk, the number of elements that follow.
+    /// The value of an integer, the length of a bulk, or the number of following elements.
     pub value: Option<i64>,
-    /// Number of elements that follow, if it is the head of an aggregate or of attributes.
+    /// Number of following elements, for the head of an aggregate or of attributes.
     pub elements: Option<u64>,
     /// Start of its text, its bytes or its elements.
     pub body: usize,
@@ -26,15 +25,14 @@ pub(super) struct Item {
 /// An element at some position of a frame.
 pub(super) enum Scanned {
     Item(Item),
-    /// A part of an item; it takes this many bytes of the frame at least.
+    /// An incomplete item; it needs at least this many bytes of the frame.
     More {
         want: usize,
     },
     Bad(ReplyError),
 }
 
-/// Reads the item at `head`. `searched` says how far its line was already searched for an end, and is kept up
-/// to date.
+/// Parses the item at `head`. `searched` is how far its line was already searched for an end, and is updated.
 #[inline]
 pub(super) fn item(frame: &[u8], head: usize, searched: &mut usize, limits: &ReplyLimits) -> Scanned {
     let Some((&first, rest)) = frame.get(head..).and_then(<[u8]>::split_first) else {
@@ -61,8 +59,8 @@ pub(super) fn item(frame: &[u8], head: usize, searched: &mut usize, limits: &Rep
     }
 }
 
-/// The bulk or missing bulk at `head`, if it is there whole and keeps the limit: what nearly every reply and
-/// element is. Anything else, also what is wrong, is for [`item`] to say.
+/// The bulk or missing bulk at `head`, if complete and within the limit: the most frequent replies and
+/// elements. Anything else, including errors, is left to [`item`].
 #[inline(always)]
 pub(super) fn whole_bulk(frame: &[u8], head: usize, limits: &ReplyLimits) -> Option<Item> {
     let [b'$', rest @ ..] = frame.get(head..)? else { return None };
@@ -72,8 +70,8 @@ pub(super) fn whole_bulk(frame: &[u8], head: usize, limits: &ReplyLimits) -> Opt
     }
 }
 
-/// The bulk or missing bulk at the front of `frame`, which was found whole before. Anything else is for
-/// [`item`].
+/// The bulk or missing bulk at the front of `frame`, which was already found complete. Anything else is left
+/// to [`item`].
 #[inline(always)]
 pub(super) fn known_bulk(frame: &[u8]) -> Option<Item> {
     let [b'$', rest @ ..] = frame else { return None };
@@ -92,7 +90,7 @@ fn leaf(kind: Kind, value: Option<i64>, body: usize, end: usize) -> Scanned {
     Scanned::Item(Item { kind: Some(kind), value, elements: None, body, end })
 }
 
-/// `len\r\n bytes \r\n`, of which `rest` is what is there.
+/// `len\r\n bytes \r\n`, of which `rest` is available.
 #[inline(always)]
 fn bulk(frame: &[u8], rest: &[u8], at: usize, kind: Kind, limits: &ReplyLimits) -> Scanned {
     match decimal(rest) {
@@ -140,7 +138,7 @@ fn aggregate(
     }
 }
 
-/// `[+-]digits\r\n`; the value is absent if 64 bits cannot hold it.
+/// `[+-]digits\r\n`; the value is absent if it exceeds 64 bits.
 #[inline]
 fn integer(frame: &[u8], rest: &[u8], at: usize, searched: &mut usize, limits: &ReplyLimits) -> Scanned {
     if let Decimal::Done(value, len) = decimal(rest) {
@@ -163,7 +161,7 @@ fn integer(frame: &[u8], rest: &[u8], at: usize, searched: &mut usize, limits: &
 #[inline]
 fn line(frame: &[u8], at: usize, kind: Kind, searched: &mut usize, limits: &ReplyLimits) -> Scanned {
     let Some(end) = line_end(frame, at.max(*searched)) else {
-        // A `\r` at the very end is looked at again.
+        // A `\r` at the very end is checked again.
         *searched = at.max(frame.len().saturating_sub(1));
         let too_long = frame.len() > at && frame.len() - 1 - at > limits.line_bytes_max;
         return if too_long {
@@ -182,7 +180,7 @@ fn line(frame: &[u8], at: usize, kind: Kind, searched: &mut usize, limits: &Repl
     }
 }
 
-/// Position of the first `\r\n` at or behind `from`.
+/// Position of the first `\r\n` at or after `from`.
 #[inline]
 fn line_end(frame: &[u8], mut from: usize) -> Option<usize> {
     loop {

@@ -1,6 +1,6 @@
-//! The types of replies in RESP2 and RESP3, each with the byte that it begins with.
+//! The types of replies in RESP2 and RESP3, each with its first byte.
 //!
-//! A missing value is a type of its own, whichever of its three forms it has.
+//! A missing value is a type of its own, in any of its three forms.
 
 /// The type of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,6 @@ pub enum Kind {
     Map,
     /// `~`
     Set,
-    /// `>`: sent by the server on its own account; it answers no request.
+    /// `>`: sent by the server unprompted; it answers no request.
     Push,
 }

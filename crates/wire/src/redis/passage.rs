@@ -1,36 +1,35 @@
-//! Following a reply that is not kept: its bytes are shown once, piece by piece, and it is told which of them
-//! belong to it.
+//! A reply followed in one pass, without buffering: its bytes are scanned once, piece by piece, to find those
+//! that belong to it.
 //!
-//! For replies that are too large to be held until they are whole. What may be handed on is well-formed as
-//! far as it goes: headers are whole, and the bytes of a bulk are let through as they come. A reply nests
-//! without a limit here, since nothing is remembered of what is around an element: there are only so many
-//! more of them to come.
+//! For replies too large to be buffered whole. The bytes to pass on are well-formed: headers are complete,
+//! and the bytes of a bulk pass as they arrive. Nesting is unlimited here, since nothing is stored about the
+//! enclosing elements, only the number of items still to come.
 
 use super::decimal::{Decimal, decimal};
 use super::item::{Scanned, item};
 use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
-/// Meaning of the bytes shown.
+/// Meaning of the scanned bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// Bytes of them that belong to the reply, which goes on; the others have to be shown again with more
-    /// behind them.
+    /// The first bytes that belong to the reply, which continues; the others must be shown again with more
+    /// after them.
     Part(usize),
-    /// The reply ends after so many.
+    /// The reply ends after this many bytes.
     End(usize),
-    /// No reply goes on like that.
+    /// The bytes cannot continue the reply.
     Bad(ReplyError),
 }
 
-/// See the head of this file.
+/// A reply being followed.
 #[derive(Debug, Clone)]
 pub struct ReplyPassage {
-    /// Items that are still to begin.
+    /// Number of items still to begin.
     items: u64,
-    /// Bytes still to come of a bulk that has begun.
+    /// Bytes of the current bulk still to come.
     bulk: usize,
-    /// Its line end is still to come.
+    /// The line end of the current bulk is still to come.
     bulk_open: bool,
 }
 
@@ -41,12 +40,12 @@ impl Default for ReplyPassage {
 }
 
 impl ReplyPassage {
-    /// At the beginning of a reply.
+    /// At the start of a reply.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Looks at the bytes that follow those that were said to belong to the reply.
+    /// Scans the bytes after those already accepted.
     pub fn advance(&mut self, bytes: &[u8], limits: &ReplyLimits) -> Piece {
         let mut at = 0;
         loop {
@@ -70,7 +69,7 @@ impl ReplyPassage {
         }
     }
 
-    /// Takes note of the item at the front, or of the head of a bulk; 0 if that is not there yet.
+    /// Accounts for the item at the front, or for the head of a bulk; 0 if it is incomplete.
     fn item(&mut self, bytes: &[u8], limits: &ReplyLimits) -> Result<usize, ReplyError> {
         match item(bytes, 0, &mut 0, limits) {
             Scanned::Bad(error) => Err(error),
@@ -78,7 +77,7 @@ impl ReplyPassage {
                 match found.kind {
                     Some(Kind::Push) => return Err(ReplyError::Misplaced),
                     Some(_) => self.items -= 1,
-                    // Attributes are followed by what they belong to.
+                    // Attributes are followed by the element they belong to.
                     None => {}
                 }
                 let more = self.items.checked_add(found.elements.unwrap_or(0));
@@ -86,7 +85,7 @@ impl ReplyPassage {
                 Ok(found.end)
             }
             Scanned::More { .. } => match bytes {
-                // The length was held against its limit just now.
+                // The length was just checked against its limit.
                 [b'$' | b'!' | b'=', rest @ ..] => match decimal(rest) {
                     Decimal::Done(len, head) => {
                         (self.bulk, self.bulk_open) = (usize::try_from(len).unwrap_or(0), true);
@@ -106,8 +105,7 @@ mod tests {
     use super::super::{ReplyScan, ReplyScanner};
     use super::*;
 
-    /// Shows `reply` in pieces of `step` bytes, with something behind it. How many bytes belong to it, or
-    /// what is wrong.
+    /// Scans `reply` in pieces of `step` bytes, with other bytes after it. Returns its length or the error.
     fn follow(reply: &[u8], step: usize) -> Result<usize, ReplyError> {
         let bytes = [reply, b":1\r\n"].concat();
         let (mut passage, mut done, mut shown) = (ReplyPassage::new(), 0, 0);

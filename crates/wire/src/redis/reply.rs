@@ -1,4 +1,4 @@
-//! Finding the end of a reply of a server, and what kind it is, in bytes that arrive piece by piece.
+//! Finds the end and the kind of a server's reply in bytes that arrive piece by piece.
 //!
 //! ```text
 //!   +text\r\n  -text\r\n  :n\r\n                                            RESP2
@@ -6,37 +6,35 @@
 //!   _\r\n  #t\r\n  ,double\r\n  (digits\r\n  !len\r\n bytes \r\n  =len\r\n txt: bytes \r\n      RESP3
 //!   %n\r\n (key value)…   ~n\r\n element…   >n\r\n element…   |n\r\n (key value)… reply
 //! ```
-//! The scanner tells where a reply ends; it understands no more of it than that takes, so that what one
-//! client makes a server say cannot fail the connection of all: a line may hold anything but `\r\n`, an
-//! integer may be too big. Lengths and counts must be canonical numbers, -1 where a value is missing and no
-//! other negative one, and a bulk must end with `\r\n`: beyond such an error nobody knows where the next
-//! reply begins.
+//! The scanner finds the end of a reply and parses no more than that needs, so that a reply caused by one
+//! client cannot break the connection of all: a line may hold anything but `\r\n`, an integer may be too big.
+//! Lengths and counts must be canonical numbers, with -1 for a missing value and no other negative one, and a
+//! bulk must end with `\r\n`: after such an error the start of the next reply is unknown.
 
 use super::decimal::known;
 use super::item::{Item, Scanned, item, known_bulk, whole_bulk};
 use super::kind::Kind;
 use super::{ReplyError, ReplyLimits};
 
-/// Outcome of scanning the bytes at hand.
+/// Outcome of scanning the available bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyScan {
-    /// A whole reply stands at the front of the frame.
+    /// A complete reply at the front of the frame.
     Done(Reply),
-    /// The reply is not whole yet, and nothing new can be said before `want` bytes in all, from the front of
-    /// the frame, are there.
+    /// The reply is incomplete; scanning needs at least `want` bytes in total, from the front of the frame.
     NeedMore {
-        /// Bytes wanted in all.
+        /// Bytes wanted in total.
         want: usize,
     },
-    /// These bytes are no reply, and no reply can follow them.
+    /// These bytes are not a reply, and none can follow them.
     Bad(ReplyError),
 }
 
-/// Facts about one whole reply. It holds positions only; its methods take the frame it was found in.
+/// One complete reply. It holds only positions; its methods take the frame it was found in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
     len: u32,
-    /// Start of the reply itself, behind its attributes.
+    /// Start of the reply itself, after its attributes.
     head: u32,
     /// End of its header, where its contents begin: bytes of a bulk, elements of an aggregate, text of a
     /// line.
@@ -47,18 +45,18 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The reply that `item` is, at the front of its frame.
+    /// The reply of `item`, at the front of its frame.
     fn of(item: &Item, kind: Kind) -> Self {
         Reply { len: item.end as u32, head: 0, body: item.body as u32, kind, value: item.value }
     }
 
-    /// Bytes of the reply on the wire, its attributes included.
+    /// Length of the reply on the wire, including its attributes.
     #[allow(clippy::len_without_is_empty, reason = "no reply is empty")]
     pub fn len(&self) -> usize {
         self.len as usize
     }
 
-    /// Start of the reply itself: 0, or behind the attributes that precede it.
+    /// Start of the reply itself: 0, or after the attributes that precede it.
     pub fn head(&self) -> usize {
         self.head as usize
     }
@@ -73,7 +71,7 @@ impl Reply {
         matches!(self.kind, Kind::Error | Kind::BulkError)
     }
 
-    /// The value of an integer reply; `None` for other kinds and for one that 64 bits cannot hold.
+    /// The value of an integer reply; `None` for other kinds and for one beyond 64 bits.
     pub fn integer(&self) -> Option<i64> {
         self.value.filter(|_| self.kind == Kind::Integer)
     }
@@ -84,7 +82,7 @@ impl Reply {
         self.value.filter(|_| aggregate).map(|n| n as usize)
     }
 
-    /// The text of a line or the bytes of a bulk; for an aggregate, all its elements as they stand.
+    /// The text of a line or the bytes of a bulk; for an aggregate, all its elements as encoded.
     pub fn body<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
         let tail = match self.kind {
             Kind::Array | Kind::Map | Kind::Set | Kind::Push => 0,
@@ -99,8 +97,7 @@ impl Reply {
         self.is_error().then(|| self.body(frame).split(|&b| b == b' ').next().unwrap_or_default())
     }
 
-    /// The elements of an aggregate, each as it stands on the wire with its attributes. Empty for other
-    /// kinds.
+    /// The elements of an aggregate, each as encoded, with its attributes. Empty for other kinds.
     pub fn elements<'a>(&self, frame: &'a [u8]) -> Elements<'a> {
         let rest = if self.element_count().is_some() { self.body(frame) } else { &[] };
         Elements { rest, left: self.element_count().unwrap_or(0) }
@@ -115,27 +112,27 @@ pub struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// The elements of the array that `frame` is, which was scanned whole before. `None` if it is no array.
+    /// The elements of the array in `frame`, which was scanned before. `None` if it is no array.
     pub fn of_array(frame: &'a [u8]) -> Option<Self> {
         if let [b'*', rest @ ..] = frame {
             let (left, len) = known(rest)?;
             return Some(Elements { rest: rest.get(len..)?, left: usize::try_from(left).ok()? });
         }
-        // It may stand behind attributes.
+        // It may follow attributes.
         let reply = rescan(frame).filter(|reply| reply.kind == Kind::Array)?;
         Some(reply.elements(frame))
     }
 }
 
-/// Number of elements of the array in `frame`, which was scanned whole before. `None` if it is none, or
-/// stands behind attributes.
+/// Number of elements of the array in `frame`, which was scanned before. `None` if it is no array, or follows
+/// attributes.
 #[inline]
 pub fn array_len(frame: &[u8]) -> Option<usize> {
     let [b'*', rest @ ..] = frame else { return None };
     usize::try_from(known(rest)?.0).ok()
 }
 
-/// For what was scanned before: the limits were kept then.
+/// Limits for replies already scanned, which were within the limits then.
 const ANY: ReplyLimits = ReplyLimits {
     elements_max: usize::MAX,
     bulk_bytes_max: usize::MAX,
@@ -160,7 +157,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// A reply or element that is not of the usual kind, or stands behind attributes.
+/// A reply or element of an unusual kind, or after attributes.
 #[cold]
 fn rescan(frame: &[u8]) -> Option<Reply> {
     match ReplyScanner::new().scan(frame, &ANY) {
@@ -172,39 +169,38 @@ fn rescan(frame: &[u8]) -> Option<Reply> {
 /// Finds the end of one reply after the other.
 #[derive(Debug, Clone, Default)]
 pub struct ReplyScanner {
-    /// Bytes from the front of the frame that need not be looked at again.
+    /// Bytes from the front of the frame already scanned.
     scanned: usize,
-    /// Bytes of the line at `scanned` that were searched for its end.
+    /// Bytes of the line at `scanned` already searched for its end.
     searched: usize,
-    /// Aggregates that have begun and not ended, the innermost last. Empty, and nothing allocated, for most
-    /// replies.
+    /// Open aggregates, the innermost last. Empty, without an allocation, for most replies.
     open: Vec<Open>,
-    /// The reply without its length, once its own header was seen.
+    /// The reply without its length, once its own header was parsed.
     found: Option<Reply>,
 }
 
-/// An aggregate whose elements are being stepped over.
+/// An aggregate whose elements are being skipped.
 #[derive(Debug, Clone, Copy)]
 struct Open {
     left: u64,
-    /// Its elements are attributes: when they end, what they belong to is still to come.
+    /// Its elements are attributes: the element they belong to follows them.
     attribute: bool,
 }
 
 impl ReplyScanner {
-    /// A scanner that has seen nothing.
+    /// A new scanner.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Looks at the bytes at the front of `frame`. After [`ReplyScan::NeedMore`] the next call must show the
-    /// same bytes with more behind them; after anything else the scanner is as new.
+    /// Scans the bytes at the front of `frame`. After [`ReplyScan::NeedMore`] the next call must pass the
+    /// same bytes with more after them; after anything else the scanner is reset.
     #[inline]
     pub fn scan(&mut self, frame: &[u8], limits: &ReplyLimits) -> ReplyScan {
         if self.scanned > 0 {
             return self.scan_further(frame, limits);
         }
-        // Nearly every reply is one item, and leaves no trace in the scanner.
+        // Nearly every reply is one item, and leaves no state in the scanner.
         match item(frame, 0, &mut self.searched, limits) {
             Scanned::Item(item @ Item { kind: Some(kind), elements: None, end, .. })
                 if end <= limits.reply_bytes_max.min(u32::MAX as usize) =>
@@ -239,7 +235,7 @@ impl ReplyScanner {
         }
     }
 
-    /// Takes note of an item at `head`; true if the reply ends with it.
+    /// Accounts for an item at `head`; true if the reply ends with it.
     #[inline]
     fn step(&mut self, head: usize, item: &Item, depth_max: usize) -> Result<bool, ReplyError> {
         if let (None, Some(kind)) = (self.found, item.kind)
@@ -261,8 +257,7 @@ impl ReplyScanner {
         }
     }
 
-    /// Steps over bulks that are there whole, as most elements are, but for the last one, with which an
-    /// aggregate ends.
+    /// Skips complete bulks, which most elements are, except the last one of an aggregate.
     #[inline]
     fn step_over_bulks(&mut self, frame: &[u8], limits: &ReplyLimits) {
         let Some(inner) = self.open.last_mut() else { return };
@@ -276,7 +271,7 @@ impl ReplyScanner {
         }
     }
 
-    /// An element has ended, and with it perhaps what it is in; true if that is the reply.
+    /// Ends an element, and the aggregates that end with it; true if the reply has ended.
     #[inline]
     fn close_element(&mut self) -> bool {
         while let Some(inner) = self.open.last_mut() {

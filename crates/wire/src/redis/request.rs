@@ -1,17 +1,16 @@
-//! Finding the end of a request, its command and its first key, in bytes that arrive piece by piece.
+//! Finds the end of a request, its command and its first key, in bytes that arrive piece by piece.
 //!
 //! ```text
 //!   *<count>\r\n  $<len>\r\n<name>\r\n  $<len>\r\n<argument>\r\n …          a RESP array of bulks
 //!   <word> <word> …\n                                                       or an inline command
 //! ```
-//! The scanner reads headers and steps over arguments; it looks at no argument but the name. What it has
-//! stepped over it does not read again when more bytes come, so a request costs the same however it is cut.
+//! The scanner parses headers and skips arguments; the only argument it reads is the name. It does not read
+//! skipped bytes again when more arrive, so a request costs the same in any number of pieces.
 //!
-//! Accepted is what Redis 7 accepts, less what two servers could read in two ways: numbers are canonical (no
-//! leading zero, no sign, as Redis' own `string2ll` has it), each argument ends with `\r\n` (Redis does not
-//! look), and a header's line ends with `\r\n` (Redis takes any byte after `\r`). A frame that was scanned
-//! whole may therefore be passed on verbatim. A wrong byte is reported as soon as it is seen, where Redis
-//! waits for the end of its line.
+//! It accepts what Redis 7 accepts, except what two servers could read in two ways: numbers are canonical (no
+//! leading zero, no sign, as Redis' own `string2ll`), each argument ends with `\r\n` (Redis does not check),
+//! and a header's line ends with `\r\n` (Redis accepts any byte after `\r`). A scanned frame may therefore be
+//! forwarded verbatim. A wrong byte is reported at once, where Redis waits for the end of its line.
 
 use super::args::{Args, Argument};
 use super::command::{self, Command};
@@ -19,31 +18,30 @@ use super::decimal::{Decimal, decimal};
 use super::inline;
 use super::{Limits, ProtocolError};
 
-/// Outcome of scanning the bytes at hand.
+/// Outcome of scanning the available bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scan {
-    /// A whole request stands at the front of the frame.
+    /// A complete request at the front of the frame.
     Done(Request),
-    /// The first `len` bytes ask for nothing (`*0\r\n`, a negative count, an empty line) and get no answer,
+    /// The first `len` bytes request nothing (`*0\r\n`, a negative count, an empty line) and get no answer,
     /// as in Redis.
     Skip {
         /// Bytes to drop.
         len: usize,
     },
-    /// The first `len` bytes are an inline command: give them to [`super::encode_inline`] and scan what that
-    /// wrote.
+    /// The first `len` bytes are an inline command: pass them to [`super::encode_inline`] and scan its
+    /// output.
     Inline {
         /// Bytes of the line, its end included.
         len: usize,
     },
-    /// The request is not whole yet. Nothing new can be said before `want` bytes in all, from the front of
-    /// the frame, are there. `want` is bounded by the limits, but comes from the client: reserve no memory
-    /// for it in advance.
+    /// The request is incomplete; scanning needs at least `want` bytes in total, from the front of the frame.
+    /// `want` is bounded by the limits, but comes from the client: reserve no memory for it in advance.
     NeedMore {
-        /// Bytes wanted in all.
+        /// Bytes wanted in total.
         want: usize,
     },
-    /// These bytes are no request, and no request can follow them.
+    /// These bytes are not a request, and none can follow them.
     Bad(ProtocolError),
 }
 
@@ -55,7 +53,7 @@ struct Place {
     end: u32,
 }
 
-/// Facts about one whole request. It holds positions only; its methods take the frame it was found in.
+/// One complete request. It holds only positions; its methods take the frame it was found in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     len: u32,
@@ -66,19 +64,19 @@ pub struct Request {
 }
 
 impl Request {
-    /// Bytes of the request on the wire.
+    /// Length of the request on the wire.
     #[allow(clippy::len_without_is_empty, reason = "no request is empty")]
     pub fn len(&self) -> usize {
         self.len as usize
     }
 
-    /// Arguments, the command's name included; at least 1.
+    /// Number of arguments, including the command's name; at least 1.
     pub fn argument_count(&self) -> usize {
         self.count as usize
     }
 
-    /// The command, if it is in the table. For `OBJECT ENCODING k` this is `OBJECT`: [`Request::route`] looks
-    /// further.
+    /// The command, if it is in the table. For `OBJECT ENCODING k` this is `OBJECT`; [`Request::route`] finds
+    /// the subcommand.
     pub fn command(&self) -> Option<&'static Command> {
         self.command
     }
@@ -88,7 +86,7 @@ impl Request {
         frame.get(self.name.start as usize..self.name.end as usize).unwrap_or_default()
     }
 
-    /// The argument after the name, which is the key of most commands; `None` if there is none.
+    /// The argument after the name, which is the key of most commands; `None` if absent.
     #[inline]
     pub fn first<'a>(&self, frame: &'a [u8]) -> Option<Argument<'a>> {
         if self.count < 2 {
@@ -103,30 +101,30 @@ impl Request {
     }
 }
 
-/// Finds the end of one request after the other. Between requests it holds nothing but 36 bytes of zeros.
+/// Finds the end of one request after the other. Between requests it holds only 36 bytes of zeros.
 #[derive(Debug, Clone, Default)]
 pub struct RequestScanner {
-    /// Bytes from the front of the frame that need not be looked at again.
+    /// Bytes from the front of the frame already scanned.
     scanned: u32,
-    /// Arguments of the request, 0 until its header was read.
+    /// Number of arguments of the request, 0 until its header was parsed.
     count: u32,
-    /// Arguments not yet stepped over.
+    /// Arguments not yet skipped.
     left: u32,
     name: Place,
     first: Place,
 }
 
-/// No frame is longer, so that every position fits in 32 bits.
+/// Longest frame, so that every position fits in 32 bits.
 const FRAME_BYTES_MAX: usize = u32::MAX as usize;
 
 impl RequestScanner {
-    /// A scanner that has seen nothing.
+    /// A new scanner.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Looks at the bytes at the front of `frame`. After [`Scan::NeedMore`] the next call must show the same
-    /// bytes with more behind them; after anything else the scanner is as new.
+    /// Scans the bytes at the front of `frame`. After [`Scan::NeedMore`] the next call must pass the same
+    /// bytes with more after them; after anything else the scanner is reset.
     #[inline]
     pub fn scan(&mut self, frame: &[u8], limits: &Limits) -> Scan {
         let outcome = match frame.first() {
@@ -208,7 +206,7 @@ impl RequestScanner {
     }
 }
 
-/// Reads `*count\r\n`: the count (0 if there is nothing to do) and the bytes it took.
+/// Parses `*count\r\n`: the count (0 for an empty request) and its length in bytes.
 #[inline(always)]
 fn header(frame: &[u8], limits: &Limits) -> Result<(u32, usize), Scan> {
     match decimal(&frame[1..]) {
@@ -224,7 +222,7 @@ fn header(frame: &[u8], limits: &Limits) -> Result<(u32, usize), Scan> {
     }
 }
 
-/// Reads `$len\r\n` at `head`: where the argument's bytes start, and how many they are.
+/// Parses `$len\r\n` at `head`: start and length of the argument.
 #[inline(always)]
 fn bulk_header(
     frame: &[u8],

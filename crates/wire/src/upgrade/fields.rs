@@ -1,20 +1,20 @@
-//! Fields of a message: a tag, a length, bytes. The last of a tag counts.
+//! Fields of a message: a tag, a length, bytes. The last one of a tag counts.
 
 /// Longest message, bytes.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 10;
 /// Longest text or run of bytes in a field.
 pub const FIELD_BYTES_MAX: usize = 16 << 10;
 
-/// The reason a message cannot be read or written.
+/// The reason a message cannot be decoded or encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
-    /// It is longer than [`MESSAGE_BYTES_MAX`], or a field than [`FIELD_BYTES_MAX`].
+    /// The message exceeds [`MESSAGE_BYTES_MAX`], or a field [`FIELD_BYTES_MAX`].
     TooLong,
     /// It ends within its kind or within a field.
     Truncated,
-    /// A field of this tag is not of its kind, or no text.
+    /// A field with this tag has the wrong type, or is not valid text.
     Field(u16),
-    /// A field without a default is missing.
+    /// A required field is missing.
     Missing(u16),
 }
 
@@ -35,7 +35,7 @@ impl std::error::Error for Malformed {}
 #[derive(Debug)]
 pub(super) struct Writer {
     bytes: Vec<u8>,
-    /// A field was longer than it may be.
+    /// True if a field exceeded the maximum length.
     too_long: bool,
 }
 
@@ -60,7 +60,7 @@ impl Writer {
         self.bytes(tag, &number.to_be_bytes())
     }
 
-    /// A flag that is not set is not written.
+    /// Writes a flag only if it is set.
     pub(super) fn flag(self, tag: u16, flag: bool) -> Writer {
         if flag { self.bytes(tag, &[]) } else { self }
     }
@@ -73,7 +73,7 @@ impl Writer {
     }
 }
 
-/// The fields of a message that was read; all lie within it.
+/// The fields of a decoded message; all lie within it.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     fields: Vec<(u16, &'a [u8])>,

@@ -1,4 +1,4 @@
-//! Every option by name: values that are taken, and the texts for those that are not.
+//! Every option by name: accepted values, and the error texts of rejected ones.
 
 use super::*;
 

@@ -1,5 +1,4 @@
-//! RDY by table: what happens, and what each connection's RDY is then. And by chance: the sum stays within
-//! the limit.
+//! RDY by table: events, and each connection's RDY after them. And at random: the sum stays within the limit.
 
 use proptest::prelude::*;
 
@@ -20,7 +19,7 @@ enum Event {
 
 use Event::{Fail, Finish, Join, Leave, Limit, Receive, Requeue, Wait};
 
-/// Applies an event; the orders are kept as what servers believe.
+/// Applies an event; the orders become the servers' view.
 fn apply(flow: &mut Flow, now: &mut Instant, event: Event, servers: &mut Vec<(LinkId, u32)>) {
     let orders = match event {
         Join(id, max) => {
@@ -55,7 +54,7 @@ fn apply(flow: &mut Flow, now: &mut Instant, event: Event, servers: &mut Vec<(Li
     }
 }
 
-/// Runs a story; after each event the RDY of all connections, in order.
+/// Runs a story and checks the RDY of all connections, in order, after each event.
 fn check(max_in_flight: u32, story: &[(Event, &[u32])]) {
     let mut flow = Flow::new(&Config { max_in_flight, ..Config::new() });
     let (mut now, mut servers) = (Instant::now(), Vec::new());
@@ -228,8 +227,8 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Servers deliver only within RDY; then the sum of RDY and of what is in flight above it never exceeds
-    /// the limit, nobody has more than its server allows, and what is free is given out.
+    /// Servers deliver only within RDY; then the sum of RDY and of messages in flight above it never exceeds
+    /// the limit, no connection exceeds its server's limit, and all free room is distributed.
     #[test]
     fn the_sum_stays_within_the_limit(
         max in 0..8_u32,
@@ -260,7 +259,7 @@ proptest! {
             prop_assert!(sum <= max, "{} of {}", sum, max);
             let hungry = flow.shares.iter().any(|share| share.ready == 0 && share.ready_max > 0);
             if matches!(flow.backoff.pace(), Pace::Running) && hungry && sum < max {
-                // somebody waits: then as many as can have a turn
+                // a connection waits: then as many as possible have a turn
                 prop_assert!(flow.deadline().is_some() || flow.wanting);
             }
         }

@@ -1,7 +1,7 @@
-//! `ma key flags …`: add to a number or take from it; with `N`, make it when it is not there.
+//! `ma key flags …`: add to or subtract from a number; with `N`, create it if absent.
 //!
-//! Without `D` the step is 1, without `M` it goes up. `J` is the first value of a number that is made; it is
-//! answered as it is, nothing is added to it.
+//! The default step (`D`) is 1, the default direction (`M`) is up. `J` is the first value of a created
+//! number, which is answered without adding to it.
 
 use super::super::arithmetic::{Direction, Sum, add};
 use super::super::refusal::Refusal;
@@ -47,7 +47,7 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     written.unwrap_or(Ok(()))
 }
 
-/// Writes the number and does what the flags ask of it, both in the order of the flags.
+/// Writes the number and applies the flags, both in the order of the flags.
 fn write_item(
     out: &mut Vec<u8>,
     entry: &mut Entry,

@@ -1,6 +1,6 @@
-//! `me key [b]`: what is known of an item, for people.
+//! `me key [b]`: an item's metadata, for people.
 //!
-//! `cls` is the slab class that memcached would keep the item in.
+//! `cls` is the slab class that memcached would use for the item.
 
 use std::io::Write as _;
 
@@ -31,7 +31,7 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     } else {
         out.extend_from_slice(&key);
     }
-    // memcached prints the time that is left as a negative number, and -1 for ever.
+    // memcached prints the remaining time as a negative number, and -1 for never.
     let end = left_s(entry, now_s).map_or(-1, |left| -(left as i64));
     let idle_s = now_s.saturating_sub(entry.accessed_ms / 1000);
     let fetched = if entry.fetched { "yes" } else { "no" };
@@ -42,7 +42,7 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// memcached's default slab classes: from 96 bytes on, each a quarter larger, rounded up to 8, up to half a
+/// memcached's default slab classes: from 96 bytes, each a quarter larger, rounded up to 8, up to half a
 /// megabyte.
 fn slab_class(size: usize) -> usize {
     let mut class = 1;

@@ -1,7 +1,7 @@
-//! `md key flags …`: remove an item, or (`I`) keep it as stale until somebody has refilled it.
+//! `md key flags …`: remove an item, or (`I`) keep it as stale until a client has refilled it.
 //!
-//! With `C` only the item of that cas unique goes. Faults in the flags all get one answer, which is how
-//! memcached has it for this command and for `ma`.
+//! With `C` only the item with that cas unique is removed. All flag errors get the same answer, as in
+//! memcached for this command and for `ma`.
 
 use super::super::refusal::Refusal;
 use super::super::request::Request;

@@ -1,7 +1,7 @@
-//! Flags of a meta command as written: read once, complained about once, walked again for the answer.
+//! Flags of a meta command: parsed once, with at most one error, and walked again for the answer.
 //!
-//! All five commands share one list of flags; a flag that means nothing to a command is passed over. Each may
-//! come once.
+//! All five commands share one list of flags; those without a meaning for a command are ignored. Each may
+//! appear once.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::super::number::{signed_32, unsigned, unsigned_32};
 use super::super::refusal::{BAD_FORMAT, Refusal};
 use super::super::request::{Request, Words};
 
-/// Words of a meta command at most, with name and key.
+/// Most words of a meta command, including name and key.
 const WORDS_MAX: usize = 19;
 
 const BAD_TOKEN: Refusal = "CLIENT_ERROR bad token in command line format";
@@ -21,25 +21,25 @@ const BAD_TOKEN: Refusal = "CLIENT_ERROR bad token in command line format";
 #[derive(Debug, Clone, Default)]
 pub(super) struct Flags<'r> {
     words: Vec<&'r [u8]>,
-    /// The key, out of base64 where `b` says so.
+    /// The key, decoded from base64 if `b` is set.
     pub(super) key: Cow<'r, [u8]>,
     /// `b`
     pub(super) key_base64: bool,
-    /// `v`: the value is wanted.
+    /// `v`: return the value.
     pub(super) value: bool,
-    /// `q`: no answer when all is as usual.
+    /// `q`: no answer in the expected case.
     pub(super) quiet: bool,
     /// `u`: does not count as use.
     pub(super) no_bump: bool,
-    /// `I`: make stale, or accept an older cas unique.
+    /// `I`: mark as stale, or accept an older cas unique.
     pub(super) invalidate: bool,
-    /// `N`: make the item when it is not there; its deadline.
+    /// `N`: create the item if absent, with this deadline.
     pub(super) vivify_ms: Option<u64>,
     /// `T`: a new deadline.
     pub(super) deadline_ms: Option<u64>,
-    /// `R`: refill when the item ends before this.
+    /// `R`: refill if the item expires before this.
     pub(super) recache_ms: Option<u64>,
-    /// `C`: the cas unique that must still be there.
+    /// `C`: the required cas unique.
     pub(super) cas: Option<u64>,
     /// `F`: client flags.
     pub(super) client_flags: u32,
@@ -47,19 +47,19 @@ pub(super) struct Flags<'r> {
     pub(super) mode: Option<u8>,
     /// `J`: first value of a number.
     pub(super) initial: u64,
-    /// `D`: how much to add or take.
+    /// `D`: the step.
     pub(super) delta: Option<u64>,
 }
 
 impl<'r> Flags<'r> {
-    /// Reads the flags that begin at word `start`. `too_long` is what too many words are answered with.
+    /// Parses the flags that begin at word `start`. `too_long` is the error for too many words.
     pub(super) fn of(request: &Request<'r>, start: usize, too_long: Refusal) -> Result<Flags<'r>, Refusal> {
         check_line(request, too_long)?;
         Flags::parse(request, start)
     }
 
-    /// Reads the flags of a line that has been checked. A flag that is unknown or comes twice ends the
-    /// reading; of other faults the last one is told.
+    /// Parses the flags of a checked line. An unknown or repeated flag stops parsing; of other faults the
+    /// last one is reported.
     pub(super) fn parse(request: &Request<'r>, start: usize) -> Result<Flags<'r>, Refusal> {
         let words: &Words<'r> = &request.words;
         let mut flags =
@@ -83,7 +83,7 @@ impl<'r> Flags<'r> {
         fault.map(|()| flags)
     }
 
-    /// The flags in the order in which they were written.
+    /// The flags in their original order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &'r [u8]> + '_ {
         self.words.iter().copied()
     }
@@ -125,7 +125,7 @@ impl<'r> Flags<'r> {
     }
 }
 
-/// Fails when the key is too long or the words are too many.
+/// Fails if the key is too long or there are too many words.
 pub(super) fn check_line(request: &Request<'_>, too_long: Refusal) -> Result<(), Refusal> {
     request.key()?;
     if request.words.count() > WORDS_MAX { Err(too_long) } else { Ok(()) }
@@ -134,8 +134,8 @@ pub(super) fn check_line(request: &Request<'_>, too_long: Refusal) -> Result<(),
 enum Fault {
     /// Not a flag of any meta command.
     Unknown,
-    /// A flag whose fault has words of its own.
+    /// A flag with an error text of its own.
     Said(Refusal),
-    /// A flag whose fault leaves the words to an earlier one.
+    /// A flag that leaves the error text to an earlier one.
     Unsaid,
 }

@@ -1,7 +1,7 @@
-//! `mg key flags …`: fetch an item, and keep a crowd from refilling it.
+//! `mg key flags …`: fetch an item, and prevent a stampede of refills.
 //!
-//! The first client to meet a missing item (`N`), one that ends soon (`R`) or a stale one is told `W`, it has
-//! won the right to refill; the others are told `Z`. `X` marks a stale item.
+//! The first client to meet a missing item (`N`), one about to expire (`R`) or a stale one gets `W`: it has
+//! won the right to refill; the others get `Z`. `X` marks a stale item.
 
 use super::super::refusal::Refusal;
 use super::super::request::Request;
@@ -26,8 +26,7 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     }
     let out = &mut *request.out;
     let found = store.change(&flags.key, 0, now_ms, |entry| {
-        // Flags that tell of earlier use, or change the item, put the bump off; and then an error takes it
-        // away.
+        // Flags that show earlier use, or change the item, delay the bump; and then an error prevents it.
         let bump_late =
             flags.iter().any(|flag| matches!(flag.first(), Some(b'h' | b'l' | b'N' | b'R' | b'T')));
         let bump = |entry: &mut Entry| {
@@ -52,7 +51,7 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Writes the item and does what the flags ask of it, both in the order of the flags.
+/// Writes the item and applies the flags, both in the order of the flags.
 fn write_item(
     out: &mut Vec<u8>,
     entry: &mut Entry,
@@ -94,7 +93,7 @@ fn write_item(
     Ok(())
 }
 
-/// `Z` when somebody else refills, `X` when the item is stale, `W` when this client is to refill.
+/// `Z` if another client refills, `X` if the item is stale, `W` if this client must refill.
 fn write_token(out: &mut Vec<u8>, entry: &mut Entry, mut won: bool) {
     if entry.token_sent {
         out.extend_from_slice(b" Z");
@@ -109,7 +108,7 @@ fn write_token(out: &mut Vec<u8>, entry: &mut Entry, mut won: bool) {
     }
 }
 
-/// A time of 0 in the flag means never, and an item without an end never ends.
+/// True if the item expires before that time; 0 in the flag, and an item without a deadline, mean never.
 fn ends_before(entry: &Entry, recache_ms: Option<u64>) -> bool {
     entry.deadline_ms != NEVER
         && recache_ms.is_some_and(|recache_ms| recache_ms != NEVER && entry.deadline_ms < recache_ms)

@@ -1,7 +1,7 @@
-//! `ms key bytes flags …`: store an item, in any of the ways the text commands have.
+//! `ms key bytes flags …`: store an item, in any of the modes of the text commands.
 //!
-//! `M` chooses the way: `S`et, `E` (add), `R`eplace, `A`ppend, `P`repend. Whatever is wrong after the length
-//! was read, the data block is taken off the stream and the error line comes in its place, `q` or not.
+//! `M` selects the mode: `S`et, `E` (add), `R`eplace, `A`ppend, `P`repend. On any error after the length was
+//! parsed, the data block is removed from the stream and replaced by the error line, with `q` or without.
 
 use super::super::item::{self, Item, Mode, Outcome};
 use super::super::number::signed_32;

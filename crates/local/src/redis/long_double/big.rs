@@ -1,10 +1,10 @@
-//! Whole numbers of any length, just enough to turn decimal digits into binary ones and back.
+//! Integers of any length, just enough to convert decimal digits to binary and back.
 //!
-//! Plain schoolbook methods: inputs have at most 5 KB of digits, and nobody counts floats in a hot loop.
+//! Plain schoolbook methods: inputs have at most 5 KB of digits, and floats are not counted in a hot loop.
 
 use std::cmp::Ordering;
 
-/// A whole number; limbs from low to high, the highest is not 0.
+/// An integer; limbs from low to high, the highest is not 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Big(Vec<u32>);
 
@@ -13,7 +13,7 @@ impl Big {
         Big(vec![n as u32, (n >> 32) as u32]).trimmed()
     }
 
-    /// The number that these digits (each below the base of 10) spell.
+    /// Converts these decimal digits (each below 10).
     pub(super) fn from_decimal(digits: &[u8]) -> Big {
         const CHUNK: usize = 9;
         let mut big = Big(Vec::with_capacity(digits.len() / CHUNK + 1));
@@ -52,8 +52,8 @@ impl Big {
         self.0.last().map_or(0, |top| self.0.len() as u32 * 32 - top.leading_zeros())
     }
 
-    /// The top 128 bits (fewer when there are fewer), whether anything is below them, and how many bits that
-    /// is.
+    /// The top 128 bits (fewer if it has fewer), whether any bit below them is set, and the number of those
+    /// below.
     pub(super) fn top(&self) -> (u128, bool, u32) {
         let below = self.bits().saturating_sub(u128::BITS);
         let mut top = 0u128;
@@ -73,7 +73,7 @@ impl Big {
         (top, rest, below)
     }
 
-    /// self / divisor as a number below 2^128 and whether something is left; the caller sees to it that it
+    /// self / divisor as a number below 2^128, and whether there is a remainder; the caller ensures that it
     /// fits.
     pub(super) fn divided_by(&self, divisor: &Big) -> (u128, bool) {
         let steps = self.bits().saturating_sub(divisor.bits());
@@ -91,7 +91,7 @@ impl Big {
         (quotient, !rest.0.is_empty())
     }
 
-    /// Decimal digits, none for 0.
+    /// Decimal digits; none for 0.
     pub(super) fn to_decimal(&self) -> String {
         const CHUNK: u32 = 9;
         let mut rest = self.clone();
@@ -134,7 +134,7 @@ impl Big {
         by_length.then_with(|| self.0.iter().rev().cmp(other.0.iter().rev()))
     }
 
-    /// self - other; other is not greater.
+    /// self - other; requires other <= self.
     fn subtract(&mut self, other: &Big) {
         let mut borrow = false;
         for (i, limb) in self.0.iter_mut().enumerate() {
@@ -146,7 +146,7 @@ impl Big {
         self.trim();
     }
 
-    /// self / 2, which is whole.
+    /// self / 2; self must be even.
     fn halve(&mut self) {
         let mut carry = 0;
         for limb in self.0.iter_mut().rev() {

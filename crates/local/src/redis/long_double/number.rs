@@ -1,6 +1,6 @@
-//! The number itself: sign, mantissa and exponent; its sum with another, and how it is rounded.
+//! The number itself: sign, mantissa and exponent, addition, and rounding.
 //!
-//! Every result has 64 bits of mantissa, rounded to nearest, ties to even, as the processor does it.
+//! Every result has a 64-bit mantissa, rounded to nearest, ties to even, as the processor does it.
 
 /// Bits of the mantissa.
 pub(super) const MANTISSA_BITS: u32 = 64;
@@ -32,9 +32,9 @@ impl LongDouble {
     /// Zero.
     pub(in super::super) const ZERO: LongDouble = LongDouble { negative: false, size: Size::Zero };
 
-    /// The sum, rounded to nearest (ties to even). None when it is not finite.
+    /// The sum, rounded to nearest (ties to even). None if it is not finite.
     pub(in super::super) fn add(self, other: LongDouble) -> Option<LongDouble> {
-        // 63 bits below the mantissa, and one fact about what falls out below them, round exactly.
+        // 63 bits below the mantissa, plus a sticky bit for the rest, round exactly.
         const GUARD_BITS: u8 = 63;
         let (a, b) = match (self.size, other.size) {
             (Size::Infinite, _) | (_, Size::Infinite) => return None,
@@ -58,7 +58,7 @@ impl LongDouble {
         LongDouble::round(negative, sum, rest, high.0 - i32::from(GUARD_BITS))
     }
 
-    /// `wide * 2^exponent`, and a little more when `rest`, rounded to nearest. None when past the range.
+    /// `wide * 2^exponent`, plus a little more if `rest`, rounded to nearest. None if out of range.
     pub(super) fn round(negative: bool, wide: u128, rest: bool, exponent: i32) -> Option<LongDouble> {
         if wide == 0 {
             return Some(LongDouble::ZERO);

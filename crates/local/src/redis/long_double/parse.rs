@@ -1,4 +1,4 @@
-//! Reading a number as C's `strtold` does, correctly rounded.
+//! Parses a number as C's `strtold` does, correctly rounded.
 //!
 //! ```text
 //! [+-] ( digits [. digits] [e [+-] digits]  |  0x hex [. hex] [p [+-] digits]  |  inf  |  infinity )
@@ -7,9 +7,9 @@
 use super::big::Big;
 use super::number::{LongDouble, MANTISSA_BITS, Size};
 
-/// Redis copies the text into a buffer of this size first.
+/// Size of the buffer into which Redis copies the text first.
 const TEXT_BYTES_MAX: usize = 5 * 1024;
-/// Exponents beyond this (in either base) are out of range whatever the digits say.
+/// Exponents beyond this (in either base) are out of range with any digits.
 const EXPONENT_MAX: i64 = 100_000;
 
 pub(super) fn parse(text: &[u8]) -> Option<LongDouble> {
@@ -29,7 +29,7 @@ pub(super) fn parse(text: &[u8]) -> Option<LongDouble> {
     Some(LongDouble { negative, size })
 }
 
-/// Digits without a point, how many of them stand behind it, and the exponent that is written.
+/// Digits without a point, the number of them after it, and the written exponent.
 struct Spelled {
     digits: Vec<u8>,
     behind_point: i64,
@@ -37,7 +37,7 @@ struct Spelled {
 }
 
 impl Spelled {
-    /// Leading and trailing zeros of the digits taken out of account; None when all are zero.
+    /// Strips leading and trailing zeros of the digits; None if all are zero.
     fn significant(mut self) -> Option<Spelled> {
         while self.digits.last() == Some(&0) {
             self.digits.pop();
@@ -49,7 +49,7 @@ impl Spelled {
     }
 }
 
-/// `text` is wholly a mantissa in this base and an optional exponent after `mark`.
+/// Splits `text`, which must be a mantissa in this base and an optional exponent after `mark`.
 fn spelled(text: &[u8], base: u32, mark: u8) -> Option<Spelled> {
     let split = text.iter().position(|byte| byte.eq_ignore_ascii_case(&mark));
     let (mantissa, exponent) = match split {
@@ -65,7 +65,7 @@ fn spelled(text: &[u8], base: u32, mark: u8) -> Option<Spelled> {
     Some(Spelled { digits, behind_point: fraction.len() as i64, exponent })
 }
 
-/// A signed exponent, held within twice the range that can matter.
+/// A signed exponent, clamped to twice the relevant range.
 fn exponent(text: &[u8]) -> Option<i64> {
     let (sign, digits) = match text {
         [b'-', digits @ ..] => (-1, digits),
@@ -84,8 +84,8 @@ fn decimal(text: &[u8]) -> Option<Size> {
         return Some(Size::Zero);
     };
     let power = exponent - behind_point;
-    // The number is below 10^(digits + power) and not below a tenth of that: far outside, it needs no
-    // computing.
+    // The number is below 10^(digits + power) and at least a tenth of that: far out of range, no computation
+    // is needed.
     if (digits.len() as i64 + power).abs() > 5000 {
         return None;
     }

@@ -1,4 +1,4 @@
-//! Printing a number as Redis does: `%.17Lf` without the zeros at its end.
+//! Prints a number as Redis does: `%.17Lf` without trailing zeros.
 //!
 //! Large numbers print every digit of their binary value, up to 4,933 of them; small ones end at the 17th
 //! place.
@@ -6,11 +6,11 @@
 use super::big::Big;
 use super::number::{LongDouble, Size};
 
-/// Digits behind the point.
+/// Digits after the point.
 const PLACES: usize = 17;
 const SCALE: u128 = 10u128.pow(PLACES as u32);
 
-/// The number in full, at most 17 places, no useless zeros, never `-0`.
+/// The number in full, at most 17 places, no trailing zeros, never `-0`.
 pub(super) fn human(number: LongDouble) -> String {
     let digits = match number.size {
         Size::Zero => return "0".to_owned(),
@@ -25,7 +25,7 @@ pub(super) fn human(number: LongDouble) -> String {
 
 /// mantissa / 2^shift, rounded to the last place (ties to even).
 fn fraction(mantissa: u64, shift: u32) -> String {
-    // Below 2^121: a shift past that leaves nothing, not even to round.
+    // Below 2^121: a larger shift leaves nothing, not even to round.
     let scaled = u128::from(mantissa) * SCALE;
     let units = if shift >= u128::BITS {
         0

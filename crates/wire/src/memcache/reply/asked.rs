@@ -1,26 +1,26 @@
-//! Does a reply name what was asked for?
+//! Checks that a reply names requested keys only.
 //!
-//! A server answers with the blocks of the keys that it was asked for, in their order, and leaves misses out;
-//! one that is a proxy itself may have them in another order. A block of any other key answers something
-//! else: the connection is out of step, and its value must not be given to anybody.
+//! A server answers with the blocks of the requested keys, in their order, without the misses; one that is
+//! itself a proxy may reorder them. A block of any other key belongs to another request: the connection is
+//! out of step, and its value must not reach any client.
 
 use super::BadReply;
 use crate::memcache::request::Tokens;
 
-/// Most passes through the keys for one reply: enough for a server that answers by groups, and too
-/// little to keep us busy.
+/// Most passes through the keys per reply: enough for a server that answers by groups, and few enough to
+/// bound the work.
 const ROUNDS_MAX: u32 = 64;
 
-/// Position among the keys asked for at which the next block of a reply is expected.
+/// Position among the requested keys at which the next block is expected.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Cursor {
-    /// Behind the key of the last block.
+    /// After the key of the last block.
     at: usize,
     rounds: u32,
 }
 
 impl Cursor {
-    /// A block for `key` has come; `asked` are the keys of the request, with spaces between them.
+    /// Checks a block for `key`; `asked` are the keys of the request, separated by spaces.
     #[inline]
     pub(super) fn meet(&mut self, key: &[u8], asked: &[u8]) -> Result<(), BadReply> {
         let rest = &asked[self.at..];
@@ -45,7 +45,7 @@ impl Cursor {
     }
 }
 
-/// The meta flags `k` and `O` in the reply `words` must be those of the request, whose line from its key on
+/// Checks that the meta flags `k` and `O` in the reply `words` match the request, whose line from its key on
 /// is `asked`.
 pub(super) fn echoes(words: &[u8], asked: &[u8]) -> bool {
     if asked.is_empty() {
@@ -58,7 +58,7 @@ pub(super) fn echoes(words: &[u8], asked: &[u8]) -> bool {
     })
 }
 
-/// True for the key of a request for one key.
+/// True if `key` is the key of a request for one key.
 pub(super) fn is_first(key: &[u8], asked: &[u8]) -> bool {
     Tokens::from(asked, 0).next().is_some_and(|span| span.of(asked) == key)
 }

@@ -1,4 +1,4 @@
-//! The VALUE blocks of a reply, to be put together with those of other servers.
+//! The VALUE blocks of a reply, for merging with those of other servers.
 
 use std::ops::Range;
 
@@ -18,13 +18,12 @@ pub struct Block {
     pub whole: Range<usize>,
 }
 
-/// Iterates over the VALUE blocks of a reply that [`super::ReplyScanner`] has found whole. Ends at the first
-/// thing that is no block.
+/// Iterates over the VALUE blocks of a complete reply found by [`super::ReplyScanner`]. Ends at the first
+/// thing that is not a block.
 ///
-/// A server answers with blocks in the order of the keys it was asked for, and leaves misses out. So the
-/// blocks of a request that was split come back in the request's order by going through its keys, and for
-/// each asking the reply of the key's server for its next block *if it is for that key*:
-/// [`Blocks::next_for`].
+/// A server answers with blocks in the order of the requested keys, without the misses. To merge the replies
+/// to a split request, go through its keys in order, and for each take the next block of its server's reply
+/// *if it is for that key*: [`Blocks::next_for`].
 #[derive(Debug, Clone)]
 pub struct Blocks<'a> {
     reply: &'a [u8],
@@ -37,7 +36,7 @@ impl<'a> Blocks<'a> {
         Blocks { reply, at: 0 }
     }
 
-    /// The blocks of `reply` from byte `at` on, where one starts; see [`Blocks::position`].
+    /// The blocks of `reply` from byte `at` on, the start of a block; see [`Blocks::position`].
     pub fn resume(reply: &'a [u8], at: usize) -> Self {
         Blocks { reply, at }
     }
@@ -47,7 +46,7 @@ impl<'a> Blocks<'a> {
         self.at
     }
 
-    /// The next block, if it is for `key`; otherwise it stays the next one.
+    /// The next block, if it is for `key`; otherwise leaves it for later.
     pub fn next_for(&mut self, key: &[u8]) -> Option<Block> {
         let block = self.peek()?;
         if &self.reply[block.key.clone()] != key {

@@ -5,21 +5,21 @@ use super::{BadReply, Expect, ReplyKind, Status};
 use crate::memcache::scan::end_of_word;
 use crate::memcache::{KEY_BYTES_MAX, unsigned};
 
-/// Meaning of a line for the rest of the reply.
+/// Meaning of a line within its reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// It is the last (or only) line.
     Last(Status),
-    /// A data block of so many bytes for this key follows, then more lines.
+    /// A data block for this key, of this many bytes, follows, then more lines.
     Block(&'a [u8], u64),
-    /// A data block of so many bytes follows, and ends the reply.
+    /// A data block of this many bytes follows and ends the reply.
     Data(u64),
     /// More lines follow.
     More,
 }
 
-/// Reads `line` (without CR LF) of a reply to a request that expects `expect` and has `asked`; `first` if no
-/// line came before. The caller says whether the key of a block was asked for.
+/// Parses `line` (without CR LF) of a reply to a request that expects `expect` and names `asked`; `first`
+/// marks the first line. The caller checks that the key of a block was requested.
 #[inline]
 pub(super) fn read<'a>(
     line: &'a [u8],
@@ -36,7 +36,7 @@ pub(super) fn read<'a>(
     error(line).map(Line::Last).ok_or(BadReply::Unexpected)
 }
 
-/// The line as one that fits the request; nothing if it does not.
+/// Parses a line that fits the request; none if it does not.
 #[inline]
 fn fitting(line: &[u8], first: bool, kind: ReplyKind) -> Result<Option<Line<'_>>, BadReply> {
     let status = match kind {
@@ -116,7 +116,7 @@ fn meta_value(line: &[u8]) -> Result<Line<'_>, BadReply> {
     unsigned(length).map(Line::Data).ok_or(BadReply::Length)
 }
 
-/// A meta reply names the key and the opaque that were asked for, or none.
+/// True if a meta reply names the requested key and opaque, or none.
 fn echoes(line: &[u8], kind: ReplyKind, asked: &[u8]) -> bool {
     let words = line.get(3..).unwrap_or_default();
     match kind {

@@ -1,37 +1,35 @@
-//! Following a reply that is not kept: its bytes are shown once, piece by piece, and it is told which of them
-//! belong to it.
+//! A reply followed in one pass, without buffering: its bytes are scanned once, piece by piece, to find those
+//! that belong to it.
 //!
-//! For replies that are too large to be held until they are whole. What may be handed on was looked at as
-//! closely as by [`ReplyScanner`]: lines are whole and fit the request, and the bytes of a data block are let
-//! through as they come.
+//! For replies too large to be buffered whole. The checks before passing bytes on are those of
+//! [`ReplyScanner`]: lines are complete and fit the request; the bytes of a data block pass as they arrive.
 
 use super::{BadReply, Expect, ReplyScanner};
 use crate::memcache::{Limits, Scan};
 
-/// Meaning of the bytes shown.
+/// Meaning of the scanned bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
-    /// Bytes of them that belong to the reply, which goes on; the others have to be shown again with more
-    /// behind them.
+    /// The first bytes that belong to the reply, which continues; the others must be shown again with more
+    /// after them.
     Part(usize),
-    /// The reply ends after so many.
+    /// The reply ends after this many bytes.
     End(usize),
-    /// No reply goes on like that.
+    /// The bytes cannot continue the reply.
     Bad(BadReply),
 }
 
-/// See the head of this file.
+/// A reply being followed.
 #[derive(Debug, Clone, Default)]
 pub struct ReplyPassage(ReplyScanner);
 
 impl ReplyPassage {
-    /// At the beginning of a reply.
+    /// At the start of a reply.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Looks at the bytes that follow those that were said to belong to the reply; see
-    /// [`ReplyScanner::scan`].
+    /// Scans the bytes after those already accepted; see [`ReplyScanner::scan`].
     pub fn advance(&mut self, bytes: &[u8], expect: Expect, asked: &[u8], limits: &Limits) -> Piece {
         match self.0.scan(bytes, expect, asked, limits) {
             Scan::Done(reply) => Piece::End(reply.len),
@@ -46,8 +44,7 @@ mod tests {
     use super::super::ReplyKind;
     use super::*;
 
-    /// Shows `reply` in pieces of `step` bytes, with something behind it. How many bytes belong to it, or
-    /// what is wrong.
+    /// Scans `reply` in pieces of `step` bytes, with other bytes after it. Returns its length or the error.
     fn follow(reply: &[u8], kind: ReplyKind, asked: &str, step: usize) -> Result<usize, BadReply> {
         let bytes = [reply, b"STORED\r\n"].concat();
         let expect = Expect { kind, keys: asked.split(' ').count() as u32 };

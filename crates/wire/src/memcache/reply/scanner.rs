@@ -1,4 +1,4 @@
-//! Finds the end of one reply at the front of what a server has sent.
+//! Finds the end of one reply at the front of a server's output.
 
 use memchr::memchr;
 
@@ -14,22 +14,22 @@ const LINE_BYTES_MAX: usize = 2048;
 /// Scans replies one after the other.
 ///
 /// `scan` takes all bytes from the reply's first on, and after [`Scan::NeedMore`] the same bytes with more
-/// behind them, with the same expectation and the same keys; no byte is looked at twice. After [`Scan::Done`]
-/// it is ready for the next reply, which starts [`Reply::len`] bytes further on. After [`Scan::Bad`] the
-/// connection is of no more use.
+/// after them, with the same expectation and keys; no byte is scanned twice. After [`Scan::Done`] it is ready
+/// for the next reply, which starts [`Reply::len`] bytes further on. After [`Scan::Bad`] the connection must
+/// not be used any more.
 #[derive(Debug, Clone, Default)]
 pub struct ReplyScanner {
     /// Start of the line or data block being scanned.
     at: usize,
-    /// Bytes that hold no line end, counted from the reply's first.
+    /// Bytes without a line end, counted from the reply's first.
     searched: usize,
-    /// End of the data block that starts at `at`, if there is one.
+    /// End of the data block that starts at `at`, if any.
     block_end: Option<usize>,
     /// The data block is the last part of the reply, and this is where its line started.
     value_line: Option<usize>,
     blocks: u32,
     cursor: Cursor,
-    /// Bytes of the reply that are not shown any more.
+    /// Bytes of the reply already passed on.
     passed: usize,
 }
 
@@ -39,8 +39,8 @@ impl ReplyScanner {
         ReplyScanner::default()
     }
 
-    /// Looks at the bytes of the reply that starts at `bytes[0]` and answers a request that expects `expect`
-    /// and has `asked` ([`super::super::Request::asked`]).
+    /// Scans the reply that starts at `bytes[0]` and answers a request that expects `expect` and names
+    /// `asked` ([`super::super::Request::asked`]).
     pub fn scan(
         &mut self,
         bytes: &[u8],
@@ -72,11 +72,11 @@ impl ReplyScanner {
         }
     }
 
-    /// After [`Scan::NeedMore`] for `len` bytes: how many of them need not be shown again. The reply goes on
-    /// behind them.
+    /// Number of bytes that need not be shown again after [`Scan::NeedMore`] for `len` bytes. The reply
+    /// continues after them.
     pub(super) fn pass(&mut self, len: usize) -> usize {
         let n = match &mut self.block_end {
-            // The line end behind the data is looked at as one.
+            // The line end after the data is checked in one piece.
             Some(end) => {
                 let n = len.min(*end - 2);
                 *end -= n;
@@ -136,7 +136,7 @@ impl ReplyScanner {
         Ok(Step::Again)
     }
 
-    /// The reply that ends at `self.at`; the scanner is ready for the next one.
+    /// Ends the reply at `self.at` and resets the scanner for the next one.
     fn done(&mut self, status: Status, last_line: std::ops::Range<usize>) -> Scan<Reply, BadReply> {
         let reply = Reply { status, len: self.at, blocks: self.blocks, last_line };
         *self = ReplyScanner::default();
@@ -150,7 +150,7 @@ enum Step {
     Done(Reply),
 }
 
-/// The end of a data block of `len` bytes whose line ended at `lf`, its CR LF included.
+/// End of a data block of `len` bytes after the line feed at `lf`, including its CR LF.
 fn data_end(lf: usize, len: u64, limits: &Limits) -> Result<usize, BadReply> {
     if len > limits.value_bytes_max as u64 { Err(BadReply::Length) } else { Ok(lf + 1 + len as usize + 2) }
 }

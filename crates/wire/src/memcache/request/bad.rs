@@ -1,21 +1,21 @@
-//! Requests that are not well-formed: the line memcached 1.6.18 answers with, and how the stream goes on.
+//! Malformed requests: the line that memcached 1.6.18 answers with, and where the stream continues.
 
 /// The reason a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// No such command, or a wrong number of arguments.
     Unknown,
-    /// An argument is not what it should be.
+    /// An invalid argument.
     Argument,
     /// A line longer than the limit.
     LineTooLong,
     /// A data block longer than the limit.
     TooLarge,
-    /// The data block does not end where the line said.
+    /// The data block does not end at the announced length.
     DataChunk,
-    /// Not the text protocol at all.
+    /// Another protocol.
     Protocol,
-    /// Well-formed, but there is nothing to ask a server: the reply is all there is to do.
+    /// Well-formed, but no server is needed: the reply suffices.
     Answered,
 }
 
@@ -24,12 +24,12 @@ pub enum Cause {
 pub struct BadRequest {
     /// The reason.
     pub cause: Cause,
-    /// The reply to the client, in the request's place. Empty if memcached says nothing (`noreply`).
+    /// The reply to the client, in the request's place. Empty if memcached sends none (`noreply`).
     pub reply: &'static [u8],
-    /// Drop so many bytes, counted from the frame's first; they may not all have arrived yet. The next
-    /// request starts after them.
+    /// Bytes to drop, counted from the frame's first; they may not all have arrived. The next request starts
+    /// after them.
     pub skip: u64,
-    /// The start of the next request is unknown: close the connection after the reply and read nothing more.
+    /// The start of the next request is unknown: close the connection after the reply and stop reading.
     pub close: bool,
 }
 
@@ -63,18 +63,17 @@ pub(super) const META_MODE_SET: &[u8] = b"CLIENT_ERROR invalid mode for ms M tok
 pub(super) const META_MODE_ARITHMETIC: &[u8] = b"CLIENT_ERROR invalid mode for ma M token\r\n";
 
 impl BadRequest {
-    /// Answer, and go on after `skip` bytes.
+    /// Answers, and continues after `skip` bytes.
     pub(super) fn skip(cause: Cause, reply: &'static [u8], skip: usize) -> Self {
         BadRequest { cause, reply, skip: skip as u64, close: false }
     }
 
-    /// Answer, and close.
+    /// Answers, and closes.
     pub(super) fn close(cause: Cause, reply: &'static [u8]) -> Self {
         BadRequest { cause, reply, skip: 0, close: true }
     }
 
-    /// Drops the reply if the client asked for none and stays connected. A client that is cut off is told
-    /// why.
+    /// Drops the reply if the client wants none and stays connected. A disconnected client gets the reason.
     pub(super) fn unless_noreply(mut self, noreply: bool) -> Self {
         if noreply && !self.close {
             self.reply = b"";

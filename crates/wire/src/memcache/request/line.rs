@@ -1,12 +1,11 @@
-//! A command line, its words, and the data block that may follow it: what text and meta commands have in
-//! common.
+//! A command line, its words, and the data block that may follow it: shared by text and meta commands.
 
 use super::bad::{self, BadRequest, Cause};
 use super::token::Tokens;
 use super::{Request, unsigned};
 use crate::memcache::{Command, FlagSet, Limits, Span};
 
-/// Longest data block that memcached can be asked for.
+/// Longest data block that memcached accepts.
 const DATA_BYTES_MAX: u64 = i32::MAX as u64 - 2;
 
 /// A line with its command, before its arguments are read.
@@ -27,7 +26,7 @@ impl<'a> Line<'a> {
         Tokens::from(self.text, self.name.end as usize)
     }
 
-    /// Answers with `reply` and goes on with the next line.
+    /// Answers with `reply` and continues with the next line.
     pub fn bad(&self, cause: Cause, reply: &'static [u8]) -> BadRequest {
         BadRequest::skip(cause, reply, self.len)
     }
@@ -62,7 +61,7 @@ impl<'a> Line<'a> {
         token.is_some_and(|token| token.of(self.text) == b"noreply")
     }
 
-    /// `request` with `noreply` taken from its last word, if it is there.
+    /// Sets `noreply` on `request` if its last word says so.
     pub fn with_noreply(&self, request: Request, words: &Words) -> Request {
         if !self.is_noreply(words.last()) {
             return request;
@@ -73,16 +72,16 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Up to six words; more are counted only.
+/// The first six words; more are only counted.
 pub(super) struct Words {
     /// The first six.
     pub spans: [Span; 6],
-    /// All of them.
+    /// The number of all words.
     pub count: usize,
 }
 
 impl Words {
-    /// Those after the command's name.
+    /// The words after the command's name.
     pub fn of(line: &Line<'_>) -> Words {
         let mut words = Words { spans: [Span::default(); 6], count: 0 };
         for span in line.arguments() {
@@ -100,12 +99,12 @@ impl Words {
     }
 }
 
-/// Answers with `reply` and goes on after the data block.
+/// Answers with `reply` and continues after the data block.
 pub(super) fn swallow(line: &Line<'_>, bytes: u64, cause: Cause, reply: &'static [u8]) -> BadRequest {
     BadRequest { skip: line.len as u64 + bytes + 2, ..line.bad(cause, reply) }
 }
 
-/// `request` with a data block of so many bytes.
+/// Adds a data block of this many bytes to `request`.
 pub(super) fn with_data(
     line: &Line<'_>,
     request: Request,
@@ -119,7 +118,7 @@ pub(super) fn with_data(
     Ok(Request { data, frame_len: data.end + 2, ..request })
 }
 
-/// The byte count of a data block, if it is one that memcached takes.
+/// The byte count of a data block, if memcached accepts it.
 pub(super) fn data_bytes(token: &[u8]) -> Option<u64> {
     unsigned(token).filter(|&bytes| bytes <= DATA_BYTES_MAX)
 }

@@ -1,7 +1,7 @@
-//! Reads a whole line of a meta command.
+//! Parses the whole line of a meta command.
 //!
-//! Checks and texts in the order of memcached 1.6.18: a flag that is unknown or there twice ends the reading,
-//! a bad token does not, so that the last fault is the one that is told; `md` and `ma` tell one text for all.
+//! Checks and error texts in the order of memcached 1.6.18: an unknown or repeated flag stops parsing, a bad
+//! token does not, so the last fault is reported; `md` and `ma` use one text for all.
 
 use super::bad::{self, BadRequest, Cause};
 use super::line::{Line, data_bytes, swallow, with_data};
@@ -68,7 +68,7 @@ pub(super) fn debug(line: &Line<'_>) -> Result<Request, BadRequest> {
     Ok(Request { binary_key, ..line.keyed(key) })
 }
 
-/// Facts in the flags of a line.
+/// Contents of a line's flags.
 #[derive(Default)]
 struct Flags {
     seen: FlagSet,
@@ -78,7 +78,7 @@ struct Flags {
 }
 
 impl Flags {
-    /// Reads all flags; the error is the text for `mg` and `ms`.
+    /// Parses all flags; the error is the text for `mg` and `ms`.
     fn read(&mut self, text: &[u8], key: Span, tokens: Tokens<'_>) -> Result<(), &'static [u8]> {
         let mut fault = None;
         let mut last_text = bad::META_FORMAT;
@@ -104,7 +104,7 @@ impl Flags {
         fault.map_or(Ok(()), Err)
     }
 
-    /// Checks what follows a letter. The error is the text, if this flag has one of its own.
+    /// Checks a flag's argument. The error is the flag's own text, if it has one.
     fn token(&mut self, kind: TokenKind, word: &[u8]) -> Result<(), Option<&'static [u8]>> {
         let token = &word[1..];
         let valid = match kind {

@@ -1,8 +1,8 @@
 //! Decimal numbers on a command line.
 //!
-//! memcached reads them with `strtol`: it also takes a plus sign, leading tabs, and whatever follows a tab,
-//! and cuts what is too large to the size of its variable, so that a length of 4294967297 becomes 1. We take
-//! digits only.
+//! memcached parses them with `strtol`, which also accepts a plus sign, leading tabs, and anything after a
+//! tab, and truncates large values to its variable, so that a length of 4294967297 becomes 1. Only digits are
+//! accepted here.
 
 /// An unsigned number: digits only, up to 2^64-1.
 #[inline]
@@ -25,7 +25,7 @@ fn digit(byte: u8) -> Option<u64> {
     (digit <= 9).then_some(digit.into())
 }
 
-/// A signed number: digits, after at most one minus sign; -2^63 up to 2^63-1.
+/// A signed number: digits, with at most one minus sign before them; -2^63 up to 2^63-1.
 pub fn signed(token: &[u8]) -> Option<i64> {
     match token.split_first() {
         Some((b'-', digits)) => 0i64.checked_sub_unsigned(unsigned(digits)?),

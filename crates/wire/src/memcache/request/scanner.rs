@@ -1,4 +1,4 @@
-//! Finds one request at the front of what a client has sent.
+//! Finds one request at the front of a client's input.
 
 use memchr::memchr2;
 
@@ -13,13 +13,13 @@ const LEADING_SPACES_MAX: usize = 100;
 /// Scans requests one after the other.
 ///
 /// `scan` takes all bytes from the request's first on, and after [`Scan::NeedMore`] the same bytes with more
-/// behind them; no byte is looked at twice for its line end. After [`Scan::Done`] or [`Scan::Bad`] it is
-/// ready for the next request, which starts [`Request::frame_len`] or [`BadRequest::skip`] bytes further on.
+/// after them; no byte is searched twice for a line end. After [`Scan::Done`] or [`Scan::Bad`] it is ready
+/// for the next request, which starts [`Request::frame_len`] or [`BadRequest::skip`] bytes further on.
 #[derive(Debug, Clone, Default)]
 pub struct RequestScanner {
-    /// Bytes that hold no line end.
+    /// Bytes without a line end.
     searched: usize,
-    /// A storage command whose data block has not arrived.
+    /// A storage command waiting for its data block.
     pending: Option<Request>,
 }
 
@@ -29,7 +29,7 @@ impl RequestScanner {
         RequestScanner::default()
     }
 
-    /// Looks at the bytes of the request that starts at `frame[0]`.
+    /// Scans the request that starts at `frame[0]`.
     pub fn scan(&mut self, frame: &[u8], limits: &Limits) -> Scan<Request, BadRequest> {
         if let Some(request) = self.pending {
             return self.data(frame, request);
@@ -39,7 +39,7 @@ impl RequestScanner {
         }
         let line_end = memchr2(b'\n', 0, &frame[self.searched..]).map(|at| self.searched + at);
         let last = match line_end {
-            // it goes to a server with a CR
+            // it is forwarded with a CR
             Some(at) if at > 0 && frame[at - 1] != b'\r' => at + 1,
             Some(at) => at,
             None => frame.len().saturating_sub(1),
@@ -63,7 +63,7 @@ impl RequestScanner {
         }
     }
 
-    /// A storage command: waits for its data block and looks at the end of it.
+    /// Waits for the data block of a storage command and checks its end.
     fn data(&mut self, frame: &[u8], request: Request) -> Scan<Request, BadRequest> {
         let want = request.frame_len();
         if frame.len() < want {
@@ -78,8 +78,8 @@ impl RequestScanner {
     }
 }
 
-/// True for the one command that may have a line of more than [`Limits::line_bytes_max`] bytes, within its
-/// own limit. `last` is the index of its LF as it is sent on, or of the last byte that is there.
+/// True for the one command whose line may exceed [`Limits::line_bytes_max`], within its own limit. `last` is
+/// the index of its LF as forwarded, or of the last byte available.
 #[cold]
 fn is_long_get(frame: &[u8], last: usize, limits: &Limits) -> bool {
     let spaces = frame.iter().take_while(|&&byte| byte == b' ').count();

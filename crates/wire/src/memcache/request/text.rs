@@ -1,7 +1,7 @@
-//! Reads a whole command line of the text protocol. Meta commands are read in [`super::meta`].
+//! Parses a whole command line of the text protocol. Meta commands are parsed in [`super::meta`].
 //!
-//! Order of the checks and texts are those of memcached 1.6.18: number of words first (`ERROR`), then key
-//! length, then numbers from left to right.
+//! The order of the checks and the texts are those of memcached 1.6.18: number of words first (`ERROR`), then
+//! key length, then numbers from left to right.
 
 use super::bad::{self, BadRequest, Cause};
 use super::line::{Line, Words, data_bytes, swallow, with_data};
@@ -9,7 +9,7 @@ use super::token::Tokens;
 use super::{Request, meta, signed, unsigned};
 use crate::memcache::{Command, KEY_BYTES_MAX, Limits, Shape};
 
-/// Reads the line that ends at `line_end`, where its LF is.
+/// Parses the line whose LF is at `line_end`.
 #[inline]
 pub(super) fn parse(frame: &[u8], line_end: usize, limits: &Limits) -> Result<Request, BadRequest> {
     let text_end = if line_end > 1 && frame[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
@@ -45,7 +45,7 @@ fn keys(line: &Line<'_>, exptime: bool) -> Result<Request, BadRequest> {
         }
     }
     let Some(key) = tokens.next() else {
-        // `gat 0` asks for nothing and gets it
+        // `gat 0` requests nothing and gets an empty reply
         let (cause, reply) = if exptime { (Cause::Answered, bad::END) } else { (Cause::Unknown, bad::ERROR) };
         return Err(line.bad(cause, reply));
     };
@@ -61,8 +61,8 @@ fn keys(line: &Line<'_>, exptime: bool) -> Result<Request, BadRequest> {
     Ok(Request { key_count, key, ..line.request() })
 }
 
-/// A data block follows. Where it ends is known only if the byte count can be trusted; a line that is one
-/// word short (most often an empty key) or that is wrong and has a word too many (a key with a space) cannot.
+/// Parses a line with a data block. Its end is unknown without a reliable byte count: if the line is one word
+/// short (usually an empty key), or malformed with one word too many (a key with a space).
 fn storage(line: &Line<'_>, cas: bool, limits: &Limits) -> Result<Request, BadRequest> {
     let words = Words::of(line);
     let needed = if cas { 5 } else { 4 };

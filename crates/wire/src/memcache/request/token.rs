@@ -1,5 +1,5 @@
-//! The words of a command line: what stands between spaces. Only the space separates; tabs and control
-//! characters belong to words, as in memcached.
+//! The words of a command line, separated by spaces only: tabs and control characters belong to words, as in
+//! memcached.
 
 use crate::memcache::Span;
 use crate::memcache::scan::end_of_word;
@@ -61,7 +61,7 @@ impl Iterator for Keys<'_> {
 
 impl ExactSizeIterator for Keys<'_> {}
 
-/// The meta flags of a request: letter, and what follows it in the same word.
+/// The meta flags of a request: letter, and the argument in the same word.
 #[derive(Debug, Clone)]
 pub struct MetaFlags<'a> {
     text: &'a [u8],

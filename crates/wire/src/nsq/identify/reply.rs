@@ -1,6 +1,6 @@
 //! The answer to IDENTIFY: `OK`, or JSON.
 //!
-//! Some clients depend on every key being there, and on its type; the keys stand in nsqd's order.
+//! Some clients depend on the presence and type of every key; the order is nsqd's.
 
 use super::{Settlement, Terms};
 use crate::nsq::frame::OK;

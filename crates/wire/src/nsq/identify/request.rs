@@ -1,7 +1,7 @@
-//! IDENTIFY as a client sends it, and what it reads in the answer.
+//! IDENTIFY as a client sends it, and the client's reading of the answer.
 //!
-//! All fields are sent, with their values: a server takes 0, false and "" for "not given". `short_id` and
-//! `long_id` are what old servers knew instead of `client_id` and `hostname`.
+//! All fields are sent, with their values: a server takes 0, false and "" as absent. `short_id` and `long_id`
+//! are the names that old servers know for `client_id` and `hostname`.
 
 use super::Identify;
 use crate::nsq::go::{write, write_json_string};
@@ -34,16 +34,16 @@ impl Identify {
     }
 }
 
-/// The answer to IDENTIFY, as a client needs it. Times are milliseconds.
+/// The answer to IDENTIFY, as the client needs it. Times are milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentifyReply {
     /// Largest RDY count.
     pub max_rdy_count: i64,
     /// Version of the server.
     pub version: String,
-    /// Longest time that TOUCH can give a message.
+    /// Longest timeout that TOUCH can give a message.
     pub max_msg_timeout: i64,
-    /// Timeout of messages.
+    /// Message timeout.
     pub msg_timeout: i64,
     /// TLS follows.
     pub tls_v1: bool,
@@ -75,7 +75,7 @@ impl Default for IdentifyReply {
 }
 
 impl IdentifyReply {
-    /// Reads the data of the response frame. `None` if it is neither JSON of this shape nor `OK`.
+    /// Parses the data of the response frame. `None` if it is neither JSON of this shape nor `OK`.
     pub fn parse(data: &[u8]) -> Option<IdentifyReply> {
         let mut it = IdentifyReply::default();
         if data.first() != Some(&b'{') {

@@ -40,7 +40,7 @@ fn reply_in_order() {
 
 #[test]
 fn ranges() {
-    // field, limits that are accepted, values that are refused, name in the text
+    // field, accepted limits, rejected values, name in the text
     let cases: [(&str, [i64; 4], &[i64], &str); 5] = [
         ("heartbeat_interval", [-1, 0, 1_000, 60_000], &[-2, 1, 999, 60_001, i64::MAX], "heartbeat interval"),
         ("output_buffer_size", [-1, 0, 64, 65_536], &[-2, 1, 63, 65_537, i64::MIN], "output buffer size"),
@@ -101,7 +101,7 @@ fn a_second_identify_keeps_what_it_does_not_name() {
     let first = settle(r#"{"msg_timeout":5000,"sample_rate":3}"#, &terms).unwrap().settings;
     let second = Identify::default().settle(&terms, &first).unwrap().settings;
     assert_eq!(second.msg_timeout_ms, 5_000);
-    // the sample rate has no "not given"
+    // the sample rate cannot be absent
     assert_eq!(second.sample_rate, 0);
 }
 

@@ -1,7 +1,7 @@
 //! Identities of nodes: the JSON of IDENTIFY in both directions.
 //!
 //! An nsqd must name its broadcast address, both ports and its version; an nsqlookupd answers with the same
-//! fields but for the topology.
+//! fields except for the topology.
 
 use crate::nsq::go::{write, write_json_string};
 use crate::nsq::json::{self, key_is, set_integer, set_string};
@@ -26,8 +26,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Reads the JSON of IDENTIFY, or of its answer. `None` if it is no object or a known field has a wrong
-    /// type.
+    /// Parses the JSON of IDENTIFY, or of its answer. `None` if it is not an object or a known field has a
+    /// wrong type.
     pub fn parse(body: &[u8]) -> Option<Node> {
         let mut node = Node::default();
         json::members(body, |key, value| match () {
@@ -44,7 +44,7 @@ impl Node {
         Some(node)
     }
 
-    /// True if nothing is missing that a producer must say of itself.
+    /// True if all fields required of a producer are present.
     pub fn complete(&self) -> bool {
         !self.broadcast_address.is_empty()
             && self.tcp_port != 0
@@ -52,7 +52,7 @@ impl Node {
             && !self.version.is_empty()
     }
 
-    /// Appends the JSON that an nsqd identifies itself with.
+    /// Appends the JSON of an nsqd's IDENTIFY.
     pub fn write_request(&self, out: &mut Vec<u8>) {
         self.write_common(out);
         out.extend_from_slice(b",\"topology_region\":");
@@ -62,7 +62,7 @@ impl Node {
         self.write_version(out);
     }
 
-    /// Appends the JSON that an nsqlookupd answers with.
+    /// Appends the JSON of an nsqlookupd's answer.
     pub fn write_answer(&self, out: &mut Vec<u8>) {
         self.write_common(out);
         self.write_version(out);

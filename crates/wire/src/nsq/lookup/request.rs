@@ -1,7 +1,6 @@
 //! Commands from nsqd to an nsqlookupd, after [`super::MAGIC_V1`].
 //!
-//! Each request is answered by one response, in order; several may be on their way at once. Names are valid
-//! names.
+//! Each request gets one response, in order; several may be in flight at once. Names must be valid.
 
 use super::Node;
 use crate::nsq::command::length;
@@ -16,7 +15,7 @@ pub fn write_identify(out: &mut Vec<u8>, node: &Node) {
     out[start - 4..start].copy_from_slice(&size);
 }
 
-/// Appends REGISTER of a topic, or of a channel (which registers its topic, too).
+/// Appends REGISTER of a topic, or of a channel (which also registers its topic).
 pub fn write_register(out: &mut Vec<u8>, topic: &str, channel: Option<&str>) {
     write_names(out, "REGISTER", topic, channel);
 }

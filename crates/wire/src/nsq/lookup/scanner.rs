@@ -1,7 +1,7 @@
 //! Bytes in, a command out: the server's side of V1.
 //!
-//! A line is freed of white space at both ends, then parted by single spaces. Limits that the original lacks:
-//! a line is at most [`LINE_BYTES_MAX`] long (longer ones close the connection), an IDENTIFY at most
+//! A line is trimmed of white space, then split at single spaces. Limits that the original lacks: a line has
+//! at most [`LINE_BYTES_MAX`] bytes (longer ones close the connection), an IDENTIFY at most
 //! [`IDENTIFY_BYTES_MAX`].
 
 use super::{IDENTIFY_BYTES_MAX, Node};
@@ -11,18 +11,18 @@ use crate::nsq::{LINE_BYTES_MAX, valid_name};
 /// A node's request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// I am still here. Allowed before IDENTIFY.
+    /// Sign of life. Allowed before IDENTIFY.
     Ping,
-    /// The node's identity; complete. Once per connection.
+    /// The node's complete identity. Once per connection.
     Identify(Node),
-    /// I have this topic, or this topic and channel.
+    /// Registers a topic, or a topic and channel.
     Register {
         /// A valid name.
         topic: &'a str,
         /// A valid name.
         channel: Option<&'a str>,
     },
-    /// I no longer have this channel; without one, this topic.
+    /// Unregisters a channel; without one, the topic.
     Unregister {
         /// A valid name.
         topic: &'a str,
@@ -31,15 +31,15 @@ pub enum Command<'a> {
     },
 }
 
-/// Outcome of scanning the bytes shown.
+/// Outcome of scanning the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scan<'a> {
-    /// Nothing can be said before `want` bytes in total are there.
+    /// Scanning needs at least `want` bytes in total.
     NeedMore {
         /// Bytes from the first of the command on.
         want: usize,
     },
-    /// A whole command in the first `len` bytes.
+    /// A complete command in the first `len` bytes.
     Done {
         /// The command.
         command: Command<'a>,
@@ -57,17 +57,17 @@ pub enum Scan<'a> {
 pub enum Refusal<'a> {
     /// The first four bytes were not `  V1`.
     Protocol,
-    /// No such command; the word as it came.
+    /// No such command; the word as received.
     Unknown(&'a [u8]),
     /// A second IDENTIFY.
     IdentifiedAlready,
     /// REGISTER or UNREGISTER before IDENTIFY.
     NotIdentified,
-    /// No topic.
+    /// Missing topic.
     Params(&'static str),
-    /// Not a name.
+    /// Invalid topic name.
     Topic(&'static str, &'a [u8]),
-    /// Not a name.
+    /// Invalid channel name.
     Channel(&'static str, &'a [u8]),
     /// The connection ended inside the size of IDENTIFY.
     SizeEnded,
@@ -77,9 +77,9 @@ pub enum Refusal<'a> {
     SizeInvalid(i32),
     /// A size over [`IDENTIFY_BYTES_MAX`].
     SizeTooBig(u32),
-    /// IDENTIFY whose body is not the JSON it should be.
+    /// IDENTIFY with malformed JSON.
     Json,
-    /// IDENTIFY without broadcast address, a port or the version.
+    /// IDENTIFY without broadcast address, port or version.
     FieldsMissing,
 }
 
@@ -129,11 +129,11 @@ pub struct Scanner {
 
 #[derive(Debug, Clone, Copy)]
 enum Stage {
-    /// No line feed in the first so many bytes.
+    /// No line feed in the first bytes, by number.
     Line(usize),
-    /// The line of IDENTIFY is so long; its size is missing.
+    /// Waiting for the size after IDENTIFY's line of this length.
     Size(usize),
-    /// Its body is missing.
+    /// Waiting for its body.
     Body(usize),
 }
 
@@ -144,7 +144,7 @@ impl Default for Stage {
 }
 
 impl Scanner {
-    /// Looks at all unconsumed bytes of the connection. `identified`: IDENTIFY was carried out before.
+    /// Scans all unconsumed bytes of the connection. `identified`: a previous IDENTIFY succeeded.
     pub fn scan<'a>(&mut self, bytes: &'a [u8], identified: bool) -> Scan<'a> {
         let line = match self.stage {
             Stage::Line(searched) => {
@@ -167,8 +167,7 @@ impl Scanner {
         }
     }
 
-    /// The error that the other side is owed if it ended its side here; none between commands and inside a
-    /// line.
+    /// The error to send if the peer ends its side here; none between commands and inside a line.
     pub fn ended(&self) -> Option<Refusal<'static>> {
         match self.stage {
             Stage::Line(_) => None,
@@ -205,7 +204,7 @@ impl Scanner {
     }
 }
 
-/// The command of a line; `None` for an IDENTIFY, whose body follows.
+/// Parses the command of a line; `None` for an IDENTIFY, whose body follows.
 fn parse_line(line: &[u8], identified: bool) -> Result<Option<Command<'_>>, Refusal<'_>> {
     let mut words = trim(line).split(|byte| *byte == b' ');
     match words.next().unwrap_or_default() {
@@ -224,7 +223,7 @@ fn parse_line(line: &[u8], identified: bool) -> Result<Option<Command<'_>>, Refu
     }
 }
 
-/// Topic and channel; an empty channel is none.
+/// Topic and channel; an empty channel counts as none.
 fn names<'a>(
     verb: &'static str,
     mut words: impl Iterator<Item = &'a [u8]>,
@@ -242,7 +241,7 @@ fn names<'a>(
     Ok((topic, channel))
 }
 
-/// Without the white space at both ends, that of Unicode included.
+/// Trims white space, including Unicode's, from both ends.
 fn trim(mut line: &[u8]) -> &[u8] {
     let space = |bytes: &[u8]| str::from_utf8(bytes).is_ok_and(|text| text.trim().is_empty());
     let spaces = |line: &[u8]| (1..=line.len().min(3)).find(|n| space(&line[..*n]));

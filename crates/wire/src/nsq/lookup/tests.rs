@@ -19,7 +19,7 @@ fn identify(body: &[u8]) -> Vec<u8> {
     [b"IDENTIFY\n", &u32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat()
 }
 
-/// The error that `bytes` end in, whole and byte by byte; an empty text for none.
+/// The final error of `bytes`, fed whole and byte by byte; an empty text for none.
 fn error(bytes: &[u8], identified: bool) -> String {
     let text = |refusal: Refusal<'_>| {
         let mut out = Vec::new();

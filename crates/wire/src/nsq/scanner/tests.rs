@@ -102,7 +102,7 @@ fn commands() {
         "Dpub { topic: \"t\", delay_ms: 1, body: [120] } / 33",
     );
     check(b"MPUB t\n\0\0\0\x0e\0\0\0\x02\0\0\0\x01a\0\0\0\x01b", INIT, "MPUB t [\"a\", \"b\"] / 25");
-    // the outer length is not compared with what is parsed
+    // the outer length is not checked against the parsed bytes
     check(b"MPUB t\n\0\0\0\x01\0\0\0\x02\0\0\0\x01a\0\0\0\x01b", INIT, "MPUB t [\"a\", \"b\"] / 25");
     check(b"MPUB t\n\0\0\0\x40\0\0\0\x01\0\0\0\x01aPUB", INIT, "MPUB t [\"a\"] / 20");
 }
@@ -124,7 +124,7 @@ fn at_the_limit_and_one_past_it() {
     check(b"MPUB t\n\0\0\0\x40\0\0\0\x0d", INIT, "E_BAD_BODY MPUB invalid message count 13");
     let twelve = [&b"MPUB t\n\0\0\0\x40\0\0\0\x0c"[..], &b"\0\0\0\x01x".repeat(12)].concat();
     check(&twelve, INIT, &format!("MPUB t {:?} / 75", ["x"; 12]));
-    // what is parsed counts, too: 2 messages of 20 fit, 3 do not
+    // the parsed bytes count too: 2 messages of 20 fit, 3 do not
     let three = [&b"MPUB t\n\0\0\0\x01\0\0\0\x03"[..], &b"\0\0\0\x14xxxxxxxxxxxxxxxxxxxx".repeat(2)].concat();
     check(&three, INIT, "more");
     check(&[&three[..], b"\0\0\0\x0d"].concat(), INIT, "E_BAD_BODY MPUB body too big 69 > 64");

@@ -1,8 +1,8 @@
-//! The categories of commands in Redis' access control lists (`@read`, `@dangerous` …), which `COMMAND INFO`
-//! and `COMMAND LIST FILTERBY ACLCAT` show.
+//! The command categories of Redis' access control lists (`@read`, `@dangerous` …), shown by `COMMAND INFO`
+//! and `COMMAND LIST FILTERBY ACLCAT`.
 //!
-//! Flags say most of it and the group nearly all of the rest; one table has what neither does. A test
-//! compares every command with a running redis-server.
+//! Most follow from the flags and nearly all others from the group; one table has the rest. A test compares
+//! every command with a running redis-server.
 
 use super::{Command, flags};
 
@@ -30,8 +30,8 @@ static NAMES: [&str; 21] = [
     "scripting",
 ];
 
-/// Commands whose group does not say what they belong to, and what instead. A container's row is for its
-/// subcommands too.
+/// Commands whose categories do not follow from their group. A container's row applies to its subcommands
+/// too.
 const UNLIKE_THEIR_GROUP: &[(&str, &[&str])] = &[
     ("asking", &["connection"]),
     ("command", &["connection"]),
@@ -66,7 +66,7 @@ impl Command {
         NAMES.iter().copied().filter(move |name| command.is_in(name))
     }
 
-    /// Categories by its group, or by the table instead.
+    /// Categories by its group, or from the table instead.
     fn group_categories(&self) -> &'static [&'static str] {
         let name = self.name.split_once('|').map_or(self.name, |(container, _)| container);
         if let Some((_, categories)) = UNLIKE_THEIR_GROUP.iter().find(|row| row.0 == name) {
@@ -76,7 +76,7 @@ impl Command {
         match self.group {
             _ if only_a_container => &[],
             "generic" => &["keyspace"],
-            // the flag says it, and not all of them have it
+            // covered by the flag, and not all of them have it
             "pubsub" => &[],
             "sorted-set" => &["sortedset"],
             "transactions" => &["transaction"],
@@ -85,7 +85,7 @@ impl Command {
     }
 }
 
-/// Facts that decide on a command's categories.
+/// Facts that determine a command's categories.
 #[derive(Clone, Copy)]
 struct Facts {
     flags: u32,

@@ -1,7 +1,7 @@
 //! Flags of commands, as Redis 7.0 names them in the reply to `COMMAND`.
 //!
-//! They are facts about Redis, shown to clients that ask; of our own decisions only "may it be sent again"
-//! rests on one ([`READONLY`]).
+//! They are facts about Redis, shown to clients; of our own decisions only the safety of resending depends on
+//! one ([`READONLY`]).
 
 /// `readonly`: changes nothing.
 pub const READONLY: u32 = 1;
@@ -15,21 +15,21 @@ pub const ADMIN: u32 = 1 << 3;
 pub const PUBSUB: u32 = 1 << 4;
 /// `noscript`: not allowed in scripts.
 pub const NOSCRIPT: u32 = 1 << 5;
-/// `blocking`: may wait.
+/// `blocking`: may block.
 pub const BLOCKING: u32 = 1 << 6;
 /// `loading`: allowed while data is being loaded.
 pub const LOADING: u32 = 1 << 7;
-/// `stale`: allowed on a replica with old data.
+/// `stale`: allowed on a replica with stale data.
 pub const STALE: u32 = 1 << 8;
 /// `fast`: constant or logarithmic time.
 pub const FAST: u32 = 1 << 9;
-/// `no_auth`: allowed before the password was given.
+/// `no_auth`: allowed before authentication.
 pub const NO_AUTH: u32 = 1 << 10;
 /// `movablekeys`: the positions of keys depend on other arguments.
 pub const MOVABLEKEYS: u32 = 1 << 11;
 /// `allow_busy`: allowed while a script runs too long.
 pub const ALLOW_BUSY: u32 = 1 << 12;
-/// `no_mandatory_keys`: may come without keys.
+/// `no_mandatory_keys`: may have no keys.
 pub const NO_MANDATORY_KEYS: u32 = 1 << 13;
 /// `skip_monitor`
 pub const SKIP_MONITOR: u32 = 1 << 14;

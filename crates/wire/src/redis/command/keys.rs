@@ -1,17 +1,17 @@
 //! Positions of a request's keys.
 //!
-//! Every rule of Redis 7.0 comes down to at most two spans of arguments (first, how many, step), found from
-//! the number of arguments, from a count among them, or by reading the options in front of the keys in the
-//! way the command itself does.
+//! Every rule of Redis 7.0 reduces to at most two spans of arguments (first, count, step), determined by the
+//! number of arguments, by a count among them, or by parsing the options before the keys as the command
+//! itself does.
 
 use super::super::args::{Args, Argument};
 use super::super::decimal::integer;
 use super::Reason;
 
-/// The rule by which a command's keys are found. Indexes count from 0, the command's name.
+/// The rule for finding a command's keys. Indexes count from 0, the command's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeySpec {
-    /// It has none.
+    /// No keys.
     None,
     /// Every `step`th argument from `first` to `last`; a negative `last` counts from the end.
     Range {
@@ -22,18 +22,18 @@ pub enum KeySpec {
         /// 1, or 2 for key/value pairs.
         step: u8,
     },
-    /// The argument at `at` says how many keys follow it.
+    /// The argument at `at` is the number of keys after it.
     Numkeys {
         /// Index of the count.
         at: u8,
-        /// Answer to a wrong count.
+        /// Error for a wrong count.
         count: Count,
     },
-    /// Keys behind their count, and argument 1 is a key too: the destination.
+    /// Keys after their count; argument 1 is a key too: the destination.
     NumkeysAndDestination {
         /// Index of the count.
         at: u8,
-        /// Answer to a wrong count.
+        /// Error for a wrong count.
         count: Count,
     },
     /// `SORT key [BY x] [LIMIT x x] [GET x]… [STORE key]`
@@ -46,14 +46,14 @@ pub enum KeySpec {
     Migrate,
 }
 
-/// The families of commands that take a number of keys; they differ in their errors.
+/// The families of commands with a number of keys; they differ in their errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
-    /// `EVAL` and its like. Redis allows 0; a proxy cannot.
+    /// `EVAL` and the like. Redis allows 0; a proxy cannot.
     Script,
-    /// `FCALL`: the same in other words.
+    /// `FCALL`: as `EVAL`, with other errors.
     Function,
-    /// `ZUNION`, `ZINTER`, `ZDIFF`, `ZINTERCARD` and the storing ones.
+    /// `ZUNION`, `ZINTER`, `ZDIFF`, `ZINTERCARD` and their storing variants.
     Algebra,
     /// `SINTERCARD`
     Card,
@@ -61,7 +61,7 @@ pub enum Count {
     Pop,
 }
 
-/// The reason keys could not be found. The texts are those by which Redis refuses the same request.
+/// The reason keys could not be found. The texts are Redis' own for the same request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyError {
     /// The number of keys is not an integer.
@@ -76,9 +76,9 @@ pub enum KeyError {
     NoInputKey,
     /// A number of keys below 1, or none.
     NotPositive,
-    /// The options in front of the keys cannot be read.
+    /// The options before the keys are malformed.
     Syntax,
-    /// Streams and ids are not as many as each other.
+    /// The numbers of streams and ids differ.
     Unbalanced,
     /// `MIGRATE` with both a key and `KEYS`.
     KeyAndKeys,
@@ -132,7 +132,7 @@ impl KeySpec {
         Ok(Keys { args, at: 0, spans: [one, two] })
     }
 
-    /// First key, last key and step as in `COMMAND`: zeros when positions alone cannot express them.
+    /// First key, last key and step as in `COMMAND`: zeros if positions alone cannot express them.
     pub fn first_last_step(&self) -> (i64, i64, i64) {
         match *self {
             KeySpec::Range { first, last, step } => (first.into(), last.into(), step.into()),
@@ -162,7 +162,7 @@ impl Span {
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {
     args: Args<'a>,
-    /// Index of the argument that `args` gives next.
+    /// Index of the next argument of `args`.
     at: usize,
     spans: [Span; 2],
 }
@@ -188,25 +188,25 @@ impl<'a> Iterator for Keys<'a> {
     }
 }
 
-/// The arguments of a request that is to be split, one key at a time.
+/// The arguments of a request to be split, one key at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts<'a> {
     args: Args<'a>,
     arguments_each: usize,
 }
 
-/// One key of a request that is to be split, and what belongs to it.
+/// One key of a request to be split, with the arguments that belong to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part<'a> {
     /// The key.
     pub key: Argument<'a>,
-    /// End of the last argument that goes with the key: its value for `MSET`, else the key itself.
+    /// End of the last argument of the part: its value for `MSET`, else the key itself.
     end: usize,
 }
 
 impl Part<'_> {
-    /// End of key (and value) with their headers and line ends, from the start of the frame. There the next
-    /// part begins.
+    /// End of key (and value) with their headers and line ends, from the start of the frame. The next part
+    /// begins there.
     pub fn end(&self) -> usize {
         self.end
     }
@@ -229,7 +229,7 @@ impl<'a> Parts<'a> {
         self.args.position()
     }
 
-    /// Arguments that each brings to a request: 2 for `MSET`, else 1.
+    /// Arguments per key: 2 for `MSET`, else 1.
     pub fn arguments_each(&self) -> usize {
         self.arguments_each
     }
@@ -278,8 +278,7 @@ fn numkeys(args: Args<'_>, at: u8, count: Count) -> Result<Span, KeyError> {
     }
 }
 
-/// The last `STORE`, which is the one that counts; the patterns of `BY` and `GET` are looked up on the same
-/// server.
+/// The last `STORE`, which takes effect; the patterns of `BY` and `GET` are looked up on the same server.
 fn sort_store(args: Args<'_>) -> Span {
     let mut store = Span::NONE;
     let mut options = args.enumerate().skip(2);
@@ -295,7 +294,7 @@ fn sort_store(args: Args<'_>) -> Span {
     store
 }
 
-/// The last `STORE` or `STOREDIST`, which is the one that counts.
+/// The last `STORE` or `STOREDIST`, which takes effect.
 fn georadius_store(args: Args<'_>) -> Span {
     let mut store = Span::NONE;
     let mut options = args.enumerate().skip(5);

@@ -1,8 +1,7 @@
-//! From a name on the wire to its row, in a few nanoseconds: a table of slots that is filled when the crate
-//! is compiled.
+//! Lookup of a command by name in a few nanoseconds: a table of slots filled at compile time.
 //!
-//! The key is the name's first eight and last eight bytes with the bit cleared that tells upper case from
-//! lower, plus its length; collisions go to the next slot.
+//! The hash key is the name's first eight and last eight bytes with the case bit cleared, plus its length;
+//! collisions go to the next slot.
 
 use super::Command;
 use super::table::TABLE;

@@ -1,19 +1,19 @@
 //! Merging the replies to the parts of a request into one.
 //!
-//! The table says it of each command that is split or sent to every server; the merging itself is the
-//! proxy's.
+//! The table names the rule of each command that is split or sent to every server; the proxy does the
+//! merging.
 
-/// Rule by which the replies to the parts of a request become one.
+/// Rule for merging the replies to the parts of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merge {
-    /// Arrays of values, put together in the order of the request's keys (`MGET`).
+    /// Arrays of values, combined in the order of the request's keys (`MGET`).
     Values,
-    /// Integers, added (`DEL`, `UNLINK`, `TOUCH`, `EXISTS`, `DBSIZE`).
+    /// Integers, summed (`DEL`, `UNLINK`, `TOUCH`, `EXISTS`, `DBSIZE`).
     Sum,
-    /// `+OK` if every part said so (`MSET`, `SCRIPT FLUSH`).
+    /// `+OK` if every part answered so (`MSET`, `SCRIPT FLUSH`).
     AllOk,
-    /// Every part says the same, and that is the reply (`SCRIPT LOAD`).
+    /// Identical replies, any of which is the merged one (`SCRIPT LOAD`).
     Same,
-    /// Arrays of integers of one length, the least at each place (`SCRIPT EXISTS`).
+    /// Arrays of integers of equal length, merged to the minimum at each place (`SCRIPT EXISTS`).
     Least,
 }

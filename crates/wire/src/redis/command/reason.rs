@@ -1,41 +1,41 @@
-//! Reasons a command is not served, and what to do instead: both are in the error that its client gets, and
-//! in the documentation.
+//! Reasons a command is not served, and alternatives: both appear in the client's error and in the
+//! documentation.
 //!
-//! One table has the words. An operator who reads an error in an application's log has to see from it which
+//! One table has the texts. An operator who reads an error in an application's log must learn from it which
 //! side to change.
 
-/// The reason a command cannot be served over connections that many clients share, or across many servers.
+/// The reason a command cannot be served over connections shared by many clients, or across many servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// It waits, and everybody behind it on the server's connection would wait with it.
+    /// It blocks, and every request after it on the server's connection would wait.
     Blocking,
-    /// `WAIT`: it is about what was written on the same connection.
+    /// `WAIT`: it concerns writes on the same connection.
     Replicas,
     /// Publish and subscribe.
     PubSub,
-    /// `MULTI` and what belongs to it: state on a connection that is not the client's own.
+    /// `MULTI` and the like: state on a connection that clients share.
     Transaction,
-    /// It is about all keys, of all servers.
+    /// It concerns all keys of all servers.
     Keyless,
-    /// It would empty or exchange the data of every server: too much for a word that was meant for one.
+    /// It would empty or swap the data of every server: too much for a command meant for one.
     Destructive,
     /// Functions are loaded and listed on single servers; `FCALL` with keys is served.
     Function,
-    /// A script that runs now, on one server.
+    /// A running script, on one server.
     RunningScript,
-    /// Running one server.
+    /// Administration of one server.
     Admin,
-    /// Looking into one server.
+    /// Inspection of one server.
     Inspection,
     /// Redis Cluster's own commands.
     Cluster,
-    /// The connection turns into a stream: `MONITOR`, replication.
+    /// Turns the connection into a stream: `MONITOR`, replication.
     Stream,
     /// Client-side caching.
     Tracking,
-    /// Other state of a connection: `CLIENT REPLY` ….
+    /// Other connection state: `CLIENT REPLY` ….
     Connection,
-    /// A server's list of connections, which are the proxy's.
+    /// A server's list of connections, which belong to the proxy.
     ServerClients,
     /// `COMMAND GETKEYSANDFLAGS`.
     KeyFlags,
@@ -44,7 +44,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason in words.
+    /// The reason as text.
     pub fn why(self) -> &'static str {
         self.words().0
     }
@@ -54,7 +54,7 @@ impl Reason {
         self.words().1
     }
 
-    /// Both, for an error or a table.
+    /// Reason and remedy, for an error or a table.
     pub fn text(self) -> String {
         let (why, remedy) = self.words();
         format!("{why}; {remedy}")

@@ -1,8 +1,8 @@
-//! A request that is answered with an error by the proxy, and the text of that error.
+//! A request that the proxy answers with an error, and the text of that error.
 //!
-//! Where Redis would refuse the same request the words are Redis'. The request was framed well, so the
-//! connection can go on, unless the command is [stateful](Command::stateful): then nothing behind it may be
-//! executed.
+//! The texts are Redis' own where Redis would refuse the same request. The request was framed correctly, so
+//! the connection can continue, unless the command is [stateful](Command::stateful): then no later command
+//! may be executed.
 
 use bytes::BufMut;
 
@@ -10,26 +10,26 @@ use super::{Command, KeyError, Reason};
 use crate::redis::Args;
 use crate::redis::encode::{self, printed};
 
-/// Redis prints so many bytes of an unknown command's name, and about as many of its arguments together.
+/// Bytes of an unknown command's name that Redis prints, and about as many of its arguments together.
 const PRINTED_MAX: usize = 128;
 
-/// A well-framed request that gets an error from the proxy and reaches no server.
+/// A well-framed request that the proxy answers with an error and does not forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal<'a> {
-    /// No such command: the whole request.
+    /// Unknown command: the whole request.
     Unknown(Args<'a>),
-    /// No such subcommand of that container.
+    /// Unknown subcommand of this container.
     UnknownSubcommand(&'static str, &'a [u8]),
-    /// A wrong number of arguments for that command.
+    /// Wrong number of arguments for this command.
     Arity(&'static Command),
-    /// A command that is known and not served.
+    /// A known command that is not served.
     Unsupported(&'static Command, Reason),
     /// Its keys cannot be found.
     Keys(&'static Command, KeyError),
 }
 
 impl Refusal<'_> {
-    /// True if the command as such is not served, rather than this request of it being wrong.
+    /// True if the command as such is not served, rather than this request being invalid.
     pub fn is_unsupported(&self) -> bool {
         match self {
             Refusal::Unknown(_) | Refusal::UnknownSubcommand(..) | Refusal::Unsupported(..) => true,
@@ -38,8 +38,8 @@ impl Refusal<'_> {
         }
     }
 
-    /// The command because of which the connection must end: see [`Command::stateful`]. Never an unknown one,
-    /// since client libraries try commands of later versions and go on without them.
+    /// The command that forces the connection to close: see [`Command::stateful`]. Never an unknown one,
+    /// since client libraries try newer commands and continue without them.
     pub fn stateful(&self) -> Option<&'static Command> {
         match *self {
             Refusal::Unknown(_) | Refusal::UnknownSubcommand(..) => None,
@@ -73,7 +73,7 @@ impl Refusal<'_> {
     }
 }
 
-/// Redis' words, with the beginning of the arguments.
+/// Redis' text for an unknown command, with the beginning of the arguments.
 fn unknown(mut request: Args<'_>) -> Vec<u8> {
     let name = request.next().map_or(&b""[..], |name| name.bytes());
     let mut text =

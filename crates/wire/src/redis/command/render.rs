@@ -1,8 +1,6 @@
-//! The table shown to others: the replies to `COMMAND` and its subcommands, and the rows of the
-//! documentation.
+//! Output of the table: the replies to `COMMAND` and its subcommands, and the rows of the documentation.
 //!
-//! `COMMAND` shows only what is served, so that a client library which asks does not try what would be
-//! refused.
+//! `COMMAND` shows only commands that are served, so that client libraries which query it do not try others.
 
 use bytes::BufMut;
 
@@ -11,8 +9,8 @@ use crate::redis::args::Args;
 use crate::redis::encode::{self, Version};
 use crate::redis::glob_matches;
 
-/// Appends the reply to `COMMAND …`; `args` begins with the word `COMMAND`. It is for requests that were
-/// routed to [`super::Local::Command`], whose number of arguments is therefore right.
+/// Appends the reply to `COMMAND …`; `args` begins with the word `COMMAND`. For requests routed to
+/// [`super::Local::Command`], which have a valid number of arguments.
 pub fn command_reply(mut args: Args<'_>, version: Version, out: &mut impl BufMut) {
     args.next();
     let Some(subcommand) = args.next() else { return infos(&served(all()), version, out) };
@@ -35,7 +33,7 @@ fn served(commands: &'static [Command]) -> Vec<&'static Command> {
     commands.iter().filter(|command| command.is_served()).collect()
 }
 
-/// A served command by its name, `object|encoding` included.
+/// A served command by its name, including `object|encoding`.
 fn find(name: &[u8]) -> Option<&'static Command> {
     let command = match memchr::memchr(b'|', name) {
         None => lookup(name),
@@ -53,7 +51,7 @@ fn list(mut filter: Args<'_>, out: &mut impl BufMut) {
             let wanted = |command: &&Command| match () {
                 () if by.is("pattern") => glob_matches(what.bytes(), command.name.as_bytes()),
                 () if by.is("aclcat") => command.categories().any(|category| what.is(category)),
-                // no module has a command here
+                // commands here belong to no module
                 () => false,
             };
             if !(by.is("pattern") || by.is("aclcat") || by.is("module")) {
@@ -88,7 +86,7 @@ fn named_infos(names: Args<'_>, version: Version, out: &mut impl BufMut) {
     });
 }
 
-/// The ten fields of Redis 7. Tips and key specifications are left empty: nothing here depends on them.
+/// The ten fields of Redis 7. Tips and key specifications are empty: nothing here depends on them.
 fn info(command: &'static Command, version: Version, out: &mut impl BufMut) {
     encode::array(out, 10);
     encode::bulk(out, command.name.as_bytes());
@@ -161,14 +159,14 @@ pub struct DocsRow {
     pub command: String,
     /// Positions of its keys; empty if it has none.
     pub keys: &'static str,
-    /// The way it is served.
+    /// Treatment by the proxy.
     pub proxied: String,
-    /// True if a lost request may be sent again.
+    /// True if a lost request may be resent.
     pub retry_safe: bool,
 }
 
-/// The table for the documentation: all commands in alphabetical order, the subcommands of those containers
-/// that are served in part.
+/// The table for the documentation: all commands in alphabetical order, and the subcommands of containers
+/// that are partly served.
 pub fn docs_rows() -> Vec<DocsRow> {
     let with_subcommands = |command: &'static Command| {
         let parts = if command.is_served() { command.subcommands } else { &[] };

@@ -1,8 +1,7 @@
-//! From a scanned request to what is to be done with it.
+//! From a scanned request to its treatment.
 //!
-//! The order of questions is Redis' own: is the command known, has it the right number of arguments, the
-//! subcommand likewise, and can its keys be found. A command of one key, which is nearly every one, needs the
-//! first two only.
+//! The order of checks is Redis' own: known command, number of arguments, the same for the subcommand, then
+//! the keys. A command with one key, which is nearly every one, needs only the first two.
 
 use bytes::BufMut;
 
@@ -16,19 +15,19 @@ use crate::redis::{Request, encode};
 pub enum Route<'a> {
     /// Answered by the proxy itself.
     Local(Local),
-    /// Passed on verbatim to the server of this key, the only one.
+    /// Forwarded verbatim to the server of this key, the only one.
     One(Argument<'a>),
-    /// Passed on verbatim to the server of these keys, at least two, if they all live on one.
+    /// Forwarded verbatim to the server of these keys, at least two, if they all live on one.
     Same(Keys<'a>),
-    /// Cut into one request per server, for at least two keys.
+    /// Split into one request per server, for at least two keys.
     Split(Merge, Parts<'a>),
-    /// Passed on verbatim to every server.
+    /// Forwarded verbatim to every server.
     Every(Merge),
 }
 
 impl Request {
-    /// Looks the request up in the table: its command (the subcommand, for containers) and its way, or the
-    /// error it gets.
+    /// Looks the request up in the table: its command (the subcommand, for containers) and its route, or its
+    /// error.
     #[inline]
     pub fn route<'a>(&self, frame: &'a [u8]) -> Result<(&'static Command, Route<'a>), Refusal<'a>> {
         const FIRST: KeySpec = KeySpec::Range { first: 1, last: 1, step: 1 };
@@ -64,7 +63,7 @@ impl Request {
         Ok((command, route))
     }
 
-    /// `container` itself if it is none.
+    /// The subcommand of `container`; `container` itself if it has none.
     fn subcommand_of<'a>(
         &self,
         frame: &'a [u8],
@@ -98,7 +97,7 @@ impl Request {
         }
     }
 
-    /// Arguments that go with each key; an error if the last key lacks its value.
+    /// Number of arguments per key; an error if the last key lacks its value.
     fn whole_pairs(&self, command: &'static Command) -> Result<usize, Refusal<'static>> {
         match command.keys {
             KeySpec::Range { first, last: -1, step } => {
@@ -120,7 +119,7 @@ fn unless_refused(command: &'static Command, refusal: Refusal<'static>) -> Refus
 }
 
 /// Appends the head of a split request for one server: `*n\r\n$4\r\nmget\r\n`, in lower case as nutcracker
-/// 0.5.0 writes it. `keys` parts follow, copied from the client's request (see [`super::Part::end`]).
+/// 0.5.0. `keys` parts follow, copied from the client's request (see [`super::Part::end`]).
 pub fn write_split_head(out: &mut impl BufMut, command: &Command, keys: usize, arguments_each: usize) {
     encode::array(out, 1 + keys * arguments_each);
     encode::bulk(out, command.name.as_bytes());

@@ -1,13 +1,13 @@
-//! The columns of a command's row, and the short names by which the tables write them.
+//! The columns of a command's row, and the short names that the tables use for them.
 //!
-//! A row has the defaults of its flags; what differs is put around it, as in `stateful(moves(row(…)))`.
+//! A row has the defaults of its flags; exceptions wrap it, as in `stateful(moves(row(…)))`.
 
 use super::Proxied::Split;
 use super::merge::Merge;
 use super::side::{Side, Sides};
 use super::{Command, KeySpec, Local, Proxied, flags};
 
-// Short names, so that a command's line stays a line.
+// Short names keep a command's row on one line.
 pub(super) const R: u32 = flags::READONLY;
 pub(super) const W: u32 = flags::WRITE;
 pub(super) const OOM: u32 = flags::DENYOOM;
@@ -66,62 +66,62 @@ pub(super) const fn container(
     Command { name, id: 0, arity, flags, keys, sides, proxied, group, since, stateful: false, subcommands }
 }
 
-/// A command after which Redis executes or answers later commands of the connection differently.
+/// Marks a command after which Redis executes or answers later commands of the connection differently.
 pub(super) const fn stateful(command: Command) -> Command {
     Command { stateful: true, ..command }
 }
 
-/// It says only whether there is something at its keys, or how much.
+/// Marks a command that reveals only whether its keys hold something, or how much.
 pub(super) const fn learns(command: Command) -> Command {
     sided(command, Side::NONE, Side::NONE)
 }
 
-/// Flagged as a write, it reads all of its keys.
+/// Marks a command flagged as a write that reads all of its keys.
 pub(super) const fn reads(command: Command) -> Command {
     sided(command, Side::READ, Side::READ)
 }
 
-/// It changes what is at its keys, and its reply shows it.
+/// Marks a command that changes the values of its keys and replies with them.
 pub(super) const fn modifies(command: Command) -> Command {
     sided(command, Side::BOTH, Side::BOTH)
 }
 
-/// Its first key gets what comes of the others.
+/// Marks a command whose first key gets the result of the others.
 pub(super) const fn stores(command: Command) -> Command {
     sided(command, Side::WRITE, Side::READ)
 }
 
-/// Its first key is read, the others are written.
+/// Marks a command that reads its first key and writes the others.
 pub(super) const fn copies(command: Command) -> Command {
     sided(command, Side::READ, Side::WRITE)
 }
 
-/// It takes from its first key and puts to the second.
+/// Marks a command that takes from its first key and adds to the second.
 pub(super) const fn moves(command: Command) -> Command {
     sided(command, Side::BOTH, Side::WRITE)
 }
 
-/// Its first key is changed by the others.
+/// Marks a command whose first key is changed by the others.
 pub(super) const fn merges(command: Command) -> Command {
     sided(command, Side::BOTH, Side::READ)
 }
 
-/// `SET`, which reads too if it has the argument `GET`.
+/// Marks `SET`, which also reads with the argument `GET`.
 pub(super) const fn sets(command: Command) -> Command {
     Command { sides: Sides::Set, ..command }
 }
 
-/// `BITFIELD`, which only reads if all it is asked is `GET`.
+/// Marks `BITFIELD`, which only reads if all its operations are `GET`.
 pub(super) const fn bitfields(command: Command) -> Command {
     Command { sides: Sides::Bitfield, ..command }
 }
 
-/// `SORT`, which may look at keys that it does not name.
+/// Marks `SORT`, which may read keys that it does not name.
 pub(super) const fn looks_up(command: Command) -> Command {
     Command { sides: Sides::Lookups, ..command }
 }
 
-/// Its arguments are channels, no keys.
+/// Marks a command whose arguments are channels, not keys.
 pub(super) const fn channels(command: Command) -> Command {
     Command { sides: Sides::Channels, ..command }
 }
@@ -130,7 +130,7 @@ const fn sided(command: Command, first: Side, rest: Side) -> Command {
     Command { sides: Sides::Fixed { first, rest }, ..command }
 }
 
-/// Gives the rows of a table their ids, from `first` on.
+/// Numbers the rows of a table, from `first` on.
 pub(super) const fn numbered<const N: usize>(first: u16, mut rows: [Command; N]) -> [Command; N] {
     let mut at = 0;
     while at < N {
@@ -140,7 +140,7 @@ pub(super) const fn numbered<const N: usize>(first: u16, mut rows: [Command; N])
     rows
 }
 
-/// The id after the last one of these rows.
+/// The next id after these rows.
 pub(super) const fn after(rows: &[Command]) -> u16 {
     rows[rows.len() - 1].id + 1
 }

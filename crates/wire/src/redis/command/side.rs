@@ -1,18 +1,18 @@
-//! Reading and writing of keys: what each command does to each of its keys, as Redis' access control sees it.
+//! Reading and writing of keys: the use that each command makes of each key, as in Redis' access control.
 //!
 //! `GET` reads, `DEL` writes, `GETSET` does both. `RENAME` takes from its first key and only writes the
-//! second. `EXISTS` is neither: who may read a key or may write it may learn whether it exists. A test
+//! second. `EXISTS` is neither: a user who may read or write a key may learn whether it exists. A test
 //! compares the column with a redis-server.
 
 use super::flags;
 use crate::redis::args::Args;
 
-/// The use of one key: it is read, written, both, or neither.
+/// The use of one key: read, written, both, or neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Side(u8);
 
 impl Side {
-    /// Neither: its existence, its type or its length is learnt.
+    /// Neither: only its existence, type or length is revealed.
     pub const NONE: Side = Side(0);
     /// Its value is shown, copied or counted.
     pub const READ: Side = Side(1);
@@ -27,17 +27,17 @@ impl Side {
         Side(self.0 | other.0)
     }
 
-    /// True if all that is done here is among what is done in `wider`.
+    /// True if this use is part of `wider`.
     #[inline]
     pub const fn is_within(self, wider: Side) -> bool {
         self.0 & !wider.0 == 0
     }
 }
 
-/// The column of a command: which of its keys are read or written.
+/// The column of a command: the use of its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sides {
-    /// Always the same.
+    /// Independent of the arguments.
     Fixed {
         /// Of its first key.
         first: Side,
@@ -46,12 +46,12 @@ pub enum Sides {
     },
     /// `SET`: written, and read if `GET` is among its options.
     Set,
-    /// `BITFIELD`: read, and written if any of its operations is another one than `GET`.
+    /// `BITFIELD`: read, and written if any of its operations is not `GET`.
     Bitfield,
-    /// `SORT`: the first is read, that of `STORE` is written; `BY` and `GET` look at keys that the request
+    /// `SORT`: the first key is read, that of `STORE` is written; `BY` and `GET` read keys that the request
     /// does not name.
     Lookups,
-    /// `SPUBLISH` and its like: what stands where keys stand are channels, which are placed like keys.
+    /// `SPUBLISH` and the like: the arguments in key position are channels, which are placed like keys.
     Channels,
 }
 
@@ -66,7 +66,7 @@ impl Sides {
         Sides::Fixed { first: side, rest: side }
     }
 
-    /// Sides of the first key and of the others in a request with these arguments, the name first.
+    /// Uses of the first key and of the others in a request with these arguments, the name first.
     #[inline]
     pub fn of(self, args: Args<'_>) -> (Side, Side) {
         match self {
@@ -81,13 +81,13 @@ impl Sides {
     }
 }
 
-/// `SET key value … GET`, where `GET` may stand at the place of any option.
+/// True for `SET key value … GET`, with `GET` at the place of any option.
 fn set_gets(args: Args<'_>) -> bool {
     args.skip(3).any(|option| option.is("get"))
 }
 
-/// `BITFIELD key [GET encoding offset | OVERFLOW behaviour]…`, and nothing else. What cannot be read counts
-/// as a write.
+/// True for `BITFIELD key [GET encoding offset | OVERFLOW behaviour]…` and nothing else. Malformed arguments
+/// count as a write.
 fn bitfield_only_gets(args: Args<'_>) -> bool {
     let mut operations = args.skip(2);
     while let Some(operation) = operations.next() {

@@ -1,8 +1,6 @@
-//! The facts about each subcommand: the rows of containers such as `CLIENT` and `OBJECT`, in alphabetical
-//! order.
+//! The subcommand table: the rows of containers such as `CLIENT` and `OBJECT`, in alphabetical order.
 //!
-//! A container that is refused as a whole has its subcommands here too, since rules of access name them:
-//! `+cluster|slots`.
+//! Containers refused as a whole are included, since access rules name their subcommands: `+cluster|slots`.
 
 use super::KeySpec;
 use super::Local::{

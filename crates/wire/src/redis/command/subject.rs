@@ -1,19 +1,18 @@
-//! The subjects of a request, as rules of access name it: its keys with what is done to each, and its
-//! channels.
+//! The subjects of a request for access rules: its keys with the use of each, and its channels.
 
 use super::side::{Side, Sides};
 use super::{Command, KeyError, KeySpec, Keys, flags};
 use crate::redis::args::{Args, Argument};
 
 impl Command {
-    /// The keys of a request with these arguments, the name first, each with what is done to it.
+    /// The keys of a request with these arguments, the name first, each with its use.
     pub fn sided_keys<'a>(&self, args: Args<'a>) -> Result<SidedKeys<'a>, KeyError> {
         let (first, rest) = self.sides.of(args);
         let keys = if self.sides == Sides::Channels { KeySpec::None } else { self.keys };
         Ok(SidedKeys { keys: keys.find(args)?, next: first, rest })
     }
 
-    /// Its channels of publish and subscribe, which Redis' access control checks. Leaving a channel is free.
+    /// Its publish/subscribe channels, which Redis' access control checks. Unsubscribing is always allowed.
     pub fn channels(&self) -> Channels {
         match self.name {
             _ if self.flags & flags::PUBSUB == 0 => Channels::None,
@@ -25,20 +24,20 @@ impl Command {
     }
 }
 
-/// The arguments of a command that are names of channels.
+/// The arguments that are channel names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channels {
-    /// It has none.
+    /// None.
     None,
-    /// The one after its name.
+    /// The argument after the command's name.
     First,
     /// All of them.
     All,
-    /// All of them, each a glob for many channels.
+    /// All of them, each a glob that matches channels.
     Patterns,
 }
 
-/// The keys of one request in order, each with what is done to it.
+/// The keys of one request in order, each with its use.
 #[derive(Debug, Clone, Copy)]
 pub struct SidedKeys<'a> {
     keys: Keys<'a>,

@@ -1,26 +1,26 @@
-//! The facts about each command, one line each, in alphabetical order.
+//! The command table, one line each, in alphabetical order.
 //!
-//! Arity, flags, key positions, group and version are what `COMMAND` and `COMMAND DOCS` of Redis 7.0.15 say,
+//! Arity, flags, key positions, group and version are those of `COMMAND` and `COMMAND DOCS` of Redis 7.0.15,
 //! and a test compares them with a running server. The exceptions: ZRANK and ZREVRANK take the extra argument
 //! of Redis 7.2; CLIENT SETINFO and NO-TOUCH (7.2), the expiry of hash fields (7.4) and HGETDEL, HGETEX,
-//! HSETEX (8.0) are added, since they go where their key is like any other command. Servers that do not know
-//! them say so themselves.
+//! HSETEX (8.0) are added, since they are routed by key like any other command. Servers that do not know
+//! them report that themselves.
 //!
-//! What a command does to its keys comes from its flags, unless the row says otherwise: `moves(row(…))`. That
-//! too is what Redis says, and compared.
+//! The use of keys follows from the flags, unless the row overrides it: `moves(row(…))`. This too is
+//! compared with Redis.
 //!
-//! The fifth column is ours: what the proxy does. Everything that nutcracker 0.5.0 forwards is served here.
+//! The fifth column is ours: the proxy's treatment. Everything that nutcracker 0.5.0 forwards is served here.
 //!
 //! Ours too: [`stateful`] marks the commands that put a connection into a state in which Redis executes or
-//! answers later commands differently. Where one of them is refused, nothing behind it may be executed. Not
-//! marked, on purpose:
-//! - AUTH and HELLO: Redis refuses them for the same reasons and goes on; nothing behind a wrong password is
-//!   executed;
-//! - EXEC, DISCARD, UNWATCH, UNSUBSCRIBE, CLIENT CACHING: they do nothing where MULTI, WATCH, SUBSCRIBE and
-//!   CLIENT TRACKING were never executed;
-//! - READONLY: it permits stale replies, it does not demand them; READWRITE: the state that a connection
-//!   begins in;
-//! - CLIENT NO-EVICT and NO-TOUCH: they concern memory, not what is executed or answered.
+//! answers later commands differently. If one of them is refused, no later command may be executed.
+//! Deliberately not marked:
+//! - AUTH and HELLO: Redis refuses them for the same reasons and continues; no command after a wrong password
+//!   is executed;
+//! - EXEC, DISCARD, UNWATCH, UNSUBSCRIBE, CLIENT CACHING: without an executed MULTI, WATCH, SUBSCRIBE or
+//!   CLIENT TRACKING they have no effect;
+//! - READONLY: it permits stale replies but does not require them; READWRITE: the initial state of a
+//!   connection;
+//! - CLIENT NO-EVICT and NO-TOUCH: they concern memory, not execution or answers.
 
 use super::Count::{self, Algebra, Card, Pop, Script};
 use super::KeySpec::{self, Georadius, Migrate, Numkeys, NumkeysAndDestination, Range, Sort, Streams};
