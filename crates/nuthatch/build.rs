@@ -1,7 +1,7 @@
-//! Tells the program which commit it is built from, if that is known.
+//! Passes the program the commit it is built from, if known.
 //!
-//! `NUTHATCH_COMMIT` in the environment wins (packagers build from archives); else git is asked; else there
-//! is none.
+//! `NUTHATCH_COMMIT` in the environment wins (packagers build from archives),
+//! then git; otherwise there is none.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-env-changed=NUTHATCH_COMMIT");
     for name in ["HEAD", "logs/HEAD"] {
-        // Cargo takes a file that is not there for one that has changed.
+        // Cargo treats a missing file as changed.
         if let Some(path) = git(&["rev-parse", "--git-path", name]).filter(|path| Path::new(path).exists()) {
             println!("cargo::rerun-if-changed={path}");
         }
@@ -23,7 +23,7 @@ fn main() {
     println!("cargo::rustc-env=NUTHATCH_VERSION={shown}");
 }
 
-/// The one line that git answers, if it does.
+/// The line that git prints, if it succeeds.
 fn git(arguments: &[&str]) -> Option<String> {
     let output =
         Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;

@@ -1,17 +1,17 @@
-//! Actions on the running process: reload, and changes by hand. The binary carries them out; here they are
-//! read from requests.
+//! Actions on the running process: reload, and manual changes. This module parses the requests;
+//! the binary carries out the actions.
 //!
 //! | request | action |
 //! |---|---|
-//! | `POST /api/reload`, with `?dry_run=true` | read the configuration again; with `dry_run` say only what would change |
+//! | `POST /api/reload`, with `?dry_run=true` | reload the configuration; with `dry_run` only report what would change |
 //! | `POST /api/server/eject?pool=P&server=S` | take a server out of the ring; its connections stay |
 //! | `POST /api/server/drain?pool=P&server=S` | take it out, and close its connections once they owe nothing |
-//! | `POST /api/server/return?pool=P&server=S` | take it back, also one that has failed and not answered a probe |
-//! | `POST /api/server/weight?pool=P&server=S&weight=N` | give it another weight; without `weight` the configured one again |
-//! | `POST /api/log/level?level=L` | log from this level on |
+//! | `POST /api/server/return?pool=P&server=S` | put it back, even if it has failed and not answered a probe |
+//! | `POST /api/server/weight?pool=P&server=S&weight=N` | set its weight; without `weight` back to the configured one |
+//! | `POST /api/log/level?level=L` | set the log level |
 //!
-//! Only a client on this machine may act (over loopback or a unix socket), no page of another site for it,
-//! and no proxy for a client of another machine.
+//! Only a client on this machine may act (over loopback or a unix socket): no page of another site through
+//! its browser, and no proxy for a client of another machine.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,20 +23,20 @@ use http::{Aim, Names, Query};
 
 use crate::reload::Outcome;
 
-/// Headers that proxies add: whoever sent the request is somewhere else.
+/// Headers that proxies add: the real client may be on another machine.
 const OF_PROXIES: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
-/// Longest name of a pool, a server or a level in a request.
+/// Size limit of a pool, server or level name in a request, in bytes.
 const NAME_BYTES_MAX: usize = 4096;
 
-/// Something to be done.
+/// An action on the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Read the configuration again.
     Reload {
-        /// Only say what would change.
+        /// Only report what would change.
         dry_run: bool,
     },
-    /// Change something about a server.
+    /// Change a server.
     Server {
         /// Name of its pool.
         pool: String,
@@ -45,11 +45,11 @@ pub enum Action {
         /// The change.
         change: ServerChange,
     },
-    /// Log from this level on.
+    /// Set the log level.
     LogLevel(String),
 }
 
-/// A change of a server by hand.
+/// A manual change of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerChange {
     /// Out of the ring; its connections stay.
@@ -62,21 +62,21 @@ pub enum ServerChange {
     Weight(Option<u32>),
 }
 
-/// Whoever carries out actions.
+/// Executor of actions.
 pub trait Actor: Send + Sync {
-    /// Carries one out. None if the process stops.
+    /// Carries out an action. None if the process stops.
     fn act(&self, action: Action) -> Acting;
 }
 
-/// See [`Actor::act`].
+/// Future returned by [`Actor::act`].
 pub type Acting = Pin<Box<dyn Future<Output = Option<Outcome>> + Send>>;
 
-/// Side of this machine that a client of the port is on.
+/// Location of a client of the port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// On this machine.
     Local,
-    /// Elsewhere.
+    /// On another machine.
     Remote,
 }
 
@@ -132,8 +132,7 @@ fn weight(query: &Query) -> Result<Option<u32>, String> {
     weight.map(Some).ok_or_else(|| format!("weight is {text:?}, not a number from 1 to {}", i32::MAX))
 }
 
-/// A switch that is off unless it is there. One that cannot be read is a fault: to be wrong about it would
-/// change something.
+/// A switch, off by default. An unreadable value is a fault: guessing could change something.
 fn switch(query: &Query, parameter: &str) -> Result<bool, String> {
     match (query.get(parameter), query.switch(parameter)) {
         (None, _) => Ok(false),

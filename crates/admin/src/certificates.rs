@@ -1,7 +1,7 @@
-//! Certificates that the process uses, and how long they are valid.
+//! Certificates in use, and their validity.
 //!
-//! One that is about to expire is a trouble: [`SOON`] before its end, or when a quarter of its time is left
-//! if that is less, so that certificates of a day that are renewed every few hours are none.
+//! One that is about to expire is a trouble: [`SOON`] before its end, or with a quarter of its lifetime left
+//! if that is less, so that one-day certificates renewed every few hours are no trouble.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -26,13 +26,13 @@ pub struct Certificate {
     pub option: &'static str,
     /// The file.
     pub file: String,
-    /// Begin of its validity, in milliseconds since the Unix epoch.
+    /// Start of its validity, in milliseconds since the Unix epoch.
     pub begins_ms: u64,
-    /// End of its validity; of several authorities the last one's.
+    /// End of its validity; for several authorities that of the last one.
     pub ends_ms: u64,
 }
 
-/// Side of the connections that a certificate is used on.
+/// Side of the connections where a certificate is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
@@ -65,12 +65,12 @@ pub struct CertificateFault {
     pub severity: Severity,
     /// The fault, with the option and the file.
     pub text: String,
-    /// Its begin, in milliseconds since the Unix epoch.
+    /// Start of the fault, in milliseconds since the Unix epoch.
     pub since_ms: Option<u64>,
 }
 
 impl Certificate {
-    /// Subject of its faults, as troubles name it.
+    /// Subject of its faults, as in troubles.
     pub fn subject(&self) -> String {
         match self.side {
             Side::Clients | Side::Servers => format!("pool {}", self.pool),
@@ -79,7 +79,7 @@ impl Certificate {
         }
     }
 
-    /// Its fault now, if there is one.
+    /// Its current fault, if any.
     pub fn fault_now(&self) -> Option<CertificateFault> {
         self.fault(wall_ms())
     }
@@ -104,7 +104,7 @@ impl Certificate {
     }
 }
 
-/// Milliseconds, rounded to the largest unit of which there are two.
+/// A duration in milliseconds, rounded to the largest unit of which there are at least two.
 fn roughly(ms: u64) -> String {
     let minutes = ms / 60_000;
     let (number, unit) = match minutes {
@@ -115,17 +115,17 @@ fn roughly(ms: u64) -> String {
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
 
-/// All of them. A reload puts others in their place.
+/// The certificates in use. A reload replaces them.
 #[derive(Debug, Default)]
 pub struct Certificates(Mutex<Vec<Certificate>>);
 
 impl Certificates {
-    /// These are used from now on.
+    /// Replaces the certificates.
     pub fn set(&self, certificates: Vec<Certificate>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = certificates;
     }
 
-    /// Those in use.
+    /// The certificates in use.
     pub fn get(&self) -> Vec<Certificate> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -171,7 +171,7 @@ mod tests {
                 1374 * DAY,
                 "Critical tls.cert web.pem has expired 9 days ago: it is refused since Some(1365)",
             ),
-            // Those that live shortly are renewed late.
+            // Short-lived certificates are renewed late.
             (8, 1006 * DAY - 1, ""),
             (8, 1007 * DAY, "Warning tls.cert web.pem expires in 24 hours since Some(1006)"),
         ] {

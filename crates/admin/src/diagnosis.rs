@@ -1,6 +1,6 @@
-//! Problems found in one [`Status`]: everything that somebody who was just woken up wants to know.
+//! Problems found in one [`Status`]: everything that an operator on call wants to know.
 //!
-//! A finding is what is wrong now; since when is the [`Tracker`](crate::trouble::Tracker)'s business.
+//! A finding is a current problem; the [`Tracker`](crate::trouble::Tracker) knows when it began.
 
 use telemetry::{PoolStats, Row, ServerStats};
 
@@ -18,24 +18,24 @@ use crate::status::{
 use crate::trouble::{Finding, Severity};
 use crate::upgrades::UpgradeFailures;
 
-/// Errors of a pool that are the doing of its clients: worth a look, by day.
+/// Pool errors caused by clients: worth a look in the daytime.
 const OF_CLIENTS: [&str; 6] =
     ["client_err", "protocol_errors", "unsupported", "oversized", "cross_slot", "denied"];
-/// Errors of a server that do not mean that it fails: ordinary error replies, the end of an idle connection,
-/// and what follows from another error that is named already.
+/// Server errors that do not mean that the server fails: ordinary error replies, the end of an idle
+/// connection, and consequences of another error already reported.
 pub(crate) const HARMLESS: [&str; 5] =
     ["error_replies", "server_eof", "late_replies", "stray_replies", "probes_failed"];
-/// Memory is tight from here, in percent of the budget: five eighths, where clients begin to wait
-/// (`proxy::memory`),
+/// Memory is tight at this percentage of the budget: five eighths, where clients
+/// begin to wait (`proxy::memory`),
 const MEMORY_TIGHT: u64 = 62;
-/// and at its limit from here: just under seven eighths, where clients are closed.
+/// and full at this one: just under seven eighths, where clients are closed.
 const MEMORY_FULL: u64 = 85;
-/// File descriptors are few from here, in percent of the limit.
+/// File descriptors run short at this percentage of the limit.
 const FDS_FEW: u64 = 90;
-/// A channel that grows is worth telling from this depth on.
+/// Depth above which a growing channel is reported.
 const DEPTH_WORTH_TELLING: u64 = 100;
 
-/// Everything that is wrong.
+/// All current problems.
 pub(crate) fn find(status: &Status) -> Vec<Finding> {
     let mut found = Vec::new();
     status.pools.iter().for_each(|pool| of_pool(pool, &status.events, &mut found));
@@ -51,7 +51,7 @@ pub(crate) fn find(status: &Status) -> Vec<Finding> {
     found
 }
 
-/// The last reload, if it has failed, and what waits for a restart or was changed by hand.
+/// The last reload, if it failed, and changes that wait for a restart or were made by hand.
 fn of_generations(generations: &Generations, found: &mut Vec<Finding>) {
     let mut add = |severity, kind, text: String, since_ms| {
         found.push(Finding { since_ms, ..Finding::new(severity, "configuration", kind, text) });
@@ -70,7 +70,7 @@ fn of_generations(generations: &Generations, found: &mut Vec<Finding>) {
     }
 }
 
-/// The last upgrade, if it has failed: what is wrong stays until the next one takes this process's place.
+/// The last upgrade, if it failed: the problem stays until a later upgrade replaces this process.
 fn of_upgrades(failures: &UpgradeFailures) -> Option<Finding> {
     let last = failures.last.as_ref()?;
     let text = format!("its binary was to be replaced, and was not: {}", last.reason);
@@ -104,7 +104,7 @@ fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {
 
 fn of_server(subject: &str, server: &ServerStatus, events: &[Event], found: &mut Vec<Finding>) {
     if server.state == ServerState::Ejected {
-        // What was said when it happened has the reason, unless too much has happened since.
+        // The event at that time has the reason, unless newer events have displaced it.
         let said =
             events.iter().find(|event| event.severity == Severity::Critical && event.subject == subject);
         let text = said.map_or("ejected: it gets probes only", |event| &event.text);
@@ -120,7 +120,7 @@ fn of_server(subject: &str, server: &ServerStatus, events: &[Event], found: &mut
     }
 }
 
-/// A kind of error that occurs now; its words are those of the statistics' table.
+/// A kind of error that occurs now, in the words of the statistics' table.
 fn of_error(
     subject: &str,
     kind: &'static str,
@@ -159,7 +159,7 @@ fn of_queue(queue: &QueueStatus, found: &mut Vec<Finding>) {
     }
 }
 
-/// Messages are refused from seven eighths on, topics and channels when all of it is taken.
+/// Messages are refused at seven eighths of the limit, topics and channels at the limit.
 fn of_queue_memory(queue: &QueueStatus, found: &mut Vec<Finding>) {
     let (used, max) = (queue.memory_bytes, queue.memory_bytes_max);
     if max == 0 || used < max / 4 * 3 {

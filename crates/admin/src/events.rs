@@ -1,7 +1,7 @@
 //! Recent events, one line each: a server failed, was ejected, came back.
 //!
-//! Shards tell; they never wait. Between them and the control thread is a bounded queue: what does not fit is
-//! counted, and the count is shown.
+//! Shards report them, and never wait: a bounded queue leads to the control thread, and events that do not
+//! fit are counted; the count is shown.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::facts::wall_ms;
 use crate::trouble::Severity;
 
-/// Events that are kept.
+/// Number of events kept.
 const KEPT_MAX: usize = 50;
-/// Events on their way between two looks.
+/// Most events queued between two collections.
 const UNDER_WAY_MAX: usize = 256;
 
 /// Something that happened.
@@ -25,7 +25,7 @@ pub struct Event {
     pub at_ms: u64,
     /// Severity.
     pub severity: Severity,
-    /// To whom it happened, as in a [`crate::Trouble`].
+    /// Subject, as in a [`crate::Trouble`].
     pub subject: String,
     /// The event.
     pub text: String,
@@ -39,7 +39,7 @@ pub struct Teller {
 }
 
 impl Teller {
-    /// Something has happened just now. Never waits; callable from any thread.
+    /// Reports an event that has just happened. Never waits; callable from any thread.
     pub fn tell(&self, severity: Severity, subject: String, text: String) {
         if self.sender.try_send(Event { at_ms: wall_ms(), severity, subject, text }).is_err() {
             self.lost.fetch_add(1, Relaxed);
@@ -47,7 +47,7 @@ impl Teller {
     }
 }
 
-/// The control thread's end: the last events, and how many were lost.
+/// The control thread's end: the last events, and the number of lost ones.
 #[derive(Debug)]
 pub struct Events {
     receiver: Receiver<Event>,
@@ -55,7 +55,7 @@ pub struct Events {
     kept: VecDeque<Event>,
 }
 
-/// Both ends.
+/// Creates both ends.
 pub fn connect() -> (Teller, Events) {
     let (sender, receiver) = channel(UNDER_WAY_MAX);
     let lost = Arc::<AtomicU64>::default();
@@ -63,7 +63,7 @@ pub fn connect() -> (Teller, Events) {
 }
 
 impl Events {
-    /// Takes in what has come.
+    /// Collects queued events.
     pub(crate) fn collect(&mut self) {
         while let Ok(event) = self.receiver.try_recv() {
             if self.kept.len() == KEPT_MAX {
@@ -78,7 +78,7 @@ impl Events {
         self.kept.iter().rev()
     }
 
-    /// Events that did not fit.
+    /// Number of events that did not fit.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
     }

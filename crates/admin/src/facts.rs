@@ -1,4 +1,4 @@
-//! Facts that change with the configuration only, and that the page shows beside the numbers.
+//! Facts that only a new configuration changes, shown on the page beside the numbers.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -6,14 +6,14 @@ use config::checked::{Config, Pool, Protocol, Server};
 use config::endpoint;
 use serde::Serialize;
 
-/// See the top of this file.
+/// Facts about the process and its configuration.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Version of the program.
     pub version: &'static str,
-    /// Most bytes for requests and replies over all shards.
+    /// Limit on memory for requests and replies over all shards, in bytes.
     pub memory_budget_bytes: u64,
-    /// Shards that serve pools: a server is out altogether when all of them have ejected it.
+    /// Shards that serve pools: a server is down entirely when all of them have ejected it.
     pub shards: u64,
     /// The pools.
     pub pools: Vec<PoolFacts>,
@@ -32,19 +32,19 @@ pub struct PoolFacts {
     pub name: String,
     /// `redis` or `memcache`.
     pub protocol: &'static str,
-    /// Rule by which its keys find their servers.
+    /// Rule that maps its keys to servers.
     pub placement: Placement,
 }
 
-/// Rule by which keys find their servers. Proxies of one fleet have the same; `nuthatch doctor --compare`
-/// looks.
+/// Rule that maps keys to servers. Proxies of one fleet have the same, which
+/// `nuthatch doctor --compare` checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Placement {
     /// Hash of keys.
     pub hash: &'static str,
     /// Distribution of hashes.
     pub distribution: &'static str,
-    /// The two characters that enclose the part of a key that is hashed; none if all of it is.
+    /// The two characters that enclose the hashed part of a key; none if all of it is hashed.
     pub hash_tag: Option<String>,
     /// Servers in the order of the ring's indices.
     pub servers: Vec<Member>,
@@ -55,7 +55,7 @@ pub struct Placement {
 pub struct Member {
     /// Its identity.
     pub name: String,
-    /// Bytes that are hashed: the identity, but for libmemcached's distributions.
+    /// Bytes hashed for the ring: the identity, except with libmemcached's distributions.
     pub hashed_as: String,
     /// Address.
     pub address: String,
@@ -64,7 +64,7 @@ pub struct Member {
 }
 
 impl Placement {
-    /// The rule of a pool, as it is configured.
+    /// The configured rule of a pool.
     pub fn of(pool: &Pool) -> Placement {
         let member = |server: &Server| Member {
             name: server.identity.clone(),
@@ -81,17 +81,17 @@ impl Placement {
     }
 }
 
-/// A place that is listened on.
+/// A listening address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listening {
-    /// Service at that address.
+    /// Service at the address.
     pub what: String,
     /// The address as bound.
     pub address: String,
 }
 
 impl Facts {
-    /// Facts of a configuration and its listeners. `started` is when the process began to serve.
+    /// Facts from a configuration and its listeners. `started` is when the process began to serve.
     pub fn new(version: &'static str, config: &Config, listening: Vec<Listening>, started: Instant) -> Facts {
         let pool = |pool: &Pool| PoolFacts {
             name: pool.name.clone(),

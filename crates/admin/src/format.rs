@@ -1,4 +1,4 @@
-//! Numbers for people: short, with a unit, never more digits than they are worth.
+//! Numbers for people: short, with a unit, and no needless digits.
 
 const UNITS: [&str; 7] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 
@@ -57,7 +57,7 @@ pub(crate) fn micros(us: u64) -> String {
     format!("{digits} {unit}")
 }
 
-/// Milliseconds as a person says them, in two units at most: `3 s`, `4 min`, `3 h 12 min`, `5 d 3 h`.
+/// Milliseconds as people write them, in at most two units: `3 s`, `4 min`, `3 h 12 min`, `5 d 3 h`.
 pub(crate) fn duration(ms: u64) -> String {
     let seconds = ms / 1000;
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -86,8 +86,8 @@ pub(crate) fn date(ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02} {}", clock(ms))
 }
 
-/// Year, month, day of a number of days since 1970. Years are counted from March here, so that a leap day is
-/// the last of its year; 146,097 days are 400 years.
+/// Year, month and day of a number of days since 1970. Years start in March here, so that a leap day is the
+/// last of its year; 146,097 days are 400 years.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -1,20 +1,20 @@
-//! Three questions that load balancers and orchestrators ask, each with an answer of its own.
+//! Health checks for load balancers and orchestrators: three questions with separate answers.
 //!
 //! | question | no, if |
 //! |---|---|
 //! | alive: would a restart help? | the control thread does not answer; nothing here can say so |
-//! | ready: is there anything that it can serve? | it stops, or no pool has a server and no queue can write |
-//! | healthy: can it do all its work? | it stops, or a pool has no server, or the queue cannot write, does not answer or has found damage that nobody has taken note of |
+//! | ready: can it serve anything? | it stops, or no pool has a server and no queue can write |
+//! | healthy: can it do all its work? | it stops, or a pool has no server, or the queue cannot write, does not answer or has found damage not acknowledged yet |
 //!
-//! Everything else is trouble, shown on the page: an ejected server is no better elsewhere. Nor is one pool
-//! without a server a reason to take traffic from the others, hence the second question.
+//! Everything else is trouble, shown on the page: moving traffic away does not help an ejected server. Nor is
+//! one pool without a server a reason to take traffic from the others, hence the second question.
 
 use crate::status::{PoolState, QueueStatus, Status};
 
-/// The problem of a process that stops.
+/// The reason given while the process stops.
 const DRAINING: &str = "draining: the process stops";
 
-/// Reasons it cannot do all its work; empty if it can.
+/// Reasons why the process cannot do all its work; empty if it can.
 pub(crate) fn reasons(status: &Status) -> Vec<String> {
     let draining = status.draining.then(|| DRAINING.to_owned());
     let down = status.pools.iter().filter(|pool| pool.state == PoolState::Down);
@@ -29,7 +29,7 @@ pub(crate) fn reasons(status: &Status) -> Vec<String> {
     reasons
 }
 
-/// True while it can serve anything, and goes on doing so.
+/// True while the process can serve anything and is not stopping.
 pub(crate) fn ready(status: &Status) -> bool {
     let works = |queue: &QueueStatus| queue.answers && queue.fault.is_none();
     let pool = status.pools.iter().any(|pool| pool.state != PoolState::Down);
@@ -44,7 +44,8 @@ mod tests {
     use crate::queue::QueueReport;
     use crate::sample::tests::{facts, sample_at};
 
-    /// A process with a pool whose only server is `ejected` or not, and perhaps a queue with this fault.
+    /// Status of a process with a pool whose only server is `ejected` or not, and
+    /// an optional queue with this fault.
     #[allow(clippy::option_option, reason = "no queue, a queue, a queue with a fault")]
     fn status(ejected: u64, queue: Option<Option<&str>>) -> Status {
         let pool = PoolCells::new("a", ["s"], 1);

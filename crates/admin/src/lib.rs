@@ -1,5 +1,5 @@
 //! The admin port: metrics for machines, one page for people, health for orchestrators; and actions on the
-//! process, which the binary carries out ([`actions::Actor`]).
+//! process, carried out by the binary ([`actions::Actor`]).
 //!
 //! ```text
 //! telemetry::Registry ─┐
@@ -8,13 +8,13 @@
 //!                                               └────────▶ health               text     GET /health
 //!                             registry ─▶ metrics (as they are, no window)      text     GET /metrics
 //! ```
-//! Counters only grow, so what happens *now* is the difference between two samples: the rates and latencies
-//! of the page are those of the last ten seconds. Samples are taken every five seconds, and whenever somebody
-//! looks, so that "since when" is known although nobody watched.
+//! Counters only grow, so the present is the difference between two samples: the rates and latencies of the
+//! page are those of the last ten seconds. Samples are taken every five seconds, and on every view, so that
+//! the start of a problem is known even if nobody was watching.
 //!
-//! This crate has no socket: the binary accepts clients and gives each to [`serve_client`]. It knows no
-//! product either: what the queue and the lookup hold comes through [`source::Source`], which the binary
-//! implements.
+//! This crate has no socket: the binary accepts clients and passes each to [`serve_client`].
+//! It knows no product either: data of the queue and the lookup comes through
+//! [`source::Source`], which the binary implements.
 
 #![forbid(unsafe_code)]
 

@@ -3,18 +3,18 @@
 use serde::Serialize;
 use telemetry::Kind;
 
-/// The lookup at one moment.
+/// State of the lookup at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct LookupReport {
-    /// Connections of nodes, those that have not said who they are too.
+    /// Connections of nodes, including those not yet identified.
     pub connections: u64,
     /// Nodes, active or not.
     pub producers: u64,
-    /// Of them, those known from the snapshot only.
+    /// Producers known only from the snapshot.
     pub stale: u64,
-    /// Topics that are known.
+    /// Known topics.
     pub topics: u64,
-    /// Channels that are known.
+    /// Known channels.
     pub channels: u64,
 }
 
@@ -30,7 +30,7 @@ const fn gauge(name: &'static str, help: &'static str, value: fn(&LookupReport) 
     Row { name, help, kind: Kind::Gauge, value }
 }
 
-/// All of them.
+/// All rows.
 pub(crate) const ROWS: &[Row] = &[
     gauge("connections", "connections of nodes", |report| report.connections),
     gauge("producers", "nodes, active or not", |report| report.producers),

@@ -1,6 +1,6 @@
-//! `/metrics`: every counter, and after them what only the process or the queue knows.
+//! `/metrics`: every counter, followed by values known only to the process or the queue.
 //!
-//! Names that exporters in every language use (`process_…`) are used here too.
+//! Standard names of exporters (`process_…`) are used here too.
 
 use telemetry::Kind;
 use telemetry::render::prometheus::Text;
@@ -12,7 +12,7 @@ use crate::queue::{ChannelReport, TopicReport};
 use crate::reload::ServerByHand;
 use crate::status::{QueueStatus, Status};
 
-/// The families that are not in the registry, to follow its page.
+/// Metric families that are not in the registry, to be appended to its page.
 pub(crate) fn families(facts: &Facts, status: &Status, login_failures: Option<u64>) -> String {
     let mut text = Text::default();
     if let Some(failures) = login_failures {

@@ -1,9 +1,9 @@
-//! The page: what somebody wants to know who was woken up at night, in the order in which they ask.
+//! The page, for an operator on call: answers in the order of the questions.
 //!
-//! What fails now, and since when; is memory near its limit; which server is slow; which queue grows, and who
-//! consumes. It is written here, on the server, so that it is whole without JavaScript; the script only
-//! fetches the body anew every two seconds. Nothing on it comes from elsewhere. Names come from clients
-//! (topics, channels): everything is escaped.
+//! Current failures and their start; memory near its limit; slow servers; growing queues and their consumers.
+//! It is rendered here, on the server, so that it is complete without JavaScript; the script only fetches the
+//! body again every two seconds. Nothing is loaded from elsewhere. Names may come from clients (topics,
+//! channels): everything is escaped.
 
 mod html;
 mod pools;
@@ -49,7 +49,7 @@ pub(crate) fn runbook() -> String {
     )
 }
 
-/// Values that change.
+/// The part that the script refreshes.
 pub(crate) fn body(status: &Status) -> String {
     let mut html = Html::default();
     head(&mut html, status);
@@ -67,7 +67,7 @@ pub(crate) fn body(status: &Status) -> String {
     html.into_string()
 }
 
-/// The lookup.
+/// Renders the lookup.
 fn lookup(html: &mut Html, report: &LookupReport) {
     let LookupReport { producers, stale, topics, channels, .. } = *report;
     html.add(format_args!(
@@ -82,7 +82,7 @@ fn lookup(html: &mut Html, report: &LookupReport) {
     html.add(format_args!("</p></section>\n"));
 }
 
-/// The class of a severity.
+/// CSS class of a severity.
 fn class(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "critical",
@@ -91,7 +91,7 @@ fn class(severity: Severity) -> &'static str {
     }
 }
 
-/// State in a word or two, and the class for it.
+/// State in a word or two, and its CSS class.
 fn verdict(status: &Status) -> (&'static str, String) {
     let number = |severity| status.troubles.iter().filter(|trouble| trouble.severity == severity).count();
     let (critical, warnings) = (number(Severity::Critical), number(Severity::Warning));

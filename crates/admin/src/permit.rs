@@ -1,7 +1,6 @@
-//! Users at the admin port: `admin = "view"` sees pages, metrics and status, `operate` acts as well.
+//! Users at the admin port: `admin = "view"` sees pages, metrics and status, `operate` may also act.
 //!
-//! Health stays open: orchestrators have no password. Without a user who has a right here everything is open,
-//! as before there were users.
+//! Health stays open: orchestrators have no password. If no user has a right here, everything is open.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use http::{LoginDesk, Right};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientIp(pub Option<IpAddr>);
 
-/// Lets a request in if its user may send it.
+/// Admits a request if its user may send it.
 pub(crate) async fn permit(
     State(desk): State<Option<Arc<LoginDesk>>>,
     request: Request,

@@ -1,11 +1,11 @@
-//! Facts of the system about this process, read from `/proc/self`. What cannot be read is left out, never
-//! guessed.
+//! The system's figures for this process, read from `/proc/self`. Unreadable
+//! ones are left out, never guessed.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// See the top of this file.
+/// Figures for this process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Process {
     /// Its id.
@@ -14,14 +14,14 @@ pub struct Process {
     pub rss_bytes: Option<u64>,
     /// Open file descriptors.
     pub open_fds: Option<u64>,
-    /// Most file descriptors (the soft limit).
+    /// Limit on file descriptors (the soft limit).
     pub fds_max: Option<u64>,
     /// Threads.
     pub threads: Option<u64>,
 }
 
 impl Process {
-    /// This process, now.
+    /// Reads the current figures.
     pub fn now() -> Process {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -35,7 +35,7 @@ impl Process {
     }
 }
 
-/// CPU time that this process has used, user and system together, to a hundredth of a second.
+/// CPU time used by this process, user and system together, to a hundredth of a second.
 pub fn cpu_time() -> Option<Duration> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     cpu_ticks(&stat).map(|ticks| Duration::from_millis(ticks * 10))

@@ -1,27 +1,26 @@
-//! Generations of the configuration, as they are shown: the one in force, what became of the last attempt at
-//! another, and what was changed by hand.
+//! Configuration generations as shown: the one in force, the outcome of the last reload, and manual changes.
 
 use serde::{Deserialize, Serialize};
 
-/// The generation in force, and what became of the last attempt at another.
+/// The generation in force, and the outcome of the last reload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Generations {
     /// Number of the generation in force; the first is 1.
     pub generation: u64,
     /// Time it came into force, in milliseconds since the Unix epoch.
     pub since_ms: u64,
-    /// The last attempt that failed; none if the last one did not.
+    /// The last reload, if it failed.
     pub failure: Option<Failure>,
     /// Changes in the file that wait for a restart.
     pub needs_restart: Vec<String>,
-    /// Changes made by hand, a line each.
+    /// Manual changes, a line each.
     pub by_hand: Vec<String>,
-    /// Those of them that are about a server; shown with it.
+    /// Manual changes of servers, shown with their server.
     #[serde(skip)]
     pub servers_by_hand: Vec<ServerByHand>,
 }
 
-/// A change to a server by hand.
+/// A manual change of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerByHand {
     /// Name of its pool.
@@ -32,7 +31,7 @@ pub struct ServerByHand {
     pub change: String,
 }
 
-/// An attempt at another generation that failed. The one before stays in force.
+/// A failed reload. The previous generation stays in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// Its time, in milliseconds since the Unix epoch.
@@ -41,22 +40,22 @@ pub struct Failure {
     pub error: String,
 }
 
-/// Answer to an action.
+/// Outcome of an action.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// False if nothing was done, for the reason that `error` has.
+    /// False if nothing was done; `error` has the reason.
     pub ok: bool,
-    /// Nothing was to be done: these changes would be made.
+    /// True for a dry run: the changes are listed, not made.
     pub dry_run: bool,
     /// Number of the generation in force now.
     pub generation: u64,
     /// Changes made, or to be made, a line each; those that need a restart say so.
     pub changes: Vec<String>,
-    /// Doubts about values that are legal.
+    /// Warnings about legal values.
     pub warnings: Vec<String>,
     /// The fault.
     pub error: Option<String>,
-    /// File of the configuration, by its full path; none if it has none.
+    /// Full path of the configuration file, if there is one.
     #[serde(default)]
     pub file: Option<String>,
     /// Time from the request to the last shard's acknowledgement, in microseconds.
@@ -64,7 +63,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Nothing was done.
+    /// Outcome of an action that changed nothing.
     pub fn failed(generation: u64, error: impl Into<String>) -> Outcome {
         Outcome { generation, error: Some(error.into()), ..Outcome::default() }
     }

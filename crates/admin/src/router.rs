@@ -5,9 +5,9 @@
 //! | `/` | the page |
 //! | `/metrics` | every counter, for Prometheus |
 //! | `/live` | 200 `ok`, whatever else is wrong |
-//! | `/ready` | 200 `ok`, or 503 and the reasons, a line each: there is nothing that it can serve |
+//! | `/ready` | 200 `ok`, or 503 and the reasons, a line each: nothing can be served |
 //! | `/health` | 200 `ok`, or 503 and the reasons, a line each: something does not work |
-//! | `/api/status` | [`crate::status::Status`] as JSON; with `?as=html` the page's body, which the page refreshes itself from |
+//! | `/api/status` | [`crate::status::Status`] as JSON; with `?as=html` the page's body, for its refresh |
 //! | `/runbook` | what to do about each trouble |
 //! | `/favicon.ico` | the page's icon |
 //! | `/api/reload`, `/api/server/…`, `/api/log/level` | actions: [`crate::actions`] |
@@ -37,9 +37,9 @@ use crate::actions::{self, Actor, Origin};
 use crate::permit::{ClientIp, permit};
 use crate::{Watch, metrics, page};
 
-/// Time a request's head may take, and a connection may be idle.
+/// Time limit for a request's head, and for an idle connection.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
-/// Longest head of a request.
+/// Size limit of a request's head, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
 const JSON: &str = "application/json";
@@ -48,11 +48,11 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 const ICON: &str = "image/svg+xml";
 
-/// Everything on the page is on the page but its icon; it asks nobody but us.
+/// The page is self-contained except for its icon, and requests nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                       img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The service. Without an actor it changes nothing; without a desk nobody needs to log in.
+/// The service. Without an actor it changes nothing; without a desk no login is needed.
 pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>, desk: Option<Arc<LoginDesk>>) -> Router {
     Router::new()
         .route("/", get(whole_page))
@@ -72,8 +72,8 @@ pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>, desk: Option<Arc
         .with_state(watch)
 }
 
-/// Requests and answers of one client, until it goes or is idle for too long. While an answer is under way,
-/// what `owing` gave is held.
+/// Serves one client until it disconnects or is idle for too long. The value returned by `owing` is held
+/// while an answer is pending.
 pub async fn serve_client<S, O>(
     client: S,
     origin: Origin,
@@ -99,7 +99,7 @@ pub async fn serve_client<S, O>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(HEAD_BYTES_MAX)
-        // Simple clients close their side once they have asked.
+        // Simple clients close their side after the request.
         .half_close(true)
         .serve_connection(TokioIo::new(client), answering)
         .await;
@@ -132,7 +132,7 @@ async fn ready(State(watch): State<Arc<Watch>>) -> Response {
     verdict(status.ready, &status.reasons)
 }
 
-/// Asks nobody: that it is answered is the answer.
+/// Checks nothing: the answer itself shows that the process is alive.
 async fn live() -> Response {
     verdict(true, &[])
 }

@@ -1,13 +1,13 @@
 //! The runbook: a section for each kind of trouble. docs/runbook.md is part of the binary, so that the page
-//! can show it when there is no network.
+//! can show it without a network.
 
 /// The runbook in Markdown.
 pub(crate) const TEXT: &str = include_str!("../../../docs/runbook.md");
 
-/// Begin and end of a line with an anchor.
+/// Start and end of a line with an anchor.
 const ANCHOR: (&str, &str) = ("<a id=\"", "\"></a>");
 
-/// The section about a kind of trouble: the class of its subject, and the kind.
+/// The section about a kind of trouble, from the class of its subject and the kind.
 pub(crate) fn anchor(subject: &str, kind: &str) -> String {
     let class = match subject.split_once(' ') {
         Some(("pool", rest)) if rest.contains(", server ") => "server",
@@ -18,7 +18,7 @@ pub(crate) fn anchor(subject: &str, kind: &str) -> String {
     format!("{class}-{}", kind.replace(' ', "-"))
 }
 
-/// True if there is a section of this name.
+/// True if a section of this name exists.
 pub(crate) fn has(anchor: &str) -> bool {
     anchors().any(|known| known == anchor)
 }
@@ -28,7 +28,7 @@ fn anchors() -> impl Iterator<Item = &'static str> {
     TEXT.lines().filter_map(anchor_in)
 }
 
-/// The anchor that a line is (`<a id="…"></a>`).
+/// The anchor name in an anchor line (`<a id="…"></a>`).
 pub(crate) fn anchor_in(line: &str) -> Option<&str> {
     line.strip_prefix(ANCHOR.0)?.strip_suffix(ANCHOR.1)
 }

@@ -1,6 +1,6 @@
-//! Everything that counts, read at one moment.
+//! All counters, read at one moment.
 //!
-//! A sample alone tells totals; what happens now is the difference between two ([`crate::status`]).
+//! A sample alone has only totals; the present is the difference between two ([`crate::status`]).
 
 use std::time::Instant;
 
@@ -11,9 +11,9 @@ use crate::lookup::LookupReport;
 use crate::process::Process;
 use crate::queue::QueueReport;
 
-/// Everything that counts, at one moment.
+/// All counters at one moment.
 pub(crate) struct Sample {
-    /// Time at which it was taken.
+    /// Time of the sample.
     pub at: Instant,
     /// Its time on the wall clock, in milliseconds since the Unix epoch.
     pub wall_ms: u64,
@@ -21,15 +21,15 @@ pub(crate) struct Sample {
     pub pools: Vec<PoolReport>,
     /// Memory held for requests and replies, on all shards.
     pub memory_bytes: u64,
-    /// The queue; None if it did not answer, or if there is none.
+    /// The queue; None if it did not answer or does not run.
     pub queue: Option<QueueReport>,
-    /// The lookup; as the queue.
+    /// The lookup; None if it did not answer or does not run.
     pub lookup: Option<LookupReport>,
     /// The process.
     pub process: Process,
 }
 
-/// Answers of the parts that were asked.
+/// Reports of the queue and the lookup.
 #[derive(Default)]
 pub(crate) struct Reports {
     pub queue: Option<QueueReport>,
@@ -37,7 +37,7 @@ pub(crate) struct Reports {
 }
 
 impl Sample {
-    /// The counters as they are, and what the parts have answered.
+    /// Reads the counters, and adds the reports.
     pub fn take(registry: &Registry, reports: Reports) -> Sample {
         let Reports { queue, lookup } = reports;
         Sample {

@@ -1,4 +1,4 @@
-//! Parts of the process that the admin port asks. The binary implements them: this crate knows no product.
+//! Parts of the process that the admin port queries. The binary implements them: this crate knows no product.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use crate::queue::QueueReport;
 
 /// A part of the process that answers with its report.
 pub trait Source<T>: Send + Sync {
-    /// Asks for everything. None if it has stopped. Called on the control thread; it must not block.
+    /// Requests a full report. None if the part has stopped. Called on the control thread; it must not block.
     fn ask(&self) -> Answer<T>;
 }
 
-/// See [`Source::ask`].
+/// Future returned by [`Source::ask`].
 pub type Answer<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
 
-/// The parts that run.
+/// The running parts.
 #[derive(Clone, Default)]
 pub struct Sources {
     /// The queue.

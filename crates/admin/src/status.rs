@@ -1,8 +1,8 @@
-//! Status of the process as one document: what the page shows and what `/api/status` gives as JSON.
+//! Status of the process as one document: the content of the page, and of `/api/status` as JSON.
 //!
-//! Names of fields are part of the API: they are added to, not changed. Moments are milliseconds since the
-//! Unix epoch, latencies microseconds; `_total` counts since the start, `_per_second` is the mean over
-//! `window_seconds`.
+//! Field names are part of the API: new ones are added, existing ones stay. Times are
+//! milliseconds since the Unix epoch, latencies microseconds; `_total` counts since the start,
+//! `_per_second` is the mean over `window_seconds`.
 
 mod pools;
 mod queue;
@@ -28,26 +28,26 @@ pub use pools::{ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState,
 pub(crate) use pools::{POOL_ERRORS, SERVER_ERRORS};
 pub use queue::{ChannelStatus, QueueStatus, TopicStatus};
 
-/// See the top of this file.
+/// Status of the process.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     /// Version of the program.
     pub version: &'static str,
-    /// Time of these values.
+    /// Time of this status.
     pub now_ms: u64,
     /// Start time of the process.
     pub started_ms: u64,
-    /// The time over which rates and latencies are taken; zero if there was none yet.
+    /// Period of the rates and latencies; zero if none has passed yet.
     pub window_seconds: f64,
-    /// As `/health` says.
+    /// Result of `/health`.
     pub healthy: bool,
-    /// Reason if not.
+    /// Reasons if not healthy.
     pub reasons: Vec<String>,
-    /// As `/ready` says.
+    /// Result of `/ready`.
     pub ready: bool,
-    /// True from the signal that stops the process on.
+    /// True from the stop signal on.
     pub draining: bool,
-    /// Present problems, worst first.
+    /// Current problems, worst first.
     pub troubles: Vec<Trouble>,
     /// Memory for requests and replies.
     pub memory: Memory,
@@ -63,9 +63,9 @@ pub struct Status {
     pub lookup: Option<LookupReport>,
     /// Recent events, newest first.
     pub events: Vec<Event>,
-    /// Events that came too fast to be kept.
+    /// Events lost because they came too fast.
     pub events_lost: u64,
-    /// Upgrades of the binary that have come to nothing.
+    /// Failed upgrades of the binary.
     pub upgrade_failures: UpgradeFailures,
     /// The configuration in force.
     pub configuration: Generations,
@@ -73,25 +73,25 @@ pub struct Status {
     pub certificates: Vec<Certificate>,
 }
 
-/// Bytes held for requests and replies, against the most that may be.
+/// Bytes held for requests and replies, against the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Memory {
-    /// Held now.
+    /// Bytes held now.
     pub used_bytes: u64,
     /// `memory_budget`.
     pub budget_bytes: u64,
 }
 
 impl Memory {
-    /// Used of the budget, in percent.
+    /// Used part of the budget, in percent.
     pub fn percent(&self) -> u64 {
         self.used_bytes.saturating_mul(100) / self.budget_bytes.max(1)
     }
 }
 
 impl Status {
-    /// Status from two samples; troubles and events are left out. `has_queue` tells no queue from one that
-    /// does not answer.
+    /// Status from two samples, without troubles and events. `has_queue` distinguishes no
+    /// queue from one that does not answer.
     pub(crate) fn between(before: &Sample, now: &Sample, facts: &Facts, has_queue: bool) -> Status {
         let window = Window { seconds: now.at.saturating_duration_since(before.at).as_secs_f64() };
         let used_bytes = now.memory_bytes;

@@ -1,7 +1,7 @@
-//! Present problems, and their beginnings.
+//! Current problems, and their start times.
 //!
-//! A [`Finding`] says that something is wrong. The [`Tracker`] remembers what was found before, so that each
-//! [`Trouble`] keeps the moment at which it began.
+//! A [`Finding`] is a problem found now. The [`Tracker`] remembers earlier findings, so that each
+//! [`Trouble`] keeps its start time.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::runbook;
 
-/// Something that is wrong.
+/// A current problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trouble {
     /// Severity.
@@ -18,9 +18,9 @@ pub struct Trouble {
     pub subject: String,
     /// The problem.
     pub text: String,
-    /// Section of the runbook about it: `/runbook#…` of the admin port, docs/runbook.md.
+    /// Its section of the runbook: `/runbook#…` of the admin port, docs/runbook.md.
     pub anchor: String,
-    /// Since when, in milliseconds since the Unix epoch.
+    /// Start, in milliseconds since the Unix epoch.
     pub since_ms: u64,
 }
 
@@ -32,28 +32,28 @@ pub enum Severity {
     Critical,
     /// Something works badly, or soon will not.
     Warning,
-    /// Good to know.
+    /// For information.
     Notice,
 }
 
-/// A trouble whose beginning may not be known.
+/// A trouble whose start may be unknown.
 pub(crate) struct Finding {
     /// Severity.
     pub severity: Severity,
     /// Subject.
     pub subject: String,
-    /// Tells apart what one subject may suffer from.
+    /// Distinguishes problems of one subject.
     pub kind: &'static str,
-    /// Section of the runbook, if it is not that of the kind.
+    /// Section of the runbook, if it differs from that of the kind.
     pub section: Option<&'static str>,
     /// The problem.
     pub text: String,
-    /// Since when, in milliseconds since the Unix epoch, if that is known.
+    /// Start, in milliseconds since the Unix epoch, if known.
     pub since_ms: Option<u64>,
 }
 
 impl Finding {
-    /// Something that is wrong since nobody knows when.
+    /// A problem with an unknown start.
     pub fn new(
         severity: Severity,
         subject: impl Into<String>,
@@ -69,14 +69,14 @@ impl Finding {
     }
 }
 
-/// Remembers since when each trouble is there. As large as what is wrong now.
+/// Start times of the current troubles; holds only current ones.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     known: HashMap<(String, &'static str), u64>,
 }
 
 impl Tracker {
-    /// The findings as troubles, worst first; among equals the latest.
+    /// Converts findings to troubles, worst first; equally severe ones by start, latest first.
     pub fn settle(&mut self, findings: Vec<Finding>, now_ms: u64) -> Vec<Trouble> {
         let mut next = HashMap::new();
         let mut troubles: Vec<Trouble> = findings

@@ -1,4 +1,4 @@
-//! Upgrades of the binary that have come to nothing.
+//! Failed upgrades of the binary.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::facts::wall_ms;
 
-/// Failures since the start of the process.
+/// Failed upgrades since the start of the process.
 #[derive(Debug, Default)]
 pub struct Upgrades(Mutex<UpgradeFailures>);
 
-/// Their number, and the last of them.
+/// Number of failed upgrades, and the last one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct UpgradeFailures {
     /// Failures since the start of the process.
@@ -19,7 +19,7 @@ pub struct UpgradeFailures {
     pub last: Option<UpgradeFailure>,
 }
 
-/// An upgrade that has come to nothing.
+/// A failed upgrade.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UpgradeFailure {
     /// Its time, in milliseconds since the Unix epoch.
@@ -29,14 +29,14 @@ pub struct UpgradeFailure {
 }
 
 impl Upgrades {
-    /// One has failed just now.
+    /// Records a failure at the current time.
     pub fn failed(&self, reason: &str) {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         failures.total += 1;
         failures.last = Some(UpgradeFailure { at_ms: wall_ms(), reason: reason.to_owned() });
     }
 
-    /// All of them.
+    /// The failures so far.
     pub fn failures(&self) -> UpgradeFailures {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -1,7 +1,7 @@
-//! Looks at the counters now and then, and remembers enough to say what happens now and since when.
+//! Periodic samples of the counters, with enough history for rates and for start times of problems.
 //!
-//! A look takes a sample and compares it with one that is ten seconds older (or with the oldest there is).
-//! Looks are a second apart at least: whoever asks more often gets the last one again, however many ask.
+//! A new sample is compared with one ten seconds older (or the oldest). Samples are at least a second apart:
+//! more frequent requests get the last status again, however many clients there are.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -22,16 +22,16 @@ use crate::trouble::Tracker;
 use crate::upgrades::{UpgradeFailures, Upgrades};
 use crate::{diagnosis, health};
 
-/// Rates and latencies are those of this time.
+/// Period of the rates and latencies.
 const WINDOW: Duration = Duration::from_secs(10);
-/// A look that is younger is young enough.
+/// Age up to which a status is reused.
 const FRESH: Duration = Duration::from_secs(1);
-/// Pause between looks when nobody asks.
+/// Interval of samples without requests.
 const PERIOD: Duration = Duration::from_secs(5);
-/// Time the queue and the lookup may take to answer.
+/// Time limit for answers of the queue and the lookup.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// See the top of this file.
+/// The watch on the counters.
 pub struct Watch {
     facts: Mutex<Arc<Facts>>,
     generations: Mutex<Generations>,
@@ -44,7 +44,7 @@ pub struct Watch {
 }
 
 struct History {
-    /// Oldest first; the first is the one to compare with. Never empty.
+    /// Oldest first; the first is the base of comparison. Never empty.
     samples: VecDeque<Sample>,
     tracker: Tracker,
     events: Events,
@@ -52,7 +52,7 @@ struct History {
 }
 
 impl Watch {
-    /// Takes a first sample, to compare later ones with.
+    /// Takes a first sample, as base of comparison for later ones.
     pub fn new(facts: Facts, registry: Arc<Registry>, sources: Sources, events: Events) -> Watch {
         let first = Sample::take(&registry, Reports::default());
         let samples = VecDeque::from([first]);
@@ -69,34 +69,34 @@ impl Watch {
         }
     }
 
-    /// Shows other facts from now on.
+    /// Replaces the facts.
     pub fn set_facts(&self, facts: Facts) {
         *lock(&self.facts) = Arc::new(facts);
     }
 
-    /// Shows these generations of the configuration from now on.
+    /// Replaces the configuration generations shown.
     pub fn set_generations(&self, generations: Generations) {
         *lock(&self.generations) = generations;
     }
 
-    /// The process stops: from now on it is neither ready nor healthy.
+    /// Marks the process as stopping: neither ready nor healthy.
     pub fn drain(&self) {
         self.draining.store(true, Relaxed);
     }
 
-    /// Upgrades that have failed, to be told of others.
+    /// Record of failed upgrades.
     pub fn upgrades(&self) -> &Upgrades {
         &self.upgrades
     }
 
-    /// Certificates that the process uses, to be told of others.
+    /// Certificates in use.
     pub fn certificates(&self) -> &Certificates {
         &self.certificates
     }
 
-    /// The current status: at most a second old, but never from before a stop that has begun.
+    /// The current status: at most a second old, but never older than the start of a stop.
     pub async fn look(&self) -> Arc<Status> {
-        // Held while the queue is asked, so that those who come meanwhile get the same answer.
+        // Held while the queue is queried, so that concurrent callers get the same answer.
         let mut history = self.history.lock().await;
         let age = history.samples.back().map(|sample| sample.at.elapsed());
         let draining = self.draining.load(Relaxed);
@@ -122,7 +122,7 @@ impl Watch {
         status
     }
 
-    /// Looks for ever, so that it is known since when things are as they are.
+    /// Takes samples forever, so that start times are known.
     pub async fn run(&self) {
         loop {
             self.look().await;
@@ -130,7 +130,7 @@ impl Watch {
         }
     }
 
-    /// Every counter as it is.
+    /// All counters.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -141,7 +141,7 @@ impl Watch {
     }
 }
 
-/// State of the process that others have told of.
+/// State of the process that other parts have reported.
 #[derive(Default)]
 struct Told {
     draining: bool,
@@ -160,7 +160,7 @@ async fn answer<T>(source: Option<&Arc<dyn Source<T>>>) -> Option<T> {
 }
 
 impl History {
-    /// Takes in a sample and says what it means.
+    /// Adds a sample and evaluates it.
     fn take(&mut self, sample: Sample, facts: &Facts, has_queue: bool, told: Told) -> Status {
         self.events.collect();
         while self.samples.get(1).is_some_and(|second| second.at + WINDOW <= sample.at) {
@@ -179,7 +179,7 @@ impl History {
         status
     }
 
-    /// Adds what happened, what is wrong, and whether the process can do its work all the same.
+    /// Adds events, troubles, and whether the process is ready and healthy.
     fn judge(&mut self, status: &mut Status) {
         status.events = self.events.newest_first().cloned().collect();
         status.events_lost = self.events.lost();
@@ -208,7 +208,7 @@ mod tests {
             events: events::connect().1,
             latest: None,
         };
-        // One request a second, then none: the rate fades out over the window and is gone after it.
+        // One request a second, then none: the rate fades over the window, then is zero.
         for (second, rate) in [(1, 1.0), (2, 1.0), (10, 1.0), (12, 1.0), (15, 10.0 / 13.0), (22, 0.0)] {
             let requests = &pool.shards[0].client_requests;
             requests.add(second.min(12) - requests.get());
@@ -225,7 +225,7 @@ mod tests {
         loop {
             let begin = std::time::Instant::now();
             let (first, second) = (watch.look().await, watch.look().await);
-            // On a machine that stalled in between they may differ.
+            // The two may differ on a machine that stalled in between.
             if begin.elapsed() < FRESH {
                 return assert!(Arc::ptr_eq(&first, &second));
             }

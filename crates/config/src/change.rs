@@ -1,13 +1,13 @@
-//! The step from one configuration to the next: what changes, and when it takes effect.
+//! Differences between two configurations, and the time at which each takes effect.
 //!
 //! ```text
-//! old, new ─▶ effective::sections ─▶ row by row of the options table ─▶ [Change]  a list that a person can read
-//!        ├──▶ pools, servers ─▶ who comes, goes, stays                             sets that a reload works on
-//!        └──▶ in_force ─▶ the new one, but for what needs a restart
+//! old, new ─▶ effective::sections ─▶ row by row of the options table ─▶ [Change]  a list for people
+//!        ├──▶ pools, servers ─▶ added, removed, kept                               sets that a reload works on
+//!        └──▶ in_force ─▶ the new one, except for changes that need a restart
 //! ```
-//! The list is empty if nothing has changed; servers and listeners in another order are no change. Its order
-//! is that of the documentation, pools in their own. No secret is in it. A row of the options table that the
-//! comparison forgot would fail a test here.
+//! The list is empty if nothing has changed; another order of servers or listeners is no change. It is in
+//! the order of the documentation, pools in their own. It holds no secret. A test fails if the comparison
+//! omits a row of the options table.
 
 mod difference;
 mod in_force;
@@ -30,7 +30,7 @@ pub use keys::Share;
 pub use pools::{Pools, pools};
 pub use servers::{Servers, servers};
 
-/// Lists what changes from `old` to `new`.
+/// Lists the changes from `old` to `new`.
 pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
     let (before, after) = (effective::sections(old), effective::sections(new));
     let mut changes = Vec::new();
@@ -59,7 +59,7 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
     changes
 }
 
-/// Places that a section listens on.
+/// Addresses that a section listens on.
 fn listeners(section: &Section) -> Vec<Listen> {
     let listens = section.settings().filter_map(|(_, value)| match value {
         Some(Setting::Listens(listens)) => Some(listens.clone()),
@@ -68,7 +68,7 @@ fn listeners(section: &Section) -> Vec<Listen> {
     listens.flatten().collect()
 }
 
-/// Settings of nsqd's and nsqadmin's faces that no row of the table is for.
+/// Settings of nsqd's and nsqadmin's faces that have no row in the table.
 fn without_rows(old: &Config, new: &Config) -> Vec<Change> {
     let mut changes = Vec::new();
     let mut differ = |subject, differ: bool| {

@@ -1,7 +1,7 @@
-//! Configuration that can be used: every value in range, every name resolved to a meaning.
+//! Usable configuration: every value in range, every name resolved to a meaning.
 //!
-//! Whatever was written (`nuthatch.toml`, `nutcracker.yml`, nsqd's flags and file, nothing at all), this is
-//! what the rest of the program sees. A value of these types needs no further check.
+//! Whatever its source (`nuthatch.toml`, `nutcracker.yml`, nsqd's flags and file, or defaults), this is what
+//! the rest of the program sees. Values of these types need no further check.
 
 mod nsqadmin;
 mod queue;
@@ -19,20 +19,21 @@ pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
 pub use tls::{ClientCertificate, PoolListen, TlsToClients, TlsToServers, WrittenListen};
 
-/// All that one process was told.
+/// The whole configuration of a process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Shards: event loops, each on a thread of its own. At least 1.
+    /// Number of shards: event loops, each on a thread of its own. At least 1.
     pub threads: usize,
-    /// Most bytes in connection buffers and queued requests, over all shards. Past it clients are not read.
+    /// Limit on bytes in connection buffers and queued requests, over all
+    /// shards. Above it clients are not read.
     pub memory_budget_bytes: usize,
-    /// Time a graceful stop may take before the rest is closed.
+    /// Time limit for a graceful stop, after which the rest is closed.
     pub stop_timeout: Duration,
-    /// Time each step of an upgrade may take in the new process.
+    /// Time limit for each step of an upgrade in the new process.
     pub upgrade_timeout: Duration,
-    /// Time the old process of an upgrade goes on for clients that it could not give away.
+    /// Time for which the old process of an upgrade still serves clients that it could not hand over.
     pub drain_timeout: Duration,
-    /// The files of the configuration are watched, and a change of them reloads it.
+    /// Reload when a file of the configuration changes.
     pub watch_config: bool,
     /// Time a cache shard may sleep before a poll while that saves CPU. Zero: never.
     pub coalesce: Duration,
@@ -42,9 +43,9 @@ pub struct Config {
     pub stats: Option<Stats>,
     /// Metrics and web interface. None: not served.
     pub admin: Option<Admin>,
-    /// The embedded cache of the process, used by every server that is `local`.
+    /// The embedded cache of the process, shared by all `local` servers.
     pub local: Local,
-    /// Cache pools in the order of their names as nutcracker sorts them (length, then bytes).
+    /// Cache pools in nutcracker's order of names (length, then bytes).
     pub pools: Vec<Pool>,
     /// The message queue. None: off.
     pub queue: Option<Queue>,
@@ -52,7 +53,7 @@ pub struct Config {
     pub lookup: Option<Lookup>,
     /// nsqadmin. None: off.
     pub nsqadmin: Option<Nsqadmin>,
-    /// Users in the order of their names. What [`access::Book::build`] takes.
+    /// Users in the order of their names, for [`access::Book::build`].
     pub users: Vec<User>,
 }
 
@@ -70,25 +71,25 @@ pub struct User {
 pub struct Lookup {
     /// Address for nodes that register.
     pub tcp: Listen,
-    /// Address for consumers that ask.
+    /// Address for consumers' queries.
     pub http: Listen,
-    /// Name or address of this lookup that nodes are told.
+    /// Advertised name or address of this lookup.
     pub broadcast_address: String,
-    /// Time after its last sign of life for which a node is in answers.
+    /// Time after its last sign of life for which a node appears in answers.
     pub inactive_producer_timeout: Duration,
     /// Time for which a tombstone hides a node.
     pub tombstone_lifetime: Duration,
-    /// Most nodes at once; 0: no limit.
+    /// Limit on connected nodes; 0: no limit.
     pub max_connections: u32,
-    /// Most topics and channels that are known, together.
+    /// Limit on known topics and channels together.
     pub max_names: u64,
-    /// Limit on the time until a node has sent the protocol magic.
+    /// Time limit for a node to send the protocol magic.
     pub magic_timeout: Duration,
-    /// Names of this lookup, and of pages, that browsers may use the HTTP API under.
+    /// Host names of this lookup, and of pages, under which browsers may use the HTTP API.
     pub http_names: Vec<String>,
-    /// File of the snapshot. None: nothing is kept.
+    /// File of the snapshot. None: no snapshot.
     pub snapshot: Option<PathBuf>,
-    /// Time after a start for which answers come from it.
+    /// Time after a start for which answers may come from the snapshot.
     pub snapshot_lifetime: Duration,
 }
 
@@ -103,7 +104,7 @@ pub struct Log {
     pub file: Option<PathBuf>,
 }
 
-/// Shape of a log line.
+/// Format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -113,7 +114,7 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// Every shape with its name.
+    /// Every format with its name.
     pub const ALL: [(LogFormat, &'static str); 2] = [(LogFormat::Text, "text"), (LogFormat::Json, "json")];
 
     /// Its name in the native file.
@@ -121,7 +122,7 @@ impl LogFormat {
         name_in(&LogFormat::ALL, self)
     }
 
-    /// The shape of that name.
+    /// The format of that name.
     pub fn of(name: &str) -> Option<LogFormat> {
         named_in(&LogFormat::ALL, name)
     }
@@ -132,7 +133,7 @@ impl LogFormat {
 pub struct Stats {
     /// Address of its listener.
     pub listen: Listen,
-    /// Accepted for nutcracker's sake (its `-i`): counters here are always current.
+    /// Accepted for compatibility with nutcracker (its `-i`): counters here are always current.
     pub interval: Duration,
 }
 
@@ -152,7 +153,7 @@ pub struct Pool {
     pub name: String,
     /// Listeners for clients.
     pub listen: Vec<PoolListen>,
-    /// TLS of the listeners that have it; there if one has.
+    /// TLS of the listeners that use it; present if one does.
     pub tls: Option<TlsToClients>,
     /// TLS towards servers.
     pub server_tls: Option<TlsToServers>,
@@ -160,19 +161,19 @@ pub struct Pool {
     pub protocol: Protocol,
     /// Key hash.
     pub hash: ring::Hash,
-    /// The two bytes that enclose the part of a key that is hashed.
+    /// The two bytes that enclose the hashed part of a key.
     pub hash_tag: Option<[u8; 2]>,
-    /// Rule by which a hash finds its server.
+    /// Rule that maps a hash to a server.
     pub distribution: ring::Distribution,
-    /// Time a request may wait for its reply, queueing and connecting included. None: for ever.
+    /// Time limit for a reply, including queueing and connecting. None: no limit.
     pub timeout: Option<Duration>,
     /// listen(2) backlog.
     pub backlog: u32,
-    /// Most clients at once over all shards. None: bounded by the process's file limit only.
+    /// Limit on clients over all shards. None: only bounded by the process's file limit.
     pub client_connections: Option<u32>,
-    /// Most requests in time of all clients.
+    /// Rate limit on the requests of all clients together.
     pub limit_requests: Option<access::Rate>,
-    /// Password clients must give, and that servers are given. Redis only.
+    /// Password that clients must give, and that is sent to servers. Redis only.
     pub auth: Option<Secret>,
     /// Database selected on servers. Redis only.
     pub db: u32,
@@ -182,9 +183,9 @@ pub struct Pool {
     pub auto_eject_hosts: bool,
     /// Connections to each server, per shard.
     pub server_connections: u32,
-    /// Time an ejected server stays out before it is probed.
+    /// Time after which an ejected server is probed.
     pub server_retry_timeout: Duration,
-    /// Failures in a row that eject a server.
+    /// Consecutive failures that eject a server.
     pub server_failure_limit: u32,
     /// TCP keepalive on client and server connections.
     pub keepalive: Option<Duration>,
@@ -192,21 +193,21 @@ pub struct Pool {
     pub unsupported: Unsupported,
     /// Servers in index order: sorted as nutcracker sorts them (identity length, then bytes).
     pub servers: Vec<Server>,
-    /// Most bytes of one request.
+    /// Size limit of a request, in bytes.
     pub request_bytes_max: usize,
-    /// Most requests of one client that await replies; past it the client is not read.
+    /// Limit on pending requests of a client; above it the client is not read.
     pub client_pipeline_max: u32,
-    /// Unsent reply bytes of one client past which it is not read.
+    /// Unsent reply bytes of a client above which it is not read.
     pub client_output_soft_bytes: usize,
-    /// Reply bytes held for one client past which it is closed.
+    /// Reply bytes held for a client above which it is closed.
     pub client_output_hard_bytes: usize,
-    /// Most requests queued or awaiting replies on one server, per shard; past it requests are refused.
+    /// Limit on requests queued or pending on a server, per shard; above it requests are refused.
     pub server_queue_max: u32,
 }
 
 impl Pool {
-    /// The name of a server that the ring hashes: its identity, but libmemcached has a rule of its own and
-    /// knows no names.
+    /// The name of a server as hashed for the ring: its identity, except that libmemcached
+    /// has its own rule and ignores names.
     pub fn ring_name(&self, server: &Server) -> String {
         match (&server.target, self.distribution.is_libmemcached()) {
             (Target::Tcp { host, port }, true) => ring::libmemcached_identity(host, *port),
@@ -275,7 +276,7 @@ pub struct Server {
     pub target: Target,
     /// Weight, at least 1.
     pub weight: u32,
-    /// Password of this server when it differs from the pool's.
+    /// Password of this server if it differs from the pool's.
     pub password: Option<Secret>,
 }
 
@@ -298,11 +299,11 @@ pub enum Target {
 /// The embedded cache's limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Local {
-    /// Most bytes of keys and values.
+    /// Limit on bytes of keys and values.
     pub bytes_max: usize,
 }
 
-/// The name of a value in a table that has every value.
+/// The name of a value in a complete table of values.
 fn name_in<T: Copy + PartialEq>(table: &[(T, &'static str)], value: T) -> &'static str {
     table.iter().find(|(own, _)| *own == value).map_or("", |(_, name)| *name)
 }

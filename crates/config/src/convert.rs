@@ -1,7 +1,7 @@
-//! A nutcracker.yml or nsqd.cfg as a nuthatch.toml that does the same.
+//! Conversion of a nutcracker.yml or nsqd.cfg to an equivalent nuthatch.toml.
 //!
-//! Only what differs from the native file's defaults is written. A note says what the file that was converted
-//! does not say itself, such as settings of a command line, and what has no option here.
+//! Only values that differ from the native file's defaults are written. A note lists settings that the source
+//! file does not contain, such as those of a command line, and those without an option here.
 
 use std::fmt::Write;
 
@@ -48,7 +48,7 @@ fn pool(text: &mut String, pool: &Pool) {
 ///
 /// # Errors
 ///
-/// nsqd would not start with them.
+/// nsqd would not start with these settings.
 pub fn nsqd(file: GoValues) -> Result<String, Refusal> {
     let file_sets_segments = file.contains_key("max-bytes-per-file");
     let wanted = nsqd::resolve(GoValues::new(), file);
@@ -65,9 +65,9 @@ pub fn nsqd(file: GoValues) -> Result<String, Refusal> {
             "tcp" => Some(listener(&checked.tcp)),
             "http" => checked.http.as_ref().map(listener),
             "https" => checked.https.as_ref().map(listener),
-            // nsqd's default is the directory that it is started in.
+            // nsqd's default is its working directory.
             "data_path" => Some(quoted(&checked.data_path.display().to_string())),
-            // nsqd's own default is too much for a journal, under its face too.
+            // nsqd's own default is too large for a journal, under its face too.
             "max_bytes_per_file" if !file_sets_segments => None,
             _ => Some(shown(&wanted[flag], &option.kind)),
         };
@@ -84,7 +84,7 @@ pub fn nsqd(file: GoValues) -> Result<String, Refusal> {
     Ok(text)
 }
 
-/// Flags that were set and have no option here, deprecated and native ones aside.
+/// Flags set without an option here, except deprecated and native ones.
 fn unsupported(wanted: &GoValues) -> impl Iterator<Item = &'static str> {
     let has_option = |flag: &str| Scope::Queue.options().any(|option| option.nsqd == Some(flag));
     let usual = nsqd::resolve(GoValues::new(), GoValues::new());
@@ -101,7 +101,7 @@ fn listener(listen: &Listen) -> String {
     quoted(&show_listen(listen))
 }
 
-/// A flag's value as an option of this kind takes it.
+/// A flag's value in the syntax of an option of this kind.
 fn shown(value: &GoValue, kind: &Kind) -> String {
     effective::of_flag(value, kind).map_or_else(|| quoted(""), |value| value.toml())
 }

@@ -1,8 +1,8 @@
-//! A checked configuration as sections of the options table again: the inverse of what [`crate::native`]
-//! assembles.
+//! A checked configuration as sections of the options table: the inverse of
+//! the assembly in [`crate::native`].
 //!
-//! What compares two configurations and what prints one are written over these values, so that an option is
-//! forgotten by neither: a test wants a value, or word that there is none, for each row of the table.
+//! Comparing two configurations and printing one both use these values, so that neither omits an option: a
+//! test requires a value, or an explicit none, for each row of the table.
 
 mod section;
 mod value;
@@ -19,7 +19,7 @@ pub(crate) use queue::of_flag;
 pub use section::Section;
 pub(crate) use user::user;
 
-/// The sections that a configuration has, in the order of the documentation; pools and users in their own.
+/// The sections of a configuration, in the order of the documentation; pools and users in their own.
 pub fn sections(config: &Config) -> Vec<Section> {
     let mut sections = vec![process::process(config), process::log(&config.log)];
     sections.extend(config.stats.as_ref().map(process::stats));
@@ -56,7 +56,7 @@ mod tests {
         }
     }
 
-    /// A configuration written in TOML is read as itself.
+    /// A configuration written as TOML reads back the same.
     #[test]
     fn read_back() {
         for file in [

@@ -1,13 +1,13 @@
-//! Addresses as written in the native file: where to listen, and the servers of a pool.
+//! Addresses in the native file: of listeners, and of the servers of a pool.
 //!
 //! ```text
 //! listen   HOST:PORT   [IPV6]:PORT   IPV6:PORT   /PATH   /PATH MODE
 //! server   HOST:PORT[:WEIGHT] [NAME]   [IPV6]:PORT[:WEIGHT] [NAME]   /PATH[:WEIGHT] [NAME]   local [NAME]
 //! ```
-//! nutcracker's forms are accepted and mean the same; on top of them the weight may be left out and an IPv6
-//! address may have brackets. What nutcracker itself accepts is in [`crate::nutcracker`].
+//! nutcracker's forms are accepted with the same meaning; in addition the weight may be omitted and an IPv6
+//! address may have brackets. [`crate::nutcracker`] has the forms that nutcracker itself accepts.
 //!
-//! The identity of a server (what is hashed) follows nutcracker's rule: the name; else host and port; else
+//! The identity of a server (the hashed bytes) follows nutcracker's rule: the name; else host and port; else
 //! the host alone if the port is 11211; `/PATH:` for a unix socket.
 
 use std::net::Ipv6Addr;
@@ -18,10 +18,10 @@ use crate::checked::{Listen, Server, Target};
 /// Longest path of a unix socket in bytes (Linux' `sun_path` without its final zero byte).
 pub const UNIX_PATH_MAX: usize = 107;
 
-/// The port that libmemcached leaves out of a server's identity.
+/// The port that libmemcached omits from a server's identity.
 pub const MEMCACHED_PORT: u16 = 11211;
 
-/// Parses a place to listen on.
+/// Parses the address of a listener.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ pub fn target(text: &str) -> Result<Target, (String, String)> {
     Ok(Target::Tcp { host, port })
 }
 
-/// The name hashed for a server that has none.
+/// The hashed name of a server without a name.
 pub fn identity(target: &Target) -> String {
     match target {
         Target::Local => "local".into(),
@@ -88,7 +88,7 @@ pub fn identity(target: &Target) -> String {
     }
 }
 
-/// Splits off a weight, if there is one.
+/// Splits off the weight, if any.
 fn target_and_weight(address: &str) -> Result<(Target, u32), (String, String)> {
     if address == "local" {
         return Ok((Target::Local, 1));
@@ -115,7 +115,7 @@ fn target_and_weight(address: &str) -> Result<(Target, u32), (String, String)> {
     }
 }
 
-/// Splits `HOST:PORT`; brackets around the host are taken off.
+/// Splits `HOST:PORT`, and removes brackets around the host.
 fn host_and_port(text: &str, port_min: u16) -> Result<(String, u16), (String, String)> {
     const HELP: &str =
         "write HOST:PORT, such as \"127.0.0.1:22121\" or \"[::1]:22121\", or a path that begins with /";
@@ -161,7 +161,7 @@ fn octal_mode(text: &str) -> Result<u32, (String, String)> {
     )
 }
 
-/// The text of a place to listen on, as [`listen`] reads it.
+/// The text of a listener's address, as [`listen`] parses it.
 pub fn show_listen(listen: &Listen) -> String {
     match listen {
         Listen::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
@@ -171,7 +171,7 @@ pub fn show_listen(listen: &Listen) -> String {
     }
 }
 
-/// The text of a server without its password, as [`server`] reads it.
+/// The text of a server without its password, as [`server`] parses it.
 pub fn show_server(server: &Server) -> String {
     let weight = server.weight;
     let place = match &server.target {
@@ -181,7 +181,7 @@ pub fn show_server(server: &Server) -> String {
     if server.identity == identity(&server.target) { place } else { format!("{place} {}", server.identity) }
 }
 
-/// The text of a target, as [`target`] reads it.
+/// The text of a target, as [`target`] parses it.
 pub fn show_target(target: &Target) -> String {
     match target {
         Target::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),

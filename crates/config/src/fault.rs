@@ -1,8 +1,7 @@
-//! Faults of a file: what is wrong, where, and what to do about it.
+//! Faults of a file: the problem, its place, and the remedy.
 //!
-//! A fault has a place, says what is wrong and what to do; it never stops the check: a
-//! [`Report`](crate::Report) holds all of them. Columns count characters, so that an editor jumps to the
-//! right one.
+//! A fault never stops the check: a [`Report`](crate::Report) holds all of them. Columns count characters, so
+//! that an editor jumps to the right one.
 
 use std::fmt;
 
@@ -30,16 +29,16 @@ impl Position {
     }
 }
 
-/// Severity: an error keeps the configuration from being used.
+/// Severity: an error makes the configuration unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// The file cannot be used.
     Error,
-    /// The file can be used, but most likely it does not do what was meant.
+    /// The file can be used, but probably does not do what was intended.
     Warning,
 }
 
-/// One thing that is wrong.
+/// A fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// Error or warning.
@@ -74,19 +73,18 @@ pub(crate) fn errors(faults: &[Fault]) -> usize {
     faults.iter().filter(|fault| fault.severity == Severity::Error).count()
 }
 
-/// Longest line that is shown under a fault, in characters.
+/// Longest line shown under a fault, in characters.
 const EXCERPT_CHARS_MAX: usize = 160;
 
 impl Position {
-    /// The line of `text` that the position is in and a caret under the place, each indented by two spaces
-    /// and ended by a line feed; empty where there is no such line, where it is too long to be read, and
-    /// where it holds a secret.
+    /// The line of `text` at the position and a caret under the place, each indented by two spaces and ended
+    /// by a line feed; empty if there is no such line, if it is too long to read, or if it holds a secret.
     pub fn excerpt(self, text: &str) -> String {
         let Some(line) = text.lines().nth(self.line - 1) else { return String::new() };
         if line.trim().is_empty() || line.chars().count() > EXCERPT_CHARS_MAX || options::sets_secret(line) {
             return String::new();
         }
-        // Tabs stay tabs, so that the caret stands right whatever their width.
+        // Tabs stay tabs, so that the caret is in place whatever their width.
         let blank = |c: char| if c == '\t' { '\t' } else { ' ' };
         let shown: String = line.chars().map(|c| if c.is_control() { blank(c) } else { c }).collect();
         let indent: String = line.chars().take(self.column - 1).map(blank).collect();

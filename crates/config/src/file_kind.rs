@@ -1,9 +1,9 @@
-//! The program whose configuration a file is, judged by its content, so that the wrong command can name the
-//! right one.
+//! The program that a configuration file belongs to, detected by its content, so that the
+//! wrong command can name the right one.
 //!
-//! nutcracker.yml is YAML, which is no TOML: its first line of content is a pool's name and a colon. nsqd.cfg
-//! is TOML, but its keys stand at the top, where a nuthatch.toml has few options and mostly sections. What
-//! cannot be told is taken for the native file.
+//! nutcracker.yml is YAML and not valid TOML: its first line of content is a pool's name and a colon.
+//! nsqd.cfg is TOML with keys at the top, where a nuthatch.toml has few options and mostly sections. Anything
+//! undecided counts as the native file.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// The kind of the file called `name` with this content.
+    /// The kind of a file with this name and content.
     pub fn of(name: &Path, content: &[u8]) -> FileKind {
         let is_yaml = name.extension().is_some_and(|ending| ending == "yml" || ending == "yaml");
         let text = String::from_utf8_lossy(content);
@@ -56,8 +56,7 @@ impl FileKind {
     }
 }
 
-/// True if the first line that is neither empty nor a comment is `name:`, with or without a comment behind
-/// it.
+/// True if the first line that is neither empty nor a comment is `name:`, optionally followed by a comment.
 fn begins_as_yaml(text: &str) -> bool {
     let content = |line: &&str| !line.is_empty() && !line.starts_with('#') && *line != "---";
     let first = text.trim_start_matches('\u{feff}').lines().map(str::trim).find(content).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! Command lines in the syntax of Go's `flag` package, as nsqd and its tools read them.
+//! Command lines in the syntax of Go's `flag` package, for nsqd and its tools.
 //!
 //! `-name value`, `-name=value`, and the same with two dashes; a boolean takes its value only after `=`.
-//! Parsing stops at the first argument that is not a flag, and after `--`. Texts and exit codes are Go's:
-//! they are part of what scripts around nsqd see. The rules of the values (integers with a base prefix,
-//! durations with units) are those of Go's `strconv` and `time`.
+//! Parsing stops at the first argument that is not a flag, and after `--`. Texts and exit codes are Go's,
+//! since scripts around nsqd see them. The rules of the values (integers with a base prefix, durations with
+//! units) are those of Go's `strconv` and `time`.
 
 pub mod number;
 mod spec;
@@ -16,7 +16,7 @@ pub use spec::{FlagSpec, GoKind, flag};
 pub use usage::{entries, usage};
 pub use values::{GoValue, GoValues};
 
-/// The reason a program ends before it does anything.
+/// The reason a program exits before it does anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
     /// A text on standard output, exit 0.
@@ -30,7 +30,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The text, without what it is printed after.
+    /// The text, without the prefix that is printed before it.
     pub fn text(&self) -> &str {
         match self {
             Exit::Answer(text) | Exit::Usage(_, text) | Exit::Plain(text) | Exit::Fatal(text) => text,
@@ -47,11 +47,11 @@ pub struct Parsed {
     pub rest: Vec<String>,
 }
 
-/// Parses `arguments` (without the program's name) as `program` with these flags would.
+/// Parses `arguments` (without the program's name) as the original `program` with these flags does.
 ///
 /// # Errors
 ///
-/// Text to print and exit status, for `-h` and for any fault. `show_default` gives the
+/// Text to print and exit status, for `-h` and for any fault. `show_default` returns the
 /// defaults that depend on the machine.
 pub fn parse(
     program: &str,
@@ -94,7 +94,7 @@ pub fn parse(
     Ok(Parsed { given, rest: rest.cloned().collect() })
 }
 
-/// Stores one flag, taking its value from the next argument if need be.
+/// Stores one flag; its value may be the next argument.
 fn set(
     given: &mut GoValues,
     flag: &FlagSpec,
@@ -119,7 +119,7 @@ fn set(
         _ => format!("invalid value {} for flag -{}: {reason}", number::quote(&text), flag.name),
     })?;
     match (given.get_mut(flag.name), parsed) {
-        // An empty minimum version leaves the flag as it was.
+        // An empty minimum version leaves the flag unchanged.
         (Some(_), GoValue::Text(empty)) if flag.kind == GoKind::TlsVersion && empty.is_empty() => {}
         (None, GoValue::Text(empty)) if flag.kind == GoKind::TlsVersion && empty.is_empty() => {
             given.insert(flag.name, GoValue::Text(flag.default.into()));
@@ -133,11 +133,11 @@ fn set(
     Ok(())
 }
 
-/// Reads one value of a kind from a text.
+/// Parses a value of a kind.
 ///
 /// # Errors
 ///
-/// The reason in the original's words.
+/// The error in the original's words.
 pub fn read(kind: GoKind, text: &str) -> Result<GoValue, String> {
     Ok(match kind {
         GoKind::Bool => GoValue::Bool(number::boolean(text).ok_or("parse error")?),
@@ -162,7 +162,7 @@ pub fn read(kind: GoKind, text: &str) -> Result<GoValue, String> {
     })
 }
 
-/// First words of the original's complaint about a number; it is fatal at once, with no usage text.
+/// Start of the original's error text for a number; it is fatal at once, without the usage text.
 const UNREADABLE: &str = "Could not parse: ";
 
 fn floats(text: &str) -> Result<Vec<f64>, String> {
@@ -173,7 +173,7 @@ fn log_level(text: &str) -> Option<String> {
     LogLevel::of(text.as_bytes()).map(|level| level.name().to_owned())
 }
 
-/// The level that a stored `log-level` value means.
+/// The level of a stored `log-level` value.
 pub fn level_of(text: &str) -> LogLevel {
     LogLevel::of(text.as_bytes()).unwrap_or(LogLevel::Info)
 }
@@ -186,14 +186,14 @@ fn tls_required(text: &str) -> Option<String> {
     number::boolean(&lower).map(|on| on.to_string())
 }
 
-/// A version's name in lower case. The empty text, which nsqd takes without a change of the setting, stays
-/// empty.
+/// A version's name in lower case. The empty text, which nsqd accepts without
+/// changing the setting, stays empty.
 fn tls_version(text: &str) -> Option<String> {
     let lower = text.to_lowercase();
     ["", "ssl3.0", "tls1.0", "tls1.1", "tls1.2", "tls1.3"].contains(&lower.as_str()).then_some(lower)
 }
 
-/// A flag's default as `%v` shows it; empty where it depends on the machine.
+/// A flag's default as `%v` shows it; empty if it depends on the machine.
 pub fn shown_default(flag: &FlagSpec) -> String {
     flag.default.to_string()
 }
@@ -214,7 +214,7 @@ mod tests {
             let argument = format!("--{}=", flag.name);
             let name = flag.name;
             let refused = match flag.kind {
-                // An empty minimum leaves what is set.
+                // An empty minimum leaves the setting unchanged.
                 GoKind::Text | GoKind::TlsVersion => {
                     let kept = if flag.kind == GoKind::TlsVersion { flag.default } else { "" };
                     let given = run(&[&argument]).unwrap().given;

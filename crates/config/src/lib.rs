@@ -6,17 +6,17 @@
 //! nsqd flags, nsqd.cfg ─▶ go_flags ─▶ nsqd ───────────────┘
 //! ```
 //!
-//! [`options`] is the table from which the native parser, `docs/config.md`, `nuthatch help options` and the
-//! manual page come. [`nsqd::flags`] is the same thing for nsqd; the `[queue]` section of the native file is
-//! derived from it. A check finds every fault of a file at once, with line and column ([`Fault`]); what is
-//! legal but most likely not meant is a [`Severity::Warning`].
+//! [`options`] is the source of the native parser, `docs/config.md`, `nuthatch help options` and the manual
+//! page. [`nsqd::flags`] is the same for nsqd; the `[queue]` section of the native file is derived from it. A
+//! check finds every fault of a file at once, with line and column ([`Fault`]); legal but probably unintended
+//! settings are a [`Severity::Warning`].
 //!
-//! [`change`] lists what differs between two configurations, and when that takes effect.
+//! [`change`] lists the differences between two configurations, and when each takes effect.
 //!
-//! [`FileKind`] tells the three files apart by their content.
+//! [`FileKind`] distinguishes the three files by their content.
 //!
-//! Reading order: `checked` (what comes out), `options`, `quantity`, `endpoint` (values), `written`,
-//! `native`, `fault`, `warnings`; then the two faces `nutcracker` and `nsqd`.
+//! Reading order: `checked` (the result), `options`, `quantity`, `endpoint` (values), `written`, `native`,
+//! `fault`, `warnings`; then the two faces `nutcracker` and `nsqd`.
 #![forbid(unsafe_code)]
 
 pub mod checked;

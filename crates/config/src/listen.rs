@@ -1,6 +1,6 @@
-//! Addresses of listeners, as every configuration, native or of an original, gives them.
+//! Addresses of listeners, common to the native configuration and the originals'.
 //!
-//! Their syntax is [`endpoint`](crate::endpoint)'s business and, for nsqd's flags, [`nsqd`](crate::nsqd)'s.
+//! [`endpoint`](crate::endpoint) has their syntax, and [`nsqd`](crate::nsqd) that of nsqd's flags.
 
 use std::path::PathBuf;
 

@@ -1,15 +1,15 @@
-//! Severity of a log line, as every configuration names it.
+//! Severity of a log line, as named in every configuration.
 //!
-//! The names are nsqd's; the native file takes the same ones.
+//! The names are nsqd's; the native file uses the same ones.
 
 /// Severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
-    /// For whoever debugs Nuthatch itself.
+    /// For developers of Nuthatch.
     Debug,
     /// Normal operation.
     Info,
-    /// Something an operator may want to look at.
+    /// Worth a look by an operator.
     Warn,
     /// Something failed.
     Error,
@@ -40,12 +40,12 @@ impl LogLevel {
         LogLevel::ALL[self.index()].1
     }
 
-    /// Its place in [`LogLevel::ALL`].
+    /// Its index in [`LogLevel::ALL`].
     pub fn index(self) -> usize {
         self as usize
     }
 
-    /// All names, for a list of what may be written.
+    /// All names, for a list of legal values.
     pub fn names() -> Vec<&'static str> {
         LogLevel::ALL.iter().map(|(_, name)| *name).collect()
     }

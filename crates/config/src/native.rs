@@ -1,7 +1,7 @@
 //! The native file: from the tree as written to [`Config`].
 //!
-//! Each section is read by the options table ([`crate::values`]) and assembled here; then what spans several
-//! options is checked. Nothing stops at the first fault.
+//! The options table drives the reading of each section ([`crate::values`]), which is then assembled here;
+//! checks across options come last. Nothing stops at the first fault.
 
 mod files;
 mod listeners;
@@ -49,12 +49,12 @@ pub fn check(text: &str, threads: usize) -> Report {
     check_with(text, threads, &variables::of_process)
 }
 
-/// Checks the text of a native file; of syntax errors the first is reported, and nothing else. `threads` is
-/// the default of the option of that name. Files of secrets and certificates are read.
+/// Checks the text of a native file; of syntax errors only the first is reported, and nothing else. `threads`
+/// is the default of that option. Reads the files of secrets and certificates.
 pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> Report {
     let (mut entries, mut faults) = written::parse(text);
     if let Some(fault) = faults.drain(..).next() {
-        // What follows a syntax error is most often a consequence of it.
+        // Later faults are most often consequences of the syntax error.
         return Report::new(vec![fault], None);
     }
     variables::expand(&mut entries, lookup, &mut faults);
@@ -129,17 +129,17 @@ pub fn check_bytes(bytes: &[u8], threads: usize) -> Report {
     }
 }
 
-/// The configuration that runs when there is no file.
+/// The configuration without a file.
 pub fn default(threads: usize) -> Config {
     check(DEFAULT_FILE, threads).config.expect("the default file is valid: a test of this module")
 }
 
-/// The flags of nsqd that the queue has when no option is written.
+/// The nsqd flags of a queue with default options.
 pub(crate) fn default_queue_flags() -> GoValues {
     queue::flags(&values::read(Scope::Queue, "", TOP, &[], &mut Vec::new()))
 }
 
-/// A pool of these servers with every other option as when it is not written.
+/// A pool of these servers with default options.
 pub(crate) fn default_pool(name: &str, servers: Vec<Server>) -> Pool {
     let read = values::read(Scope::Pool, "", TOP, &[], &mut Vec::new());
     pool::assemble(name, &read, servers).expect("defaults are valid: a test of the options table")

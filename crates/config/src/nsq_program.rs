@@ -1,25 +1,25 @@
-//! A program of NSQ's family, as its command line and its file are read: flag before file before default.
+//! Command line and file of an NSQ program: flags win over the file, the file over defaults.
 
 use crate::go_flags::{self, Exit, FlagSpec, GoKind, GoValue, GoValues};
 use crate::nsqd::file;
 
-/// Version of NSQ that clients and scripts are told.
+/// NSQ version shown to clients and scripts.
 pub const VERSION: &str = "1.3.0";
 
 /// A program and its flags.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
-    /// Its name, as its texts say it.
+    /// Its name, as in its texts.
     pub name: &'static str,
     /// Every flag.
     pub flags: &'static [FlagSpec],
-    /// Default of a flag as `-h` shows it, with what depends on the machine.
+    /// Default of a flag as `-h` shows it, including defaults that depend on the machine.
     pub show_default: fn(&FlagSpec) -> String,
 }
 
 impl Program {
-    /// Reads a command line (without the program's name) and the file that it names. Every flag has a value
-    /// afterwards.
+    /// Reads a command line (without the program's name) and the file that it
+    /// names. Every flag then has a value.
     ///
     /// # Errors
     ///
@@ -36,7 +36,7 @@ impl Program {
         Ok(self.resolve(parsed.given, file))
     }
 
-    /// Flag before file before default.
+    /// Merges the values: flags win over the file, the file over defaults.
     pub fn resolve(&self, mut given: GoValues, mut file: GoValues) -> GoValues {
         for flag in self.flags {
             if given.contains_key(flag.name) {
@@ -58,7 +58,7 @@ impl Program {
     }
 }
 
-/// `nsqd v1.3.0 (built w/...)`: what `-version` prints and the first line of the log says.
+/// `nsqd v1.3.0 (built w/...)`: the output of `-version` and the first line of the log.
 pub fn version_line(program: &str) -> String {
     format!("{program} v{VERSION} (built w/nuthatch{})", env!("CARGO_PKG_VERSION"))
 }

@@ -1,4 +1,4 @@
-//! nsqadmin's settings, checked: from its flags and file.
+//! nsqadmin's settings: checked, from its flags and file.
 
 mod cidr;
 mod flags;
@@ -18,16 +18,16 @@ use crate::nsqd::go_listen;
 pub const PROGRAM: Program =
     Program { name: "nsqadmin", flags: FLAGS, show_default: go_flags::shown_default };
 
-/// Least severe level that is logged, and what each line begins with.
+/// Least severe level that is logged, and the prefix of log lines.
 pub fn logging(values: &GoValues) -> (LogLevel, String) {
     (go_flags::level_of(values.text("log-level")), values.text("log-prefix").to_owned())
 }
 
-/// Checks resolved values, all but the address to listen on.
+/// Checks resolved values, except the listening address.
 ///
 /// # Errors
 ///
-/// nsqadmin's reason, which comes before the first line of its log.
+/// nsqadmin's error, which precedes the first line of its log.
 pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
     let (lookups, nsqds) =
         (values.texts("lookupd-http-address").to_vec(), values.texts("nsqd-http-address").to_vec());
@@ -72,11 +72,11 @@ pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
     })
 }
 
-/// The address to listen on.
+/// The listening address.
 ///
 /// # Errors
 ///
-/// nsqadmin's reason, which comes after the first line of its log.
+/// nsqadmin's error, which follows the first line of its log.
 pub fn listen(values: &GoValues) -> Result<Listen, String> {
     let address = values.text("http-address");
     go_listen(address).map_err(|reason| format!("listen ({address}) failed - {reason}"))
@@ -102,7 +102,7 @@ fn http_client(values: &GoValues) -> Result<HttpClient, String> {
     })
 }
 
-/// Go's complaint about an address; its name is not resolved.
+/// Go's error for an address, without resolving its name.
 fn address_fault(address: &str) -> Option<String> {
     let wrong = |what: &str| Some(format!("address {address}: {what}"));
     if address.is_empty() {

@@ -1,13 +1,12 @@
-//! nsqd's flags, its file and its texts: what they say of the queue is a [`Queue`], as `[queue]` of the
-//! native file is.
+//! nsqd's flags, file and texts. The resulting settings are a [`Queue`], as for `[queue]` of the native file.
 //!
 //! ```text
 //! arguments ─▶ go_flags::parse ─┐
 //! nsqd.cfg ──▶ file::read ──────┼─▶ resolve (flag > file > default) ─▶ check ─▶ Nsqd (Queue, log)
 //! [queue] ──▶ native ───────────┘
 //! ```
-//! Texts are nsqd's. What nsqd only finds out while it starts (a bad port, say) is a [`Refusal`] that comes
-//! after its first two log lines; the face prints them first.
+//! Texts are nsqd's. An error that nsqd finds only while it starts (such as a bad port) is a [`Refusal`] that
+//! follows its first two log lines; the face prints them first.
 
 mod settings;
 
@@ -25,7 +24,7 @@ pub use crate::nsq_program::{VERSION, version_line};
 pub use check::{check, go_listen};
 pub use settings::{Nsqd, Refusal};
 
-/// Default of a flag as `-h` shows it, host name and node id included.
+/// Default of a flag as `-h` shows it, including host name and node id.
 pub fn show_default(flag: &go_flags::FlagSpec) -> String {
     match flag.name {
         "broadcast-address" => machine::hostname(),
@@ -46,26 +45,26 @@ pub fn from_arguments(arguments: &[String]) -> Result<GoValues, Exit> {
     PROGRAM.from_arguments(arguments)
 }
 
-/// Checks the text of a file as if nsqd were started with it and nothing else.
+/// Checks the text of a file, as if nsqd were started with it alone.
 ///
 /// # Errors
 ///
-/// nsqd's reason.
+/// nsqd's error.
 pub fn check_text(text: &str) -> Result<Queue, String> {
     let checked = check(&resolve(GoValues::new(), read_text(text)?));
     checked.map(|nsqd| nsqd.queue).map_err(|refusal| refusal.text)
 }
 
-/// The flags that the text of a file sets.
+/// The flags set by the text of a file.
 ///
 /// # Errors
 ///
-/// nsqd's reason.
+/// nsqd's error.
 pub fn read_text(text: &str) -> Result<GoValues, String> {
     file::parse(text, flags::FLAGS).map_err(|exit| exit.text().to_owned())
 }
 
-/// Flag before file before default; every flag has a value afterwards.
+/// Merges the values: flags win over the file, the file over defaults; every flag then has a value.
 pub fn resolve(given: GoValues, file: GoValues) -> GoValues {
     PROGRAM.resolve(given, file)
 }

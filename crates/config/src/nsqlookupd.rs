@@ -1,5 +1,5 @@
-//! nsqlookupd's settings, checked: from its flags and file. `[lookup]` of the native file has options of its
-//! own.
+//! nsqlookupd's settings: checked, from its flags and file. `[lookup]` of the
+//! native file has its own options.
 
 use crate::checked::{Listen, Lookup};
 use crate::go_flags::{self, FlagSpec, GoKind, GoValues, flag};
@@ -88,7 +88,7 @@ pub fn manner(values: &GoValues) -> Manner {
 ///
 /// # Errors
 ///
-/// nsqlookupd's reason, which comes after the first line of its log.
+/// nsqlookupd's error, which follows the first line of its log.
 pub fn check(values: &GoValues) -> Result<Lookup, String> {
     let listen = |flag: &str| -> Result<Listen, String> {
         let address = values.text(flag);

@@ -1,12 +1,12 @@
-//! nutcracker.yml, with exactly the files that nutcracker 0.5.0 accepts and its reasons for the others.
+//! nutcracker.yml: exactly the files that nutcracker 0.5.0 accepts, and its errors for the others.
 //!
 //! ```text
 //! bytes ─▶ yaml::leaves (one document, allowed tokens, shape) ─▶ directive::set ─▶ validate ─▶ Vec<Pool>
 //! ```
-//! The original stops at its first complaint; here parsing goes on where that makes sense, so that
-//! [`Refusal::reasons`] names everything. The first reason is always the original's, in its words.
+//! The original stops at its first error; here parsing continues where possible, so that [`Refusal::reasons`]
+//! lists all. The first reason is always the original's, in its words.
 //!
-//! C's habits are part of the file format: numbers wrap at 32 bits, a unix socket's mode may be junk,
+//! C's habits are part of the file format: numbers wrap at 32 bits, a unix socket's mode may be junk, and
 //! `listen` names are resolved when the file is read.
 
 mod outcome;
@@ -35,7 +35,7 @@ pub fn parse(bytes: &[u8], file: &str, resolve: Resolve<'_>) -> Result<Accepted,
     validate::pools(pools, file).map_err(|reasons| Refusal { reasons })
 }
 
-/// Parses the content of a file, asking the system's resolver, blocking.
+/// Parses the content of a file with the system's resolver; blocks.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub fn parse_bytes(bytes: &[u8], file: &str) -> Result<Accepted, Refusal> {
 ///
 /// # Errors
 ///
-/// The outer error: it cannot be opened. The inner one: why nutcracker would refuse it.
+/// Outer error: the file cannot be opened. Inner error: the reason nutcracker would refuse it.
 pub fn parse_file(path: &Path) -> std::io::Result<Result<Accepted, Refusal>> {
     use std::io::Read;
     let mut file = std::fs::File::open(path)?;
@@ -60,7 +60,7 @@ pub fn parse_file(path: &Path) -> std::io::Result<Result<Accepted, Refusal>> {
     Ok(parse_bytes(&bytes, &shown))
 }
 
-/// Asks the system's resolver, blocking.
+/// Resolves a name with the system's resolver; blocks.
 ///
 /// # Errors
 ///

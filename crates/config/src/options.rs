@@ -1,8 +1,8 @@
 //! The options table: every option of the native configuration file, once.
 //!
-//! A row says the option's name and place, its type and range, its default, when a change of it takes effect
-//! in a running process, what it means, since which version it exists, and what nutcracker or nsqd call it.
-//! The parser, the check, the list of changes between two configurations, `docs/config.md`,
+//! A row has the option's name and place, its type and range, its default, the time at which a change takes
+//! effect in a running process, its meaning, the version that introduced it, and its names in nutcracker and
+//! nsqd. The parser, the check, the list of changes between two configurations, `docs/config.md`,
 //! `nuthatch help options` and the manual page are made from these rows; to add an option, add a row and use
 //! it where the section is assembled ([`crate::native`]).
 

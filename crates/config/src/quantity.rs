@@ -1,13 +1,13 @@
-//! Durations and sizes as people write them.
+//! Durations and sizes in human-readable form.
 //!
-//! A duration is a number and a unit, several of them in a row if one likes: `400ms`, `2s`, `1m30s`, `1.5h`.
-//! Units are `us`, `ms`, `s`, `m`, `h`, `d`. A bare number is in milliseconds, as in nutcracker's and nsqd's
-//! files. `0` and `off` both mean none where an option can be switched off.
+//! A duration is one or more pairs of number and unit: `400ms`, `2s`, `1m30s`, `1.5h`. Units are `us`, `ms`,
+//! `s`, `m`, `h`, `d`. A bare number is in milliseconds, as in nutcracker's and nsqd's files. `0` and `off`
+//! both mean none where an option can be switched off.
 //!
 //! A size is a number and a unit: `512`, `16KiB`, `64MB`, `1GiB`; powers of 1024 with the `i`, of 1000
 //! without. A bare number is in bytes.
 //!
-//! Nothing here panics or wraps: what does not fit is an error that names what was expected.
+//! Nothing here panics or wraps: a value that does not fit is an error that names the expected form.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_micros(total))
 }
 
-/// A duration of so many milliseconds.
+/// Converts milliseconds to a duration.
 ///
 /// # Errors
 ///
@@ -86,7 +86,7 @@ pub fn size(text: &str) -> Result<u64, String> {
     scaled(number, scale).ok_or_else(|| "is too large".into())
 }
 
-/// Splits "1.5h30m" into "1.5", "h", "30m". None if it does not begin with a number and letters.
+/// Splits "1.5h30m" into "1.5", "h", "30m". None if it does not start with a number and letters.
 fn number_and_unit(text: &str) -> Option<(&str, &str, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, rest) = text.split_at(digits);
@@ -100,7 +100,7 @@ fn scale(units: &[(&str, u64)], unit: &str) -> Option<u64> {
     units.iter().find(|(name, _)| *name == unit).map(|&(_, scale)| scale)
 }
 
-/// "1.5" times 3600000000 without going through a float when there is no fraction.
+/// "1.5" times 3600000000, without floating point if there is no fraction.
 fn scaled(number: &str, scale: u64) -> Option<u64> {
     let Some((whole, fraction)) = number.split_once('.') else {
         return number.parse::<u64>().ok()?.checked_mul(scale);

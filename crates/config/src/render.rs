@@ -1,13 +1,12 @@
-//! The options table as documentation: a page of Markdown, help on the terminal, a section of the manual
-//! page.
+//! The options table as documentation: a Markdown page, terminal help, and a section of the manual page.
 //!
-//! Nothing is written twice: who adds a row to the table finds it in all three. `cargo xtask docs` writes the
+//! Nothing is written twice: a row added to the table appears in all three. `cargo xtask docs` writes the
 //! page, and a test compares it.
 
 use crate::native::DEFAULT_FILE;
 use crate::options::{Absent, Applies, OptionSpec, Scope};
 
-/// `docs/config.md`, whole.
+/// The complete `docs/config.md`.
 pub fn markdown() -> String {
     let mut out = String::from(
         "# Configuration\n\n\
@@ -106,7 +105,7 @@ pub fn help(width: usize) -> String {
     out
 }
 
-/// Default of an option and when a change of it takes effect.
+/// Default of an option, and when a change of it takes effect.
 fn facts(option: &OptionSpec) -> String {
     let default = match option.absent {
         Absent::Required => "required".into(),

@@ -1,4 +1,4 @@
-//! The outcome of a check: every fault, and the configuration if it can be used.
+//! The outcome of a check: every fault, and the configuration if usable.
 //!
 //! A warning leaves the configuration usable; an error does not.
 
@@ -8,16 +8,16 @@ use crate::fault::{self, Fault, Position};
 /// The outcome of a check.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Every fault, in the order of the file; faults without a place last.
+    /// Every fault, in the order of the file; faults without a position come last.
     pub faults: Vec<Fault>,
     /// The configuration; present if no fault is an error.
     pub config: Option<Config>,
-    /// Places of options whose files others read: section, option.
+    /// Places of options whose files are read by other code: section, option.
     pub places: Vec<(String, &'static str, Position)>,
 }
 
 impl Report {
-    /// Puts the faults in order, and keeps `config` only if nothing is an error.
+    /// Sorts the faults, and keeps `config` only if none is an error.
     pub fn new(mut faults: Vec<Fault>, config: Option<Config>) -> Report {
         faults.sort_by_key(|fault| (fault.position.is_none(), fault.position, fault.severity));
         faults.dedup();
@@ -25,7 +25,7 @@ impl Report {
         Report { faults, config: config.filter(|_| usable), places: Vec::new() }
     }
 
-    /// Place of an option in a section by its heading, if it is written.
+    /// Place of an option in the section with this heading, if written.
     pub fn place(&self, section: &str, option: &str) -> Option<Position> {
         let is_it =
             |(in_section, name, _): &&(String, &str, Position)| in_section == section && *name == option;

@@ -1,14 +1,14 @@
 //! Passwords: texts that no log line, error, panic or page shows.
 //!
-//! Neither `Debug` nor `Display` tells the text or its length, so a structure with a secret in it can be
-//! printed. Only [`Secret::reveal`] hands it out, to whoever sends it to a server. Memory is not wiped when a
-//! secret is dropped.
+//! Neither `Debug` nor `Display` reveals the text or its length, so a structure with a secret can
+//! be printed. Only [`Secret::reveal`] returns it, for code that sends it to a server. Memory is
+//! not wiped when a secret is dropped.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A password. Clones share its text. Equal ones have the same text, wherever it came from.
+/// A password. Clones share its text. Secrets of the same text are equal, whatever their source.
 #[derive(Clone, Eq)]
 pub struct Secret {
     text: Arc<str>,
@@ -21,23 +21,23 @@ impl Secret {
         Secret { text: text.into(), file: None }
     }
 
-    /// A secret of this text, which was read from a file.
+    /// A secret of this text, read from a file.
     pub fn of_file(text: impl Into<Arc<str>>, file: &Path) -> Secret {
         Secret { text: text.into(), file: Some(file.into()) }
     }
 
-    /// File that it was read from. None: it stood in the configuration itself.
+    /// Its file. None: it was written in the configuration itself.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// The text, for whoever has to send it. It goes into no message.
+    /// The text, for sending it. Never put it into a message.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// True if `given` is the secret. Where they differ does not show in how long that takes; how long they
-    /// are may.
+    /// True if `given` is the secret. The time taken does not depend on where they differ,
+    /// but may depend on their lengths.
     pub fn matches(&self, given: &[u8]) -> bool {
         let own = self.text.as_bytes();
         own.len() == given.len() && own.iter().zip(given).fold(0, |all, (a, b)| all | (a ^ b)) == 0

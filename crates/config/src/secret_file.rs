@@ -1,8 +1,8 @@
-//! Files that hold a secret, so that it need not stand in the configuration.
+//! Files that hold a secret, to keep it out of the configuration.
 //!
-//! The first line is the secret, without its end (LF or CR LF). The file is read when the configuration is,
-//! and again when that is reloaded. Others than its owner should not be able to read it: that is a warning
-//! only, since orchestrators put such files into a directory that nobody else sees.
+//! The first line is the secret, without its line end (LF or CR LF). The file is read with the
+//! configuration, also on a reload. A file readable by other users is only a warning, since orchestrators
+//! put such files into a private directory.
 
 use std::fs::File;
 use std::io::Read;
@@ -18,11 +18,11 @@ use crate::nsqd::machine::error_text;
 pub(crate) struct Content {
     /// The secret: 1 to [`SECRET_BYTES_MAX`] bytes.
     pub secret: Vec<u8>,
-    /// Reason for a warning: others can read the file.
+    /// Reason for a warning: other users can read the file.
     pub exposed: Option<Problem>,
 }
 
-/// A fault of a file, which begins with its path, and its remedy. Nothing of its content is in them.
+/// A fault of a file, starting with its path, and its remedy. Neither contains any of its content.
 #[derive(Debug)]
 pub(crate) struct Problem {
     /// The fault.
@@ -38,7 +38,7 @@ pub(crate) fn read(path: &Path) -> Result<Content, Problem> {
     let unreadable = |error: std::io::Error| {
         problem(&format!("cannot be read: {}", error_text(&error)), "its first line is the password")
     };
-    // A pipe would wait for somebody to write, a device might never end.
+    // A pipe would wait for a writer, a device might never end.
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(problem("is not a regular file", "name a file whose first line is the password"));

@@ -1,6 +1,6 @@
-//! The value of an option, of the type that its row in the options table says.
+//! The value of an option, of the type given in the options table.
 //!
-//! Two texts of it: [`Setting::toml`] is read back as the same value, unless it is a secret; its `Display` is
+//! It has two text forms: [`Setting::toml`] reads back as the same value, unless it is a secret; `Display` is
 //! for people, in lists of changes.
 
 use std::fmt;
@@ -24,21 +24,21 @@ pub enum Setting {
     Integer(i64),
     /// A duration.
     Duration(Duration),
-    /// No duration.
+    /// Off instead of a duration.
     Off,
     /// Bytes.
     Size(u64),
     /// A text, a path or a word.
     Text(String),
-    /// A text that is shown nowhere.
+    /// A text that is never shown.
     Secret(Secret),
-    /// Texts that are shown nowhere.
+    /// Texts that are never shown.
     Secrets(Vec<Secret>),
     /// Events in time.
     Rate(Rate),
     /// The two characters of a hash tag.
     HashTag([u8; 2]),
-    /// Places to listen on.
+    /// Listening addresses.
     Listens(Vec<Listen>),
     /// Listeners of a pool.
     WrittenListens(Vec<WrittenListen>),
@@ -48,7 +48,7 @@ pub enum Setting {
     ServerTls(TlsToServers),
     /// The servers of a pool.
     Servers(Vec<Server>),
-    /// A place to connect to.
+    /// An address to connect to.
     Target(Target),
     /// Texts.
     Texts(Vec<String>),
@@ -57,7 +57,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// A text, unless it is empty.
+    /// A text setting, unless the text is empty.
     pub fn text(text: impl Into<String>) -> Option<Setting> {
         Some(text.into()).filter(|text| !text.is_empty()).map(Setting::Text)
     }
@@ -133,14 +133,14 @@ impl fmt::Display for Setting {
     }
 }
 
-/// Servers in TOML, one in a line.
+/// Servers in TOML, one per line.
 pub(crate) fn servers_toml(servers: impl Iterator<Item = String>) -> String {
     let lines: String = servers.map(|server| format!("    {server},\n")).collect();
     format!("[\n{lines}]")
 }
 
-/// A server in TOML: a text if that says all of it, or else a table. `password` is its password in TOML,
-/// unless that is in a file.
+/// A server in TOML: a text if that is complete, or else a table. `password` is its password
+/// in TOML, unless it is in a file.
 pub(crate) fn server_toml(server: &Server, password: Option<String>) -> String {
     let text = show_server(server);
     if endpoint::server(&text).as_ref() == Ok(server) {
@@ -206,7 +206,7 @@ pub(crate) fn holds_secret(text: &str) -> bool {
     text.contains("://") && text.contains(['@', '?'])
 }
 
-/// A text for people: in quotes only if it could be taken for anything else without them.
+/// A text for people: only quoted if it would be ambiguous otherwise.
 pub(crate) fn plain(text: &str) -> String {
     let is_plain =
         !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || "-_./:%+@~[]{}()<>$".contains(c));
@@ -218,17 +218,17 @@ pub(crate) fn list(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(", "))
 }
 
-/// A text in TOML, as a value: no variable of the environment is put into it.
+/// A text as a TOML value, with `${` escaped, so that no variable is expanded.
 pub(crate) fn quoted(text: &str) -> String {
     verbatim(&variables::escape(text))
 }
 
-/// A text in TOML, with the variables that are in it.
+/// A text in TOML, with its variables left in place.
 pub(crate) fn verbatim(text: &str) -> String {
     toml::Value::String(text.into()).to_string()
 }
 
-/// A key in TOML, quoted if need be.
+/// A key in TOML, quoted if necessary.
 pub(crate) fn key(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     if bare { name.into() } else { verbatim(name) }

@@ -17,19 +17,19 @@ pub(crate) struct Settings {
     pub(crate) places: BTreeMap<&'static str, Position>,
     /// Place of each server, in the order of the file.
     pub server_places: Vec<Position>,
-    /// Something of the section was wrong; what is missing was complained about already.
+    /// True if the section has a fault; missing settings are already reported.
     pub faulty: bool,
 }
 
-/// Access by name. Asking for an option that is not in the table, or by the wrong type, is a bug of ours and
-/// panics; a faulty value reads as the option's default, or as the type's least harmful value.
+/// Access by name. Requesting an option that is not in the table, or with the wrong type, is a bug of ours
+/// and panics; a faulty value reads as the option's default, or as the type's least harmful value.
 impl Settings {
     /// Place of the option.
     pub fn place(&self, name: &str) -> Option<Position> {
         self.places.get(name).copied()
     }
 
-    /// The option was written in the file.
+    /// True if the option was written in the file.
     pub fn written(&self, name: &str) -> bool {
         self.places.contains_key(name)
     }
@@ -54,7 +54,7 @@ impl Settings {
         self.get(name).map(|_| self.integer(name))
     }
 
-    /// None when it is off.
+    /// None if it is off.
     pub fn duration_if_on(&self, name: &str) -> Option<Duration> {
         match self.get(name) {
             Some(Setting::Duration(value)) => Some(*value),

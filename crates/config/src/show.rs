@@ -1,4 +1,4 @@
-//! A configuration in TOML, each value with where it came from.
+//! A configuration in TOML, each value with its origin.
 //!
 //! ```toml
 //! [pool.cache]                                 # nuthatch.toml:3
@@ -6,9 +6,8 @@
 //! db = 0                                       # default
 //! auth = "${SECRET_1}"                         # nuthatch.toml:4
 //! ```
-//! It is a nuthatch.toml that means the same. No secret is in it: one that a variable holds is that variable
-//! again, another one is `${SECRET_1}` and so on, to be set when the text is read; a file that holds one is
-//! named.
+//! It is an equivalent nuthatch.toml without secrets: a secret from a variable becomes that variable again,
+//! any other is `${SECRET_1}` and so on, to be set when the text is read; a file with a secret is named.
 
 mod origins;
 mod secrets;
@@ -26,18 +25,18 @@ use crate::variables::Lookup;
 /// Column of the comments.
 const COLUMN: usize = 48;
 
-/// The native file that a configuration was made from.
+/// The native file of a configuration.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its text.
     pub text: &'a str,
-    /// The variables that were put into it.
+    /// The environment for its variables.
     pub lookup: Lookup<'a>,
 }
 
-/// A configuration in TOML; without a source nothing is said of origins.
+/// A configuration in TOML; without a source it has no origins.
 pub fn toml(config: &Config, source: Option<Source<'_>>) -> String {
     let origins = source.map(|source| Origins::read(source.name, source.text, source.lookup));
     let mut out = String::new();
@@ -64,7 +63,7 @@ fn heading(out: &mut String, section: &Section, origins: Option<&Origins>) {
     commented(out, &name, origin.as_deref());
 }
 
-/// The line of an option; one that is not set is a comment.
+/// The line of an option; an unset one is a comment.
 fn line(
     out: &mut String,
     section: &Section,
@@ -103,7 +102,7 @@ fn default(option: &OptionSpec) -> String {
     }
 }
 
-/// A line, or several, with a comment behind the first.
+/// One or more lines, with a comment after the first.
 fn commented(out: &mut String, text: &str, comment: Option<&str>) {
     let (first, rest) = text.split_once('\n').map_or((text, None), |(first, rest)| (first, Some(rest)));
     let _ = match comment {

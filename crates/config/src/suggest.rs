@@ -1,8 +1,8 @@
-//! "Did you mean": the known name that a misspelt one is nearest to.
+//! "Did you mean": the known name nearest to a misspelt one.
 //!
 //! Distance is the number of single-character edits and swaps of neighbours (optimal string alignment).
 
-/// The nearest of `known` to `name`, if it is near enough to be what was meant.
+/// The nearest of `known` to `name`, if it is near enough to be a likely intention.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).clamp(1, 3);
     known

@@ -1,5 +1,4 @@
-//! The tables of TLS, `tls` and `server_tls`, and listeners written as tables: from settings to checked
-//! values.
+//! The TLS tables `tls` and `server_tls`, and listeners in table form: from settings to checked values.
 
 use std::path::PathBuf;
 
@@ -61,14 +60,14 @@ pub(crate) fn to_servers(read: &Settings, faults: &mut Vec<Fault>) -> Option<Tls
     })
 }
 
-/// A listener that is a table. None if there are faults.
+/// A listener in table form. None if there are faults.
 pub(crate) fn listener(read: &Settings) -> Option<WrittenListen> {
     let Some(Setting::Listens(listens)) = read.get("address") else { return None };
     Some(WrittenListen { address: listens.first()?.clone(), tls: Some(read.flag("tls")) })
 }
 
-/// The listeners of a pool. One that does not say whether it speaks TLS does if the pool has `tls` and no
-/// other says that it does.
+/// The listeners of a pool. One that does not specify TLS uses it if the pool has `tls` and no other
+/// listener specifies that it does.
 pub(crate) fn listeners(written: &[WrittenListen], has_tls: bool) -> Vec<PoolListen> {
     let by_default = has_tls && !written.iter().any(|listen| listen.tls == Some(true));
     let listener =
@@ -76,7 +75,7 @@ pub(crate) fn listeners(written: &[WrittenListen], has_tls: bool) -> Vec<PoolLis
     written.iter().map(listener).collect()
 }
 
-/// Listeners as they are written.
+/// The listeners of a pool in written form.
 pub(crate) fn written_listeners(pool: &Pool) -> Vec<WrittenListen> {
     let tls = |listen: &PoolListen| pool.tls.is_some().then_some(listen.tls);
     pool.listen.iter().map(|it| WrittenListen { address: it.address.clone(), tls: tls(it) }).collect()

@@ -1,8 +1,8 @@
-//! The options of one section, read from the tree by the options table.
+//! The options of one section, read from the tree with the options table.
 //!
-//! [`read`] names everything that is wrong with a section: unknown keys with what was probably meant, wrong
-//! types, values out of range, options that are missing. What comes out has a value for every option of the
-//! section that is present or has a default, so that the sections can be assembled without another check.
+//! [`read`] reports every fault of a section: unknown keys with the likely intention, wrong types, values out
+//! of range, missing options. The result has a value for every option of the section that is present or has a
+//! default, so sections can be assembled without another check.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::tls_table;
 use crate::written::{Entry, Value, Written};
 use crate::{endpoint, quantity, secret_file, suggest};
 
-/// Reads the entries of a section that begins at `at`; `section` is its name in error texts.
+/// Reads the entries of a section that starts at `at`; `section` is its name in error texts.
 pub(crate) fn read(
     scope: Scope,
     section: &str,
@@ -63,7 +63,7 @@ pub(crate) fn read(
     read
 }
 
-/// Reads the files that hold secrets into the options that they hold.
+/// Reads the files of secrets into the options whose values they hold.
 fn secret_files(scope: Scope, read: &mut Settings, faults: &mut Vec<Fault>) {
     for option in scope.options() {
         let (Kind::SecretFile { of }, Some(Setting::Text(path))) = (option.kind, read.get(option.name))
@@ -97,7 +97,7 @@ fn secret_files(scope: Scope, read: &mut Settings, faults: &mut Vec<Fault>) {
     }
 }
 
-/// The value that an option has when it is not written.
+/// The default value of an option.
 pub(crate) fn default(option: &OptionSpec) -> Result<Setting, String> {
     let Absent::Is(text) = option.absent else { return Err("has no default".into()) };
     let value = match (option.kind, text) {
@@ -117,7 +117,7 @@ fn unknown(scope: Scope, section: &str, entry: &Entry) -> Fault {
         option.nutcracker == Some(&entry.key)
             || option.nsqd.is_some_and(|flag| flag.replace('-', "_") == entry.key)
     });
-    // An nsqd's own file, or a section whose heading was forgotten.
+    // A file of nsqd, or a section with a missing heading.
     let elsewhere = Scope::ALL
         .iter()
         .filter(|other| **other != scope)
@@ -138,7 +138,7 @@ fn place_of(scope: Scope) -> &'static str {
     if scope == Scope::Process { "the top of the file" } else { scope.heading() }
 }
 
-/// Reads one value; None if a fault was added.
+/// Reads one value; None if it added a fault.
 fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> Option<Setting> {
     let name = option.name;
     let mut fail = |at: Position, text: String, help: String| {
@@ -240,7 +240,7 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
     }
 }
 
-/// None: wrong type. Ok(None): off.
+/// Parses a duration. None: wrong type. Ok(None): off.
 fn duration(value: &Value, off: bool) -> Option<Result<Option<Duration>, String>> {
     let parsed = match value {
         Value::Text(text) if off && text == "off" => return Some(Ok(None)),

@@ -1,16 +1,15 @@
-//! Variables of the environment in the texts of the native file: `${NAME}`; `$${` stands for a literal `${`.
+//! Environment variables in the texts of the native file: `${NAME}`; `$${` stands for a literal `${`.
 //!
-//! Every text of the file may have them, on its own, in a list or in a table; keys and names of sections may
-//! not. What a variable holds is taken as it is and not searched for others. Any other `$` means itself. A
-//! text with a fault is [`Value::Unknown`] from then on, so that nothing else is complained about where it
-//! stands.
+//! Every text of the file may contain them, also in a list or in a table; keys and section names may not. The
+//! value of a variable is not expanded again. Any other `$` is literal. A text with a fault becomes
+//! [`Value::Unknown`], so that it causes no further faults.
 
 use std::env::VarError;
 
 use crate::fault::Fault;
 use crate::written::{Entry, Value, Written};
 
-/// Longest text after variables were put in, in bytes.
+/// Size limit of a text after expansion, in bytes.
 const BYTES_MAX: usize = 1 << 20;
 
 /// The value of a variable.
@@ -21,7 +20,7 @@ pub fn of_process(name: &str) -> Result<String, VarError> {
     std::env::var(name)
 }
 
-/// Puts variables into every text; what is wrong with them is added to `faults`, all at once.
+/// Expands the variables in every text; adds all faults to `faults`.
 pub(crate) fn expand(entries: &mut [Entry], lookup: Lookup<'_>, faults: &mut Vec<Fault>) {
     for entry in entries {
         expand_value(&mut entry.value, lookup, faults);
@@ -44,7 +43,7 @@ fn expand_value(written: &mut Written, lookup: Lookup<'_>, faults: &mut Vec<Faul
     }
 }
 
-/// The text with its variables put in, or what is wrong with each, and its remedy.
+/// The expanded text, or the fault of each variable with its remedy.
 fn expand_text(text: &str, lookup: Lookup<'_>) -> Result<String, Vec<(String, String)>> {
     let (mut out, mut wrong) = (String::new(), Vec::new());
     for part in parts(text) {
@@ -90,7 +89,7 @@ enum Part<'a> {
     Literal(&'a str),
     /// The name between the braces.
     Variable(&'a str),
-    /// The rest behind braces that are not closed.
+    /// The rest after an unclosed brace.
     Open(&'a str),
 }
 
@@ -119,12 +118,12 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// The text in which what could be taken for a variable stands for itself.
+/// Escapes a text, so that nothing in it is taken for a variable.
 pub(crate) fn escape(text: &str) -> String {
     text.replace("${", "$${")
 }
 
-/// Names of the variables in a text as written, in its order.
+/// Names of the variables in a text as written, in order.
 pub(crate) fn names(text: &str) -> Vec<&str> {
     parts(text)
         .into_iter()
@@ -135,7 +134,7 @@ pub(crate) fn names(text: &str) -> Vec<&str> {
         .collect()
 }
 
-/// True for a text as written that has variables and nothing else.
+/// True for a text as written that consists of variables only.
 pub(crate) fn is_only_variables(text: &str) -> bool {
     let mut parts = parts(text).into_iter().filter(|part| *part != Part::Literal("")).peekable();
     parts.peek().is_some() && parts.all(|part| matches!(part, Part::Variable(_)))

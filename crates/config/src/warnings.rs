@@ -1,17 +1,17 @@
-//! Configurations that are legal and most likely not meant.
+//! Warnings about legal but probably unintended configurations.
 //!
-//! A warning never refuses a file: fleets run on such ones. It names the native option that is the cause,
-//! also for a file of another kind.
+//! A warning never refuses a file: fleets run on such ones. It names the native option that causes it, also
+//! for a file of another kind.
 
 use crate::checked::{
     ClientAuth, ClientCertificate, Listen, NEAR_FIRST, Pool, PoolListen, Queue, TlsVersion,
 };
 use crate::endpoint::show_listen;
 
-/// Something doubtful.
+/// A warning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    /// The native option that is the cause.
+    /// The native option that causes it.
     pub option: &'static str,
     /// The doubtful setting.
     pub text: String,
@@ -23,7 +23,7 @@ fn warning(option: &'static str, text: impl Into<String>, help: impl Into<String
     Warning { option, text: text.into(), help: help.into() }
 }
 
-/// Doubtful settings of a pool; `has_users` if some user names it.
+/// Doubtful settings of a pool; `has_users` if a user names it.
 pub fn of_pool(pool: &Pool, has_users: bool) -> Vec<Warning> {
     let mut found: Vec<Warning> = placement(pool);
     let required = |listen: &PoolListen| {
@@ -72,7 +72,7 @@ pub fn of_pool(pool: &Pool, has_users: bool) -> Vec<Warning> {
     found
 }
 
-/// Warnings of the ring.
+/// Warnings about the ring.
 fn placement(pool: &Pool) -> Vec<Warning> {
     let nodes: Vec<ring::Node> = pool
         .servers
@@ -141,7 +141,7 @@ pub fn of_queue(queue: &Queue) -> Vec<Warning> {
     found
 }
 
-/// Addresses to connect to that cannot be connected to.
+/// Warnings for addresses to connect to that have no port.
 fn addresses_without_port(queue: &Queue) -> impl Iterator<Item = Warning> {
     let lookups = queue.lookupd_tcp_addresses.iter().map(|address| ("nsqlookupd_tcp_addresses", address));
     let statsd = queue.statsd.iter().map(|statsd| ("statsd_address", &statsd.address));
@@ -154,7 +154,7 @@ fn addresses_without_port(queue: &Queue) -> impl Iterator<Item = Warning> {
         .map(|(option, address)| warning(option, format!("{address} has no port"), "write HOST:PORT"))
 }
 
-/// The address can be reached from other machines without anybody having said so by name.
+/// True for a wildcard address, which other machines can reach.
 fn is_public(listen: &Listen) -> bool {
     matches!(listen, Listen::Tcp { host, .. } if matches!(host.as_str(), "0.0.0.0" | "::" | ""))
 }

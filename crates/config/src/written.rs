@@ -1,7 +1,7 @@
-//! The native file as written: keys and values with their places, before anybody asks what they mean.
+//! The native file as written: keys and values with their places, before interpretation.
 //!
-//! TOML's syntax is the business of the `toml` crate, which recovers from errors so that all of them are
-//! reported at once. What leaves this module is a plain tree that knows nothing of that crate.
+//! The `toml` crate parses the syntax and recovers from errors, so [`parse`] returns all of them. This module
+//! returns a plain tree without types of that crate.
 
 use toml::de::{DeTable, DeValue};
 
@@ -33,7 +33,7 @@ pub enum Value {
     Table(Vec<Entry>),
     /// A date or time, which no option takes.
     Date,
-    /// A text with a variable that has a fault, which was reported.
+    /// A text with a faulty variable, which is already reported.
     Unknown,
 }
 
@@ -49,7 +49,7 @@ pub struct Entry {
 }
 
 impl Value {
-    /// True if a text of it is unknown.
+    /// True if any text in it is unknown.
     pub fn has_unknown(&self) -> bool {
         match self {
             Value::Unknown => true,
@@ -73,7 +73,7 @@ impl Value {
     }
 }
 
-/// Parses TOML. The tree holds what could be understood; every syntax error is a fault.
+/// Parses TOML. The tree holds everything understood; every syntax error is a fault.
 pub fn parse(text: &str) -> (Vec<Entry>, Vec<Fault>) {
     let places = Places::new(text);
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -118,7 +118,7 @@ fn written(start: usize, value: &DeValue<'_>, places: &Places<'_>) -> Written {
     Written { at: places.at(start), value }
 }
 
-/// Byte offsets to positions, without counting lines from the top each time.
+/// Conversion of byte offsets to positions, without counting lines from the top each time.
 struct Places<'a> {
     text: &'a str,
     line_starts: Vec<usize>,

@@ -1,5 +1,5 @@
-//! The admin port (`crate admin`): its listener, and reports of the queue and the lookup, which are asked by
-//! mail and copied field by field.
+//! The admin port (`crate admin`): its listener, and reports of the queue and the lookup, fetched
+//! by mail and copied field by field.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,10 +19,10 @@ use tokio::sync::{oneshot, watch};
 
 use crate::control_port::{Accepted, ControlPort};
 
-/// TLS of the port, for clients that connect from now on; None: plain HTTP.
+/// TLS of the port for new connections; None: plain HTTP.
 pub type AdminTls = watch::Sender<Option<Arc<ServerConfig>>>;
 
-/// Serves and watches for ever; `actor` carries out actions. Needs a tokio runtime.
+/// Serves and watches forever; `actor` carries out actions. Needs a tokio runtime.
 pub async fn serve(
     port: ControlPort,
     tls: watch::Receiver<Option<Arc<ServerConfig>>>,
@@ -55,7 +55,7 @@ pub async fn serve(
     }
 }
 
-/// The shard of a service, which an upgrade that fails replaces by another one.
+/// The current shard of a service; a failed upgrade replaces it.
 #[derive(Debug)]
 pub struct Current<M>(Arc<Mutex<Handle<M>>>);
 
@@ -66,17 +66,17 @@ impl<M> Clone for Current<M> {
 }
 
 impl<M> Current<M> {
-    /// At first this one.
+    /// Starts with this shard.
     pub fn new(shard: Handle<M>) -> Current<M> {
         Current(Arc::new(Mutex::new(shard)))
     }
 
-    /// The shard now.
+    /// The current shard.
     pub fn get(&self) -> Handle<M> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From now on that one.
+    /// Replaces the shard.
     pub fn set(&self, shard: Handle<M>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = shard;
     }
@@ -93,7 +93,7 @@ impl Source<QueueReport> for QueueView {
         let (sender, answer) = oneshot::channel();
         let reply = Reply(Box::new(move |answer| drop(sender.send(answer))));
         let request = Request::Stats { topic: None, channel: None, clients: false };
-        // If it is not taken, the reply is gone and the answer is an error.
+        // If the shard does not accept the request, the reply is dropped and the answer is an error.
         let _ = self.shard.get().request(Mail::Request(request, reply));
         Box::pin(async move {
             match answer.await {

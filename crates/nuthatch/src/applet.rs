@@ -1,7 +1,7 @@
-//! The choice of a program: by the name we are called under, else by the first argument.
+//! Selection of a program by `argv[0]`, else by the first argument.
 //!
-//! Under an old name (`nutcracker`, `nsqd`) the whole command line belongs to that face, and its syntax,
-//! texts and exit codes are the original's. Otherwise it is the native command line below.
+//! Under an original's name (`nutcracker`, `nsqd`) the whole command line belongs to that face, with the
+//! original's syntax, texts and exit codes. Otherwise the native command line below applies.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use crate::stdout::show;
 use crate::version::VERSION;
 use crate::{doctor, faces, health, manual, overrides, reload, running_process, upgrade};
 
-/// A program that this binary can be.
+/// A program that this binary can act as.
 pub struct Face {
-    /// Name to be called under, and subcommand.
+    /// Name in `argv[0]`, and subcommand.
     pub name: &'static str,
     /// Its purpose, for `nuthatch help`.
     pub about: &'static str,
@@ -167,7 +167,7 @@ enum Topic {
     Stats,
 }
 
-/// Runs whatever the command line asks for.
+/// Runs the program that the command line selects.
 pub fn dispatch(arguments: Vec<OsString>) -> ExitCode {
     let called = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
     if let Some(code) = as_face(&called.to_string_lossy(), arguments.get(1..).unwrap_or_default()) {
@@ -249,7 +249,7 @@ fn native(command: Native) -> ExitCode {
     }
 }
 
-/// The exit status of a command, whose failure is told.
+/// Exit status of a command; prints its failure.
 fn told(done: Result<(), tools::operator::Failure>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -260,11 +260,11 @@ fn told(done: Result<(), tools::operator::Failure>) -> ExitCode {
     }
 }
 
-/// Above the flags of a face that are ours.
+/// Heading above flags that the original does not have.
 const BEYOND: &str = "The original's flags: -h. Beyond them:";
 
-/// The native command line with the faces as subcommands, for help and completions; they are dispatched
-/// before clap sees them.
+/// The native command line with the faces as subcommands, for help and completions. Faces are dispatched
+/// before clap parses anything.
 fn with_faces() -> clap::Command {
     FACES.iter().fold(Command::command(), |command, face| {
         let arguments =
@@ -321,7 +321,7 @@ mod tests {
             let help = help_of(name).expect(name).to_string();
             assert!(help.contains(&format!("Usage: nuthatch {name}")), "{help}");
             let page = manual::page_of(&with_faces(), name).unwrap().expect(name);
-            // A hyphen is one that can be copied.
+            // Escaped, so that roff prints hyphens that can be copied.
             let written = format!("nuthatch {}", name.replace('-', "\\-"));
             assert!(page.contains(".SH SYNOPSIS") && page.contains(&written), "{page}");
         }

@@ -4,13 +4,13 @@ use config::checked::Listen;
 use http::Socket;
 use net::{BindError, Binder};
 
-/// Clients that may wait in the kernel; the system's limit holds as well.
+/// Backlog of connections in the kernel; the system's limit applies as well.
 const BACKLOG: i32 = 1024;
 
-/// Binds, or takes a socket that listens there already. A unix socket that is in use is left to its process.
+/// Binds an address, or adopts a socket already listening there. A unix socket in use is left to its process.
 ///
 /// # Errors
-/// The reason nothing can listen there.
+/// The reason the address cannot be bound.
 pub fn bind(listen: &Listen, binder: &mut Binder) -> Result<Socket, BindError> {
     Ok(match listen {
         Listen::Tcp { host, port } => Socket::Tcp(binder.bind_tcp(host, *port, BACKLOG)?),

@@ -1,16 +1,16 @@
-//! The watch on a configuration file and the files that it names (`watch_config`).
+//! The watch on a configuration file and on the files that it names (`watch_config`).
 //!
 //! ```text
-//! every second: what each path leads to (device, inode, size, times) ─▶ other than before? ─▶ the same for a second? ─▶ reload
+//! every second: the file at each path (device, inode, size, times) ─▶ changed? ─▶ unchanged for a second? ─▶ reload
 //! ```
-//! Looked at is what a path leads to, through all symbolic links. So it makes no difference how an
-//! orchestrator puts a file into place: rewritten, another one renamed over it, or a link on the way swapped,
-//! as Kubernetes does with `..data`; nor on which file system that is. Notifications of the kernel would be a
-//! second earlier, and differ in each of these cases.
+//! Paths are followed through all symbolic links, so every way in which an orchestrator replaces a
+//! file is noticed, on any file system: rewriting it, renaming another over it, or swapping a link
+//! on the path, as Kubernetes does with `..data`. Kernel notifications would be a second faster,
+//! but differ in each of these cases.
 //!
-//! A file that is being written is not read before it has stood still for a second, or after [`LOOKS_MAX`]
-//! looks. One that was read half written nevertheless changes once more, and that is the next change. The
-//! last good configuration stays meanwhile.
+//! A file is read once it has been unchanged for a second, or after [`LOOKS_MAX`] checks. If it
+//! was read half written nevertheless, its completion is the next change. The last good
+//! configuration stays in force meanwhile.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -21,14 +21,14 @@ use telemetry::{info, warn};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Time between two looks.
+/// Interval between checks.
 pub const INTERVAL: Duration = Duration::from_secs(1);
-/// Looks after which a file that keeps changing is read.
+/// Checks after which a file that keeps changing is read.
 const LOOKS_MAX: usize = 10;
-/// Longest file that is searched for the names of others.
+/// Size limit of a file searched for the names of others, in bytes.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// A file as it stands.
+/// State of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Print {
     device: u64,
@@ -38,29 +38,29 @@ struct Print {
     changed: (i64, i64),
 }
 
-/// A configuration file and the files that it names, as they stood at the last look.
+/// A configuration file and the files that it names, in their state at the last check.
 #[derive(Debug, Clone)]
 pub struct Watched {
     path: PathBuf,
-    /// The file itself first. None: it is not there.
+    /// The file itself comes first. None: the file does not exist.
     prints: Vec<(PathBuf, Option<Print>)>,
 }
 
 impl Watched {
-    /// The files as they stand. To be called before they are read, so that no change is missed.
+    /// Records the current state of the files. Call it before reading them, so that no change is missed.
     pub fn begin(path: &Path) -> Watched {
         let mut watched = Watched { path: path.to_owned(), prints: Vec::new() };
         watched.look();
         watched
     }
 
-    /// Looks again. True if something has changed.
+    /// Checks again. True if something has changed.
     fn look(&mut self) -> bool {
         let own = (self.path.clone(), print(&self.path));
         let is_same = self.prints.first() == Some(&own);
         let before = std::mem::take(&mut self.prints);
         let names = before.iter().skip(1).map(|(path, _)| path.clone());
-        // A file that cannot be read as yet names what it named before.
+        // While the file cannot be read, keep the names from before.
         let names = if is_same { None } else { named(&self.path) }.unwrap_or_else(|| names.collect());
         self.prints =
             std::iter::once(own).chain(names.into_iter().map(|path| (path.clone(), print(&path)))).collect();
@@ -68,7 +68,7 @@ impl Watched {
     }
 }
 
-/// Looks while it is wanted, so often, and tells of each change once. Ends when nobody listens.
+/// Checks every `every` while `wanted`, and reports each change once. Ends when the receiver is gone.
 pub async fn run(
     mut watched: Watched,
     every: Duration,
@@ -101,13 +101,13 @@ pub async fn run(
             waits = Some(looks);
         } else if waits.take().is_some() {
             info!(path = %watched.path.display(), "configuration changed");
-            // One that is on its way already will find this change too.
+            // A report already queued covers this change too.
             let _ = changed.try_send(());
         }
     }
 }
 
-/// The file that a path leads to, as it stands.
+/// The state of the file at the end of a path.
 fn print(path: &Path) -> Option<Print> {
     let found = std::fs::metadata(path).ok()?;
     Some(Print {

@@ -1,18 +1,17 @@
-//! The control thread: signals, actions of the admin port, the end.
+//! The control thread: signals, actions of the admin port, shutdown.
 //!
 //! | signal | effect |
 //! |---|---|
-//! | SIGTERM, SIGINT, SIGQUIT | graceful stop; the exit status is the face's; SIGINT twice, or another one a second later, ends at once |
-//! | SIGHUP | the log file is opened anew; the native face reads its configuration again as well |
-//! | SIGUSR1 | the configuration is read again (`reload.rs`) |
-//! | SIGTTIN, SIGTTOU | more, less is logged |
+//! | SIGTERM, SIGINT, SIGQUIT | graceful stop; the exit status is the face's; a second SIGINT, or any of them a second later, ends the process at once |
+//! | SIGHUP | the log file is reopened; the native face also reloads its configuration |
+//! | SIGUSR1 | the configuration is reloaded (`reload.rs`) |
+//! | SIGTTIN, SIGTTOU | the log gets more, less verbose |
 //! | SIGUSR2 | the binary is started again, and takes over (`upgrade.rs`) |
 //! | SIGPIPE | ignored |
 //! | SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT | logged with a backtrace, then the process dies by it (`crash.rs`) |
 //!
-//! Reloads and upgrades are carried out one at a time, in the order in which they were asked for; a stop
-//! calls off what has not changed anything yet. What the admin port asks for while another process takes over
-//! is refused.
+//! Reloads and upgrades run one at a time, in the order of their requests; a stop cancels one that has not
+//! changed anything yet. During an upgrade, actions of the admin port are refused.
 
 mod attention;
 mod behavior;
@@ -39,18 +38,19 @@ use signals::Signals;
 
 pub use behavior::FaceBehavior;
 
-/// The control thread before anything runs: its signals are taken from here on, so that one that comes early
-/// is heeded as soon as everything has started instead of killing a process that has a pid file and clients.
+/// The control thread before anything runs. Its signal handlers are installed first, so that an
+/// early signal takes effect once everything has started, instead of killing a process that
+/// already has a pid file and clients.
 pub struct Control {
     runtime: Runtime,
     signals: Signals,
 }
 
 impl Control {
-    /// To be called before [`crate::start::start`], after the last fork.
+    /// Installs the signal handlers. Call it before [`crate::start::start`], after the last fork.
     ///
     /// # Errors
-    /// The system's, for the operator.
+    /// The system's error, for the operator.
     pub fn prepare() -> Result<Control, String> {
         let text = |error| format!("cannot start the control thread: {error}");
         crash::install().map_err(text)?;
@@ -69,7 +69,7 @@ impl Control {
             error!(%error, "control thread failed");
             1
         });
-        // A name server or a file that does not answer is not waited for.
+        // Do not wait for a name server or a file that does not answer.
         runtime.shutdown_background();
         ExitCode::from(code)
     }
@@ -99,7 +99,7 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
                 let (back, replaced, ended) = upgrade(serving, &mut attention).await;
                 serving = back;
                 if replaced {
-                    // The other process is the service now.
+                    // The successor is the service now.
                     watchdog.abort();
                     return match ended {
                         Some(ended) => stop(serving, attention, ended).await,
@@ -118,8 +118,8 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
     stop(serving, attention, (signal, code)).await
 }
 
-/// Lets another process take this one's place. Gives what is left here, true if that one serves now, and the
-/// signal that is to end this one, if one has come meanwhile, with the exit status.
+/// Lets a successor take over. Returns what is left here, true if the successor serves now, and the signal
+/// that should end this process, if one arrived meanwhile, with the exit status.
 async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, bool, Option<(i32, u8)>) {
     let mut upgrade = Upgrade::begin(serving);
     let mut ended = None;
@@ -138,7 +138,7 @@ async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, b
     }
 }
 
-/// Serves the clients that the other process could not be given, and stops.
+/// Serves the clients that could not be handed over, then stops.
 async fn drain(serving: Serving, mut attention: Attention<'_>) -> io::Result<u8> {
     const TAKEN_OVER: &str = "another process has taken over already";
     let signal = {
@@ -154,7 +154,7 @@ async fn drain(serving: Serving, mut attention: Attention<'_>) -> io::Result<u8>
                     Event::Stop(signal, _) => break signal,
                     Event::Upgrade => task::refuse(TAKEN_OVER),
                     Event::Reload => reloading::refuse_signal(TAKEN_OVER),
-                    // The other process watches for itself.
+                    // The successor watches the files itself.
                     Event::FileChanged => {}
                     Event::Action(asked) => reloading::refuse(asked, TAKEN_OVER),
                 }
@@ -167,7 +167,7 @@ async fn drain(serving: Serving, mut attention: Attention<'_>) -> io::Result<u8>
 /// Stops gracefully, or at once if a signal says so.
 async fn stop(serving: Serving, attention: Attention<'_>, (signal, code): (i32, u8)) -> io::Result<u8> {
     const STOPPING: &str = "this process is stopping";
-    // Who waits for an action gets to know.
+    // Answer clients that wait for an action.
     let mut signals = attention.signals();
     let mut stop_signals = StopSignals::new(signal, Instant::now());
     let stopped = serving.stop();

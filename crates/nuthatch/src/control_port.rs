@@ -1,7 +1,7 @@
-//! A port of the control thread: bound early, served later, to a limited number of clients at once.
+//! A port of the control thread: bound early, served later, to a limited number of clients at the same time.
 //!
-//! Slow clients do not hold up others: when they are too many, those that wait for something make room
-//! ([`http::Places`]).
+//! Slow clients cannot block others: when all places are taken, connections that are owed no
+//! answer make room ([`http::Places`]).
 
 use std::io;
 use std::net::IpAddr;
@@ -17,9 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::bind::bind;
 use crate::start::Listening;
 
-/// Clients served at once.
+/// Most clients served at the same time.
 pub const CLIENTS_MAX: usize = 64;
-/// Pause after a failed accept, so that a lack of file descriptors does not become a busy loop.
+/// Pause after a failed accept, so that a lack of file descriptors does not cause a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The port, bound.
@@ -29,19 +29,19 @@ pub struct ControlPort {
     address: String,
 }
 
-/// A client's socket, of either kind.
+/// A client's TCP or unix socket.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// See [`Stream`].
+/// A client's socket.
 pub type Client = Box<dyn Stream>;
 
 impl ControlPort {
-    /// Binds the port. A unix socket that is in use is left to its process.
+    /// Binds the port. A unix socket in use is left to its process.
     ///
     /// # Errors
-    /// The reason nothing can listen there.
+    /// The reason the address cannot be bound.
     pub fn bind(listen: &Listen, binder: &mut Binder) -> Result<ControlPort, BindError> {
         bind(listen, binder).map(|socket| ControlPort { address: address(&socket, listen), socket })
     }
@@ -54,12 +54,12 @@ impl ControlPort {
         }
     }
 
-    /// The port as a place of a service.
+    /// The port's entry among the listening addresses.
     pub fn listening(&self, what: &str) -> Listening {
         Listening { what: what.into(), address: self.address.clone() }
     }
 
-    /// Gives each client to `served`, for ever. Needs a tokio runtime.
+    /// Passes each client to `served`, forever. Needs a tokio runtime.
     pub async fn serve<F, S>(self, served: F) -> io::Result<()>
     where
         F: Fn(Accepted) -> S,
@@ -95,9 +95,9 @@ impl ControlPort {
 pub struct Accepted {
     /// Its socket.
     pub client: Client,
-    /// Is told when an answer is owed.
+    /// Tracks whether an answer is owed.
     pub activity: Activity,
-    /// It is on this machine: it came over loopback or a unix socket.
+    /// True if the client is on this machine: connected over loopback or a unix socket.
     pub is_local: bool,
     /// Its address; None on a unix socket.
     pub ip: Option<IpAddr>,
@@ -105,7 +105,7 @@ pub struct Accepted {
 
 /// Origin of a client.
 struct From {
-    /// Its address without the port; all of a unix socket's clients have the same.
+    /// Its address without the port; the same for all clients of a unix socket.
     address: String,
     is_local: bool,
     ip: Option<IpAddr>,

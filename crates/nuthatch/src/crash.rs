@@ -1,12 +1,11 @@
-//! Signals that mean a fault of the process: logged with a backtrace, then the process dies by them, as
-//! nutcracker does.
+//! Fatal signals: logged with a backtrace, then left to kill the process, as in nutcracker.
 //!
-//! Rust's own handlers for SIGSEGV and SIGBUS, which recognise a stack overflow, return once and hope for the
-//! fault to come again. A signal that was sent does not come again, so that the first one would be swallowed.
-//! Here one that was sent ends the process; one that the kernel raised goes on to Rust's handler.
+//! Rust's own handlers for SIGSEGV and SIGBUS, which detect stack overflows, return once and rely on the
+//! fault recurring. A signal sent by another process does not recur, so the first one would be swallowed.
+//! Here a sent signal ends the process; one raised by the kernel goes on to Rust's handler.
 //!
-//! A handler may be anywhere in the program, the allocator included: it uses only calls that are safe there,
-//! and writes to the log's file itself instead of asking the log's thread.
+//! A handler may interrupt any code, including the allocator: it uses only async-signal-safe calls, and
+//! writes to the log file itself instead of through the log's thread.
 
 use std::cell::UnsafeCell;
 use std::io;
@@ -15,7 +14,7 @@ use std::mem::MaybeUninit;
 use libc::{c_int, c_void, siginfo_t};
 use telemetry::log::crash_fd;
 
-/// The signals, with what is logged. SIGABRT is how a panic ends the process.
+/// The signals, with their log texts. A panic ends the process by SIGABRT.
 const SIGNALS: [(c_int, &str); 5] = [
     (libc::SIGSEGV, "[.......................] signal 11 (SIGSEGV) received, core dumping\n"),
     (libc::SIGBUS, "[.......................] signal 7 (SIGBUS) received, core dumping\n"),
@@ -28,7 +27,7 @@ const SIGNALS: [(c_int, &str); 5] = [
 #[cfg(target_env = "gnu")]
 const FRAMES_MAX: usize = 64;
 
-/// The system's earlier action for each signal.
+/// The previous action for each signal.
 struct Before(UnsafeCell<[MaybeUninit<libc::sigaction>; SIGNALS.len()]>);
 
 // SAFETY: written by `install` only, which runs once, before other threads exist and before a handler that
@@ -37,10 +36,10 @@ unsafe impl Sync for Before {}
 
 static BEFORE: Before = Before(UnsafeCell::new([const { MaybeUninit::uninit() }; SIGNALS.len()]));
 
-/// Sets the handlers. To be called once, before any thread is started.
+/// Installs the handlers. Call it once, before any thread is started.
 ///
 /// # Errors
-/// The system's.
+/// The system's error.
 pub fn install() -> io::Result<()> {
     preload();
     for (index, (number, _)) in SIGNALS.iter().enumerate() {
@@ -91,7 +90,7 @@ fn write(fd: c_int, text: &str) {
     let _ = unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) };
 }
 
-/// The first backtrace of a process loads a library, which a handler must not.
+/// Loads the library that the first backtrace of a process needs: a handler must not load it.
 #[cfg(target_env = "gnu")]
 fn preload() {
     let mut frame = std::ptr::null_mut();
@@ -112,6 +111,6 @@ fn backtrace(fd: c_int) {
 #[cfg(not(target_env = "gnu"))]
 fn preload() {}
 
-/// Only the GNU library can do this in a handler.
+/// Does nothing: only the GNU library can print a backtrace in a handler.
 #[cfg(not(target_env = "gnu"))]
 fn backtrace(_fd: c_int) {}

@@ -1,30 +1,29 @@
-//! Becoming a daemon: twice forked, its own session, umask 0, standard streams on /dev/null; the working
-//! directory and open files (the log) stay.
+//! Daemonization: two forks, its own session, umask 0, standard streams on /dev/null; the working directory
+//! and open files (the log) stay.
 //!
-//! The process that was started waits for the daemon to say that it is up, and ends with its verdict;
-//! nutcracker's ends with 0 before anything was tried, so that an init script never learned of a bad
-//! configuration.
+//! The starting process waits for the daemon's verdict, and exits with it; nutcracker's exits with 0 before
+//! anything was tried, so that an init script never learned of a bad configuration.
 //!
-//! To be called before any thread runs: threads do not live through a fork.
+//! Call it before any thread runs: threads do not survive a fork.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// The daemon's report to the process that started it.
+/// The daemon's report to the starting process.
 #[derive(Debug)]
 pub struct Ready {
     pipe: File,
 }
 
 impl Ready {
-    /// All is well: the starting process ends with 0. Dropping this instead makes it end with 1.
+    /// Reports success: the starting process exits with 0. Dropping this instead makes it exit with 1.
     pub fn tell(mut self) {
         let _ = self.pipe.write_all(&[0]);
     }
 }
 
-/// Forks. Returns in the daemon only; the starting process ends as told through [`Ready`].
+/// Forks. Returns in the daemon only; the starting process exits as reported through [`Ready`].
 ///
 /// # Errors
 /// Error of fork, setsid or opening /dev/null.
@@ -42,7 +41,7 @@ pub fn detach() -> io::Result<Ready> {
         return Err(io::Error::last_os_error());
     }
     if fork()? == Side::Parent {
-        // The first child: the pipe's other writer is in the daemon, so closing ours says nothing.
+        // The first child: the daemon still holds the pipe's write end, so closing ours reports nothing.
         std::process::exit(0);
     }
     // SAFETY: umask takes a number and cannot fail.

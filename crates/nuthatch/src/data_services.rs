@@ -1,5 +1,4 @@
-//! The lookup and the queue: services whose state only one process has at a time, so that an upgrade hands it
-//! on.
+//! The lookup and the queue: only one process at a time may own their state, so an upgrade hands it over.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -14,31 +13,31 @@ use crate::queue_service::{self, BoundQueue, DataPath, OpenQueue, QueueService};
 use crate::start_error::StartError;
 use crate::users::ProcessUsers;
 
-/// The moment at which a process takes the queue's directory.
+/// Time at which a process takes the queue's directory.
 pub enum Directory {
-    /// Already: it is this one.
+    /// Already taken: this directory.
     Taken(DataPath),
     /// Now.
     Now,
-    /// The time at which it is opened: another process has it until then.
+    /// On opening: the predecessor holds it until then.
     Later,
 }
 
-/// Both with their listeners bound.
+/// Lookup and queue with their listeners bound.
 pub struct BoundData {
     lookup: Option<BoundLookup>,
     queue: Option<BoundQueue>,
     directory: Option<DataPath>,
 }
 
-/// Both with their state read. Nobody is served yet.
+/// Lookup and queue with their state read; not serving yet.
 pub struct OpenData {
     lookup: Option<BoundLookup>,
     queue: Option<OpenQueue>,
     snapshot: Option<lookup::Snapshot>,
 }
 
-/// Both running; their HTTP APIs are to be served on the control thread.
+/// Running lookup and queue; the control thread is to serve their HTTP APIs.
 pub struct RunningData {
     /// The lookup.
     pub lookup: Option<(Discovery, LookupHttp)>,
@@ -46,7 +45,7 @@ pub struct RunningData {
     pub queue: Option<QueueService>,
 }
 
-/// State of both as another process has left it.
+/// State of lookup and queue as the predecessor left it.
 #[derive(Debug, Default)]
 pub struct State {
     /// The queue's directory, locked.
@@ -55,10 +54,10 @@ pub struct State {
     pub lookup: Option<File>,
 }
 
-/// Binds what is configured.
+/// Binds everything configured.
 ///
 /// # Errors
-/// The fault, for each face to word.
+/// The fault; each face words it in its own way.
 pub fn bind(
     config: &Config,
     descriptors: &Descriptors,
@@ -68,7 +67,7 @@ pub fn bind(
 ) -> Result<BoundData, StartError> {
     let lookup = config.lookup.as_ref();
     let lookup = lookup.map(|settings| discovery::bind_listeners(settings, binder)).transpose()?;
-    // Who starts a second process by mistake is told of the directory rather than of a port.
+    // Locked before any bind: a second process started by mistake then reports the directory, not a port.
     let directory = match (&config.queue, directory) {
         (Some(_), Directory::Taken(directory)) => Some(directory),
         (Some(settings), Directory::Now) => Some(DataPath::lock(&settings.data_path)?),
@@ -81,11 +80,11 @@ pub fn bind(
 }
 
 impl BoundData {
-    /// Recovers the queue, which may take a while, and reads the lookup's snapshot: `state`, or what is on
-    /// the disk.
+    /// Recovers the queue, which may take a while, and reads the lookup's snapshot:
+    /// from `state`, else from the disk.
     ///
     /// # Errors
-    /// The fault, for each face to word.
+    /// The fault; each face words it in its own way.
     pub fn open(
         self,
         config: &Config,
@@ -115,7 +114,7 @@ impl OpenData {
     /// Starts the shards.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn run(self, config: &Config, descriptors: &Descriptors) -> Result<RunningData, StartError> {
         let OpenData { lookup, queue, snapshot } = self;
         let lookup = match (&config.lookup, lookup) {

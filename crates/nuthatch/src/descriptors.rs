@@ -1,7 +1,7 @@
-//! File descriptors: the limit is raised as far as it may be, and shared out, so that clients do not take
-//! what the rest needs.
+//! File descriptors: the limit is raised as far as allowed, and divided into shares, so that
+//! clients cannot starve everything else.
 //!
-//! | who | descriptors |
+//! | use | descriptors |
 //! |---|---|
 //! | log, event loops, threads, listeners | what they need |
 //! | the statistics and the admin port | [`control_port::CLIENTS_MAX`](crate::control_port::CLIENTS_MAX) clients each |
@@ -10,7 +10,7 @@
 //! | each listener of an HTTP API of the queue or the lookup | an eighth of the limit, [`HTTP_MAX`] at most |
 //! | clients of pools, of the queue and of the lookup | the rest; beyond it they are not accepted, and wait |
 //!
-//! The limit is looked at again every second: somebody may change it from outside (prlimit).
+//! The limit is checked every second: prlimit may change it from outside.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,19 +21,19 @@ use telemetry::{info, warn};
 
 use crate::control_port;
 
-/// Most descriptors of journals; those used longest ago are closed first.
+/// Most journal descriptors; the least recently used are closed first.
 const JOURNALS_MAX: usize = 4096;
 /// Most connections of a listener of an HTTP API.
 const HTTP_MAX: usize = 1024;
-/// Descriptors open before anybody asks anything.
+/// Descriptors open before the first request.
 const BASE: usize = 48;
 /// Descriptors of each thread with an event loop besides its listeners.
 const PER_THREAD: usize = 6;
-/// Jobs of the disk threads, the data directory, its lock.
+/// Descriptors of disk thread jobs, the data directory and its lock.
 const QUEUE_BASE: usize = 24;
-/// Fewer clients than this are worth a warning.
+/// Client share below which a warning is logged.
 const CLIENTS_FEW: usize = 256;
-/// Time between two looks at the limit.
+/// Interval between checks of the limit.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Descriptors the configuration asks for.
@@ -48,11 +48,11 @@ struct Needs {
 /// Shares of the descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
-    /// Of all, in the process.
+    /// Limit of the process.
     pub limit: usize,
     /// Clients of pools, of the queue and of the lookup.
     pub clients: usize,
-    /// Server connections, as far as there is room.
+    /// Server connections, within the limit.
     pub servers: usize,
     /// Journals.
     pub journals: usize,
@@ -63,7 +63,7 @@ pub struct Shares {
 /// The shares of a running process.
 #[derive(Debug, Clone)]
 pub struct Descriptors {
-    /// Of the configuration in force.
+    /// Needs of the configuration in force.
     needs: Arc<Mutex<Needs>>,
     /// The shares at the start.
     pub shares: Shares,
@@ -72,7 +72,7 @@ pub struct Descriptors {
 }
 
 impl Descriptors {
-    /// Raises the limit, shares it out and says so.
+    /// Raises the limit, divides it and logs the shares.
     pub fn share_out(config: &Config) -> Descriptors {
         let limit = FileLimit::raise().unwrap_or_else(|error| {
             warn!(%error, "the limit of file descriptors cannot be raised");
@@ -85,12 +85,12 @@ impl Descriptors {
         Descriptors { needs: Arc::new(Mutex::new(needs)), shares, places }
     }
 
-    /// Shares them out for another configuration, soon.
+    /// Recomputes the shares for another configuration at the next check.
     pub fn set(&self, config: &Config) {
         *self.needs.lock().unwrap_or_else(PoisonError::into_inner) = Needs::of(config);
     }
 
-    /// Follows changes of the limit and of the configuration, for ever.
+    /// Follows changes of the limit and of the configuration forever.
     pub async fn follow(self) {
         let mut shares = self.shares;
         loop {
@@ -119,7 +119,7 @@ impl Needs {
             + listens * config.threads
             + control_ports * control_port::CLIENTS_MAX
             + if queue.is_some() { QUEUE_BASE } else { 0 };
-        // Each shard has its own connections; those for RESP3 are others, and one more probes.
+        // Each shard has its own connections: one set for RESP2, one for RESP3, and one more for probes.
         let servers = config.pools.iter().map(|pool| {
             let kinds = if pool.protocol == Protocol::Redis { 2 } else { 1 };
             pool.servers.len() * (kinds * pool.server_connections as usize + 1)
@@ -144,7 +144,7 @@ impl Shares {
         let http = if needs.http_listeners > 0 { (limit / 8).clamp(1, HTTP_MAX) } else { 0 };
         let servers = needs.servers.min(limit / 2);
         let reserved = needs.base + servers + journals + needs.http_listeners * http;
-        // With a limit that is too low for all of that some clients are served all the same.
+        // A limit too low for all of that still leaves room for some clients.
         let clients = limit.saturating_sub(reserved).max(limit / 16);
         Shares { limit, clients, servers, journals, http }
     }
@@ -178,7 +178,7 @@ mod tests {
             (65_536, 65_536 - 200 - 100 - 4096 - 1024, 100, 4096, 1024),
             (1024, 1024 - 200 - 100 - 128 - 128, 100, 128, 128),
             (512, 512 - 200 - 100 - 64 - 64, 100, 64, 64),
-            // Too low for all of it.
+            // A limit too low for all of it.
             (256, 16, 100, 32, 32),
             (64, 4, 32, 8, 8),
         ] {

@@ -1,4 +1,4 @@
-//! Starting and stopping the lookup: its listener and shard, and its HTTP API on the control thread.
+//! Start and stop of the lookup: its listener and shard, and its HTTP API on the control thread.
 //!
 //! ```text
 //! nodes ─V1──▶ shard "lookup" (lookup::Lookup)
@@ -32,7 +32,7 @@ use crate::proxy_service::address;
 use crate::service::Service;
 use crate::start_error::{Place, StartError};
 
-/// Backlog of the listener; nsqlookupd leaves it to Go, which takes the system's.
+/// Backlog of the listener; nsqlookupd uses Go's default, which is the system's.
 const BACKLOG: u32 = 4096;
 
 /// The running lookup.
@@ -46,7 +46,7 @@ pub struct Discovery {
     pub listening: [(&'static str, String); 2],
 }
 
-/// The lookup with its listeners bound.
+/// The lookup with both listeners bound.
 pub struct BoundLookup {
     listeners: Vec<net::Listener>,
     http: Listener,
@@ -55,7 +55,7 @@ pub struct BoundLookup {
 /// Binds both listeners.
 ///
 /// # Errors
-/// The fault, for each face to word.
+/// The fault; each face words it in its own way.
 pub fn bind_listeners(settings: &Lookup, binder: &mut Binder) -> Result<BoundLookup, StartError> {
     let refused = |place, listen: &Listen, error| StartError::Listen(place, listen.clone(), error);
     let listeners = binder
@@ -68,7 +68,7 @@ pub fn bind_listeners(settings: &Lookup, binder: &mut Binder) -> Result<BoundLoo
 }
 
 impl BoundLookup {
-    /// Address at which a queue of this process registers; None for a unix socket.
+    /// Address where a queue of this process registers; None for a unix socket.
     pub fn own_address(&self) -> Option<SocketAddr> {
         let bound = self.tcp()?;
         let loopback = match bound {
@@ -83,10 +83,10 @@ impl BoundLookup {
         self.listeners.first().and_then(net::Listener::local_address)
     }
 
-    /// Starts the shard, which answers from a snapshot until nodes have registered.
+    /// Starts the shard, which answers from the snapshot until nodes have registered.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn run(
         self,
         settings: &Lookup,
@@ -142,7 +142,7 @@ fn about(settings: &Lookup) -> About {
 }
 
 fn options(settings: &Lookup, [tcp, http]: [Option<SocketAddr>; 2]) -> Options {
-    // A unix socket has no port to tell; nsqd reads nothing into it.
+    // A unix socket has no port to report; nsqd ignores the value.
     let port = |bound: Option<SocketAddr>| bound.map_or(0, |address| i64::from(address.port()));
     Options {
         node: Node {
@@ -167,7 +167,7 @@ fn options(settings: &Lookup, [tcp, http]: [Option<SocketAddr>; 2]) -> Options {
     }
 }
 
-/// The lookup's HTTP API, bound and not yet served.
+/// The lookup's HTTP API, bound but not yet served.
 pub struct LookupHttp {
     shard: Handle<Mail>,
     api: Arc<Api>,
@@ -177,8 +177,8 @@ pub struct LookupHttp {
 }
 
 impl LookupHttp {
-    /// Serves it until `stop`, and keeps the snapshot; the end of the task, if there is one, is that of the
-    /// last snapshot. Needs a tokio runtime.
+    /// Serves the API until `stop`, and saves the snapshot. The task, if there is one, ends after the last
+    /// snapshot. Needs a tokio runtime.
     pub fn spawn(self, stop: &Stop) -> Option<JoinHandle<()>> {
         let LookupHttp { shard, api, listener, connections_max, snapshot } = self;
         let kept =
@@ -195,20 +195,20 @@ impl LookupHttp {
 }
 
 impl Discovery {
-    /// Goes on with other settings. Listeners and the snapshot stay as they are.
+    /// Applies new settings. Listeners and the snapshot stay as they are.
     pub fn configure(&self, settings: &Lookup) {
         self.api.configure(about(settings));
         self.handle.send(Mail::Configure(Box::new(options(settings, self.bound))));
     }
 
-    /// The shard, to ask it by mail.
+    /// Handle of the shard, for queries by mail.
     pub fn shard(&self) -> Handle<Mail> {
         self.handle.clone()
     }
 }
 
 impl Service for Discovery {
-    /// Nodes notice the end of their connections, and register elsewhere or again.
+    /// Stops the shard. Nodes notice the closed connections, and register elsewhere or again.
     fn stop(self, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();

@@ -1,13 +1,13 @@
-//! `nuthatch doctor`: everything outside the configuration file that decides how well it will run, with the
-//! remedy each.
+//! `nuthatch doctor`: checks everything outside the configuration file that decides how well it
+//! runs, with a remedy for each finding.
 //!
 //! ```text
 //! file ▸ Patient ▸ each row of CHECKS ▸ findings ▸ a table for people, or JSON
 //! ```
-//! The look at the machine is that of `nuthatch check --system`; the doctor adds the kernel, the clock, the
-//! disk, memory, every server and the rings of other proxies. Nothing is changed: a file is written into the
-//! data path for a moment, and a port is bound for one. Exit statuses: 0 nothing is wrong (there may be
-//! warnings); 1 something is; 2 the file or the command line cannot be used.
+//! The checks of the machine are those of `nuthatch check --system`; the doctor adds the kernel, the clock,
+//! the disk, memory, every server and the rings of other proxies. Nothing is changed: a file is written into
+//! the data path for a moment, and a port is bound for one. Exit statuses: 0 no errors (there may be
+//! warnings); 1 errors; 2 the file or the command line is unusable.
 
 mod finding;
 mod patient;
@@ -49,13 +49,13 @@ pub struct Doctor {
     json: bool,
 }
 
-/// One thing that is looked at.
+/// One check.
 struct Check {
     name: &'static str,
     run: fn(&Patient) -> Vec<Finding>,
 }
 
-/// Everything that is looked at, in the order of the report. docs/doctor.md lists the same.
+/// All checks, in the order of the report. docs/doctor.md lists the same.
 const CHECKS: [Check; 16] = [
     Check { name: "process", run: patient::process },
     Check { name: "paths", run: |patient| of_system(patient, system::paths::check, "can be used") },
@@ -99,8 +99,7 @@ pub fn main(options: &Doctor) -> ExitCode {
     if is_ill { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Findings of the look at the machine; a process that serves this configuration has its paths and ports,
-/// which is right.
+/// Findings of the machine check; a process that serves this configuration rightly holds its paths and ports.
 fn of_system(
     patient: &Patient,
     check: fn(&config::checked::Config, system::Words) -> Vec<config::Fault>,

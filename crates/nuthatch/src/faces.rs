@@ -1,6 +1,6 @@
-//! The programs that this binary can be, one file each.
+//! The programs that this binary can act as, one file each.
 //!
-//! A face reads its own command line and files, makes a checked configuration of them, and hands that to
+//! A face reads its own command line and files, builds a checked configuration from them, and passes it to
 //! [`crate::start`]. Texts and exit statuses are its own.
 
 pub mod check;

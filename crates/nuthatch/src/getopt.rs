@@ -1,8 +1,8 @@
-//! Command lines as glibc's `getopt_long` reads them, with its own messages switched off.
+//! Command line parsing as in glibc's `getopt_long`, with its own messages switched off.
 //!
 //! Options and other arguments may be mixed (the latter are skipped); `--` ends the options; a long option
-//! may be cut short as long as it is unambiguous. What is wrong is told as the C program is told: an option
-//! character, 0 for long options that do not exist or are ambiguous.
+//! may be abbreviated as long as it is unambiguous. Errors are reported as in C: by an option character, 0
+//! for long options that are unknown or ambiguous.
 
 /// One option.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +11,7 @@ pub struct Spec {
     pub short: char,
     /// Its long name, without dashes.
     pub long: &'static str,
-    /// It takes an argument.
+    /// True if it takes an argument.
     pub argument: bool,
 }
 
@@ -24,7 +24,7 @@ pub enum Found {
     Bad(char),
 }
 
-/// Reads the arguments (without the program's name). Lazy: a caller that stops at the first [`Found::Bad`]
+/// Parses the arguments (without the program's name). Lazy: a caller that stops at the first [`Found::Bad`]
 /// sees what a C program would have seen.
 pub fn parse<'a>(specs: &'a [Spec], arguments: &'a [String]) -> impl Iterator<Item = Found> + 'a {
     let mut rest = arguments.iter();
@@ -48,7 +48,7 @@ pub fn parse<'a>(specs: &'a [Spec], arguments: &'a [String]) -> impl Iterator<It
     })
 }
 
-/// The first option of a cluster such as `-tvc`, and what is left of the cluster.
+/// The first option of a cluster such as `-tvc`, and the rest of the cluster.
 fn letter<'a>(
     specs: &[Spec],
     letters: &'a str,

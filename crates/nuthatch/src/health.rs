@@ -1,7 +1,7 @@
-//! `nuthatch health`: what the admin port says of a running process, as an exit status. For health checks of
-//! containers, in which there is no other program that could ask.
+//! `nuthatch health`: the health reported by a running process's admin port, as an exit status. For health
+//! checks of containers that have no other HTTP client.
 //!
-//! Exit statuses: 0 well; 1 not, and standard output says why; 2 the command line is wrong; 3 nobody answers.
+//! Exit statuses: 0 healthy; 1 not, with the reason on standard output; 2 bad command line; 3 no answer.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use crate::running_process::AdminAddress;
 use crate::stdout::show;
 
-/// Exit status if nobody answers.
+/// Exit status without an answer.
 const NOBODY: u8 = 3;
 
 /// Options of the command.

@@ -1,14 +1,14 @@
-//! Level and format of the log: those of a configuration, and those that the log counts with.
+//! Level and format of the log: conversions between the configuration's types and the log's.
 
 use config::checked::{LogFormat, LogLevel};
 use telemetry::log::{Format, Verbosity};
 
-/// A level as the log counts.
+/// The log's verbosity for a configured level.
 pub fn verbosity(level: LogLevel) -> Verbosity {
     Verbosity::named(level.name()).unwrap_or(Verbosity::INFO)
 }
 
-/// A format of a configuration as the log has it.
+/// The log's type for a configured format.
 pub fn format(format: LogFormat) -> Format {
     match format {
         LogFormat::Text => Format::Text,
@@ -16,7 +16,7 @@ pub fn format(format: LogFormat) -> Format {
     }
 }
 
-/// The level that the log is at.
+/// The level for a verbosity of the log.
 pub fn level(verbosity: Verbosity) -> LogLevel {
     match verbosity {
         v if v >= Verbosity::DEBUG => LogLevel::Debug,

@@ -1,4 +1,4 @@
-//! Logins whose passwords take long to verify (argon2), on a thread of their own: shards never wait for one.
+//! Logins whose passwords are slow to verify (argon2), on a thread of their own: shards never block on them.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -6,22 +6,22 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use net::Handle;
 use proxy::{Mail, SlowLogin};
 
-/// Logins that wait at most; more are refused. With the usual hashes a second or two of work.
+/// Most logins queued; further ones are refused. With the usual hashes a second or two of work.
 const WAITING_MAX: usize = 64;
 
-/// Takes logins, if there is room for one more.
+/// Queue of logins to verify.
 #[derive(Clone)]
 pub struct Verifier(SyncSender<SlowLogin>);
 
 impl Verifier {
-    /// Starts the thread. It ends with the last clone of the verifier; `shards` are told of each outcome.
+    /// Starts the thread. It ends with the last clone of the verifier; `shards` receive each outcome by mail.
     pub fn start(shards: Vec<Handle<Mail>>) -> io::Result<Verifier> {
         let (sender, logins) = sync_channel(WAITING_MAX);
         std::thread::Builder::new().name("logins".into()).spawn(move || verify_all(&logins, &shards))?;
         Ok(Verifier(sender))
     }
 
-    /// False if too many wait.
+    /// Queues a login; false if the queue is full.
     pub fn verify(&self, login: SlowLogin) -> bool {
         self.0.try_send(login).is_ok()
     }
@@ -32,7 +32,7 @@ fn verify_all(logins: &Receiver<SlowLogin>, shards: &[Handle<Mail>]) {
         let shard = login.shard;
         let verified = login.verify();
         if let Some(shard) = shards.get(shard) {
-            // A shard that has stopped has no client that waits.
+            // A stopped shard has no waiting client.
             shard.send(Mail::Verified(verified));
         }
     }

@@ -1,7 +1,7 @@
-//! The lookup's snapshot: read at the start, written while it runs and when it stops.
+//! The lookup's snapshot: read at the start, written while the lookup runs and when it stops.
 //!
-//! The registry is asked of the shard in parts, so that no answer waits for it, and only if it has changed.
-//! The file is written on a thread of its own, flushed, and put in place of the last one.
+//! The shard sends the registry in parts, so that no answer is delayed, and only after a change. The file is
+//! written on its own thread, flushed, and renamed over the last one.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
@@ -15,14 +15,14 @@ use telemetry::{info, warn};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// Least time between two looks for changes, and how many times as long as a snapshot took: a large fleet
-/// that is never at rest must not be written all the time.
+/// Least time between two checks for changes, and its least multiple of the time a snapshot took: a large
+/// fleet that changes all the time must not be written all the time.
 const PERIOD: Duration = Duration::from_secs(2);
 const REST: u32 = 20;
-/// Largest file that is read, bytes: ten thousand nodes with a hundred topics have a tenth of it.
+/// Size limit of a snapshot file, in bytes: ten thousand nodes with a hundred topics use a tenth of it.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
-/// Reads a snapshot; `None` if there is none, or none that can be used.
+/// Reads a snapshot; `None` if there is none, or it is unusable.
 pub fn read(path: &Path) -> Option<Snapshot> {
     let opened = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -31,7 +31,7 @@ pub fn read(path: &Path) -> Option<Snapshot> {
     parse(opened, path)
 }
 
-/// Reads a snapshot from a file that another process has written; `None` if it cannot be used.
+/// Reads a snapshot from a file of the predecessor; `None` if it is unusable.
 pub fn read_file(mut file: File) -> Option<Snapshot> {
     let opened = file.rewind().map(|()| file);
     parse(opened, Path::new("(of the replaced process)"))
@@ -58,7 +58,7 @@ fn parse(file: io::Result<File>, path: &Path) -> Option<Snapshot> {
     }
 }
 
-/// Keeps a snapshot until `stop`, and writes a last one then.
+/// Writes snapshots until `stop`, and a last one then.
 pub async fn keep(shard: Handle<Mail>, path: PathBuf, mut stop: Stop) {
     let (mut written, mut failing, mut pause) = (None, false, PERIOD);
     loop {
@@ -104,10 +104,10 @@ async fn save(shard: &Handle<Mail>, path: &Path) -> io::Result<()> {
     writing.await.map_err(io::Error::other)?
 }
 
-/// A snapshot in memory, as a file for another process.
+/// A snapshot as a file in memory, for the successor.
 ///
 /// # Errors
-/// The system's, or the lookup has stopped.
+/// The system's error, or the lookup has stopped.
 #[cfg(target_os = "linux")]
 pub async fn share(shard: &Handle<Mail>) -> io::Result<File> {
     let snapshot = take(shard).await?;
@@ -116,13 +116,13 @@ pub async fn share(shard: &Handle<Mail>) -> io::Result<File> {
     Ok(file)
 }
 
-/// Without files in memory the next process reads what is on the disk.
+/// Fails on systems without memory files: the successor reads the file on disk.
 #[cfg(not(target_os = "linux"))]
 pub async fn share(_: &Handle<Mail>) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// The registry, in parts.
+/// Fetches the registry, in parts.
 async fn take(shard: &Handle<Mail>) -> io::Result<Snapshot> {
     let gone = || io::Error::other("the lookup has stopped");
     let mut nodes = Vec::new();

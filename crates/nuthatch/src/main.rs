@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! main ─▶ applet (by argv[0] or subcommand) ─▶ faces::{run, check, nutcracker, nsqd, …}
-//!                                                │ configuration as checked
+//!                                                │ checked configuration
 //!                                                ▼
-//!                                    start ─▶ shards (cache, messages)   control: signals, statistics, admin
+//!                                    start ─▶ shards (cache, queue)   control: signals, statistics, admin
 //! ```
-//! The main thread is the control thread; nothing in it is on the path of a request.
+//! The main thread is the control thread; it does no work on the request path.
 
 mod applet;
 mod faces;

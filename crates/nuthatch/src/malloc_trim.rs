@@ -1,9 +1,8 @@
-//! Gives memory back to the system: in quiet moments, and after a peak.
+//! Returns free memory to the system: in quiet moments, and after a peak.
 //!
-//! The allocator keeps what was freed. Under load that is right; after a peak it means that the process stays
-//! as large as it ever was. So it is told to let go once nothing has happened for a while, once per quiet
-//! time, and when the shards hold much less than they did: walking its lists costs milliseconds, and a shard
-//! that allocates meanwhile waits.
+//! The allocator keeps freed memory. That is right under load, but leaves the process at its peak size. So
+//! free pages are returned once per quiet period, and when the shards hold much less than at their peak. Not
+//! more often: walking the allocator's lists costs milliseconds, and blocks shards that allocate meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +12,17 @@ use tokio::sync::Notify;
 
 /// Idle time required.
 const PERIOD: Duration = Duration::from_secs(10);
-/// CPU time in a period that still counts as nothing: timers, and somebody who looks at the statistics.
+/// CPU time in a period that still counts as idle: timers, and reads of the statistics.
 const IDLE_CPU: Duration = Duration::from_millis(200);
 
-/// The least time between two of many clients that are closed.
+/// Minimum interval between trims when many clients are closed.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Interval of checks for a peak that has passed.
+/// Interval of checks for a past peak.
 const LOOK: Duration = Duration::from_secs(1);
-/// A peak that is worth it: the shards have given up so much since, and at least half of what they held.
+/// Smallest decrease since a peak that is worth a trim; the shards must also hold at most half of the peak.
 const PEAK_BYTES: u64 = 8 << 20;
 
-/// Progress so far.
+/// Activity counters so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Activity {
     /// Requests to pools.
@@ -43,12 +42,11 @@ impl Activity {
     }
 }
 
-/// Watches for quiet moments, for ever, and gives memory back when `relief` is notified: a client was closed
-/// for the memory it held, which another shard, whose allocator does not see it, is about to use. Needs a
-/// tokio runtime.
+/// Trims in quiet moments, forever, and whenever `relief` is notified: a client was closed to free memory for
+/// another shard, whose allocator arena cannot see it. Needs a tokio runtime.
 pub async fn run(registry: Arc<Registry>, relief: Arc<Notify>) {
     let mut before = Activity::so_far(&registry);
-    // The start leaves something behind too.
+    // The start leaves free memory behind too.
     let mut owed = true;
     let (mut peak, mut looks) = (Peak::default(), 0);
     loop {
@@ -77,12 +75,12 @@ pub async fn run(registry: Arc<Registry>, relief: Arc<Notify>) {
     }
 }
 
-/// The most that the shards have held since memory was last given back.
+/// The most that the shards have held since the last trim.
 #[derive(Debug, Default)]
 struct Peak(u64);
 
 impl Peak {
-    /// Told what they hold now: is it much less than it was? Then the next peak begins.
+    /// True if the shards now hold much less than the peak; the next peak then begins.
     fn has_passed(&mut self, held: u64) -> bool {
         self.0 = self.0.max(held);
         let passed = self.0 - held >= PEAK_BYTES && held <= self.0 / 2;
@@ -93,7 +91,7 @@ impl Peak {
     }
 }
 
-/// Tells glibc's allocator to return free pages of all its arenas. Other allocators do without being told.
+/// Makes glibc's allocator return free pages of all its arenas. Other allocators do so by themselves.
 fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: malloc_trim takes a number and touches only memory that the allocator holds as free; it takes
@@ -129,7 +127,7 @@ mod tests {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     fn what_was_freed_goes_back() {
         let rss = || admin::process::Process::now().rss_bytes.expect("Linux tells");
-        // Small blocks, of which one in a thousand stays: nothing that free() alone would return.
+        // Small blocks, of which one in a thousand stays allocated, so that free() alone returns nothing.
         let mut blocks: Vec<Vec<u8>> = (0..64_000).map(|_| vec![1; 1000]).collect();
         let mut n = 0;
         blocks.retain(|_| {

@@ -1,14 +1,14 @@
-//! Manual pages in roff: `nuthatch man` for the whole, `nuthatch man COMMAND` for one command,
+//! Manual pages in roff: `nuthatch man` for the program, `nuthatch man COMMAND` for one command,
 //! `nuthatch man --all` for files of all of them.
 
 use std::path::Path;
 
 use clap_mangen::Man;
 
-/// A section that clap does not know of: its heading, and a paragraph for each tag.
+/// A section that clap does not generate: its heading, and a paragraph for each tag.
 type Section = (&'static str, &'static [(&'static str, &'static str)]);
 
-/// Sections of the whole program's page.
+/// Sections of the program's page.
 const SECTIONS: [Section; 5] = [
     (
         "SIGNALS",
@@ -73,10 +73,10 @@ const SECTIONS: [Section; 5] = [
     ),
 ];
 
-/// The page of the whole program.
+/// The page of the program.
 ///
 /// # Errors
-/// None that a string can give; the renderer's type has them.
+/// None when writing to a string; the renderer's signature requires the type.
 pub fn page(command: clap::Command) -> std::io::Result<String> {
     let mut page = Vec::new();
     Man::new(command).render(&mut page)?;
@@ -84,7 +84,7 @@ pub fn page(command: clap::Command) -> std::io::Result<String> {
     Ok(format!("{}{}{sections}", String::from_utf8_lossy(&page), config::render::roff()))
 }
 
-/// The page of a command of `program`; None if it has none of this name.
+/// The page of a command of `program`; None for an unknown command.
 ///
 /// # Errors
 /// As for [`page`].
@@ -98,7 +98,7 @@ pub fn page_of(program: &clap::Command, name: &str) -> std::io::Result<Option<St
     Ok(Some(page))
 }
 
-/// Writes the pages of `program` and of all its commands into a directory, which is made.
+/// Writes the pages of `program` and of all its commands into a directory, creating it if needed.
 ///
 /// # Errors
 /// The directory or a page cannot be written.

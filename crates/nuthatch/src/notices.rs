@@ -1,10 +1,10 @@
-//! Notices of the proxy: as lines of the log, and as events on the admin page.
+//! Notices of the proxy: as log lines, and as events on the admin page.
 
 use admin::Severity;
 use proxy::Notice;
 use telemetry::{error, info, warn};
 
-/// A line of the log.
+/// Logs a notice.
 pub fn log(notice: &Notice) {
     match notice {
         Notice::Ejected { pool, server, reason } => warn!(%pool, %server, %reason, "server ejected"),
@@ -34,7 +34,7 @@ pub fn log(notice: &Notice) {
     }
 }
 
-/// Shown for a name that no user has: it may be a password.
+/// Shown instead of an unknown user name, which may be a password.
 const UNKNOWN: &str = "(unknown)";
 
 fn shown<'a>(text: Option<&'a str>, absent: &'a str) -> &'a str {

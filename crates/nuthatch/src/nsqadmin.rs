@@ -1,4 +1,4 @@
-//! nsqadmin: its listener, bound with everything else, and its API on the control thread.
+//! nsqadmin: its listener, bound with all others, and its API on the control thread.
 
 use std::net::ToSocketAddrs;
 use std::path::Path;
@@ -20,14 +20,15 @@ use web::nsqadmin::{LogKnob, Parts, router};
 use crate::start_error::{Place, StartError};
 use crate::{bind, log_level};
 
-/// Largest answer of another daemon, bytes: statistics of a hundred thousand topics have tens of megabytes.
+/// Size limit of another daemon's answer, in bytes: statistics of a hundred
+/// thousand topics have tens of megabytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
-/// nsqadmin, bound and not yet served.
+/// nsqadmin, bound but not yet served.
 pub struct Admin {
     listener: Listener,
     settings: Nsqadmin,
-    /// Connections that it may have.
+    /// Connection limit.
     http_max: usize,
     /// The address as bound.
     pub listening: String,
@@ -47,7 +48,7 @@ pub fn start(settings: &Nsqadmin, http_max: usize, binder: &mut Binder) -> Resul
 }
 
 impl Admin {
-    /// Serves until `stop`; the end of the task is the end of the last request. Needs a tokio runtime.
+    /// Serves until `stop`; the task ends after the last request. Needs a tokio runtime.
     pub fn spawn(self, log: &Log, stop: &Stop) -> JoinHandle<()> {
         let parts = Parts {
             client: client(&self.settings.client, tls_config(&self.settings.client).ok().flatten()),
@@ -75,7 +76,7 @@ fn client(settings: &HttpClient, tls: Option<Arc<ClientConfig>>) -> Client {
     Client::new(limits, tls)
 }
 
-/// Checks that the files of TLS can be used and that the name of every address resolves.
+/// Checks that the TLS files are usable and that the name of every address resolves.
 ///
 /// # Errors
 /// nsqadmin's reason.
@@ -102,7 +103,7 @@ fn resolve(address: &str) -> Result<(), String> {
     found.map(|_| ()).map_err(|_| format!("lookup {host}: no such host"))
 }
 
-/// TLS towards other daemons; `None` if no authority is known, so that `https` fails and nothing else.
+/// TLS towards other daemons; `None` if no authority is known, so that only `https` fails.
 fn tls_config(settings: &HttpClient) -> Result<Option<Arc<ClientConfig>>, String> {
     let identity = match &settings.identity {
         None => None,
@@ -151,7 +152,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("open {}: {}", path.display(), machine::error_text(&error)))
 }
 
-/// The log, as far as `/config` can change it.
+/// The log settings that `/config` can change.
 struct Knob(Log);
 
 impl LogKnob for Knob {

@@ -1,9 +1,9 @@
-//! The outcome of an upgrade or a reload that a signal asked for, told to whoever waits for it:
+//! Outcome of an upgrade or reload requested by a signal, sent to the waiting command:
 //! `nuthatch upgrade`, `nuthatch reload`.
 //!
-//! Who waits listens at an address that the process id gives, in the abstract name space, so that the daemon
-//! keeps nothing open for it and asks nobody. What arrives there is believed only from the process itself, by
-//! the credentials that the kernel adds.
+//! The command listens at an abstract socket address derived from the process id, so that the daemon keeps
+//! nothing open and needs no request. It only accepts messages from the process itself, checked by the
+//! credentials that the kernel adds.
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -17,24 +17,24 @@ use rustix::net::{
     SocketFlags, SocketType, bind, recvmsg, sendto, socket_with, sockopt,
 };
 
-/// Longest text.
+/// Size limit of the text, in bytes.
 const TEXT_BYTES_MAX: usize = 16 << 10;
 const DONE: u8 = b'+';
 const FAILED: u8 = b'-';
 
-/// The outcome, for a person.
+/// The outcome as text.
 pub type Outcome = Result<String, String>;
 
-/// Something that a process does when it gets a signal.
+/// Action of a process on a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deed {
-    /// Another process takes its place.
+    /// Upgrade to another binary.
     Upgrade,
-    /// It reads its configuration again.
+    /// Reload of the configuration.
     Reload,
 }
 
-/// Address at which the outcome of a process's deed is waited for.
+/// Address at which a command waits for the outcome of an action.
 fn address(deed: Deed, process: u32) -> io::Result<SocketAddrUnix> {
     let deed = match deed {
         Deed::Upgrade => "upgrade",
@@ -48,7 +48,7 @@ fn datagrams() -> io::Result<OwnedFd> {
     Ok(socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?)
 }
 
-/// Tells the outcome of this process's deed. Nobody may be there to hear it.
+/// Sends the outcome of this process's action. There may be no receiver.
 pub fn announce(deed: Deed, outcome: &Outcome) {
     let (mark, text) = match outcome {
         Ok(text) => (DONE, text),
@@ -60,7 +60,7 @@ pub fn announce(deed: Deed, outcome: &Outcome) {
         .and_then(|address| Ok(sendto(datagrams()?, &told, SendFlags::NOSIGNAL, &address)?));
 }
 
-/// Waits for the outcome of a process's deed.
+/// A receiver of the outcome of a process's action.
 #[derive(Debug)]
 pub struct Waiting {
     process: u32,
@@ -68,10 +68,10 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// To be made before the process is asked.
+    /// Starts listening. Call it before sending the signal.
     ///
     /// # Errors
-    /// The system's; `AddrInUse` if somebody else waits for it.
+    /// The system's error; `AddrInUse` if another command already waits.
     pub fn for_process(deed: Deed, process: u32) -> io::Result<Waiting> {
         let socket = datagrams()?;
         sockopt::set_socket_passcred(&socket, true)?;
@@ -82,7 +82,7 @@ impl Waiting {
     /// The outcome; None if there is none after `patience`.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn outcome(&self, patience: Duration) -> io::Result<Option<Outcome>> {
         let until = Instant::now() + patience;
         let mut bytes = vec![0; TEXT_BYTES_MAX + 1];
@@ -146,7 +146,7 @@ mod tests {
             announce(Deed::Reload, &outcome);
             assert_eq!(waiting.outcome(Duration::from_mins(1)).unwrap(), Some(outcome));
         }
-        // Somebody else's word does not count.
+        // Messages of other processes do not count.
         let others = Waiting { process: own + 1, socket: waiting.socket };
         announce(Deed::Reload, &Ok("done".into()));
         assert_eq!(others.outcome(Duration::from_millis(1)).unwrap(), None);

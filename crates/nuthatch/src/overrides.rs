@@ -1,4 +1,4 @@
-//! Overrides: what an operator has changed by hand while the process runs, apart from the file.
+//! Overrides: manual changes by an operator while the process runs, separate from the file.
 //!
 //! | override | until |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | a server has another weight | it is set back, or its own row in the file changes |
 //! | the log has another level | the configured one is set, or `[log] level` in the file changes |
 //!
-//! They outlast every other reload. A restart and an upgrade begin without them.
+//! They outlast every other reload. A restart or upgrade drops them.
 
 pub mod command;
 
@@ -17,7 +17,7 @@ use admin::reload::ServerByHand;
 use config::checked::{Config, LogLevel, Pool, Server};
 use proxy::{ByHand, Out, Settings};
 
-/// A pool and a server of it, by their names.
+/// Names of a pool and of one of its servers.
 type Name = (String, String);
 
 /// All overrides in force.
@@ -28,12 +28,12 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Settings of a configuration with these overrides.
+    /// Settings of a configuration with these overrides applied.
     pub fn settings(&self, config: &Config) -> Settings {
         Settings { by_hand: self.servers.clone(), ..Settings::of(config) }
     }
 
-    /// Those that outlast a reload.
+    /// The overrides that outlast a reload.
     pub fn after_reload(&self, old: &Config, new: &Config) -> Overrides {
         let stays = |name: &Name| {
             let before = find(old, name);
@@ -46,10 +46,10 @@ impl Overrides {
         }
     }
 
-    /// Those with a change of a server.
+    /// These overrides with a change of a server.
     ///
     /// # Errors
-    /// There is no such server, and which there are.
+    /// There is no such server; the text lists the existing ones.
     pub fn with_server(
         &self,
         config: &Config,
@@ -74,20 +74,20 @@ impl Overrides {
         Ok(overrides)
     }
 
-    /// Those with another level of the log.
+    /// These overrides with another log level.
     #[must_use]
     pub fn with_log_level(&self, config: &Config, level: LogLevel) -> Overrides {
         let log_level = Some(level).filter(|level| *level != config.log.level);
         Overrides { log_level, ..self.clone() }
     }
 
-    /// Those that are not in `after`, a line each.
+    /// The overrides missing from `after`, a line each.
     pub fn gone(&self, after: &Overrides, config: &Config) -> Vec<String> {
         let kept = after.lines(config);
         self.lines(config).into_iter().filter(|line| !kept.contains(line)).collect()
     }
 
-    /// Those of servers.
+    /// The overrides of servers.
     pub fn of_servers(&self, config: &Config) -> Vec<ServerByHand> {
         let mut found = Vec::new();
         for (name @ (pool, server), by_hand) in &self.servers {
@@ -107,7 +107,7 @@ impl Overrides {
         found
     }
 
-    /// A line for each of them.
+    /// A line for each override.
     pub fn lines(&self, config: &Config) -> Vec<String> {
         let servers = self.of_servers(config).into_iter();
         let mut lines: Vec<String> = servers
@@ -118,7 +118,7 @@ impl Overrides {
         lines
     }
 
-    /// Pools without a server in the ring, all of whose servers were taken out by hand.
+    /// Pools with an empty ring because all of their servers were taken out by hand.
     pub fn empty_pools<'a>(&self, config: &'a Config) -> Vec<&'a str> {
         let is_out = |pool: &Pool, server: &Server| {
             let name = (pool.name.clone(), server.identity.clone());
@@ -129,7 +129,7 @@ impl Overrides {
     }
 }
 
-/// The row of a server.
+/// The configuration of a server.
 fn find<'a>(config: &'a Config, (pool, server): &Name) -> Option<&'a Server> {
     server_of(pool_of(config, pool).ok()?, server).ok()
 }

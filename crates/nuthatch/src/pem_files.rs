@@ -1,6 +1,6 @@
-//! TLS from PEM files: reads them, blames the one at fault, and notes how long their certificates are valid.
+//! TLS from PEM files: reads them, names the file at fault, and records the validity of their certificates.
 //!
-//! Pools, the admin port and the queue share it; each words its faults.
+//! Shared by pools, the admin port and the queue; each words its own faults.
 
 use std::hash::{DefaultHasher, Hash};
 use std::path::Path;
@@ -21,33 +21,33 @@ pub struct PemFile<'a> {
     pub path: &'a Path,
 }
 
-/// A certificate's file, and its key's.
+/// The certificate file, and the key file.
 pub type Identity<'a> = (PemFile<'a>, PemFile<'a>);
 
 /// Authorities that sign the certificates of peers.
 #[derive(Debug, Clone, Copy)]
 pub enum Authorities<'a> {
-    /// Those of a file.
+    /// Authorities in a file.
     File(PemFile<'a>),
-    /// Those that the system trusts, and what to do if it has none.
+    /// The system's authorities, and the remedy if there are none.
     System(&'static str),
 }
 
-/// Reads the files of one side of one pool, or of another part of the process.
+/// Reader of the files of one side of a pool, or of another part of the process.
 #[derive(Debug)]
 pub struct PemFiles<'a> {
     /// Name of the pool; empty for other parts.
     pub pool: &'a str,
     /// Side of its connections.
     pub side: Side,
-    /// Certificates that were read so far.
+    /// Certificates read so far.
     pub certificates: Vec<Certificate>,
-    /// Digest of all that was read so far.
+    /// Digest of everything read so far.
     pub contents: DefaultHasher,
 }
 
 impl<'a> PemFiles<'a> {
-    /// Nothing was read yet.
+    /// A reader that has read nothing yet.
     pub fn new(pool: &'a str, side: Side) -> PemFiles<'a> {
         PemFiles { pool, side, certificates: Vec::new(), contents: DefaultHasher::new() }
     }
@@ -136,7 +136,7 @@ impl PemFile<'_> {
     }
 }
 
-/// The file at fault, and what is wrong with it.
+/// The file at fault, and its fault.
 fn blame(error: &tls::Error, authorities: Option<Authorities<'_>>, identity: Option<Identity<'_>>) -> String {
     let file = match error {
         tls::Error::Certificate(ROOT_CA) | tls::Error::NoRoots => match authorities {

@@ -1,7 +1,7 @@
-//! The pid file: the decimal process id, no line feed, mode 0644.
+//! The pid file: the decimal process id, without line feed, mode 0644.
 //!
-//! It is removed at every end of the process, and only while it is still ours: a second start that fails does
-//! not take a running instance's file away.
+//! It is always removed when the process ends, but only while it still holds our id: a second start that
+//! fails does not remove a running instance's file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ impl PidFile {
     /// Error of writing the file.
     pub fn write(path: impl Into<PathBuf>) -> io::Result<PidFile> {
         let path = path.into();
-        // A link would have another file overwritten, by whoever may write into the directory.
+        // A symlink would let anyone with write access to the directory make us overwrite another file.
         if path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
             return Err(io::Error::other("it is a symbolic link, which is not followed: remove it"));
         }
@@ -30,14 +30,14 @@ impl PidFile {
         let replaced = write_new(&beside, &id).and_then(|()| std::fs::rename(&beside, &path));
         if replaced.is_err() {
             let _ = std::fs::remove_file(&beside);
-            // The directory may be another's and the file ours, as where a package has made it.
+            // The directory may belong to another user and the file to ours, as when a package created it.
             open(&path, OpenOptions::new().truncate(true).create(true))?.write_all(id.as_bytes())?;
         }
         Ok(PidFile { path })
     }
 }
 
-/// Path of the file that is written first and then takes the name.
+/// Path of the temporary file that is renamed to the final name.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}", std::process::id()));
@@ -48,8 +48,8 @@ fn write_new(path: &Path, content: &str) -> io::Result<()> {
     open(path, OpenOptions::new().create_new(true))?.write_all(content.as_bytes())
 }
 
-/// Opens a file for writing. A daemon has no umask: without a mode everybody could write down another process
-/// to be stopped.
+/// Opens a file for writing. A daemon has umask 0: without a mode anyone could write another
+/// process's id, to have it stopped.
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.write(true).mode(0o644).custom_flags(libc::O_NOFOLLOW).open(path)
 }

@@ -1,7 +1,7 @@
-//! Starting and stopping the cache side: listeners, shards, the proxy on each.
+//! Start and stop of the cache side: listeners, shards, the proxy on each.
 //!
-//! Every shard listens on every pool with a socket of its own; pools over the embedded cache are the
-//! exception, since that cache lives on one shard. How it changes while it runs is in [`step`].
+//! Every shard listens on every pool with a socket of its own, except for pools over the embedded cache,
+//! which lives on one shard. [`step`] changes it while it runs.
 
 mod listeners;
 mod step;
@@ -22,27 +22,27 @@ use crate::start_error::StartError;
 pub use listeners::{PoolListener, address};
 pub use step::ProxyStep;
 
-/// Settings the cache side is started with.
+/// Start settings of the cache side.
 pub struct Plan {
-    /// The generation that the shards start with.
+    /// The first generation of the shards.
     pub generation: Arc<Generation>,
-    /// Shards, at least 1.
+    /// Number of shards, at least 1.
     pub threads: usize,
     /// The counters of each shard.
     pub shards: Vec<Arc<ShardStats>>,
-    /// Most bytes held for requests and replies, over all shards.
+    /// Limit on memory held for requests and replies, in bytes, over all shards.
     pub memory_budget: usize,
     /// Time a shard may sleep before a poll; zero: not at all.
     pub coalesce: Duration,
-    /// Descriptors of clients, together with those of the queue's.
+    /// Descriptors for clients, shared with the queue.
     pub places: ClientPlaces,
     /// Number of the first client (CLIENT ID).
     pub client_number: u64,
-    /// Is told what an operator should know.
+    /// Receives notices for the operator.
     pub notify: Arc<dyn Fn(Notice) + Send + Sync>,
 }
 
-/// A shard that runs.
+/// A running shard.
 type Running = (Handle<Mail>, JoinHandle<io::Result<()>>);
 
 /// The running cache side.
@@ -52,7 +52,7 @@ pub struct ProxyService {
     pub client_numbers: Arc<AtomicU64>,
     /// Listeners, in the order of the pools.
     pub listeners: Vec<PoolListener>,
-    /// Listeners that went with the last steps, and when: shards take those who wait before they close them.
+    /// Listeners removed by the last steps, and when: shards accept waiting clients before they close them.
     leaving: Vec<(Instant, PoolListener)>,
     /// The generation that the shards serve.
     pub generation: Arc<Generation>,
@@ -65,10 +65,10 @@ pub struct BoundProxy {
     listeners: Vec<PoolListener>,
 }
 
-/// Binds every listener of a generation for so many shards.
+/// Binds every listener of a generation, for `threads` shards.
 ///
 /// # Errors
-/// The fault, for each face to word.
+/// The fault; each face words it in its own way.
 pub fn bind(generation: &Generation, threads: usize, binder: &mut Binder) -> Result<BoundProxy, StartError> {
     let planned = listeners::plan((&[], &[]), generation, threads, &mut |wanted| {
         binder.bind(wanted.address, wanted.backlog, wanted.shards, wanted.tag)
@@ -81,7 +81,7 @@ impl BoundProxy {
     /// Starts the shards.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn run(self, plan: &Plan) -> Result<ProxyService, StartError> {
         let BoundProxy { per_shard, listeners } = self;
         let client_numbers = Arc::new(AtomicU64::new(plan.client_number));
@@ -130,8 +130,8 @@ fn spawn(
             notify: Box::new(move |notice| notify(notice)),
             shard: n,
             loads: Arc::clone(&loads),
-            // A shard that has stopped takes no mail: a client on its way there is closed, as it would have
-            // been there.
+            // A stopped shard takes no mail: a client on its way there is
+            // closed, as it would have been there.
             post: Box::new(move |to, mail| {
                 others[to].send(mail);
             }),
@@ -147,7 +147,7 @@ fn spawn(
 }
 
 impl Service for ProxyService {
-    /// Requests that were accepted are answered first.
+    /// Answers accepted requests first.
     fn stop(self, deadline: Duration) {
         for (handle, _) in &self.shards {
             handle.stop(deadline);

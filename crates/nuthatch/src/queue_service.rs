@@ -1,10 +1,10 @@
-//! Starting and stopping the queue: its directory, its listener, its shard, and what the shard asks of the
-//! world.
+//! Start and stop of the queue: its directory, its listener, its shard, and the
+//! shard's requests to the outside.
 //!
 //! ```text
 //! clients ─▶ shard "queue" (queue::Queue) ─jobs─▶ disk threads
 //!               │ ▲
-//!     jobs │ │ mail                      control thread: messages::outside (AUTH, nsqlookupds), messages::http
+//!     jobs │ │ mail                      control thread: queue_service::outside (AUTH, nsqlookupds), queue_service::http
 //!               └─┴────────────────────────▶
 //! ```
 
@@ -42,25 +42,25 @@ pub use live::{Live, Prepared};
 pub use outside::ControlJobs;
 pub use tls::{certificates, verify as verify_tls};
 
-/// Backlog of the listener; nsqd leaves it to Go, which takes the system's.
+/// Backlog of the listener; nsqd uses Go's default, which is the system's.
 const BACKLOG: u32 = 4096;
 
-/// The running queue; with a shard instead of a thread, one that does not run yet.
+/// The running queue; with a shard as `Thread`, one that is not running yet.
 pub struct QueueService<Thread = JoinHandle<io::Result<()>>> {
     handle: Handle<Mail>,
     thread: Thread,
     /// Address for clients; None for a unix socket.
     pub bound: Option<SocketAddr>,
-    /// Jobs of the shard; to be served on the control thread.
+    /// Jobs of the shard, for the control thread.
     pub jobs: Option<ControlJobs>,
-    /// The HTTP API; to be served on the control thread.
+    /// The HTTP API, to be served on the control thread.
     pub http: Option<Http>,
     /// Listeners of the HTTP API, by name.
     pub http_listening: Vec<(&'static str, String)>,
     directory: DataPath,
 }
 
-/// The queue with its listeners bound and its files of TLS read; nothing of its directory was touched.
+/// The queue with its listeners bound and its TLS files read; its directory is untouched.
 pub struct BoundQueue {
     options: QueueOptions,
     authorities: Option<Arc<rustls::ClientConfig>>,
@@ -69,7 +69,7 @@ pub struct BoundQueue {
     users: ProcessUsers,
 }
 
-/// The queue with its journals recovered. Nobody is served yet.
+/// The queue with its journals recovered; not serving yet.
 pub struct OpenQueue {
     service: QueueService<Shard<Mail>>,
     queue: Queue,
@@ -78,7 +78,7 @@ pub struct OpenQueue {
 /// Binds the listeners.
 ///
 /// # Errors
-/// The fault, for each face to word.
+/// The fault; each face words it in its own way.
 pub fn bind(
     settings: &checked::Queue,
     descriptors: &Descriptors,
@@ -100,11 +100,11 @@ pub fn bind(
 }
 
 impl BoundQueue {
-    /// Recovers the journals, which may take a while. The queue registers with the lookup of its own process
-    /// too.
+    /// Recovers the journals, which may take a while. The queue also registers
+    /// with the lookup of its own process.
     ///
     /// # Errors
-    /// The fault, for each face to word.
+    /// The fault; each face words it in its own way.
     pub fn open(
         self,
         settings: &checked::Queue,
@@ -143,7 +143,7 @@ impl OpenQueue {
     /// Starts the shard.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn run(self) -> Result<QueueService, StartError> {
         let OpenQueue { service, mut queue } = self;
         let QueueService { thread: shard, handle, bound, jobs, http, http_listening, directory } = service;
@@ -162,7 +162,7 @@ fn failed(error: io::Error) -> StartError {
 }
 
 impl QueueService {
-    /// The shard, to ask it by mail.
+    /// Handle of the shard, for requests by mail.
     pub fn shard(&self) -> Handle<Mail> {
         self.handle.clone()
     }
@@ -174,14 +174,14 @@ impl QueueService {
 }
 
 impl Service for QueueService {
-    /// Publications that were accepted are then as durable as was promised.
+    /// Accepted publications then are as durable as promised.
     fn stop(self, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();
     }
 }
 
-/// Takes over what an nsqd has left in the directory, and says what came of it.
+/// Imports the data that an nsqd left in the directory, and logs the result.
 fn take_over(files: &Arc<dyn Files>, options: &QueueOptions) -> Result<(), StartError> {
     let imported = queue::import::run(files, options, now());
     let Some(imported) = imported.map_err(|error| StartError::Store(error.to_string()))? else {

@@ -1,15 +1,15 @@
-//! The reload of the configuration: all of it, or nothing.
+//! Reload of the configuration, all or nothing.
 //!
 //! ```text
 //! SIGHUP, SIGUSR1, POST /api/reload, nuthatch reload
 //!   ▸ the file is read and checked whole (source)
-//!   ▸ config::change: what needs a restart stays as it is (in_force); the list of changes is made beside what follows
-//!   ▸ Serving::prepare: names, files, sockets ── any fault: the generation in force stays, and the fault is told
+//!   ▸ config::change: changes that need a restart wait (in_force); the list of changes is computed in parallel
+//!   ▸ Serving::prepare: names, files, sockets ── any fault: the generation in force stays, and the fault is reported
 //!   ▸ Serving::take: shards by mail, each acknowledges; queue, ports, log
 //!   ▸ the next generation is in force: log, /metrics, page, answer
 //! ```
-//! One at a time, beside the signals of the control loop; an upgrade waits for its end, and it for an
-//! upgrade's.
+//! Reloads run one at a time, while the control loop keeps handling signals; a reload
+//! and an upgrade wait for each other.
 
 pub mod actor;
 mod by_hand;
@@ -30,27 +30,27 @@ use tokio::task::JoinHandle;
 use crate::serving::{Serving, Step};
 use source::{Loaded, Source};
 
-/// Changes that are told in one event of the page; the log has all.
+/// Most changes listed in one event of the page; the log lists all.
 const CHANGES_TOLD_MAX: usize = 10;
 
-/// A reload with everything at hand.
+/// A reload that is ready to be applied.
 struct Ready {
-    /// The configuration as it was read.
+    /// The configuration as read.
     config: Arc<Config>,
     changes: Changes,
     step: Step,
 }
 
-/// The list of changes, made on a thread of its own: to count the keys that move takes a while.
+/// The list of changes, computed on its own thread: counting the keys that move is slow.
 struct Changes {
-    /// Those that the configurations show.
+    /// Changes between the two configurations.
     listed: JoinHandle<Vec<Change>>,
-    /// Those of files alone, a line each.
+    /// Changes of file contents alone, a line each.
     renewed: Vec<String>,
 }
 
 impl Changes {
-    /// A line each, and true if one of them does not need a restart.
+    /// One line per change, and true if at least one applies without a restart.
     async fn told(self) -> Result<(Vec<String>, bool), String> {
         let listed = self.listed.await.map_err(|error| error.to_string())?;
         let applies =
@@ -59,22 +59,22 @@ impl Changes {
     }
 }
 
-/// Generations of the configuration of this process, and where the next one comes from.
+/// Configuration generations of this process, and the source of the next one.
 pub struct Reloads {
     source: Source,
     generations: Generations,
 }
 
 impl Reloads {
-    /// The first generation is in force.
+    /// Starts with the first generation in force.
     pub fn begin(source: Source, serving: &Serving) -> Reloads {
         let generations = Generations { generation: 1, since_ms: now_ms(), ..Generations::default() };
         serving.show(generations.clone());
         Reloads { source, generations }
     }
 
-    /// Reads the configuration again and puts it into force, or only says what would change. `called_off`
-    /// ends it before anything has changed.
+    /// Reads the configuration again and applies it, or only reports what would change. `called_off` cancels
+    /// it while nothing has changed yet.
     pub async fn run(
         &mut self,
         serving: &mut Serving,
@@ -114,7 +114,7 @@ impl Reloads {
         Ok(())
     }
 
-    /// All that can be done before anything changes; None if that is all.
+    /// Performs every step that changes nothing yet; None if there is nothing more to do.
     async fn prepare(&self, serving: &Serving, outcome: &mut Outcome) -> Result<Option<Ready>, String> {
         let source = self.source.clone();
         outcome.file = source.file.as_ref().map(|file| file.display().to_string());
@@ -135,7 +135,7 @@ impl Reloads {
         Ok(Some(Ready { config, changes, step }))
     }
 
-    /// A reload has succeeded: `in_force` is what runs, `wanted` what was read.
+    /// Records a successful reload: `in_force` is what runs, `wanted` what was read.
     fn succeeded(&mut self, in_force: &Config, wanted: &Config, applies: bool) {
         let generations = &mut self.generations;
         generations.failure = None;
@@ -147,7 +147,7 @@ impl Reloads {
         }
     }
 
-    /// Tells the log and the admin port.
+    /// Reports the outcome to the log and the admin port.
     fn tell(&mut self, serving: &Serving, outcome: &Outcome) {
         let Outcome { generation, took_us, .. } = *outcome;
         for warning in &outcome.warnings {
@@ -178,10 +178,10 @@ impl Reloads {
     }
 }
 
-/// An outcome as lines for people. The error is the reason nothing has changed.
+/// Formats an outcome as lines for people. The error is the reason nothing has changed.
 ///
 /// # Errors
-/// Nothing has changed, for the reason that is given.
+/// Nothing has changed; the error is the reason.
 pub fn lines(outcome: &Outcome) -> Result<String, String> {
     let warnings = outcome.warnings.iter().map(|warning| format!("{warning}\n"));
     let mut text: String = warnings.collect();

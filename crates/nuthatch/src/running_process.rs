@@ -1,5 +1,4 @@
-//! A process that runs, as commands find it and talk to it: by its id, by the file that has the id, or by its
-//! admin port.
+//! A running process, found by commands through its id, its pid file or its admin port.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -16,13 +15,13 @@ use crate::outcome::{Deed, Waiting};
 
 /// Default address of the admin port.
 const ADMIN: &str = "127.0.0.1:22220";
-/// Variable of the environment with the login at the admin port.
+/// Environment variable with the login for the admin port.
 const LOGIN: &str = "NUTHATCH_ADMIN_LOGIN";
-/// Time between two looks at whether the process is still there.
+/// Interval between checks that the process is alive.
 const LOOK: Duration = Duration::from_secs(1);
-/// Time connecting to the admin port may take, and its answer to a question.
+/// Timeout for connecting to the admin port, and for its answer to a query.
 const ASK_PATIENCE: Duration = Duration::from_secs(5);
-/// Most bytes of the admin port's answer.
+/// Maximum size of an answer of the admin port, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 /// Options that say which process is meant.
@@ -48,10 +47,10 @@ pub struct AdminAddress {
 }
 
 impl RunningProcess {
-    /// The id of the process, if it was given: by itself or by its file.
+    /// The process id, if given directly or by a pid file.
     ///
     /// # Errors
-    /// The file's fault.
+    /// The pid file cannot be read or is invalid.
     pub fn given_id(&self) -> Result<Option<u32>, String> {
         let Some(path) = &self.pid_file else { return Ok(self.pid) };
         let content =
@@ -59,10 +58,10 @@ impl RunningProcess {
         content.trim().parse().map(Some).map_err(|_| format!("{}: there is no process id", path.display()))
     }
 
-    /// The id of the process. If it was not given, the admin port is asked.
+    /// The process id. If it was not given, it is queried at the admin port.
     ///
     /// # Errors
-    /// The process cannot be found, and how to name it.
+    /// The process cannot be found; the text says how to name it.
     pub fn id(&self) -> Result<u32, String> {
         if let Some(process) = self.given_id()? {
             return Ok(process);
@@ -80,19 +79,19 @@ impl RunningProcess {
 
 /// An answer of the admin port.
 pub struct Answer {
-    /// Status of HTTP.
+    /// HTTP status.
     pub code: u16,
     /// The body.
     pub body: String,
 }
 
 impl AdminAddress {
-    /// The address that was given, or else the default.
+    /// The given address, or else the default.
     pub fn new(address: Option<String>) -> AdminAddress {
         AdminAddress { address }
     }
 
-    /// The admin port that a configuration has.
+    /// The admin port of a configuration.
     pub fn of(listen: &Listen) -> AdminAddress {
         AdminAddress::at(endpoint::show_listen(listen))
     }
@@ -102,15 +101,15 @@ impl AdminAddress {
         AdminAddress { address: Some(address.into()) }
     }
 
-    /// Sends a GET, and waits for the answer as long as commands wait.
+    /// Sends a GET, and waits for the answer up to the commands' timeout.
     ///
     /// # Errors
-    /// There is no answer, for the reason that is given.
+    /// No answer; the error is the reason.
     pub fn get(&self, path: &str) -> Result<Answer, String> {
         self.request("GET", path, ASK_PATIENCE)
     }
 
-    /// The address as somebody would write it.
+    /// The address as a user would write it.
     pub fn shown(&self) -> String {
         let environment = std::env::var("NUTHATCH_ADMIN").ok().filter(|address| !address.is_empty());
         self.address.clone().or(environment).unwrap_or_else(|| ADMIN.to_owned())
@@ -119,7 +118,7 @@ impl AdminAddress {
     /// Sends a request without a body, and waits for the answer.
     ///
     /// # Errors
-    /// There is no answer, for the reason that is given.
+    /// No answer; the error is the reason.
     pub fn request(&self, method: &str, path: &str, patience: Duration) -> Result<Answer, String> {
         let address = self.shown();
         let listen = endpoint::listen(&address).map_err(|(wrong, help)| format!("{wrong}; {help}"))?;
@@ -140,17 +139,17 @@ impl AdminAddress {
     }
 }
 
-/// The header that logs in, if the environment has a login.
+/// The login header, if the environment has a login.
 fn authorization() -> String {
     let login = std::env::var(LOGIN).ok().filter(|login| !login.is_empty());
     let encoded = login.map(|login| http::base64::encode(login.as_bytes()));
     encoded.map_or_else(String::new, |login| format!("Authorization: Basic {login}\r\n"))
 }
 
-/// Sends a process a signal, and waits for the outcome of what it does then.
+/// Sends a signal to a process, and waits for the outcome of the action it triggers.
 ///
 /// # Errors
-/// Nothing was done, or it failed, for the reason that is given.
+/// Nothing was done, or it failed; the error is the reason.
 pub fn ask(process: u32, signal: Signal, deed: Deed) -> Result<String, String> {
     if !takes_the_signal(process, signal)? {
         let name = if signal == Signal::USR2 { "SIGUSR2" } else { "SIGUSR1" };
@@ -192,14 +191,14 @@ fn exchange(listen: &Listen, request: &[u8], patience: Duration) -> std::io::Res
     Ok(answer)
 }
 
-/// The number after `"pid":`, which is there once.
+/// The number after the only `"pid":`.
 fn process_in(status: &str) -> Option<u32> {
     let (_, rest) = status.split_once("\"pid\":")?;
     let digits = rest.trim_start().split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
 }
 
-/// True if a process handles a signal; it would die of it otherwise.
+/// True if the process handles the signal; otherwise the signal would kill it.
 fn takes_the_signal(process: u32, signal: Signal) -> Result<bool, String> {
     let path = format!("/proc/{process}/status");
     if !Path::new("/proc/self/status").exists() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A running part of the process with threads of its own.
 pub trait Service: Send {
-    /// Stops gracefully; what is left after `deadline` is closed. Returns when its threads have ended.
+    /// Stops gracefully; closes what is left after `deadline`. Returns when its threads have ended.
     fn stop(self, deadline: Duration);
 }
 

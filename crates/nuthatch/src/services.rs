@@ -1,4 +1,4 @@
-//! The services that run.
+//! The running services.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::proxy_service::ProxyService;
 use crate::queue_service::QueueService;
 use crate::service::stop;
 
-/// Running services. Those dropped, as by a start that fails half way, stop at once.
+/// Running services. Dropping them, as a failed start does, stops them at once.
 #[derive(Default)]
 pub struct Services {
     /// The shards of pools.
@@ -19,7 +19,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Stops all gracefully, each within `deadline`: those last that others rely on.
+    /// Stops all gracefully, each within `deadline`; services that others rely on stop last.
     pub fn stop(mut self, deadline: Duration) {
         self.stop_within(deadline);
     }

@@ -1,4 +1,4 @@
-//! Everything that the control thread serves while the process runs, and how it stops.
+//! Everything the control thread serves while the process runs, and its shutdown.
 
 mod by_hand;
 mod data;
@@ -39,9 +39,9 @@ pub struct Serving {
     running: Running,
     log: Log,
     ports: Ports,
-    /// Listeners of pools, which nutcracker's statistics count as connections.
+    /// Number of pool listeners, which nutcracker's statistics count as connections.
     pool_listeners: Arc<AtomicU64>,
-    /// Tells nsqadmin to end.
+    /// Stops nsqadmin.
     stop: watch::Sender<bool>,
     nsqadmin: Option<JoinHandle<()>>,
     data: DataTasks,
@@ -50,8 +50,8 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Serves everything. `service` is name and version in the statistics; `actor` carries out what the admin
-    /// port is asked for. Needs a tokio runtime.
+    /// Serves everything. `service` is name and version in the statistics; `actor` carries out actions of the
+    /// admin port. Needs a tokio runtime.
     pub fn begin(
         mut running: Running,
         service: (&'static str, &'static str),
@@ -89,7 +89,7 @@ impl Serving {
         }
     }
 
-    /// Shows these generations of the configuration, with the overrides in force.
+    /// Publishes these configuration generations, with the overrides in force.
     pub fn show(&self, generations: Generations) {
         let (overrides, config) = (&self.overrides, &self.running.config);
         let (by_hand, servers_by_hand) = (overrides.lines(config), overrides.of_servers(config));
@@ -107,43 +107,43 @@ impl Serving {
         &self.running.config
     }
 
-    /// Tells the admin port what has happened to the process.
+    /// Reports an event of the process to the admin port.
     pub fn tell(&self, severity: Severity, text: String) {
         self.running.teller.tell(severity, "process".into(), text);
     }
 
-    /// Tells the admin port that an upgrade has come to nothing.
+    /// Reports a failed upgrade to the admin port.
     pub fn upgrade_failed(&self, reason: &str) {
         self.tell(Severity::Warning, format!("upgrade failed: {reason}"));
         self.running.watch.upgrades().failed(reason);
     }
 
-    /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
+    /// Stops gracefully: accepts nothing more, and answers accepted requests within the configured time.
     ///
     /// # Errors
-    /// The system's: no thread can be started.
+    /// No thread can be started.
     pub async fn stop(self) -> io::Result<()> {
         let Serving { running, stop, nsqadmin, mut data, .. } = self;
         let patience = running.config.stop_timeout / 2;
         running.watch.drain();
         stop.send_replace(true);
         data.announce_end();
-        // A change of nsqadmin goes on to its end; who asked for it gets to know, if that does not take too
-        // long.
+        // A change made through nsqadmin runs to completion; its client gets the
+        // answer unless that takes too long.
         finish(nsqadmin, patience).await;
         data.end(patience).await;
         aside("stop", move || running.stop()).await
     }
 }
 
-/// Runs what takes its time on a thread of its own.
+/// Runs slow work on a thread of its own.
 async fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (done, result) = oneshot::channel();
     std::thread::Builder::new().name(name.into()).spawn(move || drop(done.send(work())))?;
     result.await.map_err(io::Error::other)
 }
 
-/// nutcracker's document. Its connection counts are of clients, servers and listeners together.
+/// nutcracker's statistics document. Its connection counts add up clients, servers and listeners.
 fn statistics(
     registry: &Registry,
     (service, version): (&str, &str),

@@ -1,7 +1,7 @@
 //! From a checked configuration to running shards.
 //!
-//! Everything is bound before anything runs, so that a bad address stops the start and nothing else. What
-//! cannot be served yet is refused: a listener that does not answer helps nobody.
+//! Everything is bound before anything runs, so a bad address only stops the start. Services that cannot be
+//! served yet are refused: a listener that does not answer is useless.
 
 mod bound;
 mod places;
@@ -44,41 +44,41 @@ use crate::version::VERSION;
 
 pub use places::{Listening, Places};
 
-/// All that runs: [`Running::stop`] stops it gracefully, dropping it at once.
+/// A running process: [`Running::stop`] stops it gracefully, dropping it stops it at once.
 pub struct Running {
     /// The services.
     pub services: Services,
     /// The configuration.
     pub config: Arc<Config>,
-    /// nsqadmin, bound and not yet served.
+    /// nsqadmin, bound but not yet served.
     pub nsqadmin: Option<Admin>,
     /// HTTP APIs and jobs of the queue and the lookup, not yet served.
     pub data: DataFront,
-    /// Shards of the queue and the lookup, as the admin port knows them.
+    /// Shards of the queue and the lookup, for the admin port.
     pub views: Views,
     /// Every counter.
     pub registry: Arc<Registry>,
-    /// Notified when a client was closed for the memory it held.
+    /// Notified when a client is closed to free memory.
     pub relief: Arc<Notify>,
-    /// The statistics port, bound and not yet served.
+    /// The statistics port, bound but not yet served.
     pub stats: Option<ControlPort>,
-    /// The admin port, bound and not yet served.
+    /// The admin port, bound but not yet served.
     pub admin: Option<ControlPort>,
-    /// TLS of the admin port, for clients that connect from now on; None: plain HTTP.
+    /// TLS of the admin port for new connections; None: plain HTTP.
     pub admin_tls: AdminTls,
-    /// Digests of the files of TLS that are in use.
+    /// Digests of the TLS files in use.
     pub tls_prints: Prints,
-    /// Users outside of pools.
+    /// Users defined outside of pools.
     pub users: ProcessUsers,
-    /// Knows how things are, for the admin port.
+    /// State of the process, for the admin port.
     pub watch: Arc<Watch>,
-    /// Shares of file descriptors; to be followed on the control thread.
+    /// Shares of file descriptors; the control thread follows changes of the limit.
     pub descriptors: Descriptors,
     /// Listeners.
     pub listening: Places,
     /// Start time.
     pub since: Instant,
-    /// Tells the admin port what happens.
+    /// Reports events to the admin port.
     pub teller: Teller,
 }
 
@@ -87,13 +87,13 @@ pub struct Running {
 pub struct DataFront {
     /// Jobs of the queue.
     pub jobs: Option<ControlJobs>,
-    /// The queue's HTTP API, bound.
+    /// The queue's HTTP API, bound but not yet served.
     pub http: Option<Http>,
-    /// The lookup's HTTP API, bound.
+    /// The lookup's HTTP API, bound but not yet served.
     pub lookup_http: Option<LookupHttp>,
 }
 
-/// Shards that are asked by the admin port.
+/// Shards that the admin port queries.
 #[derive(Debug, Clone, Default)]
 pub struct Views {
     /// The queue's.
@@ -102,11 +102,11 @@ pub struct Views {
     pub lookup: Option<Current<lookup::Mail>>,
 }
 
-/// Binds everything, then starts the shards. Nothing runs if anything cannot be bound. The queue's directory
-/// is locked here unless it was before. What another process has, in an upgrade, is taken over.
+/// Binds everything, then starts the shards; if one bind fails, nothing runs. Locks the queue's directory
+/// here unless the caller already has. In an upgrade, takes over the predecessor's sockets and data.
 ///
 /// # Errors
-/// The fault, for each face to word.
+/// The fault; each face words it in its own way.
 pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, StartError> {
     let Some((mut predecessor, sockets)) = Predecessor::meet()? else {
         let directory = directory.map_or(Directory::Now, Directory::Taken);
@@ -119,7 +119,7 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
             let shards = running.services.proxy.as_ref().map(ProxyService::handles).unwrap_or_default();
             let clients = predecessor.serving().and_then(|channel| arrivals::begin(channel, shards));
             if let Err(reason) = clients {
-                // Everything is here but the clients of a process that has just died.
+                // The predecessor has just died: everything has been handed over except its clients.
                 warn!(%reason, "clients of the replaced process cannot be received");
             }
             Ok(running)
@@ -136,7 +136,7 @@ struct Start {
     config: Config,
     generation: Arc<Generation>,
     descriptors: Descriptors,
-    /// That of pools is in the generation.
+    /// TLS of everything but pools, whose TLS is in the generation.
     tls: Loaded,
     users: ProcessUsers,
     bound: Bound,
@@ -157,7 +157,7 @@ impl Start {
         Ok(Start { config, generation, descriptors, tls, users, bound })
     }
 
-    /// Starts everything. Pools need not wait for the journals.
+    /// Starts everything. Pools do not wait for the journals.
     fn by_itself(self) -> Result<Running, StartError> {
         let Start { config, generation, descriptors, tls, users, bound } = self;
         let Bound { stats, admin, nsqadmin, proxy, data } = bound;
@@ -168,7 +168,7 @@ impl Start {
         Ok(assembly.finish(stats, admin, users))
     }
 
-    /// Starts everything once the other process has let go of it.
+    /// Starts everything once the predecessor has released it.
     fn in_place_of(self, predecessor: &mut Predecessor) -> Result<Running, StartError> {
         let Start { config, generation, descriptors, tls, users, bound } = self;
         let Bound { stats, admin, nsqadmin, proxy, data } = bound;
@@ -182,7 +182,7 @@ impl Start {
     }
 }
 
-/// Parts that run already while the rest is being started.
+/// Parts already running while the rest starts.
 struct Assembly {
     services: Services,
     config: Arc<Config>,
@@ -217,7 +217,7 @@ impl Assembly {
         }
     }
 
-    /// Starts the shards of pools, if there are any.
+    /// Starts the shards of pools, if any.
     fn run_proxy(
         &mut self,
         bound: Option<BoundProxy>,
@@ -292,7 +292,7 @@ impl Assembly {
     }
 }
 
-/// The queue and the lookup, for the admin port to ask.
+/// Queue and lookup sources for the admin port.
 fn sources(views: &Views) -> Sources {
     let Views { queue, lookup } = views.clone();
     Sources {
@@ -301,7 +301,7 @@ fn sources(views: &Views) -> Sources {
     }
 }
 
-/// Settings for shards that begin with a generation.
+/// Settings for shards that start with a generation.
 fn plan(
     config: &Config,
     generation: Arc<Generation>,
@@ -320,7 +320,7 @@ fn plan(
     }
 }
 
-/// Tells the log and the admin port what the cache side has to say.
+/// Reports notices of the cache side to the log and the admin port.
 fn notify(teller: Teller, relief: &Arc<Notify>) -> Arc<dyn Fn(Notice) + Send + Sync> {
     let relief = Arc::clone(relief);
     Arc::new(move |notice| {
@@ -334,19 +334,19 @@ fn notify(teller: Teller, relief: &Arc<Notify>) -> Arc<dyn Fn(Notice) + Send + S
 }
 
 impl Running {
-    /// Settings for shards that begin while the process runs, with its first pools.
+    /// Settings for shards started while the process runs, with its first pools.
     pub fn proxy_plan(&self, config: &Config, generation: Arc<Generation>, client_number: u64) -> Plan {
         let notify = notify(self.teller.clone(), &self.relief);
         plan(config, generation, client_number, (&self.registry, &self.descriptors, notify))
     }
 
-    /// Stops gracefully: nothing more is accepted, what was accepted is answered, within the configured time.
+    /// Stops gracefully: accepts nothing more, and answers accepted requests within the configured time.
     pub fn stop(self) {
         self.services.stop(self.config.stop_timeout);
     }
 }
 
-/// Shows a listener of `service` by its name.
+/// Labels a listener of `service` with its name.
 fn named(service: &str) -> impl Fn(&(&'static str, String)) -> Listening {
     move |(name, address)| Listening { what: format!("{service}, {name}"), address: address.clone() }
 }

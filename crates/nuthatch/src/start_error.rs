@@ -1,5 +1,5 @@
-//! Start errors in the words of each face: the native one names the option, the others speak as the programs
-//! that they stand for.
+//! Start errors worded for each face: the native one names the option, the others use
+//! the texts of the original programs.
 
 use std::fmt;
 use std::io;
@@ -11,14 +11,14 @@ use config::go_flags::{GoValue, GoValues};
 use config::nsqd::machine::error_text;
 use net::BindError;
 
-/// The reason nothing was started.
+/// Reason the start failed.
 #[derive(Debug)]
 pub enum StartError {
-    /// Nothing can listen at an address.
+    /// An address cannot be bound.
     Listen(Place, Listen, BindError),
     /// The queue's directory cannot be opened.
     DataPath(PathBuf, io::Error),
-    /// The queue's directory cannot be locked; `None` if another process has it.
+    /// The queue's directory cannot be locked; `None` if another process holds the lock.
     Lock(PathBuf, Option<io::Error>),
     /// The queue's directory cannot be read or written.
     Store(String),
@@ -50,7 +50,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// The option of a nuthatch.toml that says where it listens.
+    /// The option of nuthatch.toml that sets the address.
     pub fn option(&self) -> String {
         match self {
             Place::Pool(name) => format!("[pool.{name}] listen"),
@@ -65,7 +65,7 @@ impl Place {
         }
     }
 
-    /// The flag of nsqd that says so, if there is one.
+    /// The nsqd flag that sets the address, if there is one.
     fn flag(&self) -> Option<&'static str> {
         match self {
             Place::QueueTcp => Some("tcp-address"),
@@ -99,7 +99,7 @@ impl From<String> for StartError {
 }
 
 impl StartError {
-    /// For who wrote a nuthatch.toml.
+    /// Text for the author of a nuthatch.toml.
     pub fn native(&self) -> String {
         match self {
             StartError::Listen(place, listen, error) => {
@@ -119,7 +119,7 @@ impl StartError {
         }
     }
 
-    /// For who started nutcracker.
+    /// Text for users of nutcracker.
     pub fn nutcracker(&self) -> String {
         match self {
             StartError::Listen(place, listen, error) => {
@@ -129,7 +129,7 @@ impl StartError {
         }
     }
 
-    /// nsqd's text, with these flags, behind `failed to instantiate nsqd - `.
+    /// nsqd's text under these flags, after `failed to instantiate nsqd - `.
     pub fn nsqd(&self, flags: &GoValues) -> String {
         match self {
             StartError::Listen(place, listen, error) => {
@@ -155,12 +155,12 @@ impl StartError {
     }
 }
 
-/// The words of Go's `net.Listen` for an address as it was written.
+/// The error text of Go's `net.Listen` for an address as configured.
 fn go_listen_error(written: &str, error: &BindError) -> String {
     match error {
         BindError::Name { host, error } => format!("listen tcp: lookup {host}: {}", go_lookup_error(error)),
         BindError::Tcp { address, error } => {
-            // Of an address that stands for all Go says how it was written, or else what it came to.
+            // Go shows a wildcard address as configured, any other as resolved.
             let host = written.rsplit_once(':').map(|(host, _)| host);
             let shown = match host.filter(|_| address.ip().is_unspecified()) {
                 Some(host) => format!("{host}:{}", address.port()),

@@ -1,7 +1,7 @@
-//! nutcracker's statistics port: connect, get one JSON line, be closed.
+//! nutcracker's statistics port: a client connects, gets one JSON line, and is closed.
 //!
-//! What a client sends is not looked at (nutcracker's is the same), except that it is read for a moment
-//! before the close, so that the close does not take the answer away.
+//! Input is ignored, as in nutcracker, but drained for a moment before the close, so that a
+//! reset does not discard the answer.
 
 use std::io;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::control_port::{Accepted, Client, ControlPort};
 
-/// Time one client may take.
+/// Time limit per client.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time to wait for the client's end after the answer.
+/// Time to wait for the client's close after the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Serves `document` for ever. Needs a tokio runtime.
+/// Serves `document` forever. Needs a tokio runtime.
 pub async fn serve(port: ControlPort, document: Arc<dyn Fn() -> String + Send + Sync>) -> io::Result<()> {
     port.serve(|Accepted { client, .. }| {
         let text = document();

@@ -1,4 +1,4 @@
-//! Output of commands that print something and end.
+//! Output of commands that print and exit.
 
 use std::io::Write;
 

@@ -1,15 +1,15 @@
 //! The choice between a graceful stop and an immediate one, as further signals arrive.
 //!
-//! Supervisors and wrappers forward signals that the process also gets itself, so that one request to stop
-//! may arrive twice within moments. Only a second SIGINT, or any of the three signals a second later, ends
-//! the process at once.
+//! Supervisors and wrappers forward signals that the process also gets itself, so one stop request
+//! may arrive twice within moments. Only a second SIGINT, or any of the three signals a second
+//! later, ends the process at once.
 
 use std::time::{Duration, Instant};
 
-/// SIGTERM and SIGQUIT sooner than this after the first signal are taken for forwarded repeats of it.
+/// Window after the first signal in which SIGTERM and SIGQUIT count as forwarded repeats of it.
 const REPEAT_WINDOW: Duration = Duration::from_secs(1);
 
-/// The signals of a stop that is under way.
+/// The signals of a stop in progress.
 #[derive(Debug)]
 pub struct StopSignals {
     since: Instant,
@@ -17,7 +17,7 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// `signal` began the stop.
+    /// A stop begun by `signal`.
     pub fn new(signal: i32, now: Instant) -> StopSignals {
         StopSignals { since: now, interrupted: signal == libc::SIGINT }
     }

@@ -1,13 +1,13 @@
-//! `nuthatch check --system`: what a start with a configuration would meet on this machine.
+//! `nuthatch check --system`: the conditions of a start on this machine.
 //!
-//! | what | looked at |
+//! | subject | checked |
 //! |---|---|
-//! | paths | there, of the right kind, writable for who checks, whose they are, in use by whom |
-//! | listeners | free, or which process has them |
+//! | paths | existence, kind, write permission of the current user, owner, process using them |
+//! | listeners | free, or the process that holds them |
 //! | names | have an address |
 //! | file descriptors | as many as the configuration asks for |
 //!
-//! Nothing is changed: no directory is made and nothing listens; a port is bound for a moment.
+//! Nothing is changed: no directory is created and nothing listens; a port is bound for a moment.
 
 pub mod descriptors;
 mod holder;
@@ -21,7 +21,7 @@ use config::checked::Config;
 
 pub use words::Words;
 
-/// Everything on this machine that a start would fail at, or soon after.
+/// Everything on this machine that would fail a start, or the process soon after.
 pub fn check(config: &Config, words: Words) -> Vec<Fault> {
     let mut faults = paths::check(config, words);
     faults.extend(ports::check(config, words));

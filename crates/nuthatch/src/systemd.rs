@@ -1,13 +1,13 @@
-//! systemd, or a service manager that speaks as it does: it is told how the process fares (`sd_notify(3)`),
-//! and may have bound sockets for it (`sd_listen_fds(3)`).
+//! systemd, or a compatible service manager: it is notified of the process's state (`sd_notify(3)`), and may
+//! pass bound sockets (`sd_listen_fds(3)`).
 //!
 //! | variable | effect |
 //! |---|---|
 //! | `NOTIFY_SOCKET` | READY=1 once everything is served, RELOADING=1 during an upgrade, MAINPID= after it, STOPPING=1 at the end |
-//! | `WATCHDOG_USEC`, `WATCHDOG_PID` | WATCHDOG=1 twice in that time, for as long as the control thread runs |
-//! | `LISTEN_FDS`, `LISTEN_PID` | sockets to listen on, which are found by their addresses |
+//! | `WATCHDOG_USEC`, `WATCHDOG_PID` | WATCHDOG=1 twice in that time, as long as the control thread runs |
+//! | `LISTEN_FDS`, `LISTEN_PID` | sockets to listen on, matched by address |
 //!
-//! Without these variables nothing happens. A manager that does not listen is not waited for.
+//! Without these variables nothing happens. Notifications never wait for the manager.
 
 use std::ffi::OsStr;
 use std::io;
@@ -21,32 +21,32 @@ use telemetry::debug;
 
 /// First descriptor that systemd hands over.
 const LISTEN_FDS_START: RawFd = 3;
-/// Most sockets that are taken.
+/// Most sockets taken.
 const LISTEN_FDS_MAX: RawFd = 4096;
 
-/// Everything is served.
+/// Reports that everything is served.
 pub fn ready() {
     notify("READY=1");
 }
 
-/// Something changes while everything is served; [`ready`] follows.
+/// Reports a change while everything is served; [`ready`] follows.
 pub fn reloading() {
     let now = clock_gettime(ClockId::Monotonic);
     let micros = now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000;
     notify(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
 }
 
-/// The process is about to end.
+/// Reports that the process is about to end.
 pub fn stopping() {
     notify("STOPPING=1");
 }
 
-/// Another process is the service from now on, and serves everything.
+/// Reports that the successor is the service now and serves everything.
 pub fn succeeded_by(process: u32) {
     notify(&format!("MAINPID={process}\nREADY=1"));
 }
 
-/// Tells that the control thread runs, for ever. Needs a tokio runtime.
+/// Reports forever that the control thread runs. Needs a tokio runtime.
 pub async fn keep_alive() {
     let Some(period) = watchdog_period(|name| std::env::var(name).ok()) else { return };
     loop {
@@ -55,7 +55,7 @@ pub async fn keep_alive() {
     }
 }
 
-/// Half of the time after which a service that says nothing is ended; None if nobody watches this process.
+/// Half of the watchdog's timeout; None without a watchdog for this process.
 fn watchdog_period(variable: impl Fn(&str) -> Option<String>) -> Option<Duration> {
     if variable("WATCHDOG_PID").is_some_and(|pid| pid != std::process::id().to_string()) {
         return None;
@@ -91,7 +91,7 @@ fn abstract_address(_: &[u8]) -> io::Result<SocketAddr> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Sockets that systemd has bound for this process. To be called once, after the last fork.
+/// Sockets that systemd has bound for this process. Call it once, after the last fork.
 pub fn sockets() -> Vec<OwnedFd> {
     let handed = handed_over(|name| std::env::var(name).ok());
     let own = |number| {
@@ -106,7 +106,7 @@ pub fn sockets() -> Vec<OwnedFd> {
     handed.filter(is_open).map(own).collect()
 }
 
-/// Numbers of the descriptors that were handed over to this process.
+/// Numbers of the descriptors passed to this process.
 fn handed_over(variable: impl Fn(&str) -> Option<String>) -> std::ops::Range<RawFd> {
     let for_us = variable("LISTEN_PID").is_some_and(|pid| pid == std::process::id().to_string());
     let count = variable("LISTEN_FDS").filter(|_| for_us).and_then(|count| count.parse().ok());

@@ -1,8 +1,7 @@
-//! TLS of pools and of the admin port: from the files that a configuration names to what shards and ports
-//! use. The certificates of the queue's files are noted as well.
+//! TLS of pools and of the admin port: from the configured files to the objects that shards and ports use.
+//! Also records the certificates of the queue's files.
 //!
-//! Everything is read before anything changes, and every fault is found, each with its section, its option
-//! and its file.
+//! Everything is read before anything changes, and every fault is reported with its section, option and file.
 
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -20,7 +19,7 @@ use crate::queue_service;
 use crate::start_error::StartError;
 use crate::tls_prints::Prints;
 
-/// All TLS of a configuration; the queue makes its own.
+/// TLS of a configuration, except the queue's.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// TLS of pools, by their names.
@@ -29,11 +28,11 @@ pub struct Loaded {
     pub admin: Option<Arc<ServerConfig>>,
     /// Digests of the files.
     pub prints: Prints,
-    /// Certificates of all files, the queue's included.
+    /// Certificates of all files, including the queue's.
     pub certificates: Vec<Certificate>,
 }
 
-/// A file that cannot be used.
+/// An unusable file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TlsFault {
     /// Name of the pool; None for the admin port.
@@ -57,7 +56,7 @@ impl std::fmt::Display for TlsFault {
     }
 }
 
-/// All files that cannot be used.
+/// All unusable files.
 #[derive(Debug)]
 pub struct Faults(pub Vec<TlsFault>);
 
@@ -67,14 +66,14 @@ impl From<Faults> for StartError {
     }
 }
 
-/// Reads the files anew: at start, for `check`, and for a reload. A reload gives [`Loaded::pools`] to the
-/// next generation ([`proxy::Settings::tls`]): connections to servers that are opened from then on use it,
-/// and each listener takes it with [`proxy::ListenerChange::Set`], for clients that come later; its socket
-/// stays. [`Loaded::admin`] goes to [`crate::start::Running::admin_tls`], [`Loaded::certificates`] to
-/// [`admin::Watch::certificates`]. With a fault nothing is changed.
+/// Reads the files: at start, for `check`, and for a reload. A reload gives [`Loaded::pools`] to the
+/// next generation ([`proxy::Settings::tls`]): new connections to servers use it, and each listener gets
+/// it through [`proxy::ListenerChange::Set`] for new clients, while its socket stays. [`Loaded::admin`]
+/// goes to [`crate::start::Running::admin_tls`], [`Loaded::certificates`] to
+/// [`admin::Watch::certificates`]. A fault changes nothing.
 ///
 /// # Errors
-/// Every fault.
+/// Every fault found.
 pub fn load(config: &Config) -> Result<Loaded, Vec<TlsFault>> {
     let mut loaded = Loaded { prints: Prints::of(config), ..Loaded::default() };
     let mut faults = Vec::new();
@@ -107,7 +106,7 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<TlsFault>> {
 }
 
 impl Loaded {
-    /// Writes to the log which certificates are refused, or soon will be.
+    /// Logs the certificates that are refused, or soon will be.
     pub fn warn(&self) {
         for certificate in &self.certificates {
             if let Some(fault) = certificate.fault_now() {
@@ -116,7 +115,7 @@ impl Loaded {
         }
     }
 
-    /// Notes the certificates of files that were read; the digest of their contents.
+    /// Records the certificates of files read; returns the digest of their contents.
     fn note(&mut self, files: PemFiles<'_>) -> u64 {
         self.certificates.extend(files.certificates);
         files.contents.finish()

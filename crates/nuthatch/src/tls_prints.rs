@@ -1,8 +1,7 @@
-//! Digests of the files of TLS: how a reload tells files that have another content from those that are as
-//! they were.
+//! Digests of TLS files, by which a reload detects changed contents.
 //!
-//! They are taken before the files are put to use. If one changes in between, the next reload takes it for
-//! changed, and reads it once more.
+//! They are taken before the files are used. If a file changes in between, the next reload sees
+//! a change, and reads it once more.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
@@ -13,12 +12,12 @@ use std::path::Path;
 use config::checked::{Config, Queue, TlsToClients, TlsToServers};
 use net::tls;
 
-/// The admin port, as an owner of files.
+/// Owner name of the admin port's files.
 pub const ADMIN: &str = "admin: tls";
-/// The queue, as an owner of files.
+/// Owner name of the queue's files.
 pub const QUEUE: &str = "queue: TLS";
 
-/// A digest of the files of each owner, and the settings that name them.
+/// A digest of the files of each owner, with the settings that name them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Prints(BTreeMap<String, Print>);
 
@@ -28,12 +27,12 @@ struct Print {
     files: u64,
 }
 
-/// The side of a pool towards its clients, as an owner of files.
+/// Owner name of the files of a pool's client side.
 pub fn to_clients(pool: &str) -> String {
     format!("pool {pool}: tls")
 }
 
-/// The side of a pool towards its servers, as an owner of files.
+/// Owner name of the files of a pool's server side.
 pub fn to_servers(pool: &str) -> String {
     format!("pool {pool}: server_tls")
 }
@@ -63,12 +62,12 @@ impl Prints {
         prints
     }
 
-    /// True if an owner's files and settings are the same as those.
+    /// True if an owner's files and settings are the same in both.
     pub fn same(&self, other: &Prints, owner: &str) -> bool {
         self.0.get(owner) == other.0.get(owner)
     }
 
-    /// Changes from these to others that settings do not show, a line each.
+    /// Owners whose files have changed under unchanged settings, a line each.
     pub fn renewed(&self, now: &Prints) -> Vec<String> {
         let is_renewed = |(owner, now): &(&String, &Print)| {
             self.0
@@ -102,7 +101,7 @@ fn files_of_queue(queue: &Queue) -> u64 {
     digest([tls.map(|tls| &*tls.cert), tls.map(|tls| &*tls.key), queue.tls_root_ca.as_deref()], &[])
 }
 
-/// A digest of what is in these files, or why it cannot be read, and of `more`.
+/// A digest of the contents of these files, or of the error reading them, and of `more`.
 fn digest(files: [Option<&Path>; 3], more: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for file in files {

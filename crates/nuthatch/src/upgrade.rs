@@ -1,5 +1,4 @@
-//! Replacing the binary while it runs: another process gets the listeners, the queue and the clients of
-//! pools.
+//! Upgrade of the running binary: another process gets the listeners, the queue and the clients of pools.
 //!
 //! ```text
 //! predecessor                                                   successor
@@ -13,10 +12,10 @@
 //!           Client … ──────────────────────────────────────────▶ served where they were
 //!           the rest served until it goes, or drain_timeout
 //! ```
-//! Until Serving the predecessor can go on as if nothing had happened, and does: whatever fails, ends or
-//! takes too long over there, it ends that process and opens the queue again. The messages are those of
-//! [`wire::upgrade`]; the conversation is a blocking one on both sides, on a thread of its own in the
-//! predecessor ([`successor`]) and before anything runs in the successor ([`predecessor`]).
+//! Until Serving the predecessor can continue as if nothing had happened, and does: on any failure, exit or
+//! timeout of the successor it kills that process and reopens the queue. The messages are those of
+//! [`wire::upgrade`]; the exchange is blocking on both sides, on its own thread in the predecessor
+//! ([`successor`]) and before anything runs in the successor ([`predecessor`]).
 
 pub mod arrivals;
 pub mod command;

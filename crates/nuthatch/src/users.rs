@@ -1,7 +1,7 @@
-//! Users of the process outside of pools: those of the queue's clients, and the desk at which clients of HTTP
-//! log in.
+//! Users of the process outside of pools: those of the queue's clients, and
+//! the desk where HTTP clients log in.
 //!
-//! Pools have their own, planned with their generation. A limit of a user holds for pools together, and for
+//! Pools have their own, planned with their generation. A user's limit applies to all pools together, and to
 //! the queue and HTTP together.
 
 use std::sync::Arc;
@@ -19,10 +19,10 @@ pub struct ProcessUsers {
 }
 
 impl ProcessUsers {
-    /// Those of a configuration.
+    /// The users of a configuration.
     ///
     /// # Errors
-    /// The fault; the check of the configuration would have found it.
+    /// The fault; the check of the configuration finds it first.
     pub fn new(config: &Config) -> Result<ProcessUsers, String> {
         let book = Book::build(&specs(config)).map_err(|faults| faulty(&faults))?;
         let desk = Arc::new(LoginDesk::new(book.clone(), uptime));
@@ -34,12 +34,12 @@ impl ProcessUsers {
         &self.book
     }
 
-    /// The desk; it outlives every set of users.
+    /// The desk; it is kept when the users change.
     pub fn desk(&self) -> &Arc<LoginDesk> {
         &self.desk
     }
 
-    /// The users of another configuration, with what those of the same names have used of their limits.
+    /// The users of another configuration; users of the same name keep the use of their limits.
     ///
     /// # Errors
     /// As for [`ProcessUsers::new`].
@@ -47,7 +47,7 @@ impl ProcessUsers {
         self.book.next(&specs(config)).map_err(|faults| faulty(&faults))
     }
 
-    /// Goes on with these users.
+    /// Puts these users into force.
     pub fn apply(&mut self, book: Book) {
         self.desk.set_book(book.clone());
         self.book = book;

@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 
-/// Notes what it is asked to do, and does it.
+/// Records the actions requested, and carries them out.
 #[derive(Default)]
 struct Noted(Mutex<Vec<Action>>);
 
@@ -58,7 +58,7 @@ async fn requests_are_read() {
         ("dry_run=true", Some(true)),
         ("dry_run=1", Some(true)),
         ("dry_run=false", Some(false)),
-        // Not what was meant, and a reload would be.
+        // Not understood: acting on it would reload.
         ("dry_run=yes", None),
         ("dry_run", None),
         ("dry_run=%zz", None),

@@ -1,4 +1,4 @@
-//! A status in, what is said about it out.
+//! Tests from a status to its problems.
 
 use telemetry::PoolCells;
 
@@ -16,7 +16,7 @@ fn found(before: &Sample, now: &Sample) -> Vec<String> {
     troubles.iter().map(shown).collect()
 }
 
-/// Problems found after `change` was done to a pool of two servers.
+/// Problems found after `change` was applied to a pool of two servers.
 fn pool_after(change: impl Fn(&PoolCells)) -> Vec<String> {
     let pool = PoolCells::new("a", ["s", "t"], 1);
     let before = sample_at(&facts(), 0, &[&pool], None);

@@ -1,24 +1,24 @@
-//! HTML that is written piece by piece, and texts in it that may hold anything.
+//! HTML built piece by piece, with escaping of arbitrary text.
 
 use std::fmt::{self, Write};
 
-/// HTML in the making. Writing to a string does not fail.
+/// An HTML buffer. Writing to a string does not fail.
 #[derive(Default)]
 pub(super) struct Html(String);
 
 impl Html {
-    /// Adds what `format_args!` makes; values that are texts must be [`Escaped`].
+    /// Appends formatted text; text values must be [`Escaped`].
     pub(super) fn add(&mut self, arguments: fmt::Arguments<'_>) {
         let _ = self.0.write_fmt(arguments);
     }
 
-    /// All of it.
+    /// The complete HTML.
     pub(super) fn into_string(self) -> String {
         self.0
     }
 }
 
-/// A text that may hold anything, as text and in attributes between double quotes.
+/// Arbitrary text, escaped for HTML and for attributes in double quotes.
 pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl fmt::Display for Escaped<'_> {

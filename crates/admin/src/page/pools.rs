@@ -1,10 +1,10 @@
-//! A pool on the page: a line about it, and its servers with the slow and the failing ones marked.
+//! A pool on the page: a summary line, and its servers with the slow and the failing ones marked.
 
 use super::html::{Escaped, Html};
 use crate::format::{count, counted, duration, micros, rate};
 use crate::status::{Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 
-/// A pool.
+/// Renders a pool.
 pub(super) fn pool(html: &mut Html, pool: &PoolStatus, now_ms: u64) {
     let (class, state) = match pool.state {
         PoolState::Up => ("well", "up"),
@@ -71,7 +71,7 @@ fn ejected(server: &ServerStatus, now_ms: u64) -> String {
     }
 }
 
-/// Errors that occur now first, each with its rate; the others with their sum, muted.
+/// Errors that occur now come first, each with its rate; the others as one muted sum.
 fn errors(html: &mut Html, errors: &Errors) {
     let (now, past): (Vec<_>, Vec<_>) = errors.iter().partition(|(_, error)| error.per_second > 0.0);
     for (kind, error) in now {
@@ -90,7 +90,7 @@ fn latency(us: Option<u64>) -> String {
     us.map_or_else(|| "–".into(), micros)
 }
 
-/// The p99 of the pool's slowest server, in percent.
+/// The p99 relative to the pool's slowest server, in percent.
 fn share(latency: Latency, slowest_us: u64) -> u64 {
     latency.p99_us.unwrap_or(0) * 100 / slowest_us.max(1)
 }

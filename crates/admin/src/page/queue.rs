@@ -1,16 +1,16 @@
-//! The queue on the page: what waits, whether it grows, who consumes.
+//! The queue on the page: waiting messages, growth, consumers.
 
 use super::html::{Escaped, Html};
 use crate::format::{bytes, count, counted, rate};
 use crate::status::{ChannelStatus, QueueStatus, TopicStatus};
 
-/// Rows shown; with more, the deepest are.
+/// Most rows shown; beyond that the deepest ones.
 const ROWS_MAX: usize = 200;
 
-/// A channel of a topic, or a topic that has none.
+/// A channel of a topic, or a topic without channels.
 type Row<'a> = (&'a TopicStatus, Option<&'a ChannelStatus>);
 
-/// The queue.
+/// Renders the queue.
 pub(super) fn queue(html: &mut Html, queue: &QueueStatus) {
     let (class, state) = match (queue.answers, &queue.fault) {
         (false, _) => ("critical", "silent"),
@@ -52,7 +52,7 @@ pub(super) fn queue(html: &mut Html, queue: &QueueStatus) {
     html.add(format_args!("</section>\n"));
 }
 
-/// Rows by name, and how many were left out.
+/// Rows sorted by name, and the number left out.
 fn rows(queue: &QueueStatus) -> (Vec<Row<'_>>, usize) {
     let mut rows: Vec<Row<'_>> = queue.topics.iter().flat_map(of_topic).collect();
     let hidden = rows.len().saturating_sub(ROWS_MAX);
@@ -64,7 +64,7 @@ fn rows(queue: &QueueStatus) -> (Vec<Row<'_>>, usize) {
     (rows, hidden)
 }
 
-/// A topic's channels; before them the topic itself, if something waits in it or if it has none.
+/// A topic's channels, preceded by the topic itself if messages wait in it or it has no channel.
 fn of_topic(topic: &TopicStatus) -> impl Iterator<Item = Row<'_>> {
     let own = (topic.depth > 0 || topic.channels.is_empty()).then_some((topic, None));
     own.into_iter().chain(topic.channels.iter().map(move |channel| (topic, Some(channel))))

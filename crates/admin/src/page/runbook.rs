@@ -1,14 +1,14 @@
 //! The runbook as a page.
 //!
-//! Its Markdown is a small part of the language: headings, paragraphs, lists with `-`, `code`, links, and
-//! lines with an anchor. Links to sections stay links, those to other pages become text.
+//! It uses a small part of Markdown: headings, paragraphs, lists with `-`, `code`, links, and lines with an
+//! anchor. Links to sections stay links, links to other pages become text.
 
 use std::fmt::Write;
 
 use super::html::Escaped;
 use crate::runbook::{TEXT, anchor_in};
 
-/// The runbook as HTML, without a frame.
+/// The runbook as HTML, without the page around it.
 pub(super) fn html() -> String {
     let mut html = String::new();
     for block in TEXT.split("\n\n") {
@@ -29,7 +29,7 @@ pub(super) fn html() -> String {
     html
 }
 
-/// A paragraph's text: code between backticks, links, the rest escaped.
+/// Renders a paragraph: code between backticks and links; the rest is escaped.
 fn inline(text: &str) -> String {
     let mut html = String::new();
     for (at, part) in text.split('`').enumerate() {
@@ -55,7 +55,7 @@ fn links(html: &mut String, mut text: &str) {
     let _ = write!(html, "{}", Escaped(text));
 }
 
-/// The text before the first link, its two parts, and the rest.
+/// The text before the first link, the link's two parts, and the rest.
 fn next_link(text: &str) -> Option<(&str, &str, &str, &str)> {
     let (before, rest) = text.split_once('[')?;
     let (shown, rest) = rest.split_once("](")?;

@@ -1,4 +1,4 @@
-//! Over a real HTTP connection that has no socket: requests in at one end of a pipe, answers out.
+//! Tests over a real HTTP connection without a socket: requests go in at one end of a pipe, answers come out.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::queue::{ChannelReport, QueueReport, TopicReport};
 use crate::source::{Answer, Source, Sources};
 use crate::{Severity, events};
 
-/// A queue that always answers the same.
+/// A source that always answers the same.
 struct Fixed<T>(T);
 
 impl<T: Clone + Send + Sync + 'static> Source<T> for Fixed<Option<T>> {
@@ -52,7 +52,7 @@ fn place(queue: Option<QueueReport>) -> Place {
     Place { pool, teller, router: router(Arc::clone(&watch), None, None), watch }
 }
 
-/// A topic with a channel in which 7 messages wait for nobody.
+/// A topic with a channel in which 7 messages wait without a consumer.
 fn report() -> QueueReport {
     let channel = ChannelReport { name: "mail".into(), depth: 7, ..Default::default() };
     let topic =
@@ -177,7 +177,7 @@ async fn health_says_why_not() {
 #[tokio::test]
 async fn a_process_that_stops_is_alive_and_takes_nothing_new() {
     let place = place(Some(report()));
-    // The answer from before the stop is not given again.
+    // The cached answer from before the stop is not used.
     assert_eq!(fetch(place.router.clone(), "/health").await.1, "ok\n");
     place.watch.drain();
     for (path, code) in [("/live", "200"), ("/ready", "503"), ("/health", "503")] {
@@ -233,8 +233,8 @@ async fn a_certificate_that_expires_is_on_the_page_and_in_the_metrics() {
     assert_eq!((&certificate["side"], &certificate["file"]), (&"servers".into(), &"me.pem".into()));
 }
 
-/// Every line of the text format: a comment, or a name with labels and a number; a family's samples follow
-/// its head; no family twice.
+/// Checks every line of the text format: a comment, or a name with labels and a number; a family's samples
+/// follow its head; no family appears twice.
 #[tokio::test]
 async fn metrics_can_be_parsed() {
     let (_, page) = fetch(place(Some(report())).router, "/metrics").await;
@@ -277,7 +277,7 @@ async fn metrics_can_be_parsed() {
     }
 }
 
-/// Users: one without rights here, one who may see, one who may operate; each one's password is its name.
+/// Users: one without rights here, one with `view`, one with `operate`; each password is the user's name.
 fn desk(operators: bool) -> Arc<LoginDesk> {
     use access::{AdminRole, Book, PasswordSpec, UserSpec};
     let user = |name: &str, admin| {
@@ -297,7 +297,7 @@ async fn users_see_and_act_by_their_rights() {
     let watch = place(Some(report())).watch;
     let closed = router(Arc::clone(&watch), None, Some(desk(true)));
     let open = router(watch, None, Some(desk(false)));
-    // Nobody, and the three users. An action that is let in finds nobody to carry it out: 501.
+    // Anonymous, and the three users. An admitted action has no actor to carry it out: 501.
     for (method, path, expected) in [
         ("GET", "/live", [200, 200, 200, 200]),
         ("GET", "/ready", [200, 200, 200, 200]),

@@ -9,7 +9,7 @@ use super::window::Window;
 use crate::facts::{Facts, Placement};
 use crate::reload::ServerByHand;
 
-/// Counters of a pool that count something that should not be, by the names that they have everywhere.
+/// Counters of a pool that count errors, by their common names.
 pub(crate) const POOL_ERRORS: [&str; 11] = [
     "timeouts",
     "no_server",
@@ -24,7 +24,7 @@ pub(crate) const POOL_ERRORS: [&str; 11] = [
     "denied",
 ];
 
-/// Counters of a server that are errors.
+/// Counters of a server that count errors.
 pub(crate) const SERVER_ERRORS: [&str; 9] = [
     "connects_refused",
     "server_err",
@@ -52,19 +52,19 @@ pub struct PoolStatus {
     pub name: String,
     /// `redis` or `memcache`.
     pub protocol: &'static str,
-    /// Rule by which its keys find their servers.
+    /// Rule that maps its keys to servers.
     pub placement: Placement,
-    /// Ability to serve.
+    /// Availability.
     pub state: PoolState,
-    /// Clients now.
+    /// Connected clients.
     pub clients: u64,
-    /// Requests that await their reply.
+    /// Requests awaiting their reply.
     pub in_flight: u64,
     /// Requests since the start.
     pub requests_total: u64,
-    /// Requests lately.
+    /// Recent request rate.
     pub requests_per_second: f64,
-    /// As clients see it.
+    /// Latency as clients see it.
     pub latency: Latency,
     /// Errors by kind.
     pub errors: Errors,
@@ -72,15 +72,15 @@ pub struct PoolStatus {
     pub servers: Vec<ServerStatus>,
 }
 
-/// Ability of a pool to serve.
+/// Availability of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PoolState {
     /// No server is ejected.
     Up,
-    /// Some are.
+    /// Some servers are ejected.
     Degraded,
-    /// All are, on every shard.
+    /// All servers are ejected, on every shard.
     Down,
 }
 
@@ -89,21 +89,21 @@ pub enum PoolState {
 pub struct ServerStatus {
     /// Its identity.
     pub name: String,
-    /// Membership of the ring.
+    /// Presence in the ring.
     pub state: ServerState,
-    /// Shards on which it is ejected.
+    /// Number of shards that have ejected it.
     pub ejected_shards: u64,
-    /// Since when it is ejected; none if it is up.
+    /// Time of its ejection; none if it is up.
     pub ejected_since_ms: Option<u64>,
     /// Open connections.
     pub connections: u64,
-    /// Requests that wait to be sent.
+    /// Requests waiting to be sent.
     pub waiting: u64,
-    /// Requests that were sent and await their response.
+    /// Requests sent and awaiting their response.
     pub in_flight: u64,
     /// Requests since the start.
     pub requests_total: u64,
-    /// Requests lately.
+    /// Recent request rate.
     pub requests_per_second: f64,
     /// From queueing to response.
     pub latency: Latency,
@@ -111,28 +111,28 @@ pub struct ServerStatus {
     pub slow: bool,
     /// Errors by kind.
     pub errors: Errors,
-    /// Changes to it by hand, if there are any: `drained`, `weight 5 instead of 1`.
+    /// Manual changes of this server, if any: `drained`, `weight 5 instead of 1`.
     pub by_hand: Option<String>,
 }
 
-/// Membership of a server in the ring.
+/// Presence of a server in the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServerState {
     /// In the ring of every shard.
     Up,
-    /// Out of the ring of a shard at least.
+    /// Out of the ring of at least one shard.
     Ejected,
 }
 
-/// Latencies lately, in microseconds, to two significant digits.
+/// Recent latencies, in microseconds, to two significant digits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Latency {
-    /// Requests that were measured.
+    /// Number of measured requests.
     pub count: u64,
-    /// Half of them were faster; none if there were none.
+    /// Median; none without requests.
     pub p50_us: Option<u64>,
-    /// 99 of 100 were faster.
+    /// 99th percentile.
     pub p99_us: Option<u64>,
 }
 
@@ -141,11 +141,11 @@ pub struct Latency {
 pub struct ErrorCount {
     /// Since the start.
     pub total: u64,
-    /// Lately.
+    /// Recent rate.
     pub per_second: f64,
 }
 
-/// Every pool of `now`, compared with itself in `before`.
+/// Every pool of `now`, compared with its state in `before`.
 pub(super) fn between(
     before: &[PoolReport],
     now: &[PoolReport],
@@ -167,7 +167,7 @@ fn pool(before: Option<&PoolReport>, now: &PoolReport, facts: &Facts, window: Wi
         .iter()
         .enumerate()
         .map(|(at, now)| {
-            // At a reload a server may have got another index.
+            // A reload may have changed the server's index.
             let same = |known: &&ServerReport| known.name == now.name;
             let known = before.map_or(&[][..], |before| &before.servers);
             server(known.get(at).filter(same).or_else(|| known.iter().find(same)), now, window)
@@ -211,7 +211,7 @@ fn server(before: Option<&ServerReport>, now: &ServerReport, window: Window) -> 
     }
 }
 
-/// Notes with each server what was changed by hand.
+/// Adds manual changes to their servers.
 pub(crate) fn note_changes_by_hand(pools: &mut [PoolStatus], changes: &[ServerByHand]) {
     for ServerByHand { pool, server, change } in changes {
         let of_pool = pools.iter_mut().filter(|status| status.name == *pool);
@@ -248,7 +248,7 @@ fn state(servers: &[ServerStatus], shards: u64) -> PoolState {
     }
 }
 
-/// Marks servers that are much slower than the others. Alone, a server has nobody to be compared with.
+/// Marks servers that are much slower than the others. A single server has none to compare with.
 fn mark_slow(servers: &mut [ServerStatus]) {
     let p99: Vec<Option<u64>> = servers.iter().map(|server| server.latency.p99_us).collect();
     for (at, server) in servers.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! The queue: what waits, what moves, and who takes it.
+//! The queue: waiting messages, throughput, and consumers.
 
 use serde::Serialize;
 
@@ -8,22 +8,22 @@ use crate::queue::{ChannelReport, Condition, QueueReport, TopicReport};
 /// The queue.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct QueueStatus {
-    /// False if it did not answer in time; the rest is empty then.
+    /// False if it did not answer in time; the other fields are empty then.
     pub answers: bool,
-    /// The problem, if there is one.
+    /// The problem, if any.
     pub fault: Option<String>,
-    /// Damage that was found and that nobody has taken note of.
+    /// Damage found and not acknowledged yet.
     pub damage: Option<String>,
-    /// Problems one by one; for the troubles.
+    /// Problems one by one, for the troubles.
     #[serde(skip)]
     pub conditions: Vec<Condition>,
     /// Connections of publishers and consumers.
     pub connections: u64,
-    /// Logins of users over TCP that failed, since the start.
+    /// Failed logins of users over TCP since the start.
     pub login_failures: u64,
-    /// Bytes that topics and channels take, against `max_memory`.
+    /// Bytes used by topics and channels, against `max_memory`.
     pub memory_bytes: u64,
-    /// Limit on it; 0 for none.
+    /// Limit on these bytes; 0 for none.
     pub memory_bytes_max: u64,
     /// Topics, sorted by name.
     pub topics: Vec<TopicStatus>,
@@ -36,21 +36,21 @@ pub struct TopicStatus {
     pub name: String,
     /// True if it is paused.
     pub paused: bool,
-    /// Messages that wait in the topic itself, for want of a channel.
+    /// Messages waiting in the topic itself, for lack of a channel.
     pub depth: u64,
     /// Messages published.
     pub messages_total: u64,
-    /// Messages published lately.
+    /// Recent publish rate.
     pub messages_per_second: f64,
-    /// Bytes of its journal.
+    /// Size of its journal, in bytes.
     pub stored_bytes: u64,
     /// Messages refused because the topic was full.
     pub rejected_total: u64,
-    /// Messages dropped because it was.
+    /// Messages dropped because the topic was full.
     pub dropped_total: u64,
     /// Its channels, sorted by name.
     pub channels: Vec<ChannelStatus>,
-    /// In the order of [`TopicReport::ROWS`].
+    /// Values in the order of [`TopicReport::ROWS`].
     #[serde(skip)]
     pub values: Vec<u64>,
 }
@@ -62,31 +62,31 @@ pub struct ChannelStatus {
     pub name: String,
     /// True if it is paused.
     pub paused: bool,
-    /// Messages that wait for a consumer.
+    /// Messages waiting for a consumer.
     pub depth: u64,
-    /// Rate of change of the depth per second; negative if it falls.
+    /// Change of the depth per second; negative if it falls.
     pub depth_growth_per_second: f64,
-    /// Messages in consumers' hands.
+    /// Messages held by consumers.
     pub in_flight: u64,
-    /// Messages that wait for their time.
+    /// Messages waiting for their due time.
     pub deferred: u64,
     /// Consumers.
     pub consumers: u64,
-    /// Messages that come in.
+    /// Rate of incoming messages.
     pub messages_per_second: f64,
-    /// Messages that are finished.
+    /// Rate of finished messages.
     pub finished_per_second: f64,
     /// Messages finished.
     pub finished_total: u64,
-    /// Messages given back (REQ).
+    /// Messages requeued (REQ).
     pub requeued_total: u64,
-    /// Messages given back per second, lately.
+    /// Recent requeue rate.
     pub requeued_per_second: f64,
-    /// Deliveries that ran into their timeout.
+    /// Deliveries that timed out.
     pub timed_out_total: u64,
-    /// Timeouts per second, lately.
+    /// Recent timeout rate.
     pub timed_out_per_second: f64,
-    /// Messages set aside after too many attempts.
+    /// Messages moved to dead letters after too many attempts.
     pub dead_total: u64,
     /// Messages dropped because they were too old.
     pub expired_total: u64,
@@ -94,20 +94,20 @@ pub struct ChannelStatus {
     pub dropped_total: u64,
     /// Messages that can no longer be read from the disk.
     pub lost_total: u64,
-    /// In the order of [`ChannelReport::ROWS`].
+    /// Values in the order of [`ChannelReport::ROWS`].
     #[serde(skip)]
     pub values: Vec<u64>,
 }
 
 impl QueueStatus {
-    /// `before` is None if it was not known then: rates are zero. `now` is None if there was no answer.
+    /// Status from two reports. Without `before` all rates are zero. `now` is None if there was no answer.
     pub(super) fn between(
         before: Option<&QueueReport>,
         now: Option<&QueueReport>,
         window: Window,
     ) -> QueueStatus {
         let Some(now) = now else { return QueueStatus::default() };
-        // What the queue has recovered did not happen lately.
+        // Recovered messages are no recent activity.
         let window = if before.is_some() { window } else { Window { seconds: 0.0 } };
         let known = before.map_or(&[][..], |before| &before.topics);
         let topic = |now: &TopicReport| {

@@ -1,6 +1,6 @@
-//! The time between two samples, and how fast something changed in it.
+//! The time between two samples, and rates of change in it.
 //!
-//! Without time between them nothing has changed: every rate is zero.
+//! Without time between them every rate is zero.
 
 /// The time between two samples.
 #[derive(Debug, Clone, Copy)]
@@ -10,12 +10,12 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Growth of a counter per second. One that went back (made anew) counts from zero.
+    /// Growth of a counter per second. A counter that went back was reset, and counts from zero.
     pub fn rate(self, before: u64, now: u64) -> f64 {
         self.per_second(now.checked_sub(before).unwrap_or(now) as f64)
     }
 
-    /// Change of a level per second; negative if it fell.
+    /// Change of a gauge per second; negative if it fell.
     pub fn growth(self, before: u64, now: u64) -> f64 {
         self.per_second(now as f64 - before as f64)
     }

@@ -1,7 +1,6 @@
-//! One difference between two configurations: whose it is, what it is, its effect, and when it takes effect.
+//! One difference between two configurations: its owner, its content, its effect, and when it applies.
 //!
-//! Differences of options come from rows of the options table; a row that exists is compared. How they read
-//! is in `show`.
+//! Differences of options come from rows of the options table; every row is compared. `show` has their texts.
 
 use super::Share;
 use crate::checked::{Listen, PoolListen, Server, Target};
@@ -9,25 +8,25 @@ use crate::effective::Section;
 use crate::options::{Applies, OptionSpec, Scope};
 use crate::setting::Setting;
 
-/// One thing that changes.
+/// A change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Owner of what changes.
+    /// Owner of the change.
     pub subject: Subject,
     /// The difference.
     pub what: What,
-    /// Consequence for keys or clients, beyond what the difference says itself.
+    /// Consequence for keys or clients, beyond the difference itself.
     pub effect: Option<Effect>,
     /// Time at which it takes effect.
     pub applies: Applies,
 }
 
-/// Owner of what changes.
+/// Owner of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// The process.
     Process,
-    /// A section that there is once.
+    /// A section that exists once.
     Section(Scope),
     /// A pool, by its name.
     Pool(String),
@@ -40,81 +39,80 @@ pub enum Subject {
 /// A difference.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// It was not there. The listeners that it has.
+    /// Added, with these listeners.
     Added(Vec<Listen>),
-    /// It is no longer there.
+    /// Removed.
     Removed,
-    /// Settings that no option has a row for.
+    /// Settings without a row in the options table.
     Settings,
     /// The content of a user's password file.
     PasswordFile,
-    /// An option has another value. None: it is not set.
+    /// An option has another value. None: not set.
     Option {
         /// Name of the option.
         name: &'static str,
-        /// Its value until now.
+        /// Its old value.
         old: Option<Setting>,
-        /// Its value from now on.
+        /// Its new value.
         new: Option<Setting>,
     },
-    /// The pool listens in one more place.
+    /// The pool has another listener.
     ListenerAdded(PoolListen),
-    /// The pool listens in one place less.
+    /// The pool has lost a listener.
     ListenerRemoved(PoolListen),
-    /// A server that was not there.
+    /// A new server.
     ServerAdded(Server),
-    /// A server that is no longer there.
+    /// A removed server.
     ServerRemoved(Server),
     /// A server of the same name has another address: no keys move.
     ServerMoved {
         /// Name in the ring.
         server: String,
-        /// Its address until now.
+        /// Its old address.
         old: Target,
-        /// Its address from now on.
+        /// Its new address.
         new: Target,
     },
     /// A server has another weight.
     ServerWeight {
         /// Name in the ring.
         server: String,
-        /// Its weight until now.
+        /// Its old weight.
         old: u32,
-        /// Its weight from now on.
+        /// Its new weight.
         new: u32,
     },
-    /// A server's own password is another one, or it has one now, or none any more.
+    /// A server's own password has changed, or was added or removed.
     ServerPassword {
         /// Name in the ring.
         server: String,
     },
-    /// The password of a server is in another file, or in one now, or in none any more.
+    /// The password file of a server has changed, or was added or removed.
     ServerPasswordFile {
         /// Name in the ring.
         server: String,
     },
-    /// All changes of the pool's ring together; only if there are several.
+    /// All changes of the pool's ring together; only present if there are several.
     Ring,
 }
 
 /// Consequence of a change.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Effect {
-    /// Keys are on another server from now on.
+    /// Keys move to another server.
     KeysMove(Share),
-    /// Keys that hold the characters of the old hash tag or of the new one may be on another server from now
-    /// on.
+    /// Keys that hold the characters of the old or the new hash tag may move to another server.
     TaggedKeysMove,
-    /// The clients of the pool are disconnected, after what they are owed.
+    /// The clients of the pool are disconnected, once they have their pending replies.
     ClientsClosed,
 }
 
-/// A difference without a further effect.
+/// A difference without further effect.
 pub(super) fn presence(subject: Subject, what: What, applies: Applies) -> Change {
     Change { subject, what, effect: None, applies }
 }
 
-/// Options of which the two sections have different values.
+/// Options with different values in the two sections.
 pub(super) fn options<'a>(
     subject: &'a Subject,
     old: &'a Section,

@@ -1,12 +1,12 @@
-//! The configuration that a process runs with after a reload: the new one, but for what needs a restart.
+//! The configuration of a process after a reload: the new one, except for changes that need a restart.
 
 use super::pool::is_embedded;
 use crate::checked::{Config, Lookup, Queue};
 use crate::options::{Applies, Scope};
 
-/// The configuration in force after a reload from `old`, itself in force until then, to `new`. What
-/// [`super::changes`] says needs a restart is as in `old`; compared with `new` again, that is what is left to
-/// change.
+/// The configuration in force after a reload from `old`, in force until then, to `new`. Changes
+/// that need a restart according to [`super::changes`] stay as in `old`; comparing the result with
+/// `new` lists what is left to change.
 pub fn in_force(old: &Config, new: &Config) -> Config {
     let mut pools = new.pools.clone();
     for pool in &mut pools {

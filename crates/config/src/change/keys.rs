@@ -1,7 +1,7 @@
 //! The share of a pool's keys that a change of its ring moves to another server.
 //!
-//! It is counted over sample keys, the same ones each time, so that a change has one answer. Keys of a hash
-//! tag are not among them.
+//! It is counted over sample keys, always the same, so that a change has one
+//! answer. None of them has a hash tag.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use ring::{Node, Ring};
 
 use crate::checked::Pool;
 
-/// Sample keys: enough for an error below one per cent, and few enough for a reload that changes the rings of
-/// 50 pools.
+/// Number of sample keys: enough for an error below one per cent, and few enough for a reload
+/// that changes the rings of 50 pools.
 const KEYS: u64 = 4_000;
 
-/// Number of sample keys that move, of all of them.
+/// Number of sample keys that move, out of all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share {
     moved: u64,
@@ -27,7 +27,7 @@ impl Share {
 }
 
 impl fmt::Display for Share {
-    /// In per cent; only none is shown as none, and only all as all.
+    /// In per cent; `no keys` and `all keys` only if exact.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.moved, (self.moved * 100 + KEYS / 2) / KEYS) {
             (0, _) => f.write_str("no keys"),
@@ -39,7 +39,7 @@ impl fmt::Display for Share {
     }
 }
 
-/// Counts the keys that move. None if no key has a place: the pool's servers are drawn at random.
+/// Counts the keys that move. None if keys have no place: the distribution picks servers at random.
 pub(super) fn moved(old: &Pool, new: &Pool) -> Option<Share> {
     if [old, new].iter().any(|pool| pool.distribution == ring::Distribution::Random) {
         return None;
@@ -54,7 +54,7 @@ pub(super) fn moved(old: &Pool, new: &Pool) -> Option<Share> {
     Some(Share { moved: moved.count() as u64 })
 }
 
-/// The ring of a pool with every server live.
+/// The ring of a pool with all servers live.
 fn built(pool: &Pool) -> Ring {
     let names: Vec<String> = pool.servers.iter().map(|server| pool.ring_name(server)).collect();
     let nodes: Vec<Node<'_>> = names
@@ -65,7 +65,7 @@ fn built(pool: &Pool) -> Ring {
     Ring::build(pool.distribution, pool.hash, &nodes)
 }
 
-/// A sample key: 16 digits that look random, since some hashes keep runs of similar keys together.
+/// A sample key: 16 digits that look random, since some hashes keep similar keys together.
 fn sample(n: u64) -> [u8; 16] {
     // The finalizer of splitmix64.
     let mut bits = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -1,4 +1,4 @@
-//! Changes of pools: their options, listeners, servers, and the keys that move.
+//! Changes of pools: options, listeners, servers, and the keys that move.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::options::{Applies, Kind, OptionSpec, Scope};
 use crate::secret::Secret;
 use crate::setting::Setting;
 
-/// Pools that go, then in the order of the new configuration those that come or change.
+/// Removed pools, then added and changed ones in the order of the new configuration.
 pub(super) fn changes(old: &Config, new: &Config, changes: &mut Vec<Change>) {
     let applies = Scope::Pool.presence_applies();
     let gone = |pool: &&Pool| !new.pools.iter().any(|other| other.name == pool.name);
@@ -34,7 +34,7 @@ pub(super) fn same(old: &Pool, new: &Pool) -> bool {
     differences(old, new).is_empty()
 }
 
-/// Changes of one pool, with what they do to keys and clients.
+/// Changes of one pool, with their effects on keys and clients.
 fn of_pool(old: &Pool, new: &Pool) -> Vec<Change> {
     let mut changes = differences(old, new);
     for change in &mut changes {
@@ -58,18 +58,18 @@ fn of_pool(old: &Pool, new: &Pool) -> Vec<Change> {
     changes
 }
 
-/// True for a change that can give keys another server, hash tags aside.
+/// True for a change that may move keys, hash tags aside.
 fn moves_keys(what: &What) -> bool {
     match what {
         What::Option { name, .. } => ["hash", "distribution"].contains(name),
         What::ServerAdded(_) | What::ServerRemoved(_) | What::ServerWeight { .. } => true,
-        // Said as well where no keys move: that is why servers have names.
+        // Reported although no keys move: that is the purpose of server names.
         What::ServerMoved { .. } => true,
         _ => false,
     }
 }
 
-/// Changes of one pool, one option after the other.
+/// Changes of one pool, option by option.
 fn differences(old: &Pool, new: &Pool) -> Vec<Change> {
     let (before, after) = (effective::pool(old), effective::pool(new));
     let subject = Subject::Pool(new.name.clone());
@@ -77,15 +77,15 @@ fn differences(old: &Pool, new: &Pool) -> Vec<Change> {
         Kind::Listens => listeners(&subject, option, old, new),
         Kind::Servers => servers(&subject, option, old, new),
         _ if before.get(option.name) == value => Vec::new(),
-        // That there is none, or is one, follows from the protocol.
+        // The protocol decides whether there is one.
         _ if option.name == "db" && old.protocol != new.protocol => Vec::new(),
         _ => vec![of_option(subject.clone(), option, before.get(option.name), value)],
     };
     after.settings().flat_map(of_option).collect()
 }
 
-/// Listeners that come and go, and those that speak TLS from now on or no longer. One that goes and one that
-/// comes is one that moves.
+/// Listeners added and removed, and those with TLS switched on or off. One removed
+/// and one added count as one moved.
 fn listeners(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Pool) -> Vec<Change> {
     let among = |pool: &Pool, listen: &PoolListen| pool.listen.iter().any(|it| it.address == listen.address);
     let removed: Vec<&PoolListen> = old.listen.iter().filter(|listen| !among(new, listen)).collect();
@@ -105,7 +105,7 @@ fn listeners(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &P
             removed.chain(added).map(|what| presence(subject.clone(), what, option.applies)).collect()
         }
     };
-    // Where the pool gets or loses `tls`, that says it for all.
+    // If the pool gains or loses `tls`, that change covers all listeners.
     if old.tls.is_some() == new.tls.is_some() {
         let same = |new: &PoolListen| old.listen.iter().find(|old| old.address == new.address);
         let switched = new.listen.iter().filter_map(|new| same(new).map(|old| (old, new)));
@@ -117,10 +117,10 @@ fn listeners(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &P
     changes
 }
 
-/// Servers that go, then in the order of the new pool those that come or change.
+/// Removed servers, then added and changed ones in the order of the new pool.
 fn servers(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Pool) -> Vec<Change> {
-    // The clients of a pool with the embedded cache are on one shard, those of others on all: they cannot be
-    // moved over.
+    // The clients of a pool with the embedded cache are on one shard, those of
+    // others on all: they cannot be moved.
     let restart = is_embedded(old) != is_embedded(new);
     let change = |what: What| {
         let applies = row_of(&what).map_or(option.applies, |row| row.applies);
@@ -135,7 +135,7 @@ fn servers(subject: &Subject, option: &'static OptionSpec, old: &Pool, new: &Poo
     removed.chain(new.servers.iter().flat_map(of_server)).map(change).collect()
 }
 
-/// Differences of a server that both pools have.
+/// Differences of a server in both pools.
 fn server_changes(old: &Server, new: &Server) -> Vec<What> {
     let server = new.identity.clone();
     let moved = (old.target != new.target).then(|| What::ServerMoved {
@@ -154,7 +154,7 @@ fn server_changes(old: &Server, new: &Server) -> Vec<What> {
     [moved, weight, password, file].into_iter().flatten().collect()
 }
 
-/// The row of a server's option that a change is of.
+/// The options table's row of a server change.
 fn row_of(what: &What) -> Option<&'static OptionSpec> {
     let name = match what {
         What::ServerMoved { .. } => "address",
@@ -166,7 +166,7 @@ fn row_of(what: &What) -> Option<&'static OptionSpec> {
     Scope::Server.option(name)
 }
 
-/// True for a pool that the embedded cache is a server of.
+/// True for a pool with the embedded cache as a server.
 pub(super) fn is_embedded(pool: &Pool) -> bool {
     pool.servers.iter().any(|server| server.target == Target::Local)
 }

@@ -1,6 +1,6 @@
-//! Pools that come, go and stay: what a reload has to do.
+//! Pools added, removed and kept: the work of a reload.
 //!
-//! A pool is the same by its name. One that is renamed goes and comes.
+//! Pools are matched by name. A renamed one counts as removed and added.
 
 use super::pool::same;
 use crate::checked::{Config, Pool};
@@ -8,18 +8,18 @@ use crate::checked::{Config, Pool};
 /// Pools of two configurations, by name. Pairs are (old, new).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pools<'a> {
-    /// Only the new one has them.
+    /// Only in the new one.
     pub added: Vec<&'a Pool>,
-    /// Only the old one has them.
+    /// Only in the old one.
     pub removed: Vec<&'a Pool>,
-    /// Both have them, with differences.
+    /// In both, with differences.
     pub changed: Vec<(&'a Pool, &'a Pool)>,
-    /// Both have them, the same.
+    /// In both, unchanged.
     pub kept: Vec<(&'a Pool, &'a Pool)>,
 }
 
-/// Compares the pools, each in the order of its own configuration. A pool whose listeners stand in another
-/// order is the same.
+/// Compares the pools, each in the order of its own configuration. Another order of a
+/// pool's listeners is no difference.
 pub fn pools<'a>(old: &'a Config, new: &'a Config) -> Pools<'a> {
     let mut pools = Pools::default();
     for pool in &new.pools {

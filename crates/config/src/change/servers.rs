@@ -1,24 +1,23 @@
-//! Servers of a pool that come, go and stay, and those whose connections can stay.
+//! Servers of a pool added, removed and kept, and those whose connections can stay.
 //!
-//! A server is the same by its name in the ring, so that one that moves keeps its keys.
+//! Servers are matched by their name in the ring, so that one that moves keeps its keys.
 
 use crate::checked::{Pool, Server};
 
 /// Servers of a pool before and after a change, by their name in the ring. Pairs are (old, new).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Servers<'a> {
-    /// Only the new pool has them.
+    /// Only in the new pool.
     pub added: Vec<&'a Server>,
-    /// Only the old pool has them.
+    /// Only in the old pool.
     pub removed: Vec<&'a Server>,
-    /// Both have them, but connections to them are made in another way: another address, password, database
-    /// or protocol.
+    /// In both, but with different connections: another address, password, database or protocol.
     pub replaced: Vec<(&'a Server, &'a Server)>,
-    /// Both have them, and their connections can stay. Weights may differ.
+    /// In both, and their connections can stay. Weights may differ.
     pub kept: Vec<(&'a Server, &'a Server)>,
 }
 
-/// Compares the servers of a pool, in the order of the new one, those removed in that of the old one.
+/// Compares the servers of a pool, in the order of the new one; removed servers in the order of the old one.
 pub fn servers<'a>(old: &'a Pool, new: &'a Pool) -> Servers<'a> {
     let mut servers = Servers::default();
     for server in &new.servers {
@@ -35,7 +34,7 @@ pub fn servers<'a>(old: &'a Pool, new: &'a Pool) -> Servers<'a> {
     servers
 }
 
-/// A connection that was made for the one serves the other.
+/// True if a connection made for the old server is valid for the new one.
 fn same_connection((old_pool, old): (&Pool, &Server), (new_pool, new): (&Pool, &Server)) -> bool {
     let password = |pool: &'_ Pool, server: &'_ Server| server.password.clone().or_else(|| pool.auth.clone());
     old.target == new.target

@@ -104,7 +104,7 @@ fn listener(listen: &PoolListen) -> String {
     format!("{}{tls}", address(&listen.address))
 }
 
-/// A server by its name, with its address if that does not tell.
+/// A server by its name, with its address unless the name shows it.
 fn named(server: &Server) -> String {
     let name = plain(&server.identity);
     if server.identity == identity(&server.target) {

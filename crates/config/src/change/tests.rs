@@ -1,4 +1,4 @@
-//! Each option changed once, and the lines that people read.
+//! Changes of each option, and the lines shown to people.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn lines(old: &str, new: &str) -> Vec<String> {
     changes(&config(old), &config(new)).iter().map(ToString::to_string).collect()
 }
 
-/// Two values of an option in TOML. Those of paths are files in `files`.
+/// Two TOML values of an option. Path values are files in `files`.
 fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
     if option.scope == Scope::User {
         return two_values_of_user(option, files);
@@ -85,7 +85,7 @@ fn file(scope: Scope, option: &str, value: &str, files: &Path) -> String {
             ("client_auth", quoted("optional")),
         ]),
         Scope::ServerTls => BTreeMap::from([("cert", quoted("c")), ("key", quoted("k"))]),
-        // What these are without being written depends on other options.
+        // The defaults of these depend on other options.
         Scope::Queue => BTreeMap::from([
             ("max_defer_timeout", quoted("1h")),
             ("tls_cert", certificate("tls_cert.1")),
@@ -295,7 +295,7 @@ fn lines_for_people() {
     }
 }
 
-/// The addresses of authorization servers may hold a user and a password.
+/// The addresses of authorization servers may contain a user and a password.
 #[test]
 fn a_secret_of_an_address_is_not_shown() {
     let queue = |address: &str| format!("[queue]\nauth_http_addresses = [\"http://{address}\", \"b:1\"]\n");
@@ -306,7 +306,7 @@ fn a_secret_of_an_address_is_not_shown() {
     );
 }
 
-/// The queue, the lookup and the embedded cache of a pool come and go with a restart.
+/// Changes to the presence of the queue, the lookup or a pool's embedded cache need a restart.
 #[test]
 fn in_force_until_a_restart() {
     let pool = |server: &str| format!("[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"{server}\"]\n");
@@ -346,7 +346,8 @@ fn sets_for_a_reload() {
         (names(&servers.added), names(&servers.removed)),
         (vec!["d:1".to_owned()], vec!["two".to_owned()])
     );
-    // The password of the one was the pool's, which changes; the other keeps what was the pool's as its own.
+    // The first server used the pool's password, which changes; the other now
+    // has the pool's old one as its own.
     assert_eq!(pairs(&servers.replaced), ["10.0.0.1:6379"]);
     assert_eq!(pairs(&servers.kept), ["c:1"]);
 }

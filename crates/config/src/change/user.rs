@@ -1,11 +1,11 @@
-//! Users that come and go, and changes of their options.
+//! Users added and removed, and changes of their options.
 
 use super::difference::{Change, Subject, What, options, presence};
 use crate::checked::{Config, User};
 use crate::effective;
 use crate::options::Scope;
 
-/// Users that go, then in the order of the new configuration those that come or change.
+/// Removed users, then added and changed ones in the order of the new configuration.
 pub(super) fn changes(old: &Config, new: &Config, changes: &mut Vec<Change>) {
     let applies = Scope::User.presence_applies();
     let find = |config: &'_ Config, user: &User| {

@@ -1,6 +1,6 @@
 //! nsqadmin's settings, checked.
 //!
-//! They come from its flags and its file ([`crate::nsqadmin`]); the native file has no section for it.
+//! They come from its flags and its file ([`crate::nsqadmin`]); the native file has no section for nsqadmin.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use crate::go_flags::GoValues;
 use crate::listen::Listen;
 use crate::nsqadmin::Cidr;
 
-/// nsqadmin, ready to be started.
+/// nsqadmin's settings, ready for a start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nsqadmin {
     /// Listener for browsers and scripts.
     pub http: Listen,
-    /// Beginning of all paths; `/` or without a slash at its end.
+    /// Prefix of all paths: `/`, or without a slash at its end.
     pub base_path: String,
-    /// HTTP addresses of the lookups that know the fleet.
+    /// HTTP addresses of the lookups of the fleet.
     pub lookups: Vec<String>,
-    /// HTTP addresses of the queues, if no lookup is asked.
+    /// HTTP addresses of the queues, if there is no lookup.
     pub nsqds: Vec<String>,
     /// Client for other daemons.
     pub client: HttpClient,
@@ -28,11 +28,11 @@ pub struct Nsqadmin {
     pub config_from: Option<Cidr>,
     /// URL for notifications of changes; empty: none.
     pub notification_endpoint: String,
-    /// Name of the header that says who a user is.
+    /// Name of the header with the name of the user.
     pub acl_header: String,
-    /// Users who may make changes; empty: everybody.
+    /// Users who may make changes; empty: all.
     pub admin_users: Vec<String>,
-    /// Names besides the machine's own that browsers may use it under.
+    /// Further host names, besides the machine's own, under which browsers may use it.
     pub http_names: Vec<String>,
     /// Every flag as given, for `/config`.
     pub flags: GoValues,
@@ -41,11 +41,11 @@ pub struct Nsqadmin {
 /// Times and files of the HTTP client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpClient {
-    /// Time to connect.
+    /// Time limit for connecting.
     pub connect_timeout: Duration,
-    /// Time for a whole exchange.
+    /// Time limit for a whole exchange.
     pub request_timeout: Duration,
-    /// Certificates of servers are not verified.
+    /// Skip the verification of servers' certificates.
     pub insecure: bool,
     /// Authorities for certificates of servers. None: the system's.
     pub root_ca: Option<PathBuf>,
@@ -53,19 +53,19 @@ pub struct HttpClient {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// Source of graphs, and the names of its series.
+/// Source of graphs, and the naming of its series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graphite {
     /// Address; empty: no graphs.
     pub url: String,
-    /// Browsers get their graphs through nsqadmin.
+    /// Fetch graphs for browsers through nsqadmin.
     pub proxied: bool,
-    /// Beginning of keys, with `%s` for the host.
+    /// Prefix of keys, with `%s` for the host.
     pub statsd_prefix: String,
-    /// Key of a counter.
+    /// Key format of a counter.
     pub counter_format: String,
-    /// Key of a gauge.
+    /// Key format of a gauge.
     pub gauge_format: String,
-    /// Interval at which nsqd pushes to statsd.
+    /// Interval of nsqd's pushes to statsd.
     pub statsd_interval: Duration,
 }

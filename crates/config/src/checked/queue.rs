@@ -1,6 +1,6 @@
-//! Settings of the queue: those of `[queue]`, or of nsqd's flags and file.
+//! Settings of the queue, from `[queue]` or from nsqd's flags and file.
 //!
-//! Options that nsqd has as well go through its checks ([`crate::nsqd::check`]), whoever wrote them.
+//! Options that nsqd has as well go through its checks ([`crate::nsqd::check`]), whatever their source.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub use journal::Durability;
 /// The message queue's settings. Durations are at least 0, sizes and counts fit their types.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Queue {
-    /// The settings as flags of nsqd, as they were written: `/config` shows these.
+    /// The settings as nsqd flags, as written: `/config` shows these.
     pub nsqd_flags: GoValues,
     /// Number of this node in its cluster, below 1024.
     pub node_id: u16,
@@ -21,75 +21,75 @@ pub struct Queue {
     pub tcp: Listen,
     /// HTTP API. None: off.
     pub http: Option<Listen>,
-    /// HTTP API over TLS; served only if [`Tls::cert`] is there. None: off.
+    /// HTTP API over TLS; only served with a [`Tls::cert`]. None: off.
     pub https: Option<Listen>,
-    /// Name or address that is registered with nsqlookupd.
+    /// Name or address registered with nsqlookupd.
     pub broadcast_address: String,
-    /// TCP port that is registered; 0: the one listened on.
+    /// Registered TCP port; 0: the one listened on.
     pub broadcast_tcp_port: u16,
-    /// HTTP port that is registered; 0: the one listened on.
+    /// Registered HTTP port; 0: the one listened on.
     pub broadcast_http_port: u16,
     /// nsqlookupds to register with, HOST:PORT.
     pub lookupd_tcp_addresses: Vec<String>,
     /// Authorization servers, HOST:PORT or URL. Empty: no authorization.
     pub auth_http_addresses: Vec<String>,
-    /// HTTP method of the question.
+    /// HTTP method of authorization requests.
     pub auth_http_request_method: AuthMethod,
-    /// Limit on connecting to an authorization server or nsqlookupd.
+    /// Time limit for connecting to an authorization server or nsqlookupd.
     pub http_client_connect_timeout: Duration,
-    /// Limit on their answer.
+    /// Time limit for their answer.
     pub http_client_request_timeout: Duration,
     /// Region of this node; may be empty.
     pub topology_region: String,
     /// Zone of this node; may be empty.
     pub topology_zone: String,
-    /// Experiments that are on, by nsqd's names.
+    /// Enabled experiments, by nsqd's names.
     pub experiments: Vec<String>,
     /// Directory of the messages.
     pub data_path: PathBuf,
     /// Condition for an OK to a publisher.
     pub durability: Durability,
-    /// Channels that are not their topic's first begin with the oldest message that is kept.
+    /// Further channels of a topic start with the oldest message kept.
     pub channels_from_beginning: bool,
-    /// Memory for the tails of all journals together.
+    /// Memory for the tails of all journals together, in bytes.
     pub journal_cache_bytes: usize,
     /// Longest delay of a deferred message.
     pub max_defer_timeout: Duration,
-    /// Names of this node, and of pages, that browsers may use the HTTP API under.
+    /// Host names of this node, and of pages, under which browsers may use the HTTP API.
     pub http_names: Vec<String>,
-    /// Most deferred messages of a topic.
+    /// Limit on deferred messages of a topic.
     pub max_deferred: u64,
-    /// Most topics at once; 0: no limit.
+    /// Limit on topics; 0: no limit.
     pub max_topics: u64,
-    /// Most channels of all topics together; 0: no limit.
+    /// Limit on channels of all topics together; 0: no limit.
     pub max_channels: u64,
-    /// Most channels of one topic; 0: no limit.
+    /// Limit on channels of one topic; 0: no limit.
     pub max_channels_per_topic: u64,
-    /// Most memory for topics and channels, and for buffers of clients; 0: no limit.
+    /// Memory limit for topics and channels, and for buffers of clients, in bytes; 0: no limit.
     pub max_memory_bytes: usize,
-    /// Most clients at once; 0: no limit.
+    /// Limit on clients; 0: no limit.
     pub max_connections: u32,
-    /// Time a client may take to send the protocol magic.
+    /// Time limit for a client to send the protocol magic.
     pub magic_timeout: Duration,
     /// Messages that a topic or channel keeps in memory.
     pub mem_queue_size: u64,
-    /// Size past which a new file is begun.
+    /// Size above which a new file is started, in bytes.
     pub max_bytes_per_file: u64,
-    /// Messages between synchronisations.
+    /// Messages between fsyncs.
     pub sync_every: u64,
-    /// Time between synchronisations.
+    /// Time between fsyncs.
     pub sync_timeout: Duration,
-    /// Accepted, without effect.
+    /// Accepted, but has no effect.
     pub queue_scan_worker_pool_max: u32,
-    /// Accepted, without effect.
+    /// Accepted, but has no effect.
     pub queue_scan_selection_count: u32,
     /// Default time until an unfinished message goes to another consumer.
     pub msg_timeout: Duration,
-    /// Longest such time.
+    /// Longest allowed time of that kind.
     pub max_msg_timeout: Duration,
-    /// Most bytes of a message.
+    /// Size limit of a message, in bytes.
     pub max_msg_size: u64,
-    /// Most bytes of a command's body.
+    /// Size limit of a command's body, in bytes.
     pub max_body_size: u64,
     /// Longest delay of a requeued message.
     pub max_req_timeout: Duration,
@@ -105,18 +105,18 @@ pub struct Queue {
     pub min_output_buffer_timeout: Duration,
     /// Default time between flushes.
     pub output_buffer_timeout: Duration,
-    /// Most consumers of a channel; 0: no limit.
+    /// Limit on consumers of a channel; 0: no limit.
     pub max_channel_consumers: u32,
-    /// statsd, if it is pushed to.
+    /// Push to statsd. None: off.
     pub statsd: Option<Statsd>,
-    /// Quantiles of the end-to-end latency that are tracked, greatest first.
+    /// Tracked quantiles of the end-to-end latency, greatest first.
     pub e2e_percentiles: Vec<f64>,
-    /// Window they cover.
+    /// Window of these quantiles.
     pub e2e_window: Duration,
     /// TLS. None: not offered.
     pub tls: Option<Tls>,
-    /// Authorities for the certificates of clients and of authorization servers, PEM; some are in it. None:
-    /// those that the system trusts.
+    /// PEM file of authorities for the certificates of clients and of authorization servers, with
+    /// at least one. None: the system's.
     pub tls_root_ca: Option<PathBuf>,
     /// Lowest version of TLS, towards clients and authorization servers.
     pub tls_min_version: TlsVersion,
@@ -147,12 +147,12 @@ impl Queue {
         self.experiments.iter().any(|name| name == NEAR_FIRST)
     }
 
-    /// TCP port that others are given: the one listened on, unless another is set.
+    /// Advertised TCP port: the one listened on, unless another is set.
     pub fn advertised_tcp_port(&self, listened: u16) -> u16 {
         advertised(self.broadcast_tcp_port, listened)
     }
 
-    /// HTTP port that others are given: the one listened on, unless another is set.
+    /// Advertised HTTP port: the one listened on, unless another is set.
     pub fn advertised_http_port(&self, listened: u16) -> u16 {
         advertised(self.broadcast_http_port, listened)
     }
@@ -171,7 +171,7 @@ pub enum AuthMethod {
     Post,
 }
 
-/// Pushing statistics to statsd.
+/// The push of statistics to statsd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statsd {
     /// UDP address, HOST:PORT.
@@ -182,18 +182,18 @@ pub struct Statsd {
     pub interval: Duration,
     /// Send memory statistics.
     pub mem_stats: bool,
-    /// Most bytes of a packet.
+    /// Size limit of a packet, in bytes.
     pub udp_packet_size: usize,
-    /// Leave ephemeral topics and channels out.
+    /// Omit ephemeral topics and channels.
     pub exclude_ephemeral: bool,
 }
 
 /// TLS towards clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
-    /// Certificate, PEM; one is in it.
+    /// PEM file with a certificate.
     pub cert: PathBuf,
-    /// Private key, PEM; one is in it.
+    /// PEM file with a private key.
     pub key: PathBuf,
     /// Certificate policy for clients.
     pub client_auth: ClientAuth,
@@ -204,18 +204,18 @@ pub struct Tls {
 /// Certificate policy for TLS clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// Nothing.
+    /// No certificate.
     None,
-    /// Some certificate.
+    /// Any certificate.
     Require,
-    /// A certificate that an authority has signed.
+    /// A certificate signed by a trusted authority.
     RequireVerify,
 }
 
 /// Clients that must use TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsRequired {
-    /// Nobody.
+    /// None.
     No,
     /// V2 and HTTP clients.
     Yes,
@@ -223,7 +223,7 @@ pub enum TlsRequired {
     ExceptHttp,
 }
 
-/// A TLS version by nsqd's name. Versions below 1.2 are accepted as settings and never offered.
+/// A TLS version by nsqd's name. Versions below 1.2 are accepted as settings but never offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {
     /// ssl3.0, and tls1.0 (nsqd's default).

@@ -10,7 +10,7 @@ use crate::listen::Listen;
 pub struct PoolListen {
     /// Its address.
     pub address: Listen,
-    /// Clients speak TLS there, with the pool's [`TlsToClients`].
+    /// True if clients use TLS there, with the pool's [`TlsToClients`].
     pub tls: bool,
 }
 
@@ -21,53 +21,53 @@ impl PoolListen {
     }
 }
 
-/// A listener of a pool as it is written.
+/// A listener of a pool as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WrittenListen {
     /// Its address.
     pub address: Listen,
-    /// True if clients speak TLS there. None: it does not say.
+    /// True if clients use TLS there. None: not specified.
     pub tls: Option<bool>,
 }
 
-/// TLS towards clients. Its files are read when it is put to use.
+/// TLS towards clients. Its files are read when it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsToClients {
     /// The certificate and its chain.
     pub cert: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// Authorities of clients' certificates; there if `client_auth` asks for any.
+    /// Authorities for clients' certificates; present if `client_auth` requests any.
     pub client_ca: Option<PathBuf>,
-    /// Certificates that are asked for.
+    /// Policy for clients' certificates.
     pub client_auth: ClientCertificate,
-    /// Patterns of the names that a client's certificate may have. Empty: any.
+    /// Patterns of allowed names in a client's certificate. Empty: any.
     pub client_names: Vec<String>,
-    /// Oldest version spoken.
+    /// Oldest version allowed.
     pub min_version: TlsVersion,
 }
 
-/// TLS towards the servers of a pool. Its files are read when it is put to use.
+/// TLS towards the servers of a pool. Its files are read when it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsToServers {
-    /// Authorities of the servers' certificates. None: those of the system.
+    /// Authorities for the servers' certificates. None: the system's.
     pub ca: Option<PathBuf>,
     /// Our certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// Name that all servers have. None: the host of each one's address.
+    /// Name in all servers' certificates. None: the host of each server's address.
     pub server_name: Option<String>,
-    /// Oldest version spoken.
+    /// Oldest version allowed.
     pub min_version: TlsVersion,
 }
 
-/// Certificates that clients are asked for.
+/// Policy for clients' certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientCertificate {
-    /// None.
+    /// Not requested.
     None,
-    /// One, if the client has one.
+    /// Requested, but optional.
     Optional,
-    /// One.
+    /// Required.
     Required,
 }
 
@@ -91,16 +91,16 @@ impl ClientCertificate {
 }
 
 impl TlsVersion {
-    /// The versions that are spoken, with their names.
+    /// The supported versions, with their names.
     pub const SPOKEN: [(TlsVersion, &'static str); 2] =
         [(TlsVersion::Tls12, "tls1.2"), (TlsVersion::Tls13, "tls1.3")];
 
-    /// The name of a version that is spoken.
+    /// The name of a supported version.
     pub fn spoken_name(self) -> &'static str {
         TlsVersion::SPOKEN.iter().find(|(own, _)| *own == self).map_or("", |(_, name)| *name)
     }
 
-    /// The version of that name.
+    /// The supported version of that name.
     pub fn spoken(name: &str) -> Option<TlsVersion> {
         TlsVersion::SPOKEN.iter().find(|(_, own)| *own == name).map(|(value, _)| *value)
     }

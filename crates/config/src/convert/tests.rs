@@ -1,4 +1,4 @@
-//! A converted file means the same as its source.
+//! Tests that a converted file means the same as its source.
 
 use std::path::PathBuf;
 
@@ -30,8 +30,7 @@ fn every_option_of_a_pool() {
     assert!(text.contains(short), "{text}");
 }
 
-/// Every file of `nutcracker_config.jsonl` that nutcracker accepts and whose numbers the native file can
-/// hold.
+/// Every file of `nutcracker_config.jsonl` that nutcracker accepts and whose numbers fit the native file.
 #[test]
 fn golden() {
     let path =
@@ -72,7 +71,7 @@ fn an_nsqd_cfg() {
     let text = nsqd(file.clone()).unwrap();
     let queue = native::check(&text, 1).config.unwrap_or_else(|| panic!("{text}")).queue.unwrap();
     let mut wanted = nsqd::check(&nsqd::resolve(GoValues::new(), file)).unwrap().queue;
-    // These are the native file's own.
+    // These belong to the native file.
     wanted.nsqd_flags = queue.nsqd_flags.clone();
     wanted.max_defer_timeout = queue.max_defer_timeout;
     wanted.journal_cache_bytes = queue.journal_cache_bytes;

@@ -25,7 +25,7 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("limit_requests", pool.limit_requests.map(Setting::Rate)),
         ("auth", pool.auth.clone().map(Setting::Secret)),
         ("auth_file", pool.auth.as_ref().and_then(Secret::file).and_then(path)),
-        // A memcached pool has none, whatever a nutcracker.yml says.
+        // A memcached pool has no database, whatever a nutcracker.yml says.
         ("db", Some(pool.db).filter(|_| pool.protocol == Protocol::Redis).and_then(integer)),
         ("preconnect", Some(Setting::Bool(pool.preconnect))),
         ("auto_eject_hosts", Some(Setting::Bool(pool.auto_eject_hosts))),

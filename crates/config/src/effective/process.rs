@@ -68,7 +68,7 @@ pub(super) fn lookup(lookup: &Lookup) -> Section {
             ("max_connections", Some(Setting::Integer(lookup.max_connections.into()))),
             ("max_names", Some(count(lookup.max_names))),
             ("magic_timeout", Some(Setting::Duration(lookup.magic_timeout))),
-            // An empty text is none, which is not the same as an option that is not written.
+            // An empty text disables it, unlike an option that is not written.
             (
                 "snapshot",
                 Some(lookup.snapshot.as_deref().and_then(path).unwrap_or(Setting::Text(String::new()))),

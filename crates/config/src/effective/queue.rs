@@ -25,7 +25,7 @@ pub(super) fn queue(queue: &Queue) -> Section {
         ("max_connections", Some(Setting::Integer(queue.max_connections.into()))),
         ("magic_timeout", Some(Setting::Duration(queue.magic_timeout))),
     ];
-    // What has been made of the value of the flag.
+    // The adapted value of the flag.
     let adapted = [("max_bytes_per_file", Some(Setting::Size(queue.max_bytes_per_file)))];
     let flags = Scope::Queue.options().filter_map(|option| {
         let value = queue.nsqd_flags.get(option.nsqd?)?;
@@ -34,7 +34,7 @@ pub(super) fn queue(queue: &Queue) -> Section {
     Section::new(Scope::Queue, flags.chain(own).chain(adapted))
 }
 
-/// The value of a flag as a value of its option. None: the flag says that there is none.
+/// The value of a flag as a value of its option. None: the flag leaves the option unset.
 pub(crate) fn of_flag(value: &GoValue, kind: &Kind) -> Option<Setting> {
     Some(match value {
         GoValue::Bool(value) => Setting::Bool(*value),

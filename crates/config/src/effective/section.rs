@@ -1,13 +1,13 @@
 //! One section and the values of its options.
 //!
-//! A name that is no row of the options table is never asked for; a test wants every row.
+//! Only names of rows of the options table may be requested; a test requires every row.
 
 use std::collections::BTreeMap;
 
 use crate::options::{OptionSpec, Scope};
 use crate::setting::Setting;
 
-/// A section and the value that each of its options has.
+/// A section with the values of its options.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section {
     /// Its kind.
@@ -25,7 +25,7 @@ impl Section {
         Section { scope, name: String::new(), settings: settings.into_iter().collect() }
     }
 
-    /// The value of an option. None: it is not set, which the option's row explains.
+    /// The value of an option. None: not set; the option's row explains the meaning.
     pub fn get(&self, option: &str) -> Option<&Setting> {
         self.settings.get(option)?.as_ref()
     }

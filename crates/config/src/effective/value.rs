@@ -1,4 +1,4 @@
-//! Values of fields as values of options.
+//! Conversion of field values to option values.
 //!
 //! An empty text, path or list is an option that is not set.
 

@@ -1,7 +1,7 @@
-//! Go's way of reading and showing numbers, booleans, durations and quoted texts.
+//! Go's parsing and formatting of numbers, booleans, durations and quoted texts.
 //!
-//! Each function follows one of Go's standard library, limits and error texts included, since a command line
-//! that nsqd refuses must be refused here and one that it takes must mean the same. Nothing panics or wraps.
+//! Each function follows one of Go's standard library, including limits and error texts: a command line that
+//! nsqd refuses must be refused here, and one that it accepts must mean the same. Nothing panics or wraps.
 
 /// `strconv.ParseBool`.
 pub fn boolean(text: &str) -> Option<bool> {
@@ -12,7 +12,7 @@ pub fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// `strconv.ParseInt(text, 0, 64)` with the reasons that the `flag` package gives.
+/// `strconv.ParseInt(text, 0, 64)` with the errors of the `flag` package.
 ///
 /// # Errors
 ///
@@ -59,7 +59,7 @@ pub fn integer(text: &str) -> Result<i64, &'static str> {
     i64::try_from(if negative { -value } else { value }).map_err(|_| RANGE)
 }
 
-/// `strconv.ParseFloat(text, 64)` with the reasons that the `flag` package gives; decimal numbers only.
+/// `strconv.ParseFloat(text, 64)` with the errors of the `flag` package; decimal numbers only.
 ///
 /// # Errors
 ///

@@ -1,6 +1,6 @@
-//! A row of a table of flags: name, type, default, usage text.
+//! A row of a flag table: name, type, default, usage text.
 //!
-//! Some flags are not the original's (`beyond`): they are taken, and its usage text stays as it is.
+//! Some flags are not the original's (`beyond`): they are accepted, but its usage text does not change.
 
 /// One flag of a program.
 #[derive(Debug, Clone, Copy)]
@@ -9,20 +9,21 @@ pub struct FlagSpec {
     pub name: &'static str,
     /// Type.
     pub kind: GoKind,
-    /// The value when it is not given, as the usage text shows it.
+    /// The default, as the usage text shows it.
     pub default: &'static str,
-    /// Usage text. A flag that the original does not have may have none: then the program's usage text, which
-    /// scripts may know, stays as it is.
+    /// Usage text. A flag that the original does not have may have none, since scripts
+    /// may know the program's usage text.
     pub usage: &'static str,
-    /// Name of the field in the original, which its messages show.
+    /// Name of the field in the original, as its messages show it.
     pub field: &'static str,
     key: Key,
     pub(super) check: Option<Check>,
-    /// Ours, not the original's: it is taken, and not in the usage text, which is the original's to the byte.
+    /// True for a flag that the original does not have: accepted, but not in the
+    /// usage text, which is byte-exact.
     pub beyond: bool,
 }
 
-/// A look at the text of a flag; the reason, if it is refused.
+/// A check of a flag's text; the error is the reason for a refusal.
 type Check = fn(&str) -> Result<(), String>;
 
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,7 @@ enum Key {
     None,
 }
 
-/// A row of a table of flags; its key in the configuration file is its name with underscores.
+/// A row of a flag table; its key in the configuration file is its name with underscores.
 pub const fn flag(
     name: &'static str,
     kind: GoKind,
@@ -56,13 +57,13 @@ impl FlagSpec {
         FlagSpec { key: Key::None, ..self }
     }
 
-    /// Row of a flag that the original does not have.
+    /// This row for a flag that the original does not have.
     #[must_use]
     pub const fn beyond(self) -> FlagSpec {
         FlagSpec { beyond: true, ..self }
     }
 
-    /// Row of a flag that takes only texts for which `check` has no complaint.
+    /// This row for a flag that only accepts texts that pass `check`.
     #[must_use]
     pub const fn checked(self, check: Check) -> FlagSpec {
         FlagSpec { check: Some(check), ..self }
@@ -91,9 +92,9 @@ pub enum GoKind {
     Duration,
     /// A text.
     Text,
-    /// A text, may be given several times.
+    /// A text; may be given several times.
     Texts,
-    /// Numbers, comma-separated, may be given several times.
+    /// Comma-separated numbers; may be given several times.
     Floats,
     /// debug, info, warn, error, fatal.
     LogLevel,

@@ -1,18 +1,17 @@
 //! The usage text of Go's `flag` package.
 //!
-//! Two lines per flag: name and type, then the usage text and the default. A default that is the zero value
-//! of its type is left out, as the original does it. A word in back quotes within the usage text names the
-//! value.
+//! Two lines per flag: name and type, then the usage text and the default. As in the original, a default that
+//! is the zero value of its type is omitted. A word in back quotes within the usage text names the value.
 
 use super::{FlagSpec, GoKind, number};
 
-/// `Usage of PROGRAM:` and every flag of the original in the order of its name. `show_default` gives the
-/// default of a flag as its type shows it.
+/// `Usage of PROGRAM:` and every flag of the original, sorted by name. `show_default` returns the default of
+/// a flag in the format of its type.
 pub fn usage(program: &str, flags: &[FlagSpec], show_default: &dyn Fn(&FlagSpec) -> String) -> String {
     format!("Usage of {program}:\n{}", entries(flags.iter().filter(|flag| !flag.beyond), show_default))
 }
 
-/// Flags as a usage text has them, in the order of their names.
+/// Flags in the format of a usage text, sorted by name.
 pub fn entries<'a>(
     flags: impl Iterator<Item = &'a FlagSpec>,
     show_default: &dyn Fn(&FlagSpec) -> String,
@@ -56,7 +55,7 @@ fn quoted(usage: &str) -> Option<&str> {
     usage.split_once('`')?.1.split_once('`').map(|(name, _)| name)
 }
 
-/// A default that is the type's zero value is not shown.
+/// True for a default that is the zero value of its type, which is not shown.
 fn is_zero(kind: GoKind, default: &str) -> bool {
     match kind {
         GoKind::Bool | GoKind::TlsRequired => default == "false",

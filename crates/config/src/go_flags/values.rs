@@ -1,4 +1,4 @@
-//! Values of flags: one, and all of a program by name with typed access.
+//! Values of flags: single ones, and all of a program by name with typed access.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -15,7 +15,7 @@ pub enum GoValue {
     Float(f64),
     /// A duration in nanoseconds.
     Duration(i64),
-    /// A text, also the ones with few legal values.
+    /// A text, including those with few legal values.
     Text(String),
     /// Texts in the order given.
     Texts(Vec<String>),
@@ -25,13 +25,13 @@ pub enum GoValue {
 
 /// Values by flag name.
 ///
-/// The typed methods are for resolved values, which have one for every flag. Asking for a flag that is not
-/// there, or by another type than its own, is a bug of ours and panics.
+/// The typed methods are for resolved values, which include every flag. A missing flag or the wrong
+/// type is a bug of ours and panics.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GoValues(BTreeMap<&'static str, GoValue>);
 
 impl GoValues {
-    /// None yet.
+    /// An empty set.
     pub fn new() -> GoValues {
         GoValues::default()
     }
@@ -84,7 +84,7 @@ impl GoValues {
         }
     }
 
-    /// A duration in nanoseconds; it may be below zero.
+    /// A duration in nanoseconds; may be negative.
     pub fn nanos(&self, flag: &str) -> i64 {
         match self.0[flag] {
             GoValue::Duration(nanos) => nanos,
@@ -92,7 +92,7 @@ impl GoValues {
         }
     }
 
-    /// A duration; one below zero is zero.
+    /// A duration; zero if negative.
     pub fn duration(&self, flag: &str) -> Duration {
         Duration::from_nanos(u64::try_from(self.nanos(flag)).unwrap_or(0))
     }

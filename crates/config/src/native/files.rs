@@ -1,4 +1,4 @@
-//! Files that a native file names and that are read with it: secrets and certificates.
+//! Files named by a native file and read with it: secrets and certificates.
 
 use std::path::PathBuf;
 
@@ -6,11 +6,11 @@ use crate::options::is_read_with_the_configuration;
 use crate::variables;
 use crate::written::{self, Entry, Value};
 
-/// Most files that are found; further ones are left out.
+/// Most files listed; further ones are omitted.
 const FILES_MAX: usize = 4096;
 
-/// Paths of the files that are read with a native file, in its order; those that are not there as well. None
-/// if its text has a syntax error.
+/// Paths of the files read with a native file, in its order, including missing ones.
+/// None if its text has a syntax error.
 pub fn files(text: &str) -> Option<Vec<PathBuf>> {
     let (mut entries, mut faults) = written::parse(text);
     if !faults.is_empty() {

@@ -1,12 +1,12 @@
-//! Addresses that are listened on: none may stand in a file twice.
+//! Listening addresses of a file: none may occur twice.
 //!
-//! Port 0 may, since the system then chooses another one each time.
+//! Port 0 may, since the system picks another port each time.
 
 use crate::checked::Listen;
 use crate::endpoint::show_listen;
 use crate::fault::{Fault, Position};
 
-/// Every address of the file, to find the ones that stand twice.
+/// Every address of the file, to find duplicates.
 #[derive(Default)]
 pub(super) struct Listeners {
     seen: Vec<(String, Option<Position>)>,

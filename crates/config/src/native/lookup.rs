@@ -1,4 +1,4 @@
-//! `[lookup]`: every value is checked by the options table.
+//! `[lookup]`: the options table checks every value.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,9 @@ use crate::options::Scope;
 use crate::setting::Setting;
 use crate::values::{self, Settings};
 
-/// The section as read, in which every option has a value or is unset.
+/// Assembles the section as read; every option has a value or is unset.
 pub(super) fn assemble(read: &Settings, queue: Option<&Queue>) -> Lookup {
-    // A value that is at fault is reported; what stands here instead is never used.
+    // A faulty value is already reported; its replacement here is never used.
     let listen = |option| read.listens(option).pop().unwrap_or(Listen::Tcp { host: String::new(), port: 0 });
     Lookup {
         tcp: listen("tcp"),
@@ -31,7 +31,7 @@ pub(super) fn assemble(read: &Settings, queue: Option<&Queue>) -> Lookup {
     }
 }
 
-/// The file that is named; an empty name is none; without one, a file beside the messages, if there are some.
+/// The configured file; an empty name means none; by default a file beside the messages, if the queue runs.
 fn snapshot(read: &Settings, queue: Option<&Queue>) -> Option<PathBuf> {
     match read.text("snapshot") {
         Some("") => None,
@@ -41,7 +41,7 @@ fn snapshot(read: &Settings, queue: Option<&Queue>) -> Option<PathBuf> {
 }
 
 impl Default for Lookup {
-    /// As when no option of `[lookup]` is written.
+    /// `[lookup]` with default options.
     fn default() -> Lookup {
         assemble(&values::read(Scope::Lookup, "", TOP, &[], &mut Vec::new()), None)
     }

@@ -1,7 +1,7 @@
 //! `[pool.NAME]`: from settings to [`Pool`].
 //!
-//! Two servers of one identity and options that contradict each other are faults; what is legal and doubtful
-//! ([`crate::warnings`]) is reported at the option that is the cause.
+//! Two servers of one identity and contradictory options are faults; legal but doubtful settings
+//! ([`crate::warnings`]) are reported at the option that causes them.
 
 use super::listeners::Listeners;
 use crate::checked::{Pool, Protocol, Server, Target, Unsupported};
@@ -38,7 +38,7 @@ pub(super) fn check(
     Some(pool)
 }
 
-/// Servers in index order; two of the same identity are a fault.
+/// Servers in index order; a duplicate identity is a fault.
 fn servers(section: &str, read: &Settings, faults: &mut Vec<Fault>) -> Vec<Server> {
     let places = read.server_places.iter().copied();
     let mut servers: Vec<(Server, Position)> = read.servers("servers").iter().cloned().zip(places).collect();
@@ -92,7 +92,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
     })
 }
 
-/// Options that cannot stand together.
+/// Options that contradict each other.
 fn contradictions(section: &str, read: &Settings, pool: &Pool, faults: &mut Vec<Fault>) {
     let mut fail = |option: &str, text: &str, help: &str| {
         faults.push(Fault::error(read.place(option), format!("{section}: {text}"), help));

@@ -1,7 +1,7 @@
 //! `[queue]`: its options are nsqd's under native names, and go through nsqd's checks.
 //!
-//! So a rule of nsqd (a range, a file that must exist) is written once, in [`crate::nsqd::check`]; here its
-//! complaints only get the native option's name and place.
+//! So a rule of nsqd (a range, a file that must exist) exists once, in [`crate::nsqd::check`]; here its
+//! errors only get the native option's name and place.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -56,7 +56,8 @@ pub(super) fn check(
     }
 }
 
-/// The section as read, in which every option has a value or is unset: what nsqd has goes through its checks.
+/// Assembles the section as read; every option has a value or is unset.
+/// Options of nsqd go through its checks.
 fn assemble(read: &Settings) -> Result<Queue, Refusal> {
     let checked = nsqd::check(&nsqd::resolve(flags(read), GoValues::new()))?.queue;
     let listen = |option| match read.get(option) {
@@ -88,7 +89,7 @@ fn assemble(read: &Settings) -> Result<Queue, Refusal> {
 }
 
 impl Default for Queue {
-    /// As when no option of `[queue]` is written.
+    /// `[queue]` with default options.
     fn default() -> Queue {
         static DEFAULT: LazyLock<Queue> = LazyLock::new(|| {
             let read = values::read(Scope::Queue, "", TOP, &[], &mut Vec::new());
@@ -98,8 +99,7 @@ impl Default for Queue {
     }
 }
 
-/// The files of TLS: nsqd stops at the first that it cannot use, here each of them is named. Whether all are
-/// good.
+/// Checks the TLS files: nsqd stops at the first unusable one, here each is reported. True if all are good.
 fn files(read: &Settings, at: Position, faults: &mut Vec<Fault>) -> bool {
     let before = faults.len();
     let files =

@@ -1,6 +1,6 @@
-//! The file by sections: those that there are once, and those that have names.
+//! The sections of a file: single ones, and named ones.
 //!
-//! What stands in none, and is none itself, is an option of the process.
+//! A key outside of all sections is an option of the process.
 
 use crate::fault::{Fault, Position};
 use crate::options::Scope;
@@ -21,7 +21,7 @@ pub(super) struct Sections<'a> {
 
 impl<'a> Sections<'a> {
     pub(super) const NAMES: [&'static str; 6] = ["log", "stats", "admin", "local", "queue", "lookup"];
-    /// Sections of which there may be several, each with a name of its own.
+    /// Kinds of sections that may occur several times, each with its own name.
     pub(super) const NAMED: [&'static str; 2] = ["pool", "user"];
 
     pub(super) fn split(entries: &'a [Entry], faults: &mut Vec<Fault>) -> Sections<'a> {
@@ -56,7 +56,7 @@ impl<'a> Sections<'a> {
         self.tables.iter().find(|(table, ..)| *table == name).map(|(_, at, entries)| (*at, *entries))
     }
 
-    /// Places of the options that name files of TLS: section, option.
+    /// Places of the options that name TLS files: section, option.
     pub(super) fn places_of_files(&self) -> Vec<(String, &'static str, Position)> {
         let pools = self.pools.iter().map(|(name, _, entries)| (format!("[pool.{name}]"), *entries));
         let admin = self.section("admin").map(|(_, entries)| ("[admin]".to_owned(), entries));
@@ -74,8 +74,7 @@ impl<'a> Sections<'a> {
         self.section(name).map(|(at, _)| at)
     }
 
-    /// Reads a section of the options table. Sections that only hold defaults are read even if they are
-    /// absent.
+    /// Reads a section of the options table. Sections that only hold defaults are read even if absent.
     pub(super) fn read(&self, scope: Scope, name: &str, faults: &mut Vec<Fault>) -> Option<Settings> {
         let always = matches!(scope, Scope::Log | Scope::Local);
         match self.section(name) {

@@ -1,4 +1,4 @@
-//! Files and what is said about them.
+//! Tests from a file to its faults.
 
 use std::time::Duration;
 
@@ -344,7 +344,7 @@ fn all_addresses_of_ipv4_are_no_more_than_that() {
     assert_eq!(queue.tcp, Listen::Tcp { host: "0.0.0.0".into(), port: 4150 });
 }
 
-/// Checks a file with variables of its own.
+/// Checks a file with its own variables.
 fn check_with_variables(text: &str) -> Report {
     check_with(text, 1, &|name| match name {
         "HOST" => Ok("10.0.0.1".into()),
@@ -374,7 +374,7 @@ fn variables_in_every_text() {
     assert_eq!(pool.servers[1].password.as_ref().map(Secret::reveal), Some("xs3${cret"));
 }
 
-/// Nothing else is complained about where a variable is missing, and everything else elsewhere.
+/// A text with an unknown variable has no further faults; the rest of the file is checked.
 #[test]
 fn every_unknown_variable_with_its_line() {
     let text = "[pool.p]\nlisten = [\"${A}:1\", \"wrong\"]\nservers = [\"${HOST}\",\n  \"${B}\",\n  { address = \"${C}\" }]\n\
@@ -447,7 +447,7 @@ fn passwords_from_files() {
 
 const TLS: &str = "tls = { cert = \"c\", key = \"k\" }";
 
-/// Listeners of a pool: whether each speaks TLS.
+/// Listeners of a pool: whether each uses TLS.
 #[test]
 fn listeners_that_speak_tls() {
     let (text, plain) = ("\"127.0.0.1:1\"", "{ address = \"127.0.0.1:2\", tls = false }");

@@ -1,5 +1,5 @@
-//! `[user.NAME]`: from settings to [`User`]. What [`access::Book::check`] finds wrong is reported at the
-//! option that is the cause.
+//! `[user.NAME]`: from settings to [`User`]. Faults found by [`access::Book::check`] are
+//! reported at the option that causes them.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::secret_file::{self, Problem};
 use crate::suggest;
 use crate::values::{self, Settings};
 
-/// Checks all users; those with faults are left out.
+/// Checks all users; those with faults are omitted.
 pub(super) fn check(sections: &Sections<'_>, faults: &mut Vec<Fault>) -> Vec<User> {
     let mut users = Vec::new();
     for (name, at, entries) in &sections.users {
@@ -43,7 +43,7 @@ pub(super) fn check(sections: &Sections<'_>, faults: &mut Vec<Fault>) -> Vec<Use
     users
 }
 
-/// Pools that it names and the file does not have.
+/// Reports pools that a user names but the file does not have.
 fn pools(section: &str, read: &Settings, sections: &Sections<'_>, faults: &mut Vec<Fault>) {
     let known = || sections.pools.iter().map(|(name, ..)| *name);
     for pool in read.texts("pools").iter().filter(|pool| !known().any(|name| name == *pool)) {
@@ -80,7 +80,7 @@ fn assemble(name: &str, section: &str, read: &Settings, faults: &mut Vec<Fault>)
     User { spec, password_file: read.text("password_file").map(Into::into) }
 }
 
-/// The password in a file. None if it cannot be used; then there is a fault.
+/// The password in a file. None if it is unusable, which adds a fault.
 fn password(
     section: &str,
     path: &Path,
@@ -100,7 +100,7 @@ fn password(
     }
 }
 
-/// Settings of a user that are legal and most likely not meant.
+/// Legal but probably unintended settings of a user.
 fn doubts(section: &str, at: Position, read: &Settings, user: &User, faults: &mut Vec<Fault>) {
     let mut warn = |option: &str, text: &str, help: &str| {
         let place = read.place(option).or(Some(at));

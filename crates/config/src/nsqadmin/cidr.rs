@@ -1,4 +1,4 @@
-//! A range of addresses, as `127.0.0.1/8`.
+//! A range of addresses, such as `127.0.0.1/8`.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ pub struct Cidr {
 }
 
 impl Cidr {
-    /// Reads a range; `None` if it is none.
+    /// Parses a range; `None` if it is invalid.
     pub fn parse(text: &str) -> Option<Cidr> {
         let (address, bits) = text.split_once('/')?;
         let address: IpAddr = address.parse().ok()?;
@@ -19,7 +19,7 @@ impl Cidr {
         Some(Cidr { address, bits })
     }
 
-    /// True if an address is in it. An IPv4 address that is written in IPv6 counts as IPv4.
+    /// True if the range contains an address. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let shift = width(self.address) - self.bits;

@@ -1,5 +1,5 @@
-//! nsqadmin's flags. Usage texts, defaults and field names are nsqadmin's. Rows are in the order of the usage
-//! text.
+//! nsqadmin's flags. Usage texts, defaults and field names are nsqadmin's. Rows
+//! are in the order of the usage text.
 
 use crate::go_flags::{FlagSpec, GoKind, flag};
 

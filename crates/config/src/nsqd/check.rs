@@ -1,7 +1,7 @@
-//! From resolved values to [`Nsqd`]: nsqd's own checks, in its order and its words.
+//! Conversion of resolved values to [`Nsqd`]: nsqd's own checks, in its order and with its texts.
 //!
-//! nsqd stops at its first complaint, and scripts may look for it: so does this. Whatever passes has its
-//! type's range and needs no further check.
+//! Like nsqd, it stops at the first error, since scripts may look for it. Values that pass are in their
+//! type's range and need no further check.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,10 +12,11 @@ use crate::checked::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, Tls
 use crate::go_flags::{self, GoValues, number};
 use crate::listen::Listen;
 
-/// Settings for which nsqd has no flag, under its face; the native file has an option for each.
+/// Settings without an nsqd flag, under its face; the native file has an option for each.
 const JOURNAL_CACHE_BYTES: usize = 24 << 20;
-/// Largest segment of a journal: nsqd removes a file when it is read, a journal a segment when the next one
-/// is begun, so that nsqd's 100 MiB for each of many topics would fill the disk with what is done with.
+/// Size limit of a journal segment, in bytes. nsqd deletes a file once it is read, but a journal
+/// deletes a segment only when the next one is started, so nsqd's 100 MiB for each of many topics would
+/// fill the disk with finished messages.
 const SEGMENT_BYTES_MAX: i64 = 16 << 20;
 const MAX_DEFERRED: u64 = 1_000_000;
 const MAX_TOPICS: u64 = 100_000;
@@ -24,11 +25,11 @@ const MAX_CHANNELS_PER_TOPIC: u64 = 10_000;
 const MAX_MEMORY_BYTES: usize = 1 << 30;
 const MAGIC_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Checks resolved values, in nsqd's order: the first one that nsqd would refuse is the one reported.
+/// Checks resolved values in nsqd's order, and reports the first one that nsqd refuses.
 ///
 /// # Errors
 ///
-/// nsqd's reason.
+/// nsqd's error.
 pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
     let max_deflate_level = count(values, "max-deflate-level", 1, 9)?;
     let node_id = match values.int("node-id") {
@@ -123,7 +124,7 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
     })
 }
 
-/// The addresses: nsqd looks at them last.
+/// Checks the addresses, which nsqd does last.
 fn listeners(values: &GoValues, queue: Queue) -> Result<Queue, Refusal> {
     let late = |flag: &'static str, address: &str, reason: String| Refusal {
         text: format!("listen ({address}) failed - {reason}"),
@@ -142,11 +143,11 @@ fn listeners(values: &GoValues, queue: Queue) -> Result<Queue, Refusal> {
     Ok(Queue { tcp, http, https, ..queue })
 }
 
-/// An address as Go listens on it: host and port, or else the path of a unix socket.
+/// A listening address as in Go: host and port, or else the path of a unix socket.
 ///
 /// # Errors
 ///
-/// The reason in Go's words.
+/// The error in Go's words.
 pub fn go_listen(address: &str) -> Result<Listen, String> {
     let Some((host, port)) = split_host_port(address) else {
         if address.is_empty() || address.len() > crate::endpoint::UNIX_PATH_MAX {
@@ -161,7 +162,7 @@ pub fn go_listen(address: &str) -> Result<Listen, String> {
         }
         _ => return Err(format!("listen tcp: lookup tcp/{port}: unknown port")),
     };
-    // Go takes all addresses of IPv4 for all of both versions.
+    // In Go, the IPv4 wildcard means both IP versions.
     let host = if matches!(host, "" | "0.0.0.0") { machine::any_address() } else { host };
     Ok(Listen::Tcp { host: host.to_string(), port })
 }
@@ -231,7 +232,7 @@ fn tls(values: &GoValues) -> Result<Option<Tls>, Refusal> {
     }))
 }
 
-/// nsqd builds its side as a client of authorization servers from the same file, certificate or not.
+/// nsqd builds its TLS client for authorization servers from the same file, with or without a certificate.
 fn root_ca(values: &GoValues) -> Result<Option<PathBuf>, Refusal> {
     let path = values.text("tls-root-ca-file");
     if path.is_empty() {

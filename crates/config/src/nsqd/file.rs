@@ -1,19 +1,19 @@
-//! The configuration file of nsqd and its relatives: TOML with a key per flag.
+//! The configuration file of nsqd and related programs: TOML with a key per flag.
 //!
-//! Values are converted as the original converts them: durations from a text or from whole milliseconds,
-//! lists from an array or from a comma-separated text. Unknown keys are ignored. Two things are better than
-//! in the original, where nobody can depend on them: an integer as a boolean is not inverted (it is refused
-//! unless 0 or 1), and an integer among numbers is not a crash.
+//! Values are converted as in the original: durations from a text or from whole milliseconds, lists from an
+//! array or from a comma-separated text. Unknown keys are ignored. Two cases differ from the original, where
+//! nothing can depend on them: an integer as a boolean is not inverted (it is refused unless 0 or 1), and an
+//! integer among numbers does not crash.
 
 use super::machine::error_text;
 use crate::go_flags::{Exit, FlagSpec, GoKind, GoValue, GoValues, number, read, shown_default};
 use crate::written::{self, Value};
 
-/// Reads the file at `path`; the result is by flag name.
+/// Reads the file at `path`; returns values by flag name.
 ///
 /// # Errors
 ///
-/// The original's last words.
+/// The original's last output.
 pub fn load(path: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     let failed = |reason: String| Exit::Fatal(format!("failed to load config file {path} - {reason}"));
     let bytes =
@@ -25,11 +25,11 @@ pub fn load(path: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     })
 }
 
-/// Reads the text of a file; a syntax error is a [`Exit::Fatal`] that begins with `toml: `.
+/// Parses the text of a file; a syntax error is a [`Exit::Fatal`] that begins with `toml: `.
 ///
 /// # Errors
 ///
-/// The original's last words.
+/// The original's last output.
 pub fn parse(text: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     let (entries, faults) = written::parse(text);
     if let Some(fault) = faults.first() {
@@ -41,7 +41,7 @@ pub fn parse(text: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     for entry in &entries {
         if let Some(flag) = flags.iter().find(|flag| flag.file_key().as_deref() == Some(&entry.key)) {
             let value = coerce(flag, &entry.key, &entry.value.value)?;
-            // nsqd's own example file has `tls_min_version = ""`: as if the key were not there.
+            // nsqd's own example file has `tls_min_version = ""`: treated as if the key were absent.
             if flag.kind != GoKind::TlsVersion || value != GoValue::Text(String::new()) {
                 values.insert(flag.name, value);
             }
@@ -50,7 +50,7 @@ pub fn parse(text: &str, flags: &'static [FlagSpec]) -> Result<GoValues, Exit> {
     Ok(values)
 }
 
-/// The original's words for the most usual fault: a bare key that something else than `=` follows.
+/// The original's text for the most common fault: a bare key not followed by `=`.
 fn two_words(text: &str, line: usize) -> Option<String> {
     let line = text.lines().nth(line.checked_sub(1)?)?.trim_start();
     let key =
@@ -70,7 +70,7 @@ fn coerce(flag: &FlagSpec, key: &str, value: &Value) -> Result<GoValue, Exit> {
     };
     let wrong_type = || refused("invalid value type");
     match flag.kind {
-        // These have few legal values: the original converts them first and complains about the key.
+        // These have few legal values: the original converts them first, and its error names the key.
         GoKind::LogLevel | GoKind::TlsRequired | GoKind::TlsVersion => {
             let text = show(value);
             read(flag.kind, &text).map_err(|_| Exit::Fatal(format!("failed parsing {key} {text}")))

@@ -1,7 +1,7 @@
-//! nsqd's flags, each of them also a key of its configuration file.
+//! nsqd's flags, each also a key of its configuration file.
 //!
-//! Usage texts, defaults and field names are nsqd's, since scripts and people know them. The same settings as
-//! options of `[queue]` stand in the options table. Rows are in the order of the usage text.
+//! Usage texts, defaults and field names are nsqd's, since scripts and people know them. The options table
+//! has the same settings as options of `[queue]`. Rows are in the order of the usage text.
 
 use crate::go_flags::{FlagSpec, GoKind, flag};
 

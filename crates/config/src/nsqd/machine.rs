@@ -1,7 +1,7 @@
-//! Values taken from the machine: host name, node id, the unspecified address.
+//! Values from the machine: host name, node id, the unspecified address.
 //!
-//! All of it is read from files of the system, so that no unsafe call is needed; what cannot be read has a
-//! harmless default.
+//! All are read from system files, so that no unsafe call is needed; each has
+//! a harmless default if that fails.
 
 use std::io;
 
@@ -22,7 +22,7 @@ pub fn node_id(hostname: &str) -> u16 {
     (crc32fast::hash(&Md5::digest(hostname.as_bytes())) % 1024) as u16
 }
 
-/// The address that listens on everything: both IP versions where there are both.
+/// The wildcard address, for both IP versions where available.
 pub fn any_address() -> &'static str {
     if std::path::Path::new("/proc/net/if_inet6").exists() { "::" } else { "0.0.0.0" }
 }

@@ -1,7 +1,7 @@
-//! Files of TLS, looked at before anything is started with them: they can be read, and hold what they should.
+//! Checks of TLS files before anything starts: they are readable, and hold what they should.
 //!
-//! Reasons are those of nsqd, which are Go's; the file is named before them, which Go leaves out. What only a
-//! handshake would use (does the key belong to the certificate?) is for whoever builds the configuration.
+//! Errors are nsqd's, that is Go's, preceded by the file name, which Go omits. Errors that only show in use
+//! (does the key match the certificate?) are left to the code that builds the TLS configuration.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rustls_pki_types::pem::{PemObject, SectionKind};
 
 use super::machine;
 
-/// Purpose of a file.
+/// Expected content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// `tls-cert`: a certificate and its chain.
@@ -20,7 +20,7 @@ pub enum Holds {
     Authorities,
 }
 
-/// The reason the file at `path` is unfit for its purpose.
+/// Checks that the file at `path` is fit for its purpose.
 ///
 /// # Errors
 /// The file, and the reason.
@@ -31,7 +31,7 @@ pub fn check(path: &Path, holds: Holds) -> Result<(), String> {
     fault(&bytes, holds).map_or(Ok(()), |why| Err(format!("{shown}: {why}")))
 }
 
-/// The reason PEM with these bytes cannot be used.
+/// The reason these PEM bytes are unusable.
 fn fault(bytes: &[u8], holds: Holds) -> Option<&'static str> {
     let mut found: Vec<SectionKind> = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes) {

@@ -1,11 +1,11 @@
-//! Settings of nsqd as checked, and the reason for which it would not start.
+//! Checked settings of nsqd, and the reason why it would not start.
 //!
-//! All but the log is the queue's, which the native file configures as well.
+//! All but the log settings belong to the queue, which the native file configures as well.
 
 use crate::checked::Queue;
 use crate::log_level::LogLevel;
 
-/// nsqd as its flags and its file say.
+/// nsqd's settings from its flags and its file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nsqd {
     /// Its queue.
@@ -19,10 +19,10 @@ pub struct Nsqd {
 /// The reason nsqd would not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// nsqd's words, to follow `failed to instantiate nsqd - `.
+    /// nsqd's text, to follow `failed to instantiate nsqd - `.
     pub text: String,
-    /// The flag that is at fault.
+    /// The flag at fault.
     pub flag: &'static str,
-    /// nsqd has logged its version and id when it finds this out; None if not, else that id.
+    /// Node id, if nsqd has logged its version and id before it finds the fault; else None.
     pub after_banner: Option<u16>,
 }

@@ -1,7 +1,7 @@
-//! The two kinds of addresses of a nutcracker.yml, split from the right as nutcracker splits them.
+//! The two kinds of addresses of a nutcracker.yml, split from the right as in nutcracker.
 //!
-//! A part that is missing is not always an error: an empty name after a trailing space is a name, and a
-//! server's empty host is found out when it is connected to. A listener's empty host is an error.
+//! A missing part is not always an error: an empty name after a trailing space is a name, and a server's
+//! empty host only shows when connecting. A listener's empty host is an error.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::endpoint::{MEMCACHED_PORT, UNIX_PATH_MAX};
 ///
 /// # Errors
 ///
-/// The lines that nutcracker logs before its complaint, and the complaint's phrase.
+/// The lines that nutcracker logs before its error, and the error's phrase.
 pub(super) fn listen(text: &str, resolve: Resolve<'_>) -> Result<Listen, (Option<String>, &'static str)> {
     if text.starts_with('/') {
         return unix_listen(text).map_err(|phrase| (None, phrase));
@@ -24,8 +24,7 @@ pub(super) fn listen(text: &str, resolve: Resolve<'_>) -> Result<Listen, (Option
     let Some(port) = number::port(port.as_bytes()) else {
         return Err((None, "has an invalid port in \"hostname:port\" format string"));
     };
-    // nutcracker asks the resolver for the empty name, which it does not know; ours might take it for the
-    // wildcard.
+    // nutcracker resolves the empty name, which fails; our resolver might return the wildcard address.
     let resolved =
         if host.is_empty() { Err("Name or service not known".into()) } else { resolve(host, port) };
     resolved.map_err(|reason| {
@@ -35,7 +34,7 @@ pub(super) fn listen(text: &str, resolve: Resolve<'_>) -> Result<Listen, (Option
     Ok(Listen::Tcp { host: host.into(), port })
 }
 
-/// nutcracker's phrase when it has no better one.
+/// nutcracker's generic phrase.
 const INVALID: &str = "has an invalid value";
 
 fn unix_listen(text: &str) -> Result<Listen, &'static str> {
@@ -56,7 +55,7 @@ fn unix_listen(text: &str) -> Result<Listen, &'static str> {
 ///
 /// # Errors
 ///
-/// The phrase of nutcracker's complaint.
+/// The phrase of nutcracker's error.
 pub(super) fn server(text: &str) -> Result<Server, &'static str> {
     const FORMAT: &str =
         "has an invalid \"hostname:port:weight [name]\"or \"/path/unix_socket:weight [name]\" format string";
@@ -69,7 +68,7 @@ pub(super) fn server(text: &str) -> Result<Server, &'static str> {
     };
     let (address, weight) = address.rsplit_once(':').ok_or(FORMAT)?;
     let unix = text.starts_with('/');
-    // A colon in the path of a unix socket is one too many.
+    // A unix socket's path must not contain a colon.
     let parts = address.rsplit_once(':');
     if parts.is_some() == unix {
         return Err(FORMAT);

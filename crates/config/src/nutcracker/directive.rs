@@ -1,7 +1,7 @@
-//! The directives of a pool, one at a time, as nutcracker's setters take them.
+//! The directives of a pool, set one at a time as in nutcracker.
 //!
-//! A directive that stands twice is a complaint, except `servers`, which is one value at a time. Any key may
-//! hold the pool's one sequence, as in the original: each element is then set like a value.
+//! A repeated directive is an error, except `servers`, which gets one value at a time. As in the original,
+//! any key may hold the pool's one sequence: each element is then set like a value.
 
 use std::collections::BTreeMap;
 
@@ -45,12 +45,12 @@ const DIRECTIVES: &[(&str, Type)] = &[
     ("servers", Type::Servers),
 ];
 
-/// A pool whose directives are set, before defaults.
+/// A pool with its directives set, before defaults.
 #[derive(Debug)]
 pub(super) struct RawPool {
     pub name: String,
     pub position: Position,
-    /// The directive as written, for messages and comparison, and what it means.
+    /// The directive as written, for messages and comparison, and its meaning.
     pub listen: Option<(String, Listen, Position)>,
     pub hash: Option<ring::Hash>,
     pub hash_tag: Option<[u8; 2]>,
@@ -61,7 +61,7 @@ pub(super) struct RawPool {
     pub servers: Vec<(Server, Position)>,
 }
 
-/// Sets every directive of every pool; all complaints are added to `reasons`, in the order of the file.
+/// Sets every directive of every pool; adds all errors to `reasons`, in the order of the file.
 pub(super) fn pools(
     sections: Vec<Section>,
     mut reasons: Vec<Reason>,
@@ -147,7 +147,7 @@ impl RawPool {
 
 type Phrase = (Option<String>, &'static str);
 
-/// Reads a value unless there is one already.
+/// Reads a value unless one is already present.
 fn unset<T, U>(present: Option<&T>, read: impl FnOnce() -> Result<U, Phrase>) -> Result<U, Phrase> {
     match present {
         Some(_) => Err(DUPLICATE),

@@ -1,10 +1,10 @@
-//! Numbers as nutcracker's C reads them.
+//! Numbers parsed as in nutcracker's C code.
 //!
-//! Fleets run on files in which a number has wrapped or a mode is junk; they must keep their meaning. Nothing
-//! here panics: wrapping is explicit.
+//! Fleets rely on files in which a number has wrapped or a mode is junk; they must keep their meaning.
+//! Nothing here panics: wrapping is explicit.
 
-/// Digits only, at least one; 32-bit arithmetic that wraps. None for anything else, and when the result is
-/// negative.
+/// Digits only, at least one; 32-bit arithmetic that wraps. None for anything
+/// else, or if the result is negative.
 pub fn atoi(text: &[u8]) -> Option<i32> {
     if text.is_empty() {
         return None;

@@ -1,6 +1,6 @@
 //! Outcome of reading a file: pools, or the reasons it is refused.
 //!
-//! The first reason is nutcracker's own, in its words; the others save a second try.
+//! The first reason is nutcracker's own, in its words; the others save a second attempt.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub type Resolve<'a> = &'a dyn Fn(&str, u16) -> Result<(), String>;
 /// The reason a file is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// Its position, as far as that is known.
+    /// Its position, if known.
     pub position: Option<Position>,
     /// Lines that nutcracker logs; empty for the few faults that it does not explain.
     pub logged: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Refusal {
 pub struct Accepted {
     /// Pools and their servers in nutcracker's order.
     pub pools: Vec<Pool>,
-    /// Settings nutcracker accepts and then ignores.
+    /// Settings that nutcracker accepts but ignores.
     pub ignored: Vec<Ignored>,
 }
 
@@ -58,7 +58,7 @@ impl Reason {
     }
 }
 
-/// The reason in one line, without the place.
+/// The reason in one line, without the position.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.logged.join("; "))?;

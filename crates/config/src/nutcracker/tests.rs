@@ -1,4 +1,4 @@
-//! The files captured from nutcracker 0.5.0, random bytes, and what an accepted file turns into.
+//! Files captured from nutcracker 0.5.0, random bytes, and the result of accepted files.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,7 +58,7 @@ fn golden_text(line: &serde_json::Value) -> String {
     line.as_str().unwrap().replace("\u{27e6}conf\u{27e7}", "c.yml")
 }
 
-/// Texts at which libyaml-safer panics by itself.
+/// Texts at which libyaml-safer itself panics.
 #[test]
 fn the_end_of_the_text_within_a_scalar() {
     let pool =
@@ -168,7 +168,7 @@ fn unresolvable_listen() {
         "nosuch" => Err("Name or service not known".to_string()),
         _ => Ok(()),
     };
-    // The empty name is known to nobody, whatever the resolver says.
+    // The empty name never resolves, whatever the resolver says.
     for host in ["nosuch", ""] {
         let text = format!("a:\n  listen: {host}:1\n  servers:\n  - a:1:1\n");
         let refusal = parse(text.as_bytes(), "c.yml", &resolve).unwrap_err();

@@ -1,12 +1,12 @@
-//! The text of a file, so that libyaml-safer 0.3 can take it whatever it is: it fails in three places where
-//! libyaml goes on.
+//! The text of a file, adapted so that libyaml-safer 0.3 can parse it: it fails in
+//! three cases that libyaml handles.
 //!
-//! - It loses half of a text in UTF-16, which is made UTF-8 here; the first wrong character becomes a wrong
-//!   byte.
-//! - A block scalar or a `\` in quotes at the very end, without a line break: one is added, and taken out of
-//!   the value again.
-//! - A tag before a comma in a flow collection, as in `[!x, y]`: a blank is put between them. nutcracker
-//!   refuses flow collections and tags in any case, and a text that has none is left as it is.
+//! - It loses half of a UTF-16 text, which is converted to UTF-8 here; the first wrong
+//!   character becomes a wrong byte.
+//! - A block scalar or a `\` in quotes at the very end, without a line break: one is added,
+//!   and removed from the value again.
+//! - A tag before a comma in a flow collection, as in `[!x, y]`: a blank is inserted between them. nutcracker
+//!   refuses flow collections and tags anyway, and a text without them stays as it is.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use libyaml_safer::{Event, EventData, Mark, ScalarStyle, Scanner, TokenData};
 pub(super) struct Text<'a> {
     /// Text to parse.
     pub bytes: Cow<'a, [u8]>,
-    /// A line break was added.
+    /// True if a line break was added.
     is_padded: bool,
 }
 
@@ -36,8 +36,7 @@ impl<'a> Text<'a> {
         Text { bytes, is_padded }
     }
 
-    /// Takes the added line break out of the scalar that it has become a part of; `end` is where the stream
-    /// ends.
+    /// Removes the added line break from the scalar that contains it; `end` is the end of the stream.
     pub(super) fn restore(&self, events: &mut [Event], end: Mark) {
         let is_scalar = |event: &&mut Event| matches!(event.data, EventData::Scalar { .. });
         if self.is_padded
@@ -52,7 +51,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// In UTF-8, up to the first character that is none.
+/// The text in UTF-8, up to the first invalid character.
 fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     const LONE_SURROGATE: u16 = 0xdc00;
     let unit = match bytes {
@@ -72,7 +71,7 @@ fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// With a blank before every comma that a tag might stand before.
+/// Inserts a blank before every comma that may follow a tag.
 fn spaced(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut in_tag = false;
@@ -88,7 +87,7 @@ fn spaced(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// True if there is a flow collection.
+/// True if the text has a flow collection.
 fn has_flow(bytes: &[u8]) -> bool {
     let mut input = bytes;
     let mut scanner = Scanner::new();

@@ -1,7 +1,7 @@
 //! nutcracker's checks once all directives are set, and the resulting pools.
 //!
-//! The order of servers and pools (length of the name, then bytes) is made here: it is the index order of the
-//! ring and of the statistics.
+//! Servers and pools are sorted here (length of the name, then bytes): that is the index order
+//! of the ring and of the statistics.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use super::{Accepted, Ignored, Reason};
 use crate::checked::{Pool, PoolListen, Protocol};
 use crate::native;
 
-/// nutcracker's defaults where they are not those of the native file.
+/// nutcracker's defaults that differ from the native file's.
 const SERVER_RETRY_TIMEOUT_MS: i32 = 30_000;
 const SERVER_FAILURE_LIMIT: i32 = 2;
 const BACKLOG: i32 = 512;
-/// Most connections to a server; nutcracker takes any number. Lanes are numbered in 16 bits, two to a
-/// connection.
+/// Most connections to a server; nutcracker accepts any number. Lanes are
+/// numbered in 16 bits, two per connection.
 const SERVER_CONNECTIONS_MAX: i32 = 1024;
 
-/// Checks the pools and turns them into what the rest of the program uses.
+/// Checks the pools and converts them for the rest of the program.
 pub(super) fn pools(mut pools: Vec<RawPool>, file: &str) -> Result<Accepted, Vec<Reason>> {
     let mut reasons = Vec::new();
     for pool in &mut pools {
@@ -32,7 +32,7 @@ pub(super) fn pools(mut pools: Vec<RawPool>, file: &str) -> Result<Accepted, Vec
         if let [a, b] = pair
             && a.name == b.name
         {
-            // The odd quote is the original's.
+            // The stray quote is the original's.
             let text = format!("conf: '{file}' has pools with same name {}'", a.name);
             reasons.push(Reason::new(Some(b.position), text));
         }
@@ -44,7 +44,7 @@ pub(super) fn pools(mut pools: Vec<RawPool>, file: &str) -> Result<Accepted, Vec
     Ok(Accepted { pools: pools.into_iter().filter_map(checked).collect(), ignored })
 }
 
-/// Checks one pool and puts its servers in order.
+/// Checks one pool and sorts its servers.
 fn one(pool: &mut RawPool, reasons: &mut Vec<Reason>) {
     let mut refuse = |text: String| reasons.push(Reason::new(Some(pool.position), text));
     if pool.listen.is_none() {
@@ -70,7 +70,7 @@ fn one(pool: &mut RawPool, reasons: &mut Vec<Reason>) {
     }
 }
 
-/// Two pools with the same `listen`, compared as written.
+/// Reports two pools with the same `listen`, compared as written.
 fn same_listen(pools: &mut [RawPool], reasons: &mut Vec<Reason>) {
     sort(pools, |pool| pool.listen.as_ref().map_or("", |(text, ..)| text));
     for pair in pools.windows(2) {
@@ -90,7 +90,7 @@ fn sort<T>(items: &mut [T], key: impl Fn(&T) -> &str) {
     items.sort_by(|a, b| (key(a).len(), key(a)).cmp(&(key(b).len(), key(b))));
 }
 
-/// `client_connections` is read and never enforced: a fleet may run with any number there.
+/// `client_connections` is parsed but never enforced: a fleet may run with any number there.
 fn ignored(pool: &RawPool) -> Option<Ignored> {
     let (_, position) = pool.numbers.get("client_connections")?;
     Some(Ignored { pool: pool.name.clone(), directive: "client_connections", position: *position })

@@ -1,11 +1,11 @@
-//! The YAML of a nutcracker.yml: a subset that nutcracker enforces in three passes before it looks at any
-//! directive.
+//! The YAML of a nutcracker.yml: a subset that nutcracker enforces in three
+//! passes before it reads any directive.
 //!
 //! 1. the file is one well-formed document (libyaml decides; its error class appears in the reason),
 //! 2. it has no directives, document marks, flow collections, anchors, aliases or tags,
 //! 3. it has the shape `pool: { key: value, ..., key: [ value, ... ] }`, with exactly one sequence per pool.
 //!
-//! The result is the list of leaves: pool, key and value with its place.
+//! The result is the list of leaves: pool, key, and value with its position.
 
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ pub(super) struct Leaf {
     pub key: String,
     /// Its value, never empty.
     pub value: String,
-    /// Place of the value.
+    /// Position of the value.
     pub position: Position,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Leaf {
 pub(super) struct Section {
     /// Its name, never empty.
     pub name: String,
-    /// Its place.
+    /// Its position.
     pub position: Position,
     /// Its leaves in the order of the file.
     pub leaves: Vec<Leaf>,
@@ -40,8 +40,7 @@ pub(super) struct Section {
 /// Depth limit of a document: pools are at 1, their directives at 2.
 const DEPTH_MAX: usize = 2;
 
-/// The sections of a file, and the places where a name or value is empty: nutcracker refuses those in
-/// silence.
+/// The sections of a file, and the positions of empty names or values, which nutcracker refuses silently.
 pub(super) fn leaves(bytes: &[u8], file: &str) -> Result<(Vec<Section>, Vec<Reason>), Vec<Reason>> {
     let text = Text::new(bytes);
     let (mut events, end) = document(&text.bytes, file).map_err(|reason| vec![reason])?;
@@ -51,12 +50,12 @@ pub(super) fn leaves(bytes: &[u8], file: &str) -> Result<(Vec<Section>, Vec<Reas
     Ok(sections(&events))
 }
 
-/// The reason for a file that was opened and cannot be read.
+/// The reason for a file that was opened but cannot be read.
 pub(super) fn unreadable() -> Reason {
     Reason { text: "the file cannot be read", ..failed(2, None) }
 }
 
-/// First pass: all events of a stream with one document, and where it ends.
+/// First pass: all events of a stream with one document, and the end of the stream.
 fn document(bytes: &[u8], file: &str) -> Result<(Vec<Event>, Mark), Reason> {
     let mut input = bytes;
     let mut parser = Parser::new();
@@ -101,7 +100,7 @@ fn document(bytes: &[u8], file: &str) -> Result<(Vec<Event>, Mark), Reason> {
     }
 }
 
-/// libyaml's error as nutcracker shows it, with the explanation that nutcracker leaves out.
+/// libyaml's error as nutcracker shows it, with the explanation that nutcracker omits.
 fn broken(error: &Error) -> Reason {
     let class = match error.kind() {
         ErrorKind::Scanner => 3,
@@ -120,7 +119,7 @@ fn place(mark: Mark) -> Position {
     Position { line: mark.line as usize + 1, column: mark.column as usize + 1 }
 }
 
-/// Second pass: tokens that nutcracker does not allow, all of them.
+/// Second pass: all tokens that nutcracker does not allow.
 fn tokens(bytes: &[u8]) -> Result<(), Vec<Reason>> {
     let mut input = bytes;
     let mut scanner = Scanner::new();
@@ -138,7 +137,7 @@ fn tokens(bytes: &[u8]) -> Result<(), Vec<Reason>> {
     }
 }
 
-/// The name of a token that is not allowed, and its number in libyaml.
+/// The name of a disallowed token, and its number in libyaml.
 fn disallowed(token: &TokenData) -> Option<(&'static str, u8)> {
     Some(match token {
         TokenData::VersionDirective { .. } => ("version directive", 3),
@@ -157,7 +156,7 @@ fn disallowed(token: &TokenData) -> Option<(&'static str, u8)> {
     })
 }
 
-/// Third pass: the shape. `count` is how many scalars were seen at each depth since the last complete pair.
+/// Third pass: the shape. `count` has the number of scalars at each depth since the last complete pair.
 struct Shape<'a> {
     file: &'a str,
     depth: usize,
@@ -230,7 +229,7 @@ impl Shape<'_> {
     }
 }
 
-/// Takes the events of a file of the right shape apart.
+/// Splits the events of a well-shaped file into sections.
 fn sections(events: &[Event]) -> (Vec<Section>, Vec<Reason>) {
     let mut sections: Vec<Section> = Vec::new();
     let mut reasons = Vec::new();

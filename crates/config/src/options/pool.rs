@@ -1,7 +1,7 @@
 //! Options of a pool and of a server written as a table.
 //!
-//! Where nutcracker has the option, the row names its directive. Defaults are nutcracker's too, except where
-//! those wait for ever (`timeout`) or notice nothing (`keepalive`).
+//! If nutcracker has the option, the row names its directive. Defaults are nutcracker's too, except where
+//! those wait forever (`timeout`) or detect nothing (`keepalive`).
 
 use super::Applies::{Live, NewConnections};
 use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, duration_or_off, integer, size};

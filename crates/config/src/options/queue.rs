@@ -1,6 +1,6 @@
 //! Options of the queue: nsqd's, under their nsqd names where those fit, and our own.
 //!
-//! What concerns others than clients is in [`outside`]. A row that names a flag of nsqd takes part in nsqd's
+//! Options about external services are in [`outside`]. A row that names a flag of nsqd takes part in nsqd's
 //! checks. Defaults are nsqd's, except that the native queue listens on loopback.
 
 pub(super) mod outside;

@@ -1,8 +1,8 @@
-//! The columns of the options table: types of what a row says, and their words in documentation and error
-//! texts.
+//! The columns of the options table: types of a row's fields, and their words
+//! in documentation and error texts.
 //!
-//! Rows are in a file for each kind of section. Whoever adds a [`Kind`] is told by the compiler where it is
-//! read and shown.
+//! Rows are in one file per kind of section. For a new [`Kind`] the compiler
+//! points out where to read and show it.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use std::time::Duration;
 pub struct OptionSpec {
     /// Name in the file.
     pub name: &'static str,
-    /// Section it stands in.
+    /// Its section.
     pub scope: Scope,
     /// Type and range.
     pub kind: Kind,
-    /// Its value by default.
+    /// Its default.
     pub absent: Absent,
     /// Time at which a change of it takes effect in a running process.
     pub applies: Applies,
-    /// Its meaning, in whole sentences.
+    /// Its meaning, in full sentences.
     pub doc: &'static str,
-    /// First version that has it.
+    /// First version with the option.
     pub since: &'static str,
     /// Its name in nutcracker.yml.
     pub nutcracker: Option<&'static str>,
@@ -44,9 +44,9 @@ pub enum Scope {
     Local,
     /// `[pool.NAME]`
     Pool,
-    /// An element of a pool's `servers`, when written as a table.
+    /// An element of a pool's `servers`, if written as a table.
     Server,
-    /// An element of a pool's `listen`, when written as a table.
+    /// An element of a pool's `listen`, if written as a table.
     Listener,
     /// The table `tls` of a pool, or of `[admin]`.
     Tls,
@@ -133,7 +133,7 @@ impl Scope {
         }
     }
 
-    /// Time at which a section of this kind that is added or removed takes effect.
+    /// Time at which adding or removing such a section takes effect.
     pub const fn presence_applies(self) -> Applies {
         match self {
             Scope::Queue | Scope::Lookup => Applies::Restart,
@@ -182,11 +182,11 @@ pub enum Kind {
     },
     /// Any text.
     Text,
-    /// A text that is shown nowhere.
+    /// A text that is never shown.
     Secret,
-    /// One or more texts that are shown nowhere.
+    /// One or more texts that are never shown.
     Secrets,
-    /// Path of a file that holds the value of another option of the section, which is a secret.
+    /// Path of a file with the value of another option of the section, which is a secret.
     SecretFile {
         /// Name of the other option.
         of: &'static str,
@@ -195,11 +195,11 @@ pub enum Kind {
     Path,
     /// Path of a file, or an empty text for none.
     PathOrNone,
-    /// One of some words.
+    /// One of a list of words.
     Choice(fn() -> Vec<&'static str>),
     /// Exactly two characters of one byte each.
     HashTag,
-    /// A place to listen on.
+    /// A listening address.
     Listen,
     /// One or more listeners of a pool.
     Listens,
@@ -209,7 +209,7 @@ pub enum Kind {
     ServerTls,
     /// One or more servers.
     Servers,
-    /// A place to connect to, as a server of a pool.
+    /// An address to connect to, as a server of a pool.
     Target,
     /// One or more texts.
     Texts,
@@ -222,22 +222,22 @@ pub enum Kind {
 /// Default of an option.
 #[derive(Debug, Clone, Copy)]
 pub enum Absent {
-    /// It must be written.
+    /// The option is mandatory.
     Required,
-    /// Nothing; the text says what that means.
+    /// Not set; the text explains the effect.
     Unset(&'static str),
-    /// As if this had been written.
+    /// This value, as if it were written.
     Is(&'static str),
-    /// Depends on the machine; the text says how.
+    /// Depends on the machine; the text explains how.
     Computed(&'static str),
 }
 
 /// Time at which a change takes effect in a running process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Applies {
-    /// With the reload, for connections that stand as well.
+    /// With the reload, for existing connections as well.
     Live,
-    /// With the reload, for connections that are made from then on; others keep what they began with.
+    /// With the reload, for new connections; existing ones keep their old value.
     NewConnections,
     /// At the next start of the process.
     Restart,
@@ -256,7 +256,7 @@ impl Applies {
         }
     }
 
-    /// Its meaning, as a part of a sentence.
+    /// Its meaning, as part of a sentence.
     pub const fn doc(self) -> &'static str {
         match self {
             Applies::Live => "at the reload, without closing a connection that can stay",
@@ -268,7 +268,7 @@ impl Applies {
     }
 }
 
-/// A longest duration that no option needs to exceed, and that no arithmetic can overflow with.
+/// Upper limit of durations: no option needs more, and arithmetic with it cannot overflow.
 pub(crate) const DAYS_MAX: Duration = Duration::from_hours(365 * 24);
 
 pub(crate) const fn integer(min: i64, max: i64) -> Kind {

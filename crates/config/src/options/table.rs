@@ -1,6 +1,6 @@
 //! The rows of every section together, in the order of the documentation.
 //!
-//! A section finds its own rows here; so does whoever must not show a secret.
+//! Sections look up their rows here, and so does code that must hide secrets.
 
 use std::sync::LazyLock;
 
@@ -24,8 +24,7 @@ pub fn all() -> &'static [OptionSpec] {
     &ALL
 }
 
-/// True for a line of a nuthatch.toml or nutcracker.yml that sets an option whose value is secret: it is not
-/// to be shown.
+/// True for a line of a nuthatch.toml or nutcracker.yml that sets a secret option: it must not be shown.
 pub fn sets_secret(line: &str) -> bool {
     let secrets = all().iter().filter(|option| matches!(option.kind, Kind::Secret | Kind::Secrets));
     secrets.flat_map(|option| [Some(option.name), option.nutcracker]).flatten().any(|name| {
@@ -37,11 +36,11 @@ pub fn sets_secret(line: &str) -> bool {
     })
 }
 
-/// Options whose paths are written to.
+/// Options with paths that are written to.
 const WRITTEN: [&str; 3] = ["file", "data_path", "snapshot"];
 
-/// True for the name of an option that names a file which is read when the configuration is: a secret, a
-/// certificate.
+/// True for the name of an option with a file that is read together with the
+/// configuration: a secret, a certificate.
 pub fn is_read_with_the_configuration(name: &str) -> bool {
     let is_path = |option: &OptionSpec| {
         option.name == name && matches!(option.kind, Kind::Path | Kind::SecretFile { .. })
@@ -55,7 +54,7 @@ impl Scope {
         all().iter().filter(move |option| option.scope == self)
     }
 
-    /// The option of this name, if the section has it.
+    /// The option of this name, if the section has one.
     pub fn option(self, name: &str) -> Option<&'static OptionSpec> {
         self.options().find(|option| option.name == name)
     }

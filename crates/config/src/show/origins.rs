@@ -1,6 +1,6 @@
 //! Places of a file's sections and options, and the variables in their values.
 //!
-//! The file is read as written once more, so that a check need not carry along what only this asks for.
+//! The file is parsed again here, so that a check need not keep data that only this needs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,11 +17,11 @@ use crate::written::{self, Entry, Value, Written};
 pub(super) struct Origin {
     file: String,
     at: Position,
-    /// Variables in it, each once, in their order.
+    /// Variables in it, without duplicates, in order.
     variables: Vec<String>,
-    /// The texts of the value with their variables still in them: one, or those of a list.
+    /// The texts of the value with their variables unexpanded: one, or those of a list.
     pub texts: Vec<String>,
-    /// Passwords of the servers in the value, by name in the ring, likewise.
+    /// Passwords of the servers in the value, unexpanded as well, by name in the ring.
     pub passwords: BTreeMap<String, String>,
 }
 
@@ -32,10 +32,10 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Origins of what stands in a file.
+/// Origins of the sections and options of a file.
 #[derive(Debug, Default)]
 pub(super) struct Origins {
-    /// By section and option; the option is empty for the section itself.
+    /// By section and option; an empty option is the section itself.
     found: BTreeMap<(String, String), Origin>,
 }
 
@@ -93,7 +93,7 @@ fn path(section: &Section) -> String {
 
 fn origin(file: &str, at: Position, written: &Written, expanded: &Written) -> Origin {
     let (mut variables, mut texts) = (Vec::new(), Vec::new());
-    // Those of a section's options are theirs.
+    // A section's variables belong to its options.
     if !matches!(written.value, Value::Table(_)) {
         add_variables(&written.value, &mut variables);
     }
@@ -133,7 +133,7 @@ fn add_variables(value: &Value, variables: &mut Vec<String>) {
     }
 }
 
-/// Passwords as written of servers that are tables, by the name that the server then has.
+/// Passwords as written of servers in table form, by the server's name after expansion.
 fn passwords(written: &Value, expanded: &Value) -> BTreeMap<String, String> {
     let (Value::List(written), Value::List(expanded)) = (written, expanded) else { return BTreeMap::new() };
     let text = |value: &'_ Value, key: &str| match value {

@@ -1,20 +1,20 @@
 //! Values without their secrets.
 //!
-//! What stands for a secret is a variable: the one that it came from, or one with a number.
+//! A secret is replaced by a variable: the one it came from, or a numbered one.
 
 use super::origins::Origin;
 use crate::checked::Server;
 use crate::setting::{Setting, holds_secret, list, quoted, server_toml, servers_toml, verbatim};
 use crate::variables;
 
-/// Secrets that numbers stand for.
+/// The secrets replaced by numbered variables.
 #[derive(Debug, Default)]
 pub(super) struct Secrets {
     count: usize,
 }
 
 impl Secrets {
-    /// Names of the variables that stand for secrets.
+    /// Names of the variables that replace secrets.
     pub fn names(&self) -> String {
         (1..=self.count).map(|n| format!("SECRET_{n}")).collect::<Vec<_>>().join(", ")
     }
@@ -48,7 +48,7 @@ impl Secrets {
         server_toml(server, password)
     }
 
-    /// The variables that a secret was written as, or else one with the next number, in TOML.
+    /// The variables that a secret was written as, or else a variable with the next number, in TOML.
     fn stand_in(&mut self, written: Option<&str>) -> String {
         if let Some(written) = written.filter(|written| variables::is_only_variables(written)) {
             return verbatim(written);

@@ -1,4 +1,4 @@
-//! A configuration that is shown means the same, holds no secret, and says where each value came from.
+//! Tests that a shown configuration is equivalent, holds no secret, and has the origin of each value.
 
 use std::collections::BTreeMap;
 use std::env::VarError;
@@ -56,7 +56,7 @@ fn means_the_same() {
         let shown = toml(&config, Some(source(file)));
         assert!(!shown.contains("s3cret") && !shown.contains("\"000"), "{shown}");
         assert!(check(&shown) == config, "{shown}");
-        // Without its file nothing is known of where a value came from.
+        // Without its file the origins are unknown.
         let unknown = toml(&config, None);
         assert!(!unknown.contains("s3cret") && !unknown.contains("n.toml"), "{unknown}");
         assert!(unknown.contains("\nmemory_budget = \"1GiB\"\n"), "{unknown}");

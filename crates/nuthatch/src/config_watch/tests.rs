@@ -7,7 +7,7 @@ use super::*;
 
 const FILE: &str = "[pool.a]\nauth_file = \"SECRET\"\n";
 
-/// A directory with a file and a secret that it names.
+/// A directory with a file, and a secret that the file names.
 fn scene() -> (TempDir, PathBuf, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let (file, secret) = (directory.path().join("nuthatch.toml"), directory.path().join("secret"));
@@ -16,7 +16,7 @@ fn scene() -> (TempDir, PathBuf, PathBuf) {
     (directory, file, secret)
 }
 
-/// Looks after each way in which the files can change, and once more.
+/// Checks after each kind of change, and once more.
 #[test]
 fn every_way_in_which_a_file_changes() {
     type Way = fn(&Path, &Path);
@@ -78,7 +78,7 @@ fn a_secret_that_is_named_only_now_or_comes_later() {
     assert!(!watched.look());
     write(&later, "secret").unwrap();
     assert!(watched.look(), "it has come");
-    // While the file cannot be read, what it named is looked at as before.
+    // While the file cannot be read, the files that it named are still watched.
     write(&file, "[pool.").unwrap();
     assert!(watched.look());
     write(&later, "another secret").unwrap();

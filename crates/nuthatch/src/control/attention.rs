@@ -9,33 +9,33 @@ use super::behavior::FaceBehavior;
 use super::signals::{Signals, set_verbosity, tell};
 use crate::reload::actor::{Actions, Asked};
 
-/// Changes of the configuration's files.
+/// Notifications that a file of the configuration has changed.
 pub type Changes = mpsc::Receiver<()>;
 
-/// Something to be done.
+/// An event for the control loop.
 pub enum Event {
-    /// The process ends: the signal, and the exit status.
+    /// Stop the process: the signal, and the exit status.
     Stop(i32, u8),
-    /// The configuration is read again.
+    /// Reload the configuration.
     Reload,
-    /// The binary is replaced.
+    /// Upgrade to another binary.
     Upgrade,
-    /// An action that somebody waits for.
+    /// Carry out an action; its client waits.
     Action(Asked),
     /// A file of the configuration has changed.
     FileChanged,
 }
 
-/// See the top of this file.
+/// Sources of the control loop's events.
 pub struct Attention<'a> {
     hearing: Hearing<'a>,
     actions: Actions,
     changes: Changes,
-    /// Events that came while something else was under way; each kind once.
+    /// Events postponed during another one; each kind once.
     postponed: VecDeque<Event>,
 }
 
-/// Signals, each of which is logged as it comes.
+/// Signals alone, each logged on arrival.
 pub struct Hearing<'a> {
     signals: Signals,
     behavior: &'a FaceBehavior,
@@ -43,7 +43,7 @@ pub struct Hearing<'a> {
 }
 
 impl<'a> Attention<'a> {
-    /// Nothing has come yet.
+    /// Starts without postponed events.
     pub fn new(
         signals: Signals,
         actions: Actions,
@@ -59,7 +59,7 @@ impl<'a> Attention<'a> {
         }
     }
 
-    /// The next event; those first that were postponed.
+    /// The next event; postponed ones come first.
     pub async fn next(&mut self) -> Event {
         match self.postponed.pop_front() {
             Some(event) => event,
@@ -67,7 +67,7 @@ impl<'a> Attention<'a> {
         }
     }
 
-    /// The next event that comes.
+    /// The next new event.
     pub async fn event(&mut self) -> Event {
         loop {
             tokio::select! {
@@ -82,7 +82,7 @@ impl<'a> Attention<'a> {
         }
     }
 
-    /// The next event that a signal asks for; actions wait.
+    /// The next event from a signal; actions stay queued.
     pub async fn signal(&mut self) -> Event {
         loop {
             let found = self.hearing.next().await;
@@ -92,7 +92,7 @@ impl<'a> Attention<'a> {
         }
     }
 
-    /// Keeps an event for later. One of each kind is enough.
+    /// Postpones an event. One of each kind is enough.
     pub fn postpone(&mut self, event: Event) {
         let kind = std::mem::discriminant(&event);
         if !self.postponed.iter().any(|known| std::mem::discriminant(known) == kind) {
@@ -100,21 +100,21 @@ impl<'a> Attention<'a> {
         }
     }
 
-    /// Signals alone: actions that wait are not carried out any more, and whoever waits for them is told.
+    /// Keeps only the signals: refuses the waiting actions, and answers their clients.
     pub fn signals(self) -> Hearing<'a> {
         self.hearing
     }
 }
 
 impl Hearing<'_> {
-    /// The next signal. A process that can hear none any more ends.
+    /// The next signal. If the process cannot receive any more, it ends.
     pub async fn next(&mut self) -> i32 {
         let found = self.signals.recv().await.unwrap_or(libc::SIGTERM);
         tell(found, self.behavior.nutcracker);
         found
     }
 
-    /// The event that a signal asks for. What it asks of the log is done here.
+    /// The event for a signal. Signals that concern the log are handled here.
     fn event(&self, signal: i32) -> Option<Event> {
         let (log, nutcracker) = (self.log, self.behavior.nutcracker);
         match signal {

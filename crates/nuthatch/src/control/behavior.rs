@@ -1,6 +1,6 @@
-//! The face of a process towards whoever runs it.
+//! Behaviour of a process that depends on its face.
 //!
-//! Programs that this one stands for differ in signals, texts and exit statuses.
+//! The original programs differ in signals, texts and exit statuses.
 
 use crate::config_watch::Watched;
 use crate::reload::source::Source;
@@ -17,6 +17,7 @@ pub struct FaceBehavior {
     pub hangup_reloads: bool,
     /// The configuration of this process.
     pub source: Source,
-    /// Its file, and what that names, as they stood before they were read; None if they are not watched.
+    /// Its file, and the files that it names, with their state before they were
+    /// read; None if they are not watched.
     pub watched: Option<Watched>,
 }

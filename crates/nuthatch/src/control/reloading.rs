@@ -1,4 +1,4 @@
-//! A reload as the control loop runs it, beside its signals, and its outcome for whoever waits.
+//! Reloads run by the control loop while it keeps handling signals, and the answer to the waiting client.
 
 use std::future::pending;
 
@@ -16,20 +16,20 @@ use crate::systemd;
 /// Signal that ends the process, and its exit status.
 type Ended = Option<(i32, u8)>;
 
-/// Carries out a reload that a signal asks for. Gives the signal that is to end the process, if one has come
-/// meanwhile.
+/// Carries out a reload requested by a signal. Returns the signal that should end the
+/// process, if one arrived meanwhile.
 pub async fn by_signal(reloads: &mut Reloads, serving: &mut Serving, attention: &mut Attention<'_>) -> Ended {
     let (outcome, ended) = reload(reloads, serving, attention, false).await;
     outcome::announce(Deed::Reload, &lines(&outcome));
     ended
 }
 
-/// Carries out a reload because a file has changed.
+/// Carries out a reload after a file has changed.
 pub async fn by_change(reloads: &mut Reloads, serving: &mut Serving, attention: &mut Attention<'_>) -> Ended {
     reload(reloads, serving, attention, false).await.1
 }
 
-/// Carries out an action that the admin port asks for.
+/// Carries out an action requested through the admin port.
 pub async fn by_request(
     reloads: &mut Reloads,
     serving: &mut Serving,
@@ -48,12 +48,12 @@ pub async fn by_request(
     ended
 }
 
-/// Tells whoever asks that nothing is done.
+/// Answers the client of an action that nothing is done.
 pub fn refuse(asked: Asked, reason: &str) {
     let _ = asked.answer.send(Outcome::failed(0, reason));
 }
 
-/// As [`refuse`], to whoever waits for the outcome of a signal.
+/// As [`refuse`], for the sender of a signal, who waits for the outcome.
 pub fn refuse_signal(reason: &str) {
     outcome::announce(Deed::Reload, &Err(reason.to_owned()));
 }

@@ -1,4 +1,4 @@
-//! The signals that a process takes, and their lines in the log.
+//! The signals that a process handles, and their log lines.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use telemetry::{error, info};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// Numbers of signals, as they come.
+/// Signal numbers, in order of arrival.
 pub(super) type Signals = mpsc::Receiver<i32>;
 
 const SIGNALS: &[(i32, &str, &str)] = &[
@@ -23,7 +23,7 @@ const SIGNALS: &[(i32, &str, &str)] = &[
 
 /// Every signal of the table, as a stream of numbers.
 pub(super) fn all() -> io::Result<Signals> {
-    // Signals that come while one is handled are kept by the system, each kind once.
+    // The system keeps signals that arrive while one is handled, each kind once.
     let (sender, receiver) = mpsc::channel(1);
     for (number, ..) in SIGNALS {
         let mut arrivals: Signal = signal(SignalKind::from_raw(*number))?;
@@ -35,7 +35,7 @@ pub(super) fn all() -> io::Result<Signals> {
     Ok(receiver)
 }
 
-/// Logs a signal, in nutcracker's words if that is the face.
+/// Logs a signal, in nutcracker's words under that face.
 pub(super) fn tell(found: i32, nutcracker: bool) {
     let Some((number, name, action)) = SIGNALS.iter().find(|(number, ..)| *number == found) else { return };
     if nutcracker {
@@ -45,10 +45,11 @@ pub(super) fn tell(found: i32, nutcracker: bool) {
     }
 }
 
-/// Sets the log's level, and says so as nutcracker does: not if it was at its end already.
+/// Sets the log level and logs the change; as nutcracker does, it stays silent if
+/// the level was already at its end.
 pub(super) fn set_verbosity(log: &Log, direction: &str, to: Verbosity, nutcracker: bool) {
     let before = log.verbosity();
-    // The line is written at the level that writes more.
+    // Write the line at the more verbose of the two levels.
     log.set_verbosity(before.max(to));
     if nutcracker && to != before {
         error!(target: SIGNAL, "{direction} log level to {}", to.number());

@@ -1,10 +1,10 @@
-//! The clock of this machine: due times of deferred messages, the age of messages and moments in logs come
-//! from it.
+//! The clock of this machine: the source of due times of deferred messages, the
+//! age of messages and times in logs.
 
 use super::finding::Finding;
 use super::patient::Patient;
 
-/// The kernel's word on whether something keeps the clock right.
+/// Checks with the kernel that the clock is synchronized.
 pub(super) fn check(_: &Patient) -> Vec<Finding> {
     vec![match is_synchronised() {
         Some(true) => Finding::fine("kept right"),

@@ -1,4 +1,4 @@
-//! The disk under the queue's data path: its file system, room, and the time that a flush takes.
+//! The disk under the queue's data path: its file system, free space, and the latency of a flush.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -10,18 +10,19 @@ use config::checked::Durability;
 use super::finding::Finding;
 use super::patient::Patient;
 
-/// Flushes that are timed.
+/// Number of timed flushes.
 const FLUSHES: usize = 32;
-/// A median above this is worth a word.
+/// Median latency that causes a warning.
 const SLOW: Duration = Duration::from_millis(10);
-/// Room below this is too little: the queue keeps a reserve of 1 MiB, and a segment of a journal has 16.
+/// Free space that is too little, in bytes: the queue keeps a reserve of 1 MiB,
+/// and a segment of a journal has 16.
 const ROOM_NONE: u64 = 64 << 20;
-/// Room below this will be too little soon.
+/// Free space that causes a warning, in bytes.
 const ROOM_LITTLE: u64 = 1 << 30;
-/// Files that should still be possible.
+/// Number of free files that causes a warning.
 const FILES_FEW: u64 = 10_000;
 
-/// File systems that messages are badly kept on: the magic number, the name, the reason.
+/// File systems unsuited for messages: magic number, name, reason.
 const DOUBTFUL: [(u64, &str, &str); 5] = [
     (0x0102_1994, "tmpfs", "messages are gone when the machine restarts"),
     (0x8584_58f6, "ramfs", "messages are gone when the machine restarts"),
@@ -30,7 +31,7 @@ const DOUBTFUL: [(u64, &str, &str); 5] = [
     (0x794c_7630, "overlay", "in a container messages are gone with it, unless a volume is mounted there"),
 ];
 
-/// File system and room.
+/// Checks file system and free space.
 pub(super) fn space(patient: &Patient) -> Vec<Finding> {
     let Some(path) = directory(patient) else { return vec![Finding::skipped("there is no queue")] };
     let (kind, room) = match (rustix::fs::statfs(&path), rustix::fs::statvfs(&path)) {
@@ -59,14 +60,14 @@ fn of_room(path: &Path, bytes: u64, files: u64, files_left: u64) -> Finding {
     } else if bytes < ROOM_LITTLE {
         Finding::warning(text, remedy)
     } else if files > 0 && files_left < FILES_FEW {
-        // File systems without a table of files say 0.
+        // File systems without a limit on files report 0.
         Finding::warning(format!("{text}, and only {files_left} more files are possible"), remedy)
     } else {
         Finding::fine(text)
     }
 }
 
-/// The time that a flush takes. A publisher waits for one with `durability = "fsync"`.
+/// Checks the latency of a flush, which a publisher waits for with `durability = "fsync"`.
 pub(super) fn fsync(patient: &Patient) -> Vec<Finding> {
     let Some(path) = directory(patient) else { return vec![Finding::skipped("there is no queue")] };
     let waits = patient.config.queue.as_ref().is_some_and(|queue| queue.durability == Durability::Fsync);
@@ -96,14 +97,14 @@ fn of_times(mut times: Vec<Duration>, waits: bool) -> Finding {
     }
 }
 
-/// The data path, or what is above it while it is not there.
+/// The data path, or its nearest existing ancestor.
 fn directory(patient: &Patient) -> Option<PathBuf> {
     let queue = patient.config.queue.as_ref()?;
     let path = std::path::absolute(&queue.data_path).ok()?;
     path.ancestors().find(|path| path.is_dir()).map(Path::to_owned)
 }
 
-/// A file that goes when it is dropped.
+/// A temporary file, deleted when dropped.
 struct Scratch {
     path: PathBuf,
     file: File,

@@ -1,5 +1,4 @@
-//! A short conversation with another program: what is sent at once, and what comes back, within a time and a
-//! size.
+//! A short exchange with another program: one request and its answer, with limits on time and size.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -8,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use config::checked::Target;
 
-/// Time that connecting, and each step afterwards, may take.
+/// Time limit for connecting, and for each step afterwards.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Most bytes that are read.
+/// Size limit of an answer, in bytes.
 const BYTES_MAX: usize = 256 << 10;
 
 /// An answer, and the time from the request to its end.
@@ -40,7 +39,7 @@ pub(super) fn exchange(
     }
 }
 
-/// A connection to the first address of a name that takes one.
+/// A connection to the first reachable address of a name.
 fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, "the name has no address");
     for address in (host, port).to_socket_addrs()? {

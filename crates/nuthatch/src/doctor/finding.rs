@@ -10,9 +10,9 @@ use serde_json::json;
 pub(super) enum Level {
     /// As it should be.
     Fine,
-    /// Not looked at, or nothing to look at.
+    /// Not checked, or nothing to check.
     Skipped,
-    /// Works badly, or will.
+    /// Works badly, or will soon.
     Warning,
     /// Does not work.
     Error,
@@ -35,7 +35,7 @@ pub(super) struct Finding {
     pub level: Level,
     /// State found.
     pub text: String,
-    /// Action that mends it; empty where nothing has to be done.
+    /// Action that fixes it; empty if none is needed.
     pub remedy: String,
 }
 
@@ -64,7 +64,7 @@ impl From<Fault> for Finding {
     }
 }
 
-/// The report for people: a line each, the remedy below it, and the sum.
+/// The report for people: a line per finding, the remedy below it, and a summary.
 pub(super) fn table(report: &[(&str, Finding)]) -> String {
     let width = report.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut text = String::new();

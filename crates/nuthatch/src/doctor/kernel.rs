@@ -1,4 +1,4 @@
-//! Settings of the kernel, as /proc and /sys have them. One that cannot be read is skipped.
+//! Kernel settings in /proc and /sys. Unreadable ones are skipped.
 
 use std::collections::HashSet;
 use std::fs::read_to_string;
@@ -8,7 +8,7 @@ use config::checked::{Config, Listen, Target};
 use super::finding::Finding;
 use super::patient::Patient;
 
-/// The line of connections that wait to be accepted.
+/// Checks the backlog of connections not yet accepted.
 pub(super) fn somaxconn(patient: &Patient) -> Vec<Finding> {
     let wanted = patient.config.pools.iter().map(|pool| u64::from(pool.backlog)).max();
     vec![of_backlog(number("/proc/sys/net/core/somaxconn"), wanted)]
@@ -29,7 +29,7 @@ fn of_backlog(most: Option<u64>, wanted: Option<u64>) -> Finding {
     }
 }
 
-/// Ports of outgoing connections: enough for those to one server, and none that is listened on.
+/// Checks the ports for outgoing connections: enough for those to one server, and none that is listened on.
 pub(super) fn ephemeral_ports(patient: &Patient) -> Vec<Finding> {
     let range = read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok().and_then(|text| range(&text));
     let Some(range) = range else { return vec![Finding::skipped("the kernel does not tell")] };
@@ -70,7 +70,7 @@ fn of_ports(config: &Config, (first, last): (u16, u16), reserved: &HashSet<u16>)
     findings
 }
 
-/// Every TCP port of the configuration that is a fixed one.
+/// Every fixed TCP port of the configuration.
 fn listened(config: &Config) -> impl Iterator<Item = u16> {
     let pools = config.pools.iter().flat_map(|pool| &pool.listen).map(|listen| &listen.address);
     let queue = config.queue.iter().flat_map(|queue| std::iter::once(&queue.tcp).chain(&queue.http));
@@ -83,7 +83,7 @@ fn listened(config: &Config) -> impl Iterator<Item = u16> {
     })
 }
 
-/// Overcommit of memory: without it an allocation fails while there is memory left, which ends the process.
+/// Checks memory overcommit: without it an allocation may fail with memory left, which ends the process.
 pub(super) fn overcommit(_: &Patient) -> Vec<Finding> {
     vec![match number("/proc/sys/vm/overcommit_memory") {
         None => Finding::skipped("the kernel does not tell"),
@@ -95,7 +95,7 @@ pub(super) fn overcommit(_: &Patient) -> Vec<Finding> {
     }]
 }
 
-/// Transparent huge pages: memory that is freed in small pieces stays with the process.
+/// Checks transparent huge pages: with them, memory freed in small pieces stays with the process.
 pub(super) fn huge_pages(_: &Patient) -> Vec<Finding> {
     vec![of_huge_pages(read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").ok().as_deref())]
 }

@@ -1,5 +1,5 @@
-//! Programs that the queue depends on: nsqlookupds, which are spoken to, and authorization servers, which are
-//! connected to.
+//! External programs that the queue depends on: nsqlookupds, which get a request, and authorization servers,
+//! which only get a connection.
 
 use std::io::ErrorKind;
 
@@ -10,7 +10,7 @@ use super::exchange::exchange;
 use super::finding::Finding;
 use super::patient::Patient;
 
-/// One finding for each.
+/// One finding per program.
 pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     let Some(queue) = &patient.config.queue else { return vec![Finding::skipped("there is no queue")] };
     let lookups = queue.lookupd_tcp_addresses.iter().map(|address| of_lookup(address));
@@ -40,7 +40,7 @@ fn of_authority(address: &str) -> Finding {
     let default_port = if address.starts_with("https://") { 443 } else { 80 };
     let target =
         target(authority).unwrap_or_else(|| Target::Tcp { host: authority.to_owned(), port: default_port });
-    // Connecting is enough: a question would need the secret of a client.
+    // Connecting is enough: a request would need the secret of a client.
     match exchange(&target, b"", |_| true) {
         Ok(_) => Finding::fine(format!("authorization server {authority} takes connections")),
         Err(error) if error.kind() == ErrorKind::TimedOut => {

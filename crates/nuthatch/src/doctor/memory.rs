@@ -1,5 +1,4 @@
-//! Memory of the machine, or of the control group that the process is in, beside the limits of the
-//! configuration.
+//! Memory of the machine, or of the process's control group, against the limits of the configuration.
 
 use std::fs::read_to_string;
 use std::path::Path;
@@ -33,8 +32,8 @@ fn compare(allowed: u64, most: u64) -> Finding {
     }
 }
 
-/// Most bytes that the configuration lets the process hold. Buffers of the queue's clients may take as much
-/// as `max_memory`.
+/// Most bytes that the configuration allows the process. Buffers of the queue's clients
+/// may use as much as `max_memory`.
 fn allowed(config: &Config) -> u64 {
     let is_local =
         |pool: &config::checked::Pool| pool.servers.iter().any(|server| server.target == Target::Local);

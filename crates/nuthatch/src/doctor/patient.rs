@@ -1,4 +1,4 @@
-//! The configuration that is examined, and the process that serves it already, if there is one.
+//! The examined configuration, and the process that already serves it, if any.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::running_process::AdminAddress;
 use crate::system::Words;
 use crate::version::VERSION;
 
-/// A configuration with what is known around it.
+/// A configuration with its surroundings.
 pub(super) struct Patient {
     pub config: Config,
     pub words: Words,
@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path) -> Result<(Config, Words), String> {
     let words = if source.kind == FileKind::Native { Words::Native } else { Words::Plain };
     let config = config.map(|mut config| {
         if source.kind == FileKind::Nutcracker {
-            // The file does not say where its statistics are: the flag -s does.
+            // The file does not set the statistics port: the flag -s does.
             config.stats = None;
         }
         config

@@ -1,5 +1,5 @@
-//! Rules by which proxies place keys, as a configuration or the status of a running proxy (`placement` of a
-//! pool) has them.
+//! Key placement rules of proxies, from a configuration or from the status of a
+//! running proxy (`placement` of a pool).
 
 use std::path::Path;
 
@@ -18,16 +18,16 @@ pub(super) struct Placement {
     pub hash: Hash,
     pub distribution: Distribution,
     pub hash_tag: Option<[u8; 2]>,
-    /// In the order of the ring's indices.
+    /// Servers, in the order of the ring's indices.
     pub servers: Vec<Member>,
 }
 
 /// A server in a ring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
-    /// As it is named in the configuration and in statistics.
+    /// Its name in the configuration and in statistics.
     pub name: String,
-    /// Bytes that are hashed.
+    /// Bytes hashed for the ring.
     pub hashed_as: String,
     pub address: String,
     pub weight: u32,
@@ -54,8 +54,8 @@ fn of_pool(pool: &Pool) -> Placement {
     }
 }
 
-/// The rules of another proxy: of the file if there is one of that name, else of the admin port at that
-/// address.
+/// The rules of another proxy: from the file of that name, if it exists, else
+/// from the admin port at that address.
 pub(super) fn of_other(other: &str) -> Result<Vec<Placement>, String> {
     let is_socket = {
         use std::os::unix::fs::FileTypeExt;

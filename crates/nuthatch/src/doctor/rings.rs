@@ -1,7 +1,7 @@
-//! Rings of other proxies beside ours: a fleet is of use only while everybody agrees where a key is.
+//! Rings of other proxies compared with ours: a fleet must agree on the server of every key.
 //!
-//! For each pool that both have, a sample of keys is placed by both rules; keys that live on another server
-//! are counted, and the settings that differ are named.
+//! For each pool that both have, a sample of keys is placed by both rules; the check counts keys that land on
+//! different servers, and names the settings that differ.
 
 use ring::{Distribution, Node, Ring};
 
@@ -9,12 +9,12 @@ use super::finding::Finding;
 use super::patient::Patient;
 use super::placements::{Member, Placement, of_config, of_other};
 
-/// Keys of the sample.
+/// Number of keys in the sample.
 const KEYS: u32 = 20_000;
-/// Differences that are named; more are counted.
+/// Most differences named; further ones are counted.
 const NAMED_MAX: usize = 4;
 
-/// One finding for each pool and other proxy.
+/// One finding per pool and other proxy.
 pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     let own = of_config(&patient.config);
     if patient.others.is_empty() {
@@ -79,12 +79,12 @@ fn named(differences: &[String]) -> String {
     named
 }
 
-/// Keys of the sample that live on servers of different names.
+/// Number of sample keys that land on servers of different names.
 fn share_elsewhere(own: &Placement, theirs: &Placement) -> u32 {
     let (mut here, mut there) = (ring_of(own), ring_of(theirs));
     let mut elsewhere = 0;
     for n in 0..KEYS {
-        // Some keys have a tag, in case that only one side knows of tags.
+        // Some keys have a tag, to show when only one side uses hash tags.
         let is_tagged = n.is_multiple_of(8);
         let key = if is_tagged { format!("{{user:{}}}:{n}", n / 64) } else { format!("key:{n:012}") };
         elsewhere += u32::from(place(&mut here, own, &key) != place(&mut there, theirs, &key));
@@ -92,7 +92,7 @@ fn share_elsewhere(own: &Placement, theirs: &Placement) -> u32 {
     elsewhere
 }
 
-/// The name of the server that has a key.
+/// The name of the server that holds a key.
 fn place<'a>(ring: &mut Ring, placement: &'a Placement, key: &str) -> Option<&'a str> {
     let at = ring.server_of_key(ring::tagged(key.as_bytes(), placement.hash_tag))?;
     placement.servers.get(at).map(|server| server.name.as_str())
@@ -106,7 +106,7 @@ fn ring_of(placement: &Placement) -> Ring {
     Ring::build(placement.distribution, placement.hash, &nodes)
 }
 
-/// Settings that differ, in words.
+/// The settings that differ, in words.
 fn differences(own: &Placement, theirs: &Placement) -> Vec<String> {
     let mut found = Vec::new();
     if own.hash != theirs.hash {

@@ -1,7 +1,7 @@
-//! Every server of every pool: does it answer, with which version, is it what the pool takes it for, and is
-//! its clock ours.
+//! Checks of every server of every pool: reachability, version, match with the
+//! pool's settings, and clock difference.
 //!
-//! Servers are asked at once, a limited number at a time.
+//! Servers are queried concurrently, a limited number at a time.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,12 +13,12 @@ use super::exchange::{Answer, exchange};
 use super::finding::Finding;
 use super::patient::Patient;
 
-/// Servers asked at a time.
+/// Most servers queried at the same time.
 const AT_A_TIME: usize = 16;
-/// Difference between clocks, in seconds, from which on times to live are off.
+/// Clock difference, in seconds, at which times to live are off.
 const CLOCKS_APART: u64 = 2;
 
-/// One finding or more for each server.
+/// One or more findings per server.
 pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     let servers: Vec<(&Pool, &Server)> = patient
         .config
@@ -68,7 +68,7 @@ fn examine(pool: &Pool, server: &Server) -> Vec<Finding> {
     }
 }
 
-/// A server behind TLS, which the doctor does not speak: it is only connected to.
+/// Finding for a server behind TLS, which the doctor does not speak: it only connects.
 fn of_connection(name: &str, pool: &Pool, server: &Server) -> Finding {
     match exchange(&server.target, b"", |_| true) {
         Ok(_) => Finding::fine(format!("{name} takes connections; it was not asked over TLS")),
@@ -79,7 +79,7 @@ fn of_connection(name: &str, pool: &Pool, server: &Server) -> Finding {
     }
 }
 
-/// The questions, in one write. The last one has an answer that shows the end of them all.
+/// The requests, in one write. The answer to the last one marks the end of all.
 fn request(pool: &Pool, server: &Server) -> Vec<u8> {
     match pool.protocol {
         Protocol::Memcache => b"stats\r\n".to_vec(),
@@ -100,7 +100,7 @@ fn request(pool: &Pool, server: &Server) -> Vec<u8> {
 fn is_whole(protocol: Protocol, text: &str) -> bool {
     match protocol {
         Protocol::Memcache => text.ends_with("END\r\n") || text.ends_with("ERROR\r\n"),
-        // A server that refuses the password refuses ECHO too, in a line that is the last of three or four.
+        // A server that refuses the password refuses ECHO too, in the last of three or four lines.
         Protocol::Redis => {
             text.ends_with("$3\r\nend\r\n")
                 || (text.ends_with("\r\n") && text.lines().filter(|line| line.starts_with('-')).count() >= 3)
@@ -135,7 +135,7 @@ fn of_answer(name: &str, protocol: Protocol, answer: &Answer, now: u64) -> Vec<F
     findings
 }
 
-/// An answer without a version.
+/// Finding for an answer without a version.
 fn refused(name: &str, protocol: Protocol, text: &str) -> Finding {
     let first = text.lines().find(|line| line.starts_with('-')).or(text.lines().next()).unwrap_or_default();
     let first = first.trim_start_matches('-');
@@ -152,7 +152,7 @@ fn refused(name: &str, protocol: Protocol, text: &str) -> Finding {
     Finding::error(format!("{name} answers: {first}"), remedy)
 }
 
-/// The rest of the line that begins so.
+/// The rest of the line that starts with `name`.
 fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }

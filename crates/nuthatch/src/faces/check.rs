@@ -1,7 +1,7 @@
-//! `nuthatch check`: every fault of a file at once, be it a nuthatch.toml, a nutcracker.yml or an nsqd.cfg.
+//! `nuthatch check`: reports every fault of a nuthatch.toml, a nutcracker.yml or an nsqd.cfg at once.
 //!
-//! Exit status 0: the file can be used (there may be warnings). 1: it cannot, or it cannot be compared with
-//! what runs. 2: it cannot be read.
+//! Exit status 0: the file is usable (there may be warnings). 1: it is not, or it cannot be compared with the
+//! running process. 2: it cannot be read.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,14 +19,14 @@ use crate::stdout::show;
 use crate::system::{self, Words};
 use crate::tls_files::{self, TlsFault};
 
-/// Looks at a file beyond its faults.
+/// Checks beyond the faults of the file.
 #[derive(Debug)]
 pub struct Looks {
-    /// Also at what a start would meet on this machine.
+    /// Check the conditions of a start on this machine.
     pub system: bool,
-    /// The configuration in force is printed, and warnings go to standard error.
+    /// Print the configuration in force, with warnings on standard error.
     pub show: bool,
-    /// Also at what a reload of the process behind this admin port would change.
+    /// List the changes that a reload of the process behind this admin port would make.
     pub running: Option<AdminAddress>,
 }
 
@@ -74,7 +74,7 @@ pub fn main(path: &Path, looks: &Looks) -> ExitCode {
     }
 }
 
-/// The configuration as a nuthatch.toml; of a native file with the origin of each value.
+/// The configuration as a nuthatch.toml; for a native file with the origin of each value.
 fn in_force(source: &Source, config: &Config) -> String {
     let text = String::from_utf8_lossy(&source.bytes);
     let native = (source.kind == FileKind::Native).then_some(config::show::Source {
@@ -89,7 +89,7 @@ fn plural(n: usize) -> &'static str {
     if n == 1 { "" } else { "s" }
 }
 
-/// The faults of a file, and its configuration if it can be used.
+/// The faults of a file, and its configuration if usable.
 type Checked = (Vec<Fault>, Option<Config>);
 
 /// Checks a file of any kind.
@@ -117,13 +117,13 @@ fn of_native(bytes: &[u8]) -> Checked {
     (report.faults.into_iter().chain(tls).chain(files).collect(), report.config)
 }
 
-/// A certificate that is refused, or soon will be.
+/// A fault for a certificate that is refused, or soon will be.
 fn expiring(certificate: &Certificate) -> Option<Fault> {
     let text = format!("{}: {}", certificate.subject(), certificate.fault_now()?.text);
     Some(Fault::warning(None, text, ""))
 }
 
-/// nsqd stops at its first complaint.
+/// Checks an nsqd.cfg; nsqd stops at the first fault.
 fn of_nsqd(bytes: &[u8]) -> Checked {
     let text = String::from_utf8_lossy(bytes);
     let checked = nsqd::check_text(&text).and_then(|queue| verify_tls(&queue).map(|()| queue));

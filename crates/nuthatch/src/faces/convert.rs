@@ -1,7 +1,7 @@
-//! `nuthatch convert`: a nutcracker.yml or nsqd.cfg as a nuthatch.toml, on standard output.
+//! `nuthatch convert`: prints a nutcracker.yml or nsqd.cfg as a nuthatch.toml.
 //!
-//! Exit status 0: what was printed is a file that can be used. 1: there is none, or it has to be mended where
-//! standard error says. 2: the file cannot be read.
+//! Exit status 0: the printed file is usable. 1: there is none, or it needs the corrections listed on
+//! standard error. 2: the file cannot be read.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ pub fn main(path: &Path) -> ExitCode {
     if report.config.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The text, or what is wrong with the file.
+/// The converted text, or the faults of the file.
 fn converted(source: &Source) -> Result<String, Vec<String>> {
     match source.kind {
         FileKind::Native => Err(vec!["it is a nuthatch.toml already".into()]),

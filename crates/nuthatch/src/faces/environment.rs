@@ -1,10 +1,10 @@
-//! Settings from the environment for faces whose command lines belong to other programs.
+//! Environment settings for faces with the command lines of other programs.
 //!
-//! | variable | what it is |
+//! | variable | meaning |
 //! |---|---|
-//! | `NUTHATCH_ADMIN` | where the admin port listens, as `[admin] listen` in a nuthatch.toml; none without it |
-//! | `NUTHATCH_LOOKUP_SNAPSHOT` | the file of nsqlookupd's snapshot, as `snapshot` of `[lookup]`; none without it |
-//! | `NUTHATCH_HTTP_NAMES` | names that browsers may use nsqadmin under, separated by commas, as `http_names` in a nuthatch.toml |
+//! | `NUTHATCH_ADMIN` | address of the admin port, as `[admin] listen` in a nuthatch.toml; none by default |
+//! | `NUTHATCH_LOOKUP_SNAPSHOT` | the file of nsqlookupd's snapshot, as `snapshot` of `[lookup]`; none by default |
+//! | `NUTHATCH_HTTP_NAMES` | host names under which browsers may use nsqadmin, separated by commas, as `http_names` in a nuthatch.toml |
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ const ADMIN: &str = "NUTHATCH_ADMIN";
 /// The variable of the lookup's snapshot.
 const LOOKUP_SNAPSHOT: &str = "NUTHATCH_LOOKUP_SNAPSHOT";
 
-/// The admin port, if the environment asks for one.
+/// The admin port, if the environment sets one.
 ///
 /// # Errors
 /// The fault of the address, and its remedy.
@@ -28,7 +28,7 @@ pub fn admin() -> Result<Option<Admin>, String> {
     }
 }
 
-/// File of the lookup's snapshot, if one is to be kept.
+/// File of the lookup's snapshot, if the environment sets one.
 pub fn lookup_snapshot() -> Option<PathBuf> {
     std::env::var_os(LOOKUP_SNAPSHOT).filter(|path| !path.is_empty()).map(PathBuf::from)
 }

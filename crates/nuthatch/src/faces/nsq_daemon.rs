@@ -1,5 +1,5 @@
-//! A daemon of NSQ from its checked settings to its end: the same for all of them, with their texts and exit
-//! statuses.
+//! Run of an NSQ daemon from checked settings to exit: common to all of them, each with
+//! its own texts and exit statuses.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use crate::start_error::StartError;
 use crate::stdout::show;
 use crate::upgrade::predecessor;
 
-/// Time for the last lines of the log.
+/// Time limit for flushing the last lines of the log.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
 
-/// The manner of one daemon.
+/// Properties of one daemon.
 pub(super) struct Daemon<'a> {
-    /// Its name, as its texts say it.
+    /// Its name, as in its texts.
     pub name: &'static str,
-    /// The part of the configuration that it is.
+    /// Its section of the configuration.
     pub section: &'static str,
-    /// Beginning of each line of its log.
+    /// Prefix of each line of its log.
     pub prefix: &'a str,
     /// Least severe level that is logged.
     pub level: LogLevel,
@@ -37,14 +37,14 @@ pub(super) struct Daemon<'a> {
 }
 
 impl Daemon<'_> {
-    /// Starts what is configured and runs it until a signal ends it. Errors speak of `flags`.
+    /// Starts everything configured and runs until a signal. Errors refer to `flags`.
     pub(super) fn run(
         &self,
         config: Result<Config, String>,
         directory: Option<DataPath>,
         flags: &GoValues,
     ) -> ExitCode {
-        // There is one log, and it lasts as long as the process.
+        // Leaked: there is one log, which lives as long as the process.
         let format = Format::Nsqd(Box::leak(self.prefix.to_owned().into_boxed_str()));
         let options = Options { verbosity: verbosity(self.level), format, ..Options::default() };
         let log = match options.open().and_then(|opened| opened.install()) {
@@ -58,7 +58,7 @@ impl Daemon<'_> {
         let (control, running) = match started {
             Ok(started) => started,
             Err(error) => {
-                // What was logged before comes before it.
+                // Flush earlier log lines first.
                 log.flush(FLUSH_DEADLINE);
                 return refuse_as(self.name, &error.nsqd(flags), self.prefix);
             }
@@ -95,13 +95,13 @@ impl Daemon<'_> {
     }
 }
 
-/// Says why a daemon does not start.
+/// Reports why a daemon does not start.
 pub(super) fn refuse_as(name: &str, reason: &str, prefix: &str) -> ExitCode {
     predecessor::refuse(reason);
     end(Exit::Fatal(format!("failed to instantiate {name} - {reason}")), prefix)
 }
 
-/// Prints what has to be printed; the exit status.
+/// Prints the exit's text, if any; returns the exit status.
 pub(super) fn end(exit: Exit, prefix: &str) -> ExitCode {
     match exit {
         Exit::Answer(text) => {

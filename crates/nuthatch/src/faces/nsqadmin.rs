@@ -1,6 +1,6 @@
 //! nsqadmin 1.3.0: its flags, its file, its texts and exit statuses.
 //!
-//! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: anything that is fatal.
+//! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: any fatal error.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use crate::nsqadmin::verify;
 use crate::reload::source::Source;
 
 const NAME: &str = "nsqadmin";
-/// Answer to who wants a reload.
+/// Answer to a reload request.
 const NOT_AGAIN: &str = "nsqadmin does not read its file again: start it anew";
 
 /// Runs the face; `arguments` do not include the program's name.
@@ -51,7 +51,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     }
 }
 
-/// nsqadmin alone, and the admin port if the environment asks for one.
+/// nsqadmin alone, and the admin port if the environment sets one.
 fn configuration(settings: Nsqadmin) -> Result<Config, String> {
     let admin = environment::admin()?;
     let nothing = Config { pools: Vec::new(), stats: None, queue: None, lookup: None, ..native::default(1) };

@@ -1,6 +1,6 @@
 //! nsqd 1.3.0: its flags, its file, its texts and exit statuses.
 //!
-//! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: anything that is fatal.
+//! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: any fatal error.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,8 +25,8 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Err(exit) => return end(exit, "[nsqd] "),
     };
     let prefix = values.text("log-prefix");
-    // nsqd does not make its directory, and takes it before it looks at anything else; from a predecessor it
-    // takes it last.
+    // nsqd does not create its directory, and locks it before anything else;
+    // in an upgrade the lock comes last.
     let directory = if predecessor::is_there() {
         None
     } else {
@@ -49,12 +49,12 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     }
 }
 
-/// Says why nsqd does not start.
+/// Reports why nsqd does not start.
 fn refuse(reason: &str, prefix: &str) -> ExitCode {
     refuse_as("nsqd", reason, prefix)
 }
 
-/// Starts the queue and runs it until a signal ends it.
+/// Starts the queue and runs it until a signal.
 fn run(settings: Nsqd, directory: Option<DataPath>, source: Source) -> ExitCode {
     let (prefix, level) = (settings.log_prefix.clone(), settings.log_level);
     if verbosity(level) >= Verbosity::INFO {
@@ -72,7 +72,7 @@ fn run(settings: Nsqd, directory: Option<DataPath>, source: Source) -> ExitCode 
     daemon.run(configuration(settings.queue), directory, &flags)
 }
 
-/// The file that the arguments name, to be read again with them.
+/// The file that the arguments name, for reloads with the same arguments.
 fn again(values: &GoValues, arguments: Vec<String>) -> Source {
     let file = Some(values.text("config")).filter(|file| !file.is_empty()).map(Path::new);
     Source::new(file, move || load(&arguments))
@@ -91,17 +91,17 @@ fn load(arguments: &[String]) -> Result<Loaded, String> {
     Ok(Loaded { config: configuration(settings.queue)?, warnings: Vec::new() })
 }
 
-/// The queue alone, and the admin port if the environment asks for one.
+/// The queue alone, and the admin port if the environment sets one.
 fn configuration(queue: Queue) -> Result<Config, String> {
     Ok(alone(queue, environment::admin()?))
 }
 
-/// The queue and nothing else but, perhaps, the admin port.
+/// A configuration with the queue alone, and perhaps the admin port.
 pub(super) fn alone(queue: Queue, admin: Option<Admin>) -> Config {
     Config { pools: Vec::new(), stats: None, admin, queue: Some(queue), ..native::default(1) }
 }
 
-/// The directory of the messages: the working directory, by its full path, if no other is named.
+/// The directory of the messages, as a full path; the working directory by default.
 fn data_path(values: &GoValues) -> PathBuf {
     match values.text("data-path") {
         "" => std::env::current_dir().unwrap_or_else(|_| ".".into()),

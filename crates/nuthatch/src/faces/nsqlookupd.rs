@@ -1,6 +1,6 @@
 //! nsqlookupd 1.3.0: its flags, its file, its texts and exit statuses.
 //!
-//! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: anything that is fatal.
+//! 0: version, help, SIGINT, SIGTERM. 2: a bad flag. 1: any fatal error.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use crate::log_level::verbosity;
 use crate::reload::source::Source;
 
 const NAME: &str = "nsqlookupd";
-/// Answer to who wants a reload.
+/// Answer to a reload request.
 const NOT_AGAIN: &str = "nsqlookupd does not read its file again: start it anew";
 
 /// Runs the face; `arguments` do not include the program's name.
@@ -36,7 +36,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     }
 }
 
-/// Starts the lookup and runs it until a signal ends it.
+/// Starts the lookup and runs it until a signal.
 fn run(settings: Lookup, manner: &Manner) -> ExitCode {
     let Manner { log_level: level, log_prefix: prefix } = manner;
     let daemon = Daemon {
@@ -50,7 +50,7 @@ fn run(settings: Lookup, manner: &Manner) -> ExitCode {
     daemon.run(configuration(settings), None, &GoValues::new())
 }
 
-/// The lookup alone, and the admin port if the environment asks for one.
+/// The lookup alone, and the admin port if the environment sets one.
 fn configuration(settings: Lookup) -> Result<Config, String> {
     let admin = environment::admin()?;
     Ok(Config {

@@ -5,7 +5,7 @@
 //! ```
 //! Intended differences are in docs/compat-twemproxy.md: `-t` also says why; with `-d` the starting process
 //! waits for the daemon's verdict; SIGTERM stops gracefully; the pid file is written once everything listens
-//! and removed at every end.
+//! and is always removed at exit.
 
 mod options;
 mod text;
@@ -51,7 +51,7 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
     }
 }
 
-/// `-t`. The original's lines come first, then what it does not say: the reasons.
+/// `-t`. Prints the original's lines first, then the reasons, which the original omits.
 fn test(file: &str) -> ExitCode {
     let verdict = |word: &str| eprintln!("nutcracker: configuration file '{file}' syntax is {word}");
     match parse_file(Path::new(file)) {
@@ -91,7 +91,7 @@ fn run(options: &Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    // A daemon's successor is one already.
+    // The successor of a daemon is one already.
     let detaches = options.daemonize && !predecessor::is_there();
     let ready = match detaches.then(daemon::detach).transpose() {
         Ok(ready) => ready,
@@ -143,8 +143,8 @@ fn open_log(options: &Options) -> std::io::Result<Opened> {
         .open()
 }
 
-/// Everything from the configuration file to listening sockets and the pid file. The error is the line to
-/// log, if it was not logged already.
+/// Prepares everything from the configuration file to listening sockets and the pid file. The error is the
+/// line to log, if it was not logged already.
 fn prepare(
     options: &Options,
     log: &Log,
@@ -158,7 +158,7 @@ fn prepare(
             }
             let reasons: Vec<String> = refusal.reasons.iter().map(ToString::to_string).collect();
             predecessor::refuse(&format!("{file}: {}", reasons.join("; ")));
-            // The log may go to the same place; the reasons come first there.
+            // The log may go to the same place; print the reasons first.
             log.flush(Duration::from_secs(2));
             eprintln!("nutcracker: configuration file '{file}' syntax is invalid");
             return Err(None);
@@ -212,7 +212,7 @@ fn load(options: &Options) -> Result<Loaded, String> {
     Ok(Loaded { config: configuration(options, accepted, environment::admin()?), warnings })
 }
 
-/// Settings nutcracker accepts in silence and an operator would want to know about.
+/// Warns of settings that nutcracker accepts silently.
 fn doubts(accepted: &Accepted) {
     for ignored in &accepted.ignored {
         warn!(pool = %ignored.pool, "directive {} has no effect", ignored.directive);
@@ -226,7 +226,7 @@ fn doubts(accepted: &Accepted) {
     }
 }
 
-/// Configuration of a file on a command line that sets nothing else.
+/// Configuration of a file, with the command line's defaults.
 pub(super) fn usual(accepted: Accepted) -> Config {
     configuration(&Options::default(), accepted, None)
 }

@@ -1,7 +1,7 @@
 //! `nuthatch run`: the native daemon, in the foreground.
 //!
-//! With nothing configured it serves on loopback over the embedded cache. It says on standard output what it
-//! listens on and one line to try; everything else goes to the log.
+//! Without a configuration it serves on loopback over the embedded cache. Standard output shows the listening
+//! addresses and one command to try; everything else goes to the log.
 
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
@@ -73,14 +73,14 @@ pub fn main(file: Option<&Path>) -> ExitCode {
     code
 }
 
-/// Says why nothing is started.
+/// Reports why the start failed.
 fn refuse(text: &str) -> ExitCode {
     eprintln!("nuthatch: {text}");
     predecessor::refuse(text);
     ExitCode::FAILURE
 }
 
-/// The configuration, if there is no error in it; everything that is wrong goes to standard error.
+/// The configuration, if it has no errors; all faults go to standard error.
 fn configuration(file: Option<&Path>) -> Option<Config> {
     let Some(path) = file else { return Some(native::default(cores())) };
     if path.as_os_str() == "-" && predecessor::is_there() {
@@ -116,7 +116,7 @@ fn configuration(file: Option<&Path>) -> Option<Config> {
     report.config
 }
 
-/// Reads the file again.
+/// Source that reads the file again.
 fn again(file: Option<&Path>) -> reload::source::Source {
     let Some(path) = file.map(Path::to_owned) else {
         return reload::source::Source::none(
@@ -171,8 +171,7 @@ fn open_log(config: &Config) -> Result<Log, String> {
     options.open().and_then(|log| log.install()).map_err(|error| format!("cannot log to {shown}: {error}"))
 }
 
-/// Makes a directory and its parents, if it is not there, for its owner only: messages are nobody else's to
-/// read.
+/// Creates a directory and its parents, if missing, for its owner only: messages are private.
 fn make_private_dir(path: &Path) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
@@ -183,7 +182,7 @@ fn make_private_dir(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Says what is listened on, where messages are kept, and one line to try.
+/// Prints the listening addresses, the directory of the messages, and one command to try.
 fn greet(running: &Running, data_path: Option<&Path>) {
     show(format_args!("nuthatch {VERSION}\n"));
     let width = running.listening.all().map(|listening| listening.address.len()).max().unwrap_or(0);
@@ -200,7 +199,7 @@ fn greet(running: &Running, data_path: Option<&Path>) {
     }
 }
 
-/// The command that talks to a Redis pool at `address`.
+/// The command that connects to a Redis pool at `address`.
 fn redis_cli(address: &str) -> Option<String> {
     if address.starts_with('/') {
         return Some(format!("redis-cli -s {}", address.split(' ').next()?));

@@ -1,14 +1,14 @@
-//! A configuration file as the native commands read it: by its path or, as `-`, from standard input.
+//! A configuration file for the native commands, read from its path or, for `-`, from standard input.
 
 use std::io::{self, Read};
 use std::path::Path;
 
 use config::{Fault, FileKind};
 
-/// Most bytes of a file: tens of thousands of servers take a fraction of it.
+/// Size limit of a file, in bytes: tens of thousands of servers use a fraction of it.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// A file that was read.
+/// A file's content.
 pub struct Source {
     /// Its name in messages.
     pub name: String,
@@ -39,7 +39,7 @@ impl Source {
         Ok(Source { name, kind: FileKind::of(path, &bytes), bytes })
     }
 
-    /// A fault with the line that it is in.
+    /// A fault with its line.
     pub fn show(&self, fault: &Fault) -> String {
         let text = String::from_utf8_lossy(&self.bytes);
         let excerpt = fault.position.map(|at| at.excerpt(&text)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! NSQ's utilities: what they print at their end, and their exit status.
+//! NSQ's utilities: their final output, and their exit status.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use tools::Exit;
 
 use super::nsq_daemon::end;
 
-/// Flags of a face that the original does not have, and that its `-h` does not name.
+/// Flags of a face that the original does not have, and its `-h` does not list.
 pub fn beyond(name: &str) -> Option<String> {
     match name {
         "nsq_tail" => Some(tools::nsq_tail::beyond()),

@@ -1,7 +1,7 @@
-//! `nuthatch server` and `nuthatch log-level`: have a running process eject, drain and return a server,
-//! change its weight, and log more or less.
+//! `nuthatch server` and `nuthatch log-level`: make a running process eject, drain or return a server, change
+//! its weight, or log more or less.
 //!
-//! They ask the admin port, which carries out changes for this machine only.
+//! They send requests to the admin port, which accepts changes from this machine only.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use wire::percent::encode_query;
 use crate::running_process::AdminAddress;
 use crate::stdout::show;
 
-/// Time a change may take: each shard's acknowledgement.
+/// Time limit for a change: the acknowledgement of each shard.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// `nuthatch server`.

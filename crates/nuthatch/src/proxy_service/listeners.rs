@@ -1,12 +1,12 @@
-//! Listeners of pools: those that a generation has, compared with those that are there.
+//! Listeners of pools: those of a generation, compared with the existing ones.
 //!
 //! ```text
 //! plan ─▶ bound already: stays, for another pool or with other options perhaps ┐
 //!      ├▶ new: bound, for each shard that serves its pool                      ├─▶ shards, by mail
 //!      └▶ not there any more: goes                                             ┘
 //! ```
-//! A listener is found by its address, so that its clients do not notice when a pool gets another name.
-//! Nothing of those that are there is changed before the shards are told.
+//! Listeners are matched by address, so that clients do not notice when a pool is renamed. Existing listeners
+//! do not change before the shards get mail.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -34,7 +34,7 @@ pub struct PoolListener {
     shards: usize,
     backlog: u32,
     keepalive: Option<Duration>,
-    /// Clients speak TLS there.
+    /// True if clients speak TLS there.
     tls: bool,
     file: Option<SocketFile>,
 }
@@ -45,7 +45,7 @@ impl PoolListener {
         self.bound.map_or_else(|| show_listen(&self.listen), |address| address.to_string())
     }
 
-    /// True if binding `listen` could meet this listener.
+    /// True if binding `listen` could conflict with this listener.
     fn overlaps(&self, listen: &Listen) -> bool {
         match (&self.listen, listen) {
             (Listen::Tcp { port: own, .. }, Listen::Tcp { port, .. }) => own == port && *port != 0,
@@ -54,7 +54,7 @@ impl PoolListener {
         }
     }
 
-    /// True if a pool that wants `listen` on so many shards can have this one.
+    /// True if this listener fits a pool with `listen` on this number of shards.
     fn serves(&self, listen: &Listen, shards: usize) -> bool {
         let same = match (&self.listen, listen) {
             (Listen::Unix { path: own, .. }, Listen::Unix { path, .. }) => own == path,
@@ -64,33 +64,33 @@ impl PoolListener {
     }
 }
 
-/// Binds a listener of a pool.
+/// Function that binds a listener of a pool.
 pub type Bind<'a> = &'a mut dyn FnMut(&Wanted<'_>) -> Result<Vec<Listener>, BindError>;
 
-/// A listener that is to be bound.
+/// A listener to bind.
 pub struct Wanted<'a> {
     /// The address.
     pub address: &'a ListenAddress,
-    /// Clients that may wait to be accepted.
+    /// Backlog of connections not yet accepted.
     pub backlog: u32,
-    /// Shards that get a socket each.
+    /// Number of shards, each with a socket.
     pub shards: usize,
     /// Key of its clients' pool.
     pub tag: u32,
-    /// This process listens there already, or at an address that includes it.
+    /// True if this process already listens at the address, or at one that includes it.
     pub is_ours: bool,
 }
 
-/// The step to the listeners of a generation.
+/// Transition to the listeners of a generation.
 pub struct Listeners {
-    /// Those of the generation, in its order.
+    /// Listeners of the generation, in its order.
     pub all: Vec<PoolListener>,
     /// New sockets of each shard.
     new: Vec<Vec<Listener>>,
     set: Vec<(ListenerId, ListenOptions)>,
     modes: Vec<(PathBuf, u32)>,
     gone: Vec<PoolListener>,
-    /// Files of new unix sockets, which go with them unless they are put to use.
+    /// Files of new unix sockets, removed with them unless the step is taken.
     files: NewFiles,
 }
 
@@ -105,11 +105,11 @@ impl Drop for NewFiles {
     }
 }
 
-/// Compares the listeners that are there with those of a generation for so many shards, and binds new ones.
-/// The addresses of those that are `leaving` may be ours for a moment more.
+/// Compares the existing listeners with those of a generation on `threads` shards, and binds new ones. The
+/// addresses of `leaving` listeners may still be bound for a moment.
 ///
 /// # Errors
-/// The address that cannot be bound, and the reason. Nothing has changed then.
+/// The address that cannot be bound, and the reason; nothing has changed.
 pub fn plan(
     (before, leaving): (&[PoolListener], &[PoolListener]),
     generation: &Generation,
@@ -126,7 +126,7 @@ pub fn plan(
     };
     let wanted =
         || generation.pools.iter().flat_map(|pool| pool.config.listen.iter().map(move |at| (pool, at)));
-    // Who asks for any port keeps the one that it has, rather than take another pool's.
+    // A pool with port 0 keeps its own port rather than take another pool's.
     let kept: Vec<Option<PoolListener>> =
         wanted().map(|(pool, listen)| planned.keep(pool, listen, shards_of(pool, threads))).collect();
     let ours: Vec<&PoolListener> = before.iter().chain(leaving).collect();
@@ -140,14 +140,14 @@ pub fn plan(
     Ok(planned)
 }
 
-/// Shards that serve a pool: the embedded cache lives on one, without locks, and so do the clients of its
-/// pool.
+/// Number of shards that serve a pool: the embedded cache lives on one, without locks,
+/// and so do the clients of its pool.
 fn shards_of(pool: &PoolPlan, threads: usize) -> usize {
     if has_local(&pool.config) { 1 } else { threads }
 }
 
 impl Listeners {
-    /// The listener that is there, if it can serve this pool.
+    /// The existing listener, if it fits this pool.
     fn keep(&mut self, pool: &PoolPlan, wanted: &PoolListen, shards: usize) -> Option<PoolListener> {
         let PoolListen { address: listen, tls } = wanted;
         let is_any_port = matches!(listen, Listen::Tcp { port: 0, .. });
@@ -157,7 +157,7 @@ impl Listeners {
         let known = self.gone.remove(at);
         let (backlog, keepalive) = (pool.config.backlog, pool.config.keepalive);
         let same = known.pool == pool.id && known.backlog == backlog && known.keepalive == keepalive;
-        // Its certificate may be another one.
+        // With TLS, the certificate may have changed.
         if !same || known.tls || *tls {
             let backlog = (known.backlog != backlog).then_some(backlog);
             self.set.push((known.id, ListenOptions { backlog, ..options(pool, wanted) }));
@@ -219,13 +219,13 @@ impl Listeners {
         Ok(listener)
     }
 
-    /// The sockets of each shard, for shards that begin with them.
+    /// The sockets of each shard, for new shards.
     pub fn begin(mut self) -> (Vec<Vec<Listener>>, Vec<PoolListener>) {
         self.files.0.clear();
         (std::mem::take(&mut self.new), std::mem::take(&mut self.all))
     }
 
-    /// Changes for each shard that come with the generation. New sockets are put to use.
+    /// Changes for each shard, sent with the generation. Hands out the new sockets.
     pub fn come(&mut self) -> Vec<Vec<ListenerChange>> {
         let set = || self.set.iter().map(|(id, options)| ListenerChange::Set(*id, options.clone()));
         let changes = std::mem::take(&mut self.new).into_iter().map(|new| {
@@ -235,19 +235,19 @@ impl Listeners {
         changes.collect()
     }
 
-    /// Listeners that go once the others have come.
+    /// Listeners to close once the new ones are in place.
     pub fn go(&self) -> &[PoolListener] {
         &self.gone
     }
 
-    /// Listeners that were bound for this step: they go if it fails.
+    /// Listeners bound for this step, to be closed if it fails.
     pub fn came(&self, before: &[PoolListener]) -> Vec<PoolListener> {
         let is_new = |new: &&PoolListener| !before.iter().any(|known| known.id == new.id);
         self.all.iter().filter(is_new).cloned().collect()
     }
 
-    /// The step is taken: files of sockets that have gone are removed, modes of those that stay are set.
-    /// Gives the listeners, and faults that do not matter to clients who are there.
+    /// Completes a step: removes files of closed sockets, and sets modes of the remaining ones. Returns the
+    /// listeners, and faults that do not affect connected clients.
     pub fn finish(mut self) -> (Vec<PoolListener>, Vec<String>) {
         self.files.0.clear();
         let mut doubts = Vec::new();
@@ -272,7 +272,7 @@ fn options(pool: &PoolPlan, listen: &PoolListen) -> ListenOptions {
     }
 }
 
-/// TLS of those listeners of a pool that have it.
+/// TLS for the listeners of a pool that use it.
 fn server_tls(pool: &PoolPlan) -> Option<ServerTls> {
     let config = pool.tls.clients.clone()?;
     let plain_answer: &[u8] = match pool.config.protocol {
@@ -291,7 +291,7 @@ fn what(pool: &PoolPlan, listen: &PoolListen) -> String {
     format!("{protocol} pool {}{tls}", pool.config.name)
 }
 
-/// Address to listen on, for the event loop.
+/// Address for the event loop.
 pub fn address(listen: &Listen) -> ListenAddress {
     match listen {
         Listen::Tcp { host, port } => ListenAddress::Tcp(host.clone(), *port),

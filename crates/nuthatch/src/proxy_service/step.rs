@@ -1,11 +1,11 @@
-//! The step of all shards to another generation.
+//! Transition of all shards to another generation.
 //!
 //! ```text
 //! prepare: listeners are bound ── a fault: nothing has changed
-//! take:    mail: generation, new listeners ▸ each acknowledges ▸ mail: listeners that go ▸ each acknowledges
+//! take:    mail: generation, new listeners ▸ each acknowledges ▸ mail: listeners to close ▸ each acknowledges
 //! ```
-//! A shard that cannot take a new listener (the system refuses to watch it) sends all of them back to the
-//! generation before.
+//! If a shard cannot add a new listener (the system refuses to watch it), all shards
+//! return to the previous generation.
 
 use std::io;
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use super::ProxyService;
 use super::listeners::{Listeners, PoolListener, Wanted, plan};
 use crate::start_error::StartError;
 
-/// Time a listener that goes may take at most: that of the event loop, and some more.
+/// Time limit for closing a listener: that of the event loop, plus a margin.
 const LEAVING: Duration = Duration::from_secs(10);
-/// Time a shard may take to acknowledge. One turn of its loop does.
+/// Time limit for a shard's acknowledgement, which takes one turn of its loop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A step that is ready to be taken.
+/// A step ready to be taken.
 pub struct ProxyStep {
     generation: Arc<Generation>,
     listeners: Listeners,
 }
 
-/// Part of a running cache side that a step is prepared from, on a thread that may wait.
+/// State of a running cache side from which a step is prepared, on a thread that may block.
 pub struct Standing {
     generation: Arc<Generation>,
     listeners: Vec<PoolListener>,
@@ -40,10 +40,10 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// Plans the next generation and binds its new listeners. Names are resolved: this may wait.
+    /// Plans the next generation and binds its new listeners. Resolves names, which may block.
     ///
     /// # Errors
-    /// The fault, for each face to word. Nothing has changed then.
+    /// The fault; each face words it in its own way. Nothing has changed.
     pub fn prepare(self, settings: Settings) -> Result<ProxyStep, StartError> {
         let generation = Arc::new(self.generation.next(settings));
         let listeners =
@@ -52,7 +52,7 @@ impl Standing {
     }
 }
 
-/// Binds an address. One of this process overlaps with it, perhaps.
+/// Binds an address, which may overlap with one of this process.
 fn bind_for_step(wanted: &Wanted<'_>) -> Result<Vec<net::Listener>, BindError> {
     let Wanted { address, backlog, shards, tag, is_ours } = *wanted;
     match bind(address, backlog, shards, tag) {
@@ -64,7 +64,7 @@ fn bind_for_step(wanted: &Wanted<'_>) -> Result<Vec<net::Listener>, BindError> {
 }
 
 impl ProxyService {
-    /// Part of it that a step is prepared from.
+    /// State from which a step is prepared.
     pub fn standing(&self) -> Standing {
         let leaving = self.leaving.iter().filter(|(since, _)| since.elapsed() < LEAVING);
         Standing {
@@ -75,11 +75,10 @@ impl ProxyService {
         }
     }
 
-    /// Has all shards take a step. Gives doubts about it, for the operator.
+    /// Makes all shards take a step. Returns warnings for the operator.
     ///
     /// # Errors
-    /// A shard could not take it, for the reason that is given: all are back where they were. `back` are the
-    /// settings until now.
+    /// The reason a shard could not take it; all are back in their old state, with the settings `back`.
     pub async fn take(&mut self, step: ProxyStep, back: Settings) -> Result<Vec<String>, String> {
         let ProxyStep { generation, mut listeners } = step;
         let come = listeners.come();
@@ -107,7 +106,7 @@ impl ProxyService {
         Settings { tls: tls.collect(), ..settings }
     }
 
-    /// Has all shards take a server that has failed back into the ring, without a probe.
+    /// Makes all shards put a failed server back into the ring, without a probe.
     pub fn restore(&self, pool: &str, server: &str) {
         let pools = self.generation.pools.iter().filter(|plan| plan.config.name == pool);
         let servers = pools.flat_map(|plan| plan.config.servers.iter().zip(&plan.servers));
@@ -123,25 +122,25 @@ impl ProxyService {
         self.budget.set(bytes);
     }
 
-    /// Changes how long the shards may sleep before a poll.
+    /// Changes the shards' time limit for sleeping before a poll.
     pub fn set_coalescing(&self, sleep: Duration) {
         self.shards.iter().for_each(|(handle, _)| handle.set_coalescing(sleep));
     }
 
-    /// Listeners that go, for each shard.
+    /// Listeners to close, for each shard.
     fn away(&self, listeners: &[PoolListener]) -> Vec<Vec<ListenerChange>> {
         let go = || listeners.iter().map(|listener| ListenerChange::Unlisten(listener.id)).collect();
         self.shards.iter().map(|_| go()).collect()
     }
 
-    /// Notes listeners that go, and forgets those that have gone.
+    /// Records listeners being closed, and drops those already closed.
     fn leave(&mut self, listeners: &[PoolListener]) {
         let now = Instant::now();
         self.leaving.retain(|(since, _)| now - *since < LEAVING);
         self.leaving.extend(listeners.iter().map(|listener| (now, listener.clone())));
     }
 
-    /// Sends each shard a generation with its changes of listeners, and waits for all receipts.
+    /// Sends each shard a generation with its changes of listeners, and waits for all acknowledgements.
     async fn tell(
         &self,
         generation: &Arc<Generation>,

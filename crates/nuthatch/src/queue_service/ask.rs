@@ -1,13 +1,12 @@
-//! Questions to the queue's shard from the control thread: of the HTTP API, and of the push to statsd.
+//! Requests of the control thread to the queue's shard: from the HTTP API, and from the push to statsd.
 //!
-//! They count against the requests that may wait for a shard; one that is not taken is answered by its
-//! caller.
+//! They count towards the limit on requests queued for a shard; if one is refused, its caller answers it.
 
 use net::Handle;
 use queue::Mail;
 use queue::http::SendRequest;
 
-/// Sends questions to a shard.
+/// Returns a function that sends requests to a shard.
 pub(super) fn ask(shard: &Handle<Mail>) -> SendRequest {
     let shard = shard.clone();
     Box::new(move |request, reply| shard.request(Mail::Request(request, reply)))

@@ -22,14 +22,14 @@ pub struct Outward {
 pub enum ControlJob {
     /// Identify a client.
     Auth(Asker, AuthQuery, Ticket),
-    /// Verify a password that is slow to verify.
+    /// Verify a password with a slow hash.
     Login(Asker, Proof, Ticket),
-    /// Others may want to know.
+    /// A notice for the nsqlookupds.
     Notice(Notice),
-    /// Asks the nsqlookupds for the channels of this topic that they know.
+    /// Query the nsqlookupds for the channels of this topic.
     Channels(String, Ticket),
-    /// Other nsqlookupds are registered with from now on.
+    /// The set of nsqlookupds has changed.
     Lookups,
-    /// From now on clients are identified by these servers, and lookups are told this node.
+    /// Apply another identity towards authorization servers and lookups.
     Configure(Box<Outward>),
 }

@@ -1,4 +1,4 @@
-//! The directory of the messages: one process at a time has it.
+//! The directory of the messages, owned by one process at a time.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -7,17 +7,17 @@ use std::path::Path;
 
 use crate::start_error::StartError;
 
-/// The directory, kept from other processes while this lives.
+/// The directory, locked against other processes while this lives.
 #[derive(Debug)]
 pub struct DataPath {
     locked: File,
 }
 
 impl DataPath {
-    /// Takes the directory for this process, by `flock` on the directory itself, as nsqd does.
+    /// Locks the directory for this process, by `flock` on the directory itself, as nsqd does.
     ///
     /// # Errors
-    /// It cannot be opened, or another process has it.
+    /// It cannot be opened, or another process holds the lock.
     pub fn lock(path: &Path) -> Result<DataPath, StartError> {
         let directory = File::open(path).map_err(|error| StartError::DataPath(path.to_owned(), error))?;
         directory.try_lock().map_err(|error| {
@@ -31,8 +31,9 @@ impl DataPath {
         Ok(DataPath { locked: directory })
     }
 
-    /// Takes the directory from the process that has locked `given`, or by itself if that is another
-    /// directory. Nobody else can take it in between: the lock belongs to what is open, and goes with it.
+    /// Takes over the lock of the process that gave `given`, or locks the directory itself if
+    /// `given` is another one. No third process can lock it in between: the lock belongs to
+    /// the open file and moves with it.
     ///
     /// # Errors
     /// As for [`DataPath::lock`].
@@ -45,7 +46,7 @@ impl DataPath {
         }
     }
 
-    /// The directory, locked, for the process that takes it over.
+    /// The locked directory, for the successor.
     ///
     /// # Errors
     /// Descriptors have run out.
@@ -54,8 +55,8 @@ impl DataPath {
     }
 }
 
-/// The directory may have been made a moment ago: what is flushed in there must be found after a loss of
-/// power. As far as the directory above may be opened.
+/// Flushes the entry of a directory that may be new: data flushed inside it must survive a power loss.
+/// Skipped if the parent directory cannot be opened.
 fn flush_name_of(path: &Path) {
     let above = path.canonicalize().ok().and_then(|path| path.parent().map(File::open));
     if let Some(Ok(above)) = above {

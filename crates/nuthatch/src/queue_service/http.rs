@@ -1,5 +1,5 @@
-//! The queue's HTTP API, bound with the queue and served on the control thread; the push to statsd goes with
-//! it.
+//! The queue's HTTP API, bound with the queue and served on the control thread,
+//! together with the push to statsd.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,12 +30,12 @@ use crate::{bind, log_level};
 pub struct Bound {
     http: Option<Listener>,
     https: Option<Listener>,
-    /// Gives the HTTPS listener another certificate.
+    /// Replaces the certificate of the HTTPS listener.
     certificate: Option<watch::Sender<Arc<ServerConfig>>>,
 }
 
 impl Bound {
-    /// Binds what is configured.
+    /// Binds everything configured.
     ///
     /// # Errors
     /// The address that cannot be bound, and the reason.
@@ -60,7 +60,7 @@ impl Bound {
         Ok(Bound { http, https, certificate })
     }
 
-    /// The port of plain HTTP; 0 if there is none, or a unix socket.
+    /// The port of plain HTTP; 0 if disabled or a unix socket.
     pub fn http_port(&self) -> u16 {
         port(self.http.as_ref()).unwrap_or(0)
     }
@@ -82,7 +82,7 @@ fn port(listener: Option<&Listener>) -> Option<u16> {
     Some(listener?.local_address()?.port())
 }
 
-/// All that it takes to serve.
+/// The HTTP API, ready to be served.
 pub struct Http {
     bound: Bound,
     settings: Arc<checked::Queue>,
@@ -90,13 +90,13 @@ pub struct Http {
     shard: Handle<Mail>,
     lookups: Lookups,
     own_lookup: Option<SocketAddr>,
-    /// Of each listener, at once.
+    /// Connection limit of each listener.
     connections_max: usize,
     users: Option<ProcessUsers>,
 }
 
 impl Http {
-    /// Ready to be served.
+    /// Builds the HTTP API.
     pub fn new(
         bound: Bound,
         settings: &checked::Queue,
@@ -118,7 +118,7 @@ impl Http {
         }
     }
 
-    /// Users as which clients log in.
+    /// Sets the users as which clients log in.
     #[must_use]
     pub fn with_users(self, users: ProcessUsers) -> Http {
         Http { users: Some(users), ..self }
@@ -167,15 +167,15 @@ impl Http {
     }
 }
 
-/// The HTTP API while it is served.
+/// The HTTP API, being served.
 pub struct Serving {
     listeners: JoinSet<()>,
-    /// Gives the running queue other settings.
+    /// Applies other settings to the running queue.
     pub live: Option<Live>,
 }
 
 impl Serving {
-    /// Waits until it has stopped and every request under way is answered, but no longer than this.
+    /// Waits until it has stopped and every pending request is answered, at most `patience`.
     pub async fn finish(mut self, patience: Duration) {
         let all = async { while self.listeners.join_next().await.is_some() {} };
         if timeout(patience, all).await.is_err() {
@@ -184,7 +184,7 @@ impl Serving {
     }
 }
 
-/// Settings `/config` can change.
+/// The settings that `/config` can change.
 struct Knobs {
     lookups: Lookups,
     log: Log,

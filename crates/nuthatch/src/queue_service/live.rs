@@ -1,10 +1,10 @@
-//! Other settings for a queue that runs: what they need is made first, then everybody is told.
+//! Other settings for a running queue: everything is prepared first, then applied.
 //!
 //! ```text
 //! prepare: certificates, keys, authorities are read ── a fault: nothing has changed
 //! apply:   shard (acknowledges) ▸ HTTP API ▸ certificate of HTTPS ▸ lookups, authorization ▸ statsd
 //! ```
-//! The data path and the listeners stay as they are; who reloads says so.
+//! The data path and the listeners stay as they are; the reload reports that.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::ask::ask;
 use super::lookups::Lookups;
 use super::{outside, tls};
 
-/// Parts of a running queue that settings reach.
+/// Parts of a running queue that settings affect.
 pub struct Parts {
     /// Settings that it was started with.
     pub settings: Arc<checked::Queue>,
@@ -31,7 +31,7 @@ pub struct Parts {
     pub shard: Handle<Mail>,
     /// Its HTTP API.
     pub api: Arc<Api>,
-    /// Gives the HTTPS listener another certificate; None without TLS.
+    /// Replaces the certificate of the HTTPS listener; None without TLS.
     pub certificate: Option<watch::Sender<Arc<ServerConfig>>>,
     /// Its lookups.
     pub lookups: Lookups,
@@ -43,13 +43,13 @@ pub struct Parts {
     pub http_port: u16,
 }
 
-/// A running queue that can be given other settings.
+/// A running queue whose settings can be replaced.
 pub struct Live {
     parts: Parts,
     statsd: Option<AbortHandle>,
 }
 
-/// Settings that are ready to be applied.
+/// Settings ready to be applied.
 pub struct Prepared {
     settings: Arc<checked::Queue>,
     tls: Option<Arc<ServerConfig>>,
@@ -58,14 +58,14 @@ pub struct Prepared {
 }
 
 impl Live {
-    /// Statistics are pushed from now on. Needs a tokio runtime.
+    /// Starts to push statistics. Needs a tokio runtime.
     pub(super) fn new(parts: Parts) -> Live {
         let mut live = Live { parts, statsd: None };
         live.push();
         live
     }
 
-    /// Reads the files that `new` names. Nothing has changed so far.
+    /// Reads the files that `new` names, without changing anything.
     ///
     /// # Errors
     /// The fault of the files, in a sentence.
@@ -78,8 +78,8 @@ impl Live {
         })
     }
 
-    /// Puts settings into force; it ends when the shard has them. Lookups that `/config` has set stay, unless
-    /// these settings name others than those until now. False if the queue has stopped.
+    /// Applies settings; returns once the shard has them. Lookups set through `/config` stay, unless the new
+    /// settings name other lookups than the old ones. False if the queue has stopped.
     pub async fn apply(&mut self, new: Prepared) -> bool {
         let Prepared { settings, tls, authorities, users } = new;
         let (sender, answer) = oneshot::channel();
@@ -111,7 +111,7 @@ impl Live {
         true
     }
 
-    /// Pushes to statsd as the settings say, and no longer as they said before.
+    /// Restarts the push to statsd with the current settings.
     fn push(&mut self) {
         if let Some(task) = self.statsd.take() {
             task.abort();
@@ -152,7 +152,7 @@ mod tests {
         report.config.and_then(|config| config.queue).expect("a good file")
     }
 
-    /// The answer to bytes that are sent to an address; the connection is closed afterwards, or idle.
+    /// The answer to bytes sent to an address; the connection is closed afterwards, or idle.
     async fn exchange(address: SocketAddr, bytes: Vec<u8>, enough: fn(&[u8]) -> bool) -> String {
         let talk = move || {
             let mut socket = TcpStream::connect(address).unwrap();

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::control_job::{ControlJob, Outward};
 
-/// The nsqlookupds that are registered with; can be changed while everything runs.
+/// The nsqlookupds of the queue; can be changed while it runs.
 #[derive(Clone)]
 pub struct Lookups {
     addresses: Arc<Mutex<Vec<String>>>,
@@ -16,7 +16,7 @@ pub struct Lookups {
 }
 
 impl Lookups {
-    /// These to begin with; who registers hears of others through `jobs`.
+    /// Starts with `addresses`; changes are announced through `jobs`.
     pub fn new(addresses: Vec<String>, jobs: Sender<ControlJob>) -> Lookups {
         let any = Arc::new(AtomicBool::new(!addresses.is_empty()));
         Lookups { addresses: Arc::new(Mutex::new(addresses)), any, jobs }
@@ -27,17 +27,18 @@ impl Lookups {
         self.any.load(Ordering::Relaxed)
     }
 
-    /// All of them.
+    /// All addresses.
     pub fn get(&self) -> Vec<String> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Is this towards authorization servers and lookups from now on, after the jobs before have been done.
+    /// Replaces the queue's identity towards authorization servers and
+    /// lookups, after the jobs already queued.
     pub async fn configure(&self, outward: Outward) {
         let _ = self.jobs.send(ControlJob::Configure(Box::new(outward))).await;
     }
 
-    /// Registers with these from now on: at once, or when the jobs before have been done.
+    /// Replaces the lookups: at once, or after the jobs already queued.
     pub fn set(&self, addresses: Vec<String>) {
         self.any.store(!addresses.is_empty(), Ordering::Relaxed);
         *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;

@@ -1,8 +1,8 @@
-//! `ControlJobs` of the queue's shard answered on the control thread: who a client is (AUTH), which channels
-//! of a topic others know, and telling nsqlookupds what is here.
+//! `ControlJobs` of the queue's shard, served on the control thread: client authorization (AUTH), channels of
+//! a topic that lookups know, and registrations with nsqlookupds.
 //!
-//! The shard never waits: it sends a question and goes on; the answer comes back as mail. Here nothing waits
-//! for anything else either, and what is under way is limited: see [`Outside`] for what the shard does then.
+//! The shard never blocks: it sends a job and continues; the answer comes back as mail. Jobs do not wait for
+//! each other either, and their number is limited: see [`Outside`] for the shard's behaviour at the limit.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,18 +26,18 @@ use super::control_job::{ControlJob, Outward};
 use super::lookups::Lookups;
 use super::quota::Quota;
 
-/// Jobs that wait for the control thread, at most.
+/// Most jobs queued for the control thread.
 const JOBS_MAX: usize = 16 * 1024;
-/// Clients that wait for their authorization at once, those included that have gone meanwhile.
+/// Most clients waiting for their authorization, including clients already disconnected.
 const AUTHORIZATIONS_MAX: usize = 16 * 1024;
-/// Authorization servers' requests at once; the other clients wait.
+/// Most concurrent requests to authorization servers; the other clients wait.
 const AUTHORIZATIONS_AT_ONCE: usize = 256;
-/// Logins that wait for the verification of a password that is slow to verify; one is verified at a time.
+/// Most logins queued for a slow password verification; one is verified at a time.
 const SLOW_LOGINS_MAX: usize = 64;
-/// Topics whose channels are asked for at once.
+/// Most topics whose channels are queried at the same time.
 const CHANNEL_QUESTIONS_MAX: usize = 1024;
 
-/// The shard's end. Sending never waits.
+/// The shard's end. Sending never blocks.
 pub struct ControlThread {
     jobs: Sender<ControlJob>,
     lookups: Lookups,
@@ -78,7 +78,7 @@ pub struct ControlJobs {
     lookups: Lookups,
 }
 
-/// Both ends; `tls` is for authorization servers.
+/// Creates both ends; `tls` is for authorization servers.
 pub fn connect(
     settings: &Queue,
     tls: Option<Arc<rustls::ClientConfig>>,
@@ -101,7 +101,7 @@ pub fn connect(
     (jobs, control, lookups)
 }
 
-/// Identity of the queue towards others by these settings.
+/// Identity of the queue towards other services under these settings.
 pub fn outward(
     settings: &Queue,
     tls: Option<Arc<rustls::ClientConfig>>,
@@ -127,13 +127,13 @@ pub fn outward(
     }
 }
 
-/// The lookups to register with, that of our own process among them.
+/// Lookups to register with, including that of our own process.
 pub fn lookup_addresses(settings: &Queue, own: Option<SocketAddr>) -> Vec<String> {
     with_own(settings.lookupd_tcp_addresses.clone(), own, &settings.broadcast_address)
 }
 
-/// Addresses of lookups with that of our own process, unless it is among them under some name of this
-/// machine: registered twice, the queue would be in answers twice.
+/// Adds the lookup of our own process, unless it is already listed under a name of this machine: registered
+/// twice, the queue would appear twice in answers.
 fn with_own(mut addresses: Vec<String>, own: Option<SocketAddr>, broadcast_address: &str) -> Vec<String> {
     let Some(own) = own else { return addresses };
     let (ip, hostname) = (own.ip().to_string(), machine::hostname());
@@ -163,7 +163,7 @@ fn node(settings: &Queue, bound: Option<SocketAddr>, http: u16) -> Node {
 }
 
 impl ControlJobs {
-    /// Does jobs for ever; drop the task to end it, and connections to lookups with it. Needs a tokio
+    /// Serves jobs forever; dropping the task ends it, and its connections to lookups. Needs a tokio
     /// runtime; no job waits for another.
     pub async fn serve(mut self) {
         let Outward { authenticator, node, response_bytes_max } = self.outward;

@@ -1,24 +1,24 @@
-//! Limits on what is under way outside of the shard.
+//! Limits on work in progress outside of the shard.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A limit on the number of things under way.
+/// A limit on the number of things in progress.
 pub struct Quota {
     taken: Arc<AtomicUsize>,
     max: usize,
 }
 
-/// One of what may be under way; dropping it makes room.
+/// One thing in progress; dropping it makes room.
 pub struct Ticket(Arc<AtomicUsize>);
 
 impl Quota {
-    /// So much.
+    /// A quota of `max`.
     pub fn of(max: usize) -> Quota {
         Quota { taken: Arc::default(), max }
     }
 
-    /// One more; None if there are as many as may be. One thread takes, any thread gives back.
+    /// Takes one; None at the limit. One thread takes, any thread gives back.
     pub fn take(&self) -> Option<Ticket> {
         if self.taken.load(Ordering::Relaxed) >= self.max {
             return None;

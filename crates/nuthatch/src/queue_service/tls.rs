@@ -1,9 +1,9 @@
-//! The queue's two sides of TLS, from its settings: towards clients, and towards authorization servers.
+//! The queue's TLS on both sides: towards clients, and towards authorization servers.
 //!
-//! `require` wants some certificate from the client, whoever signed it, as nsqd does: the client must own its
-//! key, and that is all that is checked. `require-verify` wants one that an authority has signed; without a
-//! file of authorities those count that the system trusts, as in nsqd, and so they do for authorization
-//! servers. Versions below TLS 1.2 are never offered.
+//! `require` accepts any certificate of a client, whatever its issuer, as nsqd does: the client only proves
+//! that it owns the key. `require-verify` needs one signed by a trusted authority: from the file of
+//! authorities, else from the system, as in nsqd; the same holds for authorization servers. Versions below
+//! TLS 1.2 are never offered.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub fn client(settings: &Queue) -> Result<Option<Arc<ClientConfig>>, String> {
     client_from(&mut files(), settings)
 }
 
-/// Checks that TLS can be offered and spoken with these settings: all that [`server`] and [`client`] may find
-/// wrong, also in a file of authorities that nobody needs so far.
+/// Checks that TLS works with these settings: every fault that [`server`] and [`client`] may find, also in a
+/// file of authorities that is not in use yet.
 ///
 /// # Errors
 /// The fault of the files, in a sentence.
@@ -44,12 +44,12 @@ pub fn verify(settings: &Queue) -> Result<(), String> {
     Ok(())
 }
 
-/// Certificates of the files that are used.
+/// Certificates of the files in use.
 pub fn certificates(settings: &Queue) -> Vec<Certificate> {
     let mut files = files();
     let _ = (server_from(&mut files, settings), client_from(&mut files, settings));
     let mut certificates = files.certificates;
-    // Authorities are used on both sides.
+    // Both sides may use the same authorities.
     certificates.dedup();
     certificates
 }
@@ -84,7 +84,7 @@ fn client_config(files: &mut PemFiles<'_>, settings: &Queue) -> Result<Arc<Clien
     made.map_err(|reason| format!("failed to build client TLS config - {reason}"))
 }
 
-/// The authorities that are trusted.
+/// The trusted authorities.
 fn authorities(settings: &Queue) -> Authorities<'_> {
     match &settings.tls_root_ca {
         Some(path) => Authorities::File(file("tls_root_ca", path)),

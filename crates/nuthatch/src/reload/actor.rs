@@ -1,4 +1,4 @@
-//! The way of an action from the admin port to the control loop, which carries out one at a time.
+//! Path of an action from the admin port to the control loop, which carries out one at a time.
 
 use std::sync::Arc;
 
@@ -6,18 +6,18 @@ use admin::actions::{Acting, Action, Actor};
 use admin::reload::Outcome;
 use tokio::sync::{mpsc, oneshot};
 
-/// Actions that wait for their turn; whoever asks for a further one waits as well.
+/// Most actions queued; the senders of further ones wait as well.
 const WAITING_MAX: usize = 16;
 
-/// An action that somebody waits for.
+/// An action whose client waits.
 pub struct Asked {
     /// The action.
     pub action: Action,
-    /// Takes the outcome. Dropped, it says that the process is stopping.
+    /// Takes the outcome. Dropping it means that the process is stopping.
     pub answer: oneshot::Sender<Outcome>,
 }
 
-/// Actions in the order in which they were asked for.
+/// Actions in the order of their requests.
 pub type Actions = mpsc::Receiver<Asked>;
 
 struct Sender(mpsc::Sender<Asked>);
@@ -33,7 +33,7 @@ impl Actor for Sender {
     }
 }
 
-/// Both ends.
+/// Creates both ends.
 pub fn connect() -> (Arc<dyn Actor>, Actions) {
     let (sender, actions) = mpsc::channel(WAITING_MAX);
     (Arc::new(Sender(sender)), actions)

@@ -1,5 +1,5 @@
-//! Changes by hand: carried out, told to the log and the admin port. The generation in force keeps its
-//! number.
+//! Manual changes: carried out, and reported to the log and the admin port. The
+//! generation in force keeps its number.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use super::{Reloads, micros};
 use crate::serving::Serving;
 
 impl Reloads {
-    /// Changes something about a server.
+    /// Changes a server.
     pub async fn change_server(
         &self,
         serving: &mut Serving,
@@ -26,7 +26,7 @@ impl Reloads {
         self.conclude(serving, begun, line, done)
     }
 
-    /// Logs from a level on.
+    /// Sets the log level.
     pub fn set_log_level(&self, serving: &mut Serving, name: &str) -> Outcome {
         let begun = Instant::now();
         let level = LogLevel::of(name.as_bytes())
@@ -39,7 +39,7 @@ impl Reloads {
         self.conclude(serving, begun, line, done)
     }
 
-    /// Tells the log and the admin port. Gives the outcome.
+    /// Reports to the log and the admin port. Returns the outcome.
     fn conclude(
         &self,
         serving: &Serving,
@@ -70,7 +70,7 @@ impl Reloads {
     }
 }
 
-/// A change in words, behind its server.
+/// A change in words, to follow the name of its server.
 fn described(change: ServerChange) -> String {
     match change {
         ServerChange::Eject => "ejected".into(),

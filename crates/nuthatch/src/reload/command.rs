@@ -1,7 +1,7 @@
-//! `nuthatch reload`: has a running process read its configuration again, and prints what has changed.
+//! `nuthatch reload`: makes a running process read its configuration again, and prints what has changed.
 //!
-//! It asks the admin port, which answers this machine only; with `--pid` it sends SIGUSR1, as whoever may
-//! send a signal may.
+//! It queries the admin port, which only answers this machine; with `--pid` it sends SIGUSR1,
+//! subject to the system's permissions.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::outcome::Deed;
 use crate::running_process::{self, AdminAddress, RunningProcess};
 use crate::stdout::show;
 
-/// Time a reload may take: reading the file, names that are resolved, each shard's acknowledgement.
+/// Time limit for a reload: reading the file, resolving names, the acknowledgement of each shard.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Options of the command.
@@ -50,8 +50,8 @@ fn run(options: &Reload) -> Result<String, String> {
     }
 }
 
-/// Changes that a reload would make, from the configuration that the process behind this admin port runs with
-/// to its file, which is to be `file`.
+/// Changes that a reload would make, from the configuration in force in the process behind this admin port to
+/// its file, which must be `file`.
 ///
 /// # Errors
 /// There is no answer, or a fault, or the process reads another file.
@@ -66,7 +66,7 @@ pub fn changes(address: &AdminAddress, file: &Path) -> Result<String, String> {
     lines(&outcome)
 }
 
-/// The outcome as the admin port tells it.
+/// The outcome as the admin port reports it.
 fn ask(address: &AdminAddress, dry_run: bool) -> Result<Outcome, String> {
     let path = if dry_run { "/api/reload?dry_run=true" } else { "/api/reload" };
     let answer = address.request("POST", path, PATIENCE)?;

@@ -1,19 +1,19 @@
-//! The source of a process's configuration: each face reads its own file in its own way.
+//! Source of a process's configuration: each face reads its own file in its own way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::checked::Config;
 
-/// A configuration that was read and checked.
+/// A configuration, read and checked.
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Doubts about values that are legal, a line each.
+    /// Warnings about legal values, a line each.
     pub warnings: Vec<String>,
 }
 
-/// See the top of this file.
+/// The configuration source of a process.
 #[derive(Clone)]
 pub struct Source {
     /// The file, by its full path; None if there is none.
@@ -22,8 +22,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// A configuration that `read` reads, from `file` if there is one. The error is what is wrong with it, in
-    /// lines.
+    /// A configuration that `read` reads, from `file` if there is one. The
+    /// error lists the faults, one per line.
     pub fn new(
         file: Option<&Path>,
         read: impl Fn() -> Result<Loaded, String> + Send + Sync + 'static,
@@ -37,7 +37,7 @@ impl Source {
         Source::new(None, move || Err(reason.to_owned()))
     }
 
-    /// Reads it again. This may wait.
+    /// Reads the configuration again. May block.
     ///
     /// # Errors
     /// The faults, a line each.

@@ -1,4 +1,4 @@
-//! Changes by hand, put into force: servers of pools by a step of all shards, the level of the log at once.
+//! Manual changes of the running process: servers of pools by a step of all shards, the log level at once.
 
 use config::checked::LogLevel;
 
@@ -9,7 +9,7 @@ use crate::log_level::verbosity;
 use crate::overrides::Overrides;
 
 impl Serving {
-    /// Changes something about a server. Gives doubts about it, for the operator.
+    /// Changes a server. Returns warnings for the operator.
     ///
     /// # Errors
     /// The reason nothing has changed.
@@ -38,13 +38,13 @@ impl Serving {
         Ok(doubts)
     }
 
-    /// Logs from a level on.
+    /// Sets the log level.
     pub fn set_log_level(&mut self, level: LogLevel) {
         self.log.set_verbosity(verbosity(level));
         self.overrides = self.overrides.with_log_level(&self.running.config, level);
     }
 
-    /// Takes the overrides that outlast a reload. Gives a line for each that does not.
+    /// Keeps the overrides that outlast a reload. Returns a line for each that does not.
     pub(super) fn take_overrides(&mut self, after: Overrides) -> Vec<String> {
         let gone = self.overrides.gone(&after, &self.running.config);
         self.overrides = after;

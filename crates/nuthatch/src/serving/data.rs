@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 use crate::queue_service::{Live, ServingHttp};
 use crate::start::DataFront;
 
-/// See the top of this file.
+/// Tasks of the queue and the lookup on the control thread.
 pub(super) struct DataTasks {
-    /// Tells HTTP APIs to end.
+    /// Stops the HTTP APIs.
     stop: watch::Sender<bool>,
     api: Option<ServingHttp>,
     snapshot: Option<JoinHandle<()>>,
@@ -19,7 +19,7 @@ pub(super) struct DataTasks {
 }
 
 impl DataTasks {
-    /// Needs a tokio runtime.
+    /// Starts the tasks. Needs a tokio runtime.
     pub(super) fn begin(front: DataFront, log: &Log) -> DataTasks {
         let DataFront { jobs, http, lookup_http } = front;
         let (stop, stopping) = watch::channel(false);
@@ -31,33 +31,33 @@ impl DataTasks {
         }
     }
 
-    /// The queue, to be given other settings.
+    /// The queue, to apply other settings to.
     pub(super) fn live(&mut self) -> Option<&mut Live> {
         self.api.as_mut()?.live.as_mut()
     }
 
-    /// Nothing more is accepted.
+    /// Stops accepting.
     pub(super) fn announce_end(&self) {
         self.stop.send_replace(true);
     }
 
-    /// Waits until what was accepted is answered, twice as long as this at most. The shards go on until then.
+    /// Waits until accepted requests are answered, at most twice `patience`. The shards run until then.
     pub(super) async fn end(&mut self, patience: Duration) {
         self.announce_end();
-        // Requests under way are asked of the queue: it goes on until they have their answers.
+        // Pending HTTP requests need the queue, which runs until they are answered.
         if let Some(api) = self.api.take() {
             api.finish(patience).await;
         }
         finish(self.snapshot.take(), patience).await;
-        // Lookups forget the queue before it stops, and one of this process closes no connection that is
-        // missed.
+        // Lookups forget the queue before it stops, and a lookup of this process
+        // closes no connection still in use.
         if let Some(jobs) = self.jobs.take() {
             jobs.abort();
         }
     }
 }
 
-/// Waits for a task, as long as that.
+/// Waits for a task, at most `patience`.
 pub(super) async fn finish(task: Option<JoinHandle<()>>, patience: Duration) {
     if let Some(task) = task {
         let _ = tokio::time::timeout(patience, task).await;

@@ -1,7 +1,7 @@
-//! Names of servers that a configuration brings along: those that cannot be resolved are faults of it.
+//! Names of servers that a new configuration adds: one that cannot be resolved is a fault of it.
 //!
-//! A name that is in the configuration in force is not asked for: it may fail at the moment, and a reload is
-//! what may mend that.
+//! Names already in the configuration in force are not resolved: they may fail at the moment, and
+//! the reload may be what fixes that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,17 +14,17 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Names that are asked for at once.
+/// Most names resolved at the same time.
 const AT_ONCE: usize = 16;
-/// Time one name may take.
+/// Time limit per name.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Names at fault that are told of.
+/// Most faulty names that are reported.
 const TOLD_MAX: usize = 20;
 
-/// Resolves the names that `new` has and `old` has not.
+/// Resolves the names in `new` that `old` does not have.
 ///
 /// # Errors
-/// Those that have no address, a line each.
+/// The names without an address, a line each.
 pub(super) async fn resolve(old: &Config, new: &Config) -> Result<(), String> {
     let known: BTreeSet<&str> = hosts(old).map(|(_, host, _)| host).collect();
     let mut wanted: BTreeMap<&str, (&str, u16)> = BTreeMap::new();
@@ -60,7 +60,7 @@ pub(super) async fn resolve(old: &Config, new: &Config) -> Result<(), String> {
     Err(faults.join("\n"))
 }
 
-/// Pool, host and port of each server that has a name.
+/// Pool, host and port of each server with a name.
 fn hosts(config: &Config) -> impl Iterator<Item = (&str, &str, u16)> {
     let servers =
         config.pools.iter().flat_map(|pool| pool.servers.iter().map(|server| (&*pool.name, server)));

@@ -1,4 +1,4 @@
-//! The statistics and the admin port while they are served: each can come, go and move to another address.
+//! The statistics and the admin port while they are served: each can be added, removed and moved.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -19,10 +19,10 @@ use crate::control_port::ControlPort;
 use crate::start_error::{Place, StartError};
 use crate::{admin_port, stats_port};
 
-/// Gives nutcracker's document.
+/// Returns nutcracker's statistics document.
 pub(super) type Document = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// See the top of this file.
+/// The served statistics and admin ports.
 pub(super) struct Ports {
     document: Document,
     admin_tls: watch::Receiver<Option<Arc<ServerConfig>>>,
@@ -33,7 +33,7 @@ pub(super) struct Ports {
     admin: Option<Served>,
 }
 
-/// A port that is served.
+/// A port being served.
 struct Served {
     task: AbortHandle,
     /// File of its unix socket.
@@ -41,7 +41,7 @@ struct Served {
 }
 
 impl Ports {
-    /// Nothing is served yet.
+    /// No port is served yet.
     pub(super) fn new(
         document: Document,
         admin_tls: &AdminTls,
@@ -52,8 +52,8 @@ impl Ports {
         Ports { document, admin_tls: admin_tls.subscribe(), watch, actor, desk, stats: None, admin: None }
     }
 
-    /// Serves the statistics at this port, and nowhere else. Clients that are there get their answers. Needs
-    /// a tokio runtime.
+    /// Serves the statistics at this port only. Connected clients still get
+    /// their answers. Needs a tokio runtime.
     pub(super) fn serve_stats(&mut self, port: Option<ControlPort>) {
         let document = &self.document;
         let served = port.map(|port| {
@@ -77,7 +77,7 @@ impl Ports {
         replace(&mut self.admin, served);
     }
 
-    /// Serves neither any more: another process does, at the same sockets.
+    /// Stops serving both: a successor serves the same sockets.
     pub(super) fn close(&mut self) {
         for served in [self.stats.take(), self.admin.take()].into_iter().flatten() {
             served.task.abort();
@@ -85,7 +85,7 @@ impl Ports {
     }
 }
 
-/// Ends what was served, if anything was, with the file of its socket.
+/// Stops the port in `served`, if any, and removes its socket file.
 fn replace(served: &mut Option<Served>, by: Option<Served>) {
     if let Some(before) = std::mem::replace(served, by) {
         before.task.abort();
@@ -95,20 +95,20 @@ fn replace(served: &mut Option<Served>, by: Option<Served>) {
     }
 }
 
-/// The step of a port to another configuration.
+/// Transition of a port to another configuration.
 pub(super) enum PortStep {
-    /// It stays as it is.
+    /// No change.
     Same,
     /// The file of its unix socket gets another mode.
     Mode(PathBuf, u32),
-    /// It is served there from then on.
+    /// Moved to another address.
     Moved(ControlPort),
-    /// It goes.
+    /// Removed.
     Gone,
 }
 
 impl PortStep {
-    /// Binds what is new. Names are resolved: this may wait.
+    /// Binds new addresses. Resolves names, which may block.
     ///
     /// # Errors
     /// The address cannot be bound.
@@ -129,10 +129,10 @@ impl PortStep {
         }
     }
 
-    /// The port to be served from now on; the outer None: nothing changes there.
+    /// The port to serve; the outer None means no change.
     ///
     /// # Errors
-    /// The system's: the mode cannot be set.
+    /// The system's error: the mode cannot be set.
     #[allow(clippy::option_option, reason = "the same port, another one, or none")]
     pub(super) fn take(self) -> io::Result<Option<Option<ControlPort>>> {
         match self {

@@ -1,11 +1,11 @@
-//! The step of everything that runs to another configuration.
+//! Transition of a running process to another configuration.
 //!
 //! ```text
 //! prepare: names resolved ▸ files read and opened ▸ ports bound ▸ listeners of pools bound ── a fault: nothing has changed
 //! take:    shards of pools (each acknowledges) ▸ queue ▸ ports ▸ log ▸ what is shown
 //! ```
-//! Only the shards of pools can fail to take a step, and then they are where they were: nothing else has
-//! changed.
+//! Only the shards of pools can fail to take a step; they then keep their old
+//! state, and nothing else has changed.
 
 use std::io;
 use std::path::Path;
@@ -29,28 +29,28 @@ use crate::start_error::{Place, StartError};
 use crate::tls_files;
 use crate::tls_prints;
 
-/// A step that is ready to be taken. Dropped, it leaves nothing behind.
+/// A step ready to be taken. Dropping it leaves nothing behind.
 pub struct Step {
     config: Config,
     log: Option<Replacement>,
     files: Files,
     bound: Bound,
-    /// Those that outlast it.
+    /// Overrides that outlast the step.
     overrides: Overrides,
 }
 
-/// Files of a step: those that a configuration names, read.
+/// Files that a configuration names, read for a step.
 pub struct Files {
     tls: tls_files::Loaded,
-    /// Users outside of pools.
+    /// Users defined outside of pools.
     users: Book,
-    /// There if anything about the queue or its users changes.
+    /// Present if anything about the queue or its users changes.
     queue: Option<PreparedQueue>,
-    /// Changes of their content alone, a line each.
+    /// Changes of file contents alone, a line each.
     pub renewed: Vec<String>,
 }
 
-/// Sockets of a step.
+/// Sockets bound for a step.
 struct Bound {
     stats: PortStep,
     admin: PortStep,
@@ -59,17 +59,16 @@ struct Bound {
 
 /// The cache side's part.
 enum ProxyNext {
-    /// There are no pools.
+    /// No pools.
     Nothing,
-    /// The first pools: shards begin with them.
+    /// The first pools: shards start with them.
     Begin(BoundProxy, Arc<Generation>),
-    /// Shards that run go on to the next generation.
+    /// Running shards move to the next generation.
     Step(ProxyStep),
 }
 
 impl Serving {
-    /// Reads the files of TLS that a configuration names. What is made of files that are as they were is as
-    /// it was.
+    /// Reads the TLS files that a configuration names. Contexts of unchanged files are reused.
     ///
     /// # Errors
     /// The faults, a line each.
@@ -108,10 +107,10 @@ impl Serving {
         Ok(files)
     }
 
-    /// Makes all that a configuration needs, of which no part needs a restart.
+    /// Prepares everything for a configuration in which nothing needs a restart.
     ///
     /// # Errors
-    /// The faults, a line each. Nothing has changed then.
+    /// The faults, a line each; nothing has changed.
     pub async fn prepare(&self, config: Config, files: Files) -> Result<Step, String> {
         let old = &self.running.config;
         names::resolve(old, &config).await?;
@@ -127,7 +126,7 @@ impl Serving {
                 let stats = PortStep::prepare(Place::Stats, listen(&old).as_ref(), listen(&new).as_ref())?;
                 let listen = |config: &Config| config.admin.as_ref().map(|admin| admin.listen.clone());
                 let admin = PortStep::prepare(Place::Admin, listen(&old).as_ref(), listen(&new).as_ref())?;
-                // Last: the socket of a path may take another one's place.
+                // Last: a new unix socket may replace an existing one at the same path.
                 let proxy = match standing {
                     Some(standing) => ProxyNext::Step(standing.prepare(settings)?),
                     None => begin(&new, settings)?,
@@ -140,7 +139,7 @@ impl Serving {
         Ok(Step { config, log, files, bound, overrides })
     }
 
-    /// Puts a step into force. Gives doubts about it, for the operator.
+    /// Puts a step into force. Returns warnings for the operator.
     ///
     /// # Errors
     /// The reason nothing has changed.
@@ -229,7 +228,7 @@ impl Serving {
     }
 }
 
-/// Binds the first pools of a process, if there are any.
+/// Binds the first pools of a process, if any.
 fn begin(config: &Config, settings: Settings) -> Result<ProxyNext, StartError> {
     if config.pools.is_empty() {
         return Ok(ProxyNext::Nothing);

@@ -1,4 +1,4 @@
-//! Steps of an upgrade in the process that is replaced: what it lets go of, and how it takes it back.
+//! Steps of an upgrade in the predecessor: what it releases, and how it takes that back.
 
 use std::fs::File;
 use std::io;
@@ -21,15 +21,15 @@ use crate::start::DataFront;
 use crate::start_error::StartError;
 use crate::upgrade::departures::Departures;
 
-/// Time between two looks at the clients that are left.
+/// Interval between checks of the remaining clients.
 const LOOK: Duration = Duration::from_millis(20);
 
 impl Serving {
-    /// Stops the queue and the lookup: what they owe is answered, what is in flight goes back without having
-    /// been an attempt. Gives what another process needs to go on from there.
+    /// Stops the queue and the lookup: pending requests are answered, and messages in flight are requeued
+    /// without counting an attempt. Returns the state that the successor needs to continue.
     ///
     /// # Errors
-    /// The system's: no thread can be started.
+    /// No thread can be started.
     pub async fn release_data(&mut self) -> io::Result<State> {
         let deadline = self.running.config.stop_timeout;
         self.data.end(deadline / 2).await;
@@ -54,7 +54,7 @@ impl Serving {
     /// Starts the queue and the lookup again, on the same sockets, after [`Serving::release_data`].
     ///
     /// # Errors
-    /// The fault. It may be tried again with the same state.
+    /// The fault. A retry with the same state is possible.
     pub async fn take_back_data(&mut self, sockets: Vec<OwnedFd>, state: State) -> Result<(), StartError> {
         let (config, descriptors) = (self.running.config.clone(), self.running.descriptors.clone());
         let users = self.running.users.clone();
@@ -95,10 +95,10 @@ impl Serving {
         proxy.map_or(1, |proxy| proxy.client_numbers.load(Ordering::Relaxed))
     }
 
-    /// Leaves all listeners to another process, and gives it clients of its pools as they become idle.
+    /// Leaves all listeners to the successor, and hands over clients of pools as they become idle.
     ///
     /// # Errors
-    /// The system's: no thread can be started.
+    /// No thread can be started.
     pub fn hand_over(&mut self, successor: Channel, pools: Vec<Pool>) -> io::Result<()> {
         self.ports.close();
         self.stop.send_replace(true);
@@ -107,8 +107,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Waits until no client of a pool is left, `drain_timeout` at most. Gives how many the other process has
-    /// got.
+    /// Waits until no client of a pool is left, at most `drain_timeout`. Returns how many were handed over.
     pub async fn drained(&self) -> u64 {
         let left = async {
             while self.clients() > 0 {
@@ -119,7 +118,7 @@ impl Serving {
         self.departures.as_ref().map_or(0, Departures::gone)
     }
 
-    /// Clients of pools, those included that are under way to another process.
+    /// Clients of pools, including those being handed over.
     pub fn clients(&self) -> u64 {
         let pools = self.running.registry.pools();
         let here: u64 = pools.iter().filter_map(|pool| pool.get("client_connections")).sum();
@@ -127,7 +126,7 @@ impl Serving {
     }
 }
 
-/// A file for the other process, which finds its own way without it.
+/// A file for the successor, which can do without it.
 fn told(what: &str, file: io::Result<File>) -> Option<File> {
     file.inspect_err(|error| warn!(what, %error, "cannot be handed over")).ok()
 }

@@ -12,7 +12,7 @@ use crate::proxy_service::{self, BoundProxy};
 use crate::start_error::{Place, StartError};
 use crate::users::ProcessUsers;
 
-/// The listeners of a process, and the queue's directory if it is to be taken now.
+/// The listeners of a process, and the queue's directory if it is opened now.
 pub(super) struct Bound {
     pub(super) stats: Option<ControlPort>,
     pub(super) admin: Option<ControlPort>,
@@ -22,10 +22,10 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// Binds what is configured; `generation` has its pools.
+    /// Binds everything configured; `generation` holds the pools of `config`.
     ///
     /// # Errors
-    /// The fault, for each face to word.
+    /// The fault; each face words it in its own way.
     pub(super) fn new(
         config: &Config,
         generation: &Generation,

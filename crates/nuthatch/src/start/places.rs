@@ -1,20 +1,20 @@
-//! Places that are listened on, for the operator.
+//! Listening addresses of the process, for the operator.
 
-/// A place that is listened on.
+/// A listening address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listening {
-    /// Service at that address.
+    /// Service at the address.
     pub what: String,
     /// The address as bound.
     pub address: String,
 }
 
-/// All places of a process.
+/// All listening addresses of a process.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// Of pools, in their order.
+    /// Addresses of pools, in their order.
     pub pools: Vec<Listening>,
-    /// Of the queue, the lookup and nsqadmin.
+    /// Addresses of the queue, the lookup and nsqadmin.
     pub data: Vec<Listening>,
     /// The statistics port.
     pub stats: Option<Listening>,
@@ -23,12 +23,12 @@ pub struct Places {
 }
 
 impl Places {
-    /// All of them, in the order in which they are shown.
+    /// All addresses, in display order.
     pub fn all(&self) -> impl Iterator<Item = &Listening> {
         self.pools.iter().chain(&self.data).chain(&self.stats).chain(&self.admin)
     }
 
-    /// All of them, for the admin port.
+    /// All addresses, for the admin port.
     pub fn shown(&self) -> Vec<admin::Listening> {
         let shown = |at: &Listening| admin::Listening { what: at.what.clone(), address: at.address.clone() };
         self.all().map(shown).collect()

@@ -1,4 +1,4 @@
-//! Check that there are as many file descriptors as the configuration asks for.
+//! Check of the limit on file descriptors against the configuration.
 
 use config::Fault;
 use config::checked::{Config, Target};
@@ -15,8 +15,8 @@ pub fn check(config: &Config) -> Vec<Fault> {
     }
 }
 
-/// Most descriptors needed at once, as far as the configuration limits it: connections of clients where there
-/// is a limit on them, and to servers.
+/// Most descriptors needed at the same time, where the configuration limits them: client connections with a
+/// limit, and server connections.
 fn needed(config: &Config) -> u64 {
     let threads = config.threads as u64;
     let pools = config.pools.iter().map(|pool| {

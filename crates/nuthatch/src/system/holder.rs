@@ -1,10 +1,10 @@
-//! The process that has a port or a lock, as far as /proc shows it.
+//! The process that holds a port or a lock, according to /proc.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// A process that has what is wanted.
+/// A process that holds a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Holder {
     name: String,

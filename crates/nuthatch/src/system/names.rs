@@ -1,4 +1,4 @@
-//! Check that every name to connect to has an address.
+//! Check that every configured host name has an address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -22,7 +22,7 @@ pub fn check(config: &Config, words: Words) -> Vec<Fault> {
     faults
 }
 
-/// Every host and where it is written.
+/// Every host and the setting that names it.
 fn hosts(config: &Config, words: Words) -> Vec<(String, String)> {
     let servers = config.pools.iter().flat_map(|pool| {
         let option = words.option(&format!("[pool.{}] servers", pool.name), &format!("pool '{}'", pool.name));

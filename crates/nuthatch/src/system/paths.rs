@@ -1,4 +1,4 @@
-//! Check that directories and files can be used: the queue's directory and the log.
+//! Check that directories and files are usable: the queue's directory and the log.
 
 use std::ffi::CString;
 use std::fs::{self, File, Metadata, TryLockError};
@@ -13,8 +13,8 @@ use config::checked::Config;
 use super::holder;
 use super::words::Words;
 
-/// Subdirectory of the data path with the queue's journals: what an earlier start as another user has left
-/// there is not ours.
+/// Subdirectory of the data path with the queue's journals: files from an earlier
+/// start as another user are not ours.
 const JOURNALS: &str = "topics";
 
 /// A fault for each path that cannot be used.
@@ -36,7 +36,7 @@ pub fn check(config: &Config, words: Words) -> Vec<Fault> {
     faults
 }
 
-/// The queue's directory. The native face makes it, nsqd's does not.
+/// Checks the queue's directory. The native face creates it, nsqd's does not.
 fn data_path(path: &Path, words: Words) -> Result<(), String> {
     let shown = path.display();
     match fs::metadata(path) {
@@ -82,12 +82,12 @@ fn log_file(path: &Path) -> Result<(), String> {
     }
 }
 
-/// The directory that a path is in.
+/// The parent directory of a path.
 pub(super) fn above(path: &Path) -> &Path {
     path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// True if files can be made in a directory.
+/// Checks that files can be created in a directory.
 pub(super) fn writable_directory(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Err(error) => Err(format!("{}: {error}", path.display())),
@@ -96,7 +96,7 @@ pub(super) fn writable_directory(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Fault if the user of this process may not write, naming the owner.
+/// Checks that the user of this process may write; the error names the owner.
 fn writable(path: &Path, found: &Metadata) -> Result<(), String> {
     let wanted = if found.is_dir() { libc::R_OK | libc::W_OK | libc::X_OK } else { libc::W_OK };
     access(path, wanted).map_err(|error| {
@@ -110,7 +110,7 @@ fn writable(path: &Path, found: &Metadata) -> Result<(), String> {
     })
 }
 
-/// The system's answer to an access of this kind by the user that would open it.
+/// The system's answer to an access by the effective user.
 fn access(path: &Path, wanted: i32) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: `path` ends with a zero byte and lives until the call returns.

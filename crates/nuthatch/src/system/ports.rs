@@ -25,7 +25,7 @@ pub fn check(config: &Config, words: Words) -> Vec<Fault> {
     faults.collect()
 }
 
-/// Everything that listens.
+/// Every listener of a configuration.
 fn listeners(config: &Config) -> Vec<(Place, &Listen)> {
     let pools = config
         .pools

@@ -7,7 +7,7 @@ use crate::start_error::Place;
 pub enum Words {
     /// Options of a nuthatch.toml.
     Native,
-    /// Services of nutcracker and nsqd, which they have flags and not options for.
+    /// Services of nutcracker and nsqd, which are set by flags instead of options.
     Plain,
 }
 

@@ -1,4 +1,4 @@
-//! Clients that the predecessor gives away, on their way to the shards of this process.
+//! Clients handed over by the predecessor, on their way to the shards of this process.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use wire::upgrade::Message;
 
 use super::conversation::{Heard, receive};
 
-/// Time between two looks at a silent predecessor; it says nothing while no client of it is ready.
+/// Interval between checks of a silent predecessor; it sends nothing while none of its clients is ready.
 const PATIENCE: Duration = Duration::from_hours(1);
 
-/// Takes clients in, on a thread of its own, until the predecessor has ended. They are spread over the
-/// shards.
+/// Accepts handed-over clients, on a thread of its own, until the predecessor has ended.
+/// They are spread over the shards.
 ///
 /// # Errors
 /// No thread can be started.
@@ -26,7 +26,7 @@ pub fn begin(channel: Channel, shards: Vec<Handle<Mail>>) -> Result<(), String> 
     spawned.map(drop).map_err(|error| error.to_string())
 }
 
-/// The number of clients that came.
+/// Accepts clients; returns their number.
 fn take_in(mut channel: Channel, shards: &[Handle<Mail>]) -> u64 {
     let mut taken = 0;
     loop {

@@ -1,7 +1,8 @@
-//! `nuthatch upgrade`: asks a running process to let its binary take over anew, and waits for the outcome.
+//! `nuthatch upgrade`: makes a running process hand over to its binary, started
+//! anew, and waits for the outcome.
 //!
-//! Who may send the process a signal may have it upgraded, and nobody else. Its id is given, or in a file, or
-//! the admin port knows it.
+//! It needs the permission to send the process a signal. The process id is given, read from a file, or
+//! queried at the admin port.
 
 use std::process::ExitCode;
 

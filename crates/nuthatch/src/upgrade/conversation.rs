@@ -1,4 +1,4 @@
-//! Messages of an upgrade over a channel, as both sides send and receive them.
+//! Messages of an upgrade over a channel, for both sides.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,10 +7,10 @@ use std::time::Duration;
 use net::{Channel, Received};
 use wire::upgrade::{FIELD_BYTES_MAX, Message};
 
-/// The variable that names the descriptor of the successor's end.
+/// The variable with the descriptor number of the successor's end.
 pub const DESCRIPTOR: &str = "NUTHATCH_UPGRADE_FD";
 
-/// Time the other side may take to read what it was sent.
+/// Time limit for the other side to read a message.
 const SEND_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends a message with descriptors.
@@ -23,7 +23,7 @@ pub fn send(channel: &Channel, message: &Message, descriptors: &[BorrowedFd<'_>]
     channel.send(&bytes, descriptors, SEND_PATIENCE).map_err(|error| told(&error))
 }
 
-/// Tells the other side why nothing comes of it, as far as it can be told.
+/// Sends the other side the reason of the failure, if possible.
 pub fn send_failure(channel: &Channel, reason: &str) {
     let mut end = reason.len().min(FIELD_BYTES_MAX);
     while !reason.is_char_boundary(end) {
@@ -32,10 +32,10 @@ pub fn send_failure(channel: &Channel, reason: &str) {
     let _ = send(channel, &Message::Failed { reason: reason[..end].to_owned() }, &[]);
 }
 
-/// The next message that is known; None when the other side is gone or silent for so long.
+/// The next known message. Unknown ones are skipped.
 ///
 /// # Errors
-/// The other side says why nothing comes of it, or cannot be understood.
+/// The other side reports a failure, or cannot be understood.
 pub fn receive(channel: &mut Channel, patience: Duration) -> Result<Heard, String> {
     loop {
         let Received { bytes, descriptors } = match channel.receive(patience) {
@@ -57,13 +57,13 @@ pub fn receive(channel: &mut Channel, patience: Duration) -> Result<Heard, Strin
 pub enum Heard {
     /// A message, and the descriptors beside it.
     Message(Message, Vec<OwnedFd>),
-    /// Nothing came in time.
+    /// Nothing arrived in time.
     Nothing,
     /// The other side has closed its end.
     End,
 }
 
-/// Text for a message that comes out of turn.
+/// Text for a message out of turn.
 pub fn unexpected(message: &Message) -> String {
     format!("{} comes out of turn", message.name())
 }

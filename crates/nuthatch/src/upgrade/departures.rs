@@ -13,7 +13,7 @@ use wire::upgrade::{Message, Pool};
 
 use super::conversation::send;
 
-/// Clients that leave their shards.
+/// Hand-over of clients from their shards.
 #[derive(Debug, Clone)]
 pub struct Departures {
     counts: Arc<Counts>,
@@ -26,11 +26,11 @@ struct Counts {
 }
 
 impl Departures {
-    /// Has the shards give their clients of `pools` away, and sends them on a thread of its own. If the
-    /// successor takes no more, those that are under way come back.
+    /// Makes the shards hand over their clients of `pools`, and sends them on a thread of its own. If the
+    /// successor takes no more, the clients on their way return.
     ///
     /// # Errors
-    /// The system's: no thread can be started.
+    /// No thread can be started.
     pub fn begin(successor: Channel, pools: Vec<Pool>, shards: Vec<Handle<Mail>>) -> io::Result<Departures> {
         let (sender, receiver) = channel();
         let counts = Arc::new(Counts::default());
@@ -43,22 +43,22 @@ impl Departures {
         Ok(Departures { counts })
     }
 
-    /// Clients that have left a shard and are not there yet.
+    /// Clients that have left their shard and have not arrived yet.
     pub fn under_way(&self) -> usize {
         self.counts.under_way.load(Ordering::Relaxed)
     }
 
-    /// Clients that the successor has.
+    /// Clients that the successor has received.
     pub fn gone(&self) -> u64 {
         self.counts.gone.load(Ordering::Relaxed)
     }
 }
 
-/// The shards' end. There are no more clients under way than a process has, so that nobody waits.
+/// The shards' end. At most all clients of the process are on their way, so sending never blocks.
 fn carrier(sender: Sender<Departure>, counts: Arc<Counts>) -> Arc<dyn Fn(Departure) + Send + Sync> {
     Arc::new(move |departure| {
         counts.under_way.fetch_add(1, Ordering::Relaxed);
-        // The receiver lives as long as a shard may send.
+        // The receiver lives as long as the shards may send.
         let _ = sender.send(departure);
     })
 }
@@ -89,13 +89,13 @@ impl Way {
         }
     }
 
-    /// Sends a client; it comes back if it cannot be sent.
+    /// Sends a client; returns it if it cannot be sent.
     fn send(&self, departure: Departure, works: bool) -> Option<Departure> {
         if !works {
             return Some(departure);
         }
         let Departure { shard, client, parcel } = departure;
-        // A parcel without a socket is of a simulation.
+        // A parcel without a socket comes from a simulation.
         let socket = parcel.into_descriptor()?;
         let message = Message::Client(client);
         let Err(error) = send(&self.successor, &message, &[socket.as_fd()]) else { return None };

@@ -1,4 +1,4 @@
-//! The process that this one replaces, as this one talks to it, before anything of this one runs.
+//! The predecessor, and the exchange with it before anything of this process runs.
 
 use std::fs::File;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -13,10 +13,10 @@ use super::conversation::{DESCRIPTOR, Heard, receive, send, send_failure, unexpe
 use crate::data_services::State;
 use crate::version::VERSION;
 
-/// Time the predecessor may take to answer. It has a shorter one for us, and ends us.
+/// Time limit for an answer of the predecessor, which has a shorter one for us, and kills us then.
 const PATIENCE: Duration = Duration::from_hours(1);
 
-/// The process that this one replaces. Dropping it tells it that nothing comes of it.
+/// The process that this one replaces. Dropping it reports a failed upgrade to it.
 #[derive(Debug)]
 pub struct Predecessor {
     channel: Channel,
@@ -31,7 +31,7 @@ fn descriptor() -> Option<RawFd> {
     std::env::var(DESCRIPTOR).ok()?.parse().ok().filter(|number| *number > 2)
 }
 
-/// Our end of the channel, once.
+/// Our end of the channel; only the first call gets it.
 fn channel() -> Result<Option<Channel>, String> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let Some(number) = descriptor() else { return Ok(None) };
@@ -46,7 +46,7 @@ fn channel() -> Result<Option<Channel>, String> {
     channel.map(Some).map_err(|error| format!("{DESCRIPTOR}: {error}; unset it"))
 }
 
-/// Tells the predecessor, if there is one that was not met yet, why this process does not start.
+/// Reports to the predecessor, if there is one not met yet, why this process does not start.
 pub fn refuse(reason: &str) {
     if let Ok(Some(channel)) = channel() {
         send_failure(&channel, reason);
@@ -54,10 +54,10 @@ pub fn refuse(reason: &str) {
 }
 
 impl Predecessor {
-    /// The process that this one replaces, and its listening sockets; None if this one was started by itself.
+    /// The predecessor and its listening sockets; None if this process is not part of an upgrade.
     ///
     /// # Errors
-    /// The two cannot understand each other.
+    /// The two processes do not understand each other.
     pub fn meet() -> Result<Option<(Predecessor, Vec<OwnedFd>)>, String> {
         let Some(channel) = channel()? else { return Ok(None) };
         let mut predecessor = Predecessor { channel };
@@ -86,10 +86,10 @@ impl Predecessor {
         }
     }
 
-    /// Says that everything is checked and bound, and waits until the queue and the lookup are ours.
+    /// Reports that everything is checked and bound, and waits for the queue and the lookup.
     ///
     /// # Errors
-    /// The predecessor goes on, or is gone.
+    /// The predecessor continues, or is gone.
     pub fn ready(&mut self, pools: impl Iterator<Item = Pool>) -> Result<State, String> {
         let process = std::process::id().into();
         let hello = Hello { format: FORMAT, version: VERSION.to_owned(), process };
@@ -109,7 +109,7 @@ impl Predecessor {
         }
     }
 
-    /// Says that the queue and the lookup are open, and waits until everything is ours.
+    /// Reports that the queue and the lookup are open, and waits until everything is ours.
     ///
     /// # Errors
     /// As for [`Predecessor::ready`].
@@ -121,16 +121,16 @@ impl Predecessor {
         }
     }
 
-    /// Says that everything is served. Clients come through the channel from then on.
+    /// Reports that everything is served. Clients then come through the channel.
     ///
     /// # Errors
-    /// The predecessor is gone: there is nobody to tell, and nobody whose clients could come.
+    /// The predecessor is gone, and its clients with it.
     pub fn serving(self) -> Result<Channel, String> {
         send(&self.channel, &Message::Serving, &[])?;
         Ok(self.channel)
     }
 
-    /// Tells it why this process ends.
+    /// Reports why this process ends.
     pub fn fail(&self, reason: &str) {
         send_failure(&self.channel, reason);
     }

@@ -1,4 +1,4 @@
-//! The program as it was started, to start it once more.
+//! The program of this process, to start it again.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -13,25 +13,25 @@ static OWN: OnceLock<Program> = OnceLock::new();
 /// Path, name and arguments of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// The file as the process was started from it: whoever replaces it, also behind a symbolic link,
-    /// replaces the program.
+    /// The file from which the process was started: replacing it, also behind a
+    /// symbolic link, replaces the program.
     pub path: PathBuf,
     arguments: Vec<OsString>,
 }
 
 impl Program {
-    /// Remembers how this process was started. To be called at its beginning, before the file is replaced.
+    /// Records how this process was started. Call it at the beginning, before the file may be replaced.
     pub fn remember(arguments: &[OsString]) {
         let _ = OWN.set(Program { path: own_path(), arguments: arguments.to_vec() });
     }
 
-    /// The program of this process; None if nobody has remembered it.
+    /// The program of this process; None if it was not recorded.
     pub fn own() -> Option<&'static Program> {
         OWN.get()
     }
 
-    /// Starts it with the same name, arguments, directory and environment, but for what was meant for this
-    /// process alone.
+    /// Command with the same name, arguments, directory and environment, except for
+    /// variables meant for this process alone.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         if let Some(name) = self.arguments.first() {
@@ -45,7 +45,7 @@ impl Program {
     }
 }
 
-/// The path that was executed if it is still this program, else where the system says that the file is.
+/// The executed path if it still leads to this program, else the path that the system reports.
 fn own_path() -> PathBuf {
     let running = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
     let executed = executed().and_then(|path| std::path::absolute(path).ok());

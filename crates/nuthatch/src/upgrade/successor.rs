@@ -1,5 +1,4 @@
-//! The process that replaces this one, as this one starts it and talks to it. Every call waits; for a thread
-//! that may.
+//! The successor, started by this process, and the exchange with it. Every call blocks.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -16,12 +15,12 @@ use super::program::Program;
 use crate::data_services::State;
 use crate::version::VERSION;
 
-/// Time between two looks at whether the upgrade was called off.
+/// Interval between checks for a cancelled upgrade.
 const LOOK: Duration = Duration::from_millis(100);
-/// Time a process that has closed its end may take to end.
+/// Time limit for a process to exit after closing its end.
 const END_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A process that is about to replace this one. Dropping it ends it.
+/// A process about to replace this one. Dropping it kills it.
 #[derive(Debug)]
 pub struct Successor {
     child: Child,
@@ -30,13 +29,12 @@ pub struct Successor {
     pub version: String,
     called_off: Arc<AtomicBool>,
     patience: Duration,
-    /// It has taken over, and is not ours to end any more.
+    /// True once it has taken over and must not be killed any more.
     released: bool,
 }
 
 impl Successor {
-    /// Starts the program with the listening sockets of this process. It may take `patience` for each of its
-    /// steps.
+    /// Starts the program with the listening sockets of this process. `patience` limits each of its steps.
     ///
     /// # Errors
     /// The reason, for the operator.
@@ -56,7 +54,7 @@ impl Successor {
         let version = String::new();
         let mut successor = Successor { child, channel, version, called_off, patience, released: false };
         if let Err(error) = successor.greet(sockets) {
-            // It may have said why it does not listen.
+            // It may have sent the reason why it does not listen.
             let said = receive(&mut successor.channel, Duration::ZERO).err();
             return Err(said.unwrap_or_else(|| format!("the new process {} ({error})", successor.end())));
         }
@@ -82,7 +80,7 @@ impl Successor {
         self.child.id()
     }
 
-    /// Waits until it has checked its configuration and listens. Gives the pools that it serves.
+    /// Waits until it has checked its configuration and listens. Returns the pools that it serves.
     ///
     /// # Errors
     /// The reason, for the operator.
@@ -105,10 +103,10 @@ impl Successor {
         }
     }
 
-    /// Gives it the queue and the lookup, and waits until it has opened them.
+    /// Hands over the queue and the lookup, and waits until it has opened them.
     ///
     /// # Errors
-    /// The reason, for the operator. The process is to be ended before they are opened here again.
+    /// The reason, for the operator. Kill the process before reopening them here.
     pub fn open(&mut self, state: &State) -> Result<(), String> {
         let files: Vec<&File> = state.directory.iter().chain(&state.lookup).collect();
         let told = upgrade::Data { directory: state.directory.is_some(), lookup: state.lookup.is_some() };
@@ -119,7 +117,7 @@ impl Successor {
         }
     }
 
-    /// Has it serve everything.
+    /// Makes it serve everything.
     ///
     /// # Errors
     /// As for [`Successor::open`].
@@ -131,7 +129,7 @@ impl Successor {
         }
     }
 
-    /// Lets it live on. The channel is for clients.
+    /// Lets it live on. Returns the channel for clients.
     ///
     /// # Errors
     /// Descriptors have run out.
@@ -140,7 +138,7 @@ impl Successor {
         Channel::adopt(self.channel.as_fd().try_clone_to_owned()?, MESSAGE_BYTES_MAX)
     }
 
-    /// The next message. It comes before `until`, or the process has ended before it did what it should.
+    /// The next message. Fails after `until`, or if the process has ended early.
     fn hear(&mut self, until: Instant, what: &str) -> Result<Message, String> {
         loop {
             if self.called_off.load(Ordering::Relaxed) {
@@ -161,7 +159,7 @@ impl Successor {
         }
     }
 
-    /// The way in which it has ended.
+    /// Text of how the process ended.
     fn end(&mut self) -> String {
         let until = Instant::now() + END_PATIENCE;
         loop {

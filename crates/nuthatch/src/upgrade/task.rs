@@ -1,4 +1,4 @@
-//! An upgrade as the control thread runs it, beside its signals.
+//! An upgrade run by the control thread while it keeps handling signals.
 
 use std::future::Future;
 use std::io;
@@ -19,36 +19,36 @@ use crate::serving::Serving;
 use crate::systemd;
 use crate::version::VERSION;
 
-/// Numbers of clients that are left out: this process accepts some more after it was asked for the next one.
+/// Client numbers skipped: this process accepts some more clients after its next number was read.
 const CLIENT_NUMBERS_SPARE: u64 = 1 << 20;
-/// Pause between two attempts to open the queue again.
+/// Pause between two attempts to reopen the queue.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// An upgrade under way.
+/// An upgrade in progress.
 pub struct Upgrade {
     called_off: Arc<AtomicBool>,
     work: Pin<Box<dyn Future<Output = (Serving, bool)>>>,
 }
 
 impl Upgrade {
-    /// Begins it.
+    /// Starts an upgrade.
     pub fn begin(serving: Serving) -> Upgrade {
         let called_off = Arc::new(AtomicBool::new(false));
         Upgrade { work: Box::pin(upgrade(serving, Arc::clone(&called_off))), called_off }
     }
 
-    /// Ends it soon, with everything as it was.
+    /// Cancels it; everything is soon as it was.
     pub fn call_off(&self) {
         self.called_off.store(true, Ordering::Relaxed);
     }
 
-    /// Everything as it was, and false; or what is left here, and true if the other process has taken over.
+    /// Everything as it was, and false; or what is left here, and true if the successor has taken over.
     pub async fn end(&mut self) -> (Serving, bool) {
         self.work.as_mut().await
     }
 }
 
-/// Tells whoever asks for an upgrade that there is none from here.
+/// Reports to the requester of an upgrade that there is none.
 pub fn refuse(reason: &str) {
     outcome::announce(Deed::Upgrade, &Err(reason.to_owned()));
 }
@@ -83,7 +83,7 @@ async fn upgrade(mut serving: Serving, called_off: Arc<AtomicBool>) -> (Serving,
     (serving, outcome.is_ok())
 }
 
-/// The whole of it. The process that has taken over, and its version.
+/// Runs the whole upgrade. Returns the successor's process id and version.
 async fn hand_over(serving: &mut Serving, called_off: &Arc<AtomicBool>) -> Result<(u32, String), String> {
     if std::process::id() == 1 {
         return Err(
@@ -96,20 +96,20 @@ async fn hand_over(serving: &mut Serving, called_off: &Arc<AtomicBool>) -> Resul
     let (successor, pools) = introduce(program, serving, &sockets, called_off).await?;
     let state = serving.release_data().await.map_err(|error| error.to_string())?;
     let serve = Serve { client_number: serving.client_number() + CLIENT_NUMBERS_SPARE };
-    // The state is needed here as well should nothing come of it.
+    // Keep the state in case the upgrade fails.
     let ours = copy(&state);
     let given = waiting(move || give(successor, &state, serve)).await;
     match given {
         Ok((mut successor, process, version)) => {
             let channel = successor.release().and_then(|channel| serving.hand_over(channel, pools));
             if let Err(error) = channel {
-                // Nothing can be taken back any more; clients stay here until they go.
+                // Too late to take anything back; clients stay here until they disconnect.
                 error!(%error, "clients cannot be handed over");
             }
             Ok((process, version))
         }
         Err(reason) => {
-            // Who is to stop has stopped the queue already.
+            // A stop has already stopped the queue.
             if !called_off.load(Ordering::Relaxed) {
                 take_back(serving, &sockets, ours).await;
             }
@@ -118,7 +118,7 @@ async fn hand_over(serving: &mut Serving, called_off: &Arc<AtomicBool>) -> Resul
     }
 }
 
-/// Starts the other process, and waits until it is ready.
+/// Starts the successor, and waits until it is ready.
 async fn introduce(
     program: &'static Program,
     serving: &Serving,
@@ -136,7 +136,7 @@ async fn introduce(
     .await
 }
 
-/// Gives it everything. When this fails it has ended.
+/// Hands everything over. On an error the successor has ended.
 fn give(mut successor: Successor, state: &State, serve: Serve) -> Result<(Successor, u32, String), String> {
     successor.open(state)?;
     successor.serve(serve)?;
@@ -144,7 +144,7 @@ fn give(mut successor: Successor, state: &State, serve: Serve) -> Result<(Succes
     Ok((successor, process, version))
 }
 
-/// Opens the queue and the lookup again, for as long as it takes.
+/// Reopens the queue and the lookup, with as many attempts as it takes.
 async fn take_back(serving: &mut Serving, sockets: &[OwnedFd], state: State) {
     loop {
         let sockets: io::Result<Vec<OwnedFd>> = sockets.iter().map(OwnedFd::try_clone).collect();
@@ -160,13 +160,13 @@ async fn take_back(serving: &mut Serving, sockets: &[OwnedFd], state: State) {
     }
 }
 
-/// A second descriptor of each file; without one it is found by its path.
+/// A duplicate descriptor of each file; without one the file is found by its path.
 fn copy(state: &State) -> State {
     let again = |file: &Option<std::fs::File>| file.as_ref().and_then(|file| file.try_clone().ok());
     State { directory: again(&state.directory), lookup: again(&state.lookup) }
 }
 
-/// Runs what waits on a thread of its own.
+/// Runs blocking work on its own thread.
 async fn waiting<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {

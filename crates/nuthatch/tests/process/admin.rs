@@ -1,4 +1,4 @@
-//! The admin port of the process that runs when nothing is configured.
+//! The admin port of a process with the default configuration.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Running, called, directory_with, exchange, free_port, text, wait_for};
 
-/// The default configuration on ports that are free: those of the default may be in use here.
+/// The default configuration on free ports: the default ones may be in use here.
 fn default_file() -> String {
     let mut text = config::native::DEFAULT_FILE.to_owned();
     for (written, free) in [
@@ -67,7 +67,7 @@ fn the_default_has_metrics_and_a_page() {
         assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
     }
     assert_eq!(get(admin, "/health").1, "ok\n");
-    // A look may be a second old, and may have come before the message.
+    // The status may be a second old, and predate the message.
     wait_for("the topic", || {
         let status: Value = serde_json::from_str(&get(admin, "/api/status").1).expect("JSON");
         let topic = &status["queue"]["topics"][0];
@@ -93,8 +93,8 @@ fn idle_connections_shut_no_port() {
     }
 }
 
-/// nsqd and nutcracker on ports of their own, each with `NUTHATCH_ADMIN` as given, and a line of what only
-/// its page has.
+/// nsqd and nutcracker on ports of their own, each with `NUTHATCH_ADMIN` as given,
+/// and a line that only its page has.
 fn faces(directory: &Path, admin: &str) -> [(Command, u16, &'static str); 2] {
     let (http, pool) = (free_port(), free_port());
     let yaml =
@@ -141,7 +141,7 @@ fn who_drains_is_alive_and_not_ready() {
     let [(mut nsqd, http, _), _] = faces(directory.path(), &format!("127.0.0.1:{port}"));
     let running = Running::start(&mut nsqd);
     assert_eq!(get(port, "/ready").1, "ok\n");
-    // A publication under way, which the stop waits for.
+    // A pending publication, which the stop waits for.
     let mut stream = wait_for("a connection", || TcpStream::connect(("127.0.0.1", http)).ok());
     let head = "POST /pub?topic=t HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
     stream.write_all(head.as_bytes()).expect("sent");

@@ -1,4 +1,4 @@
-//! `nuthatch bench`: loads that end by themselves, on a process of its own.
+//! `nuthatch bench`: loads that end by themselves, on a process of their own.
 
 use serde_json::Value;
 
@@ -38,13 +38,13 @@ fn caches_and_queues_are_loaded_and_every_reply_is_counted() {
     assert!(published["count"].as_u64() > Some(0), "{published}");
     assert_eq!(published["count"], delivered["count"], "each message is delivered");
 
-    // What people see.
+    // The output for people.
     let address = format!("127.0.0.1:{redis}");
     let output = run("nuthatch", &["bench", "redis", "-a", &address, "-n", "100"], directory.path());
     let said = text(&output.stdout);
     assert!(said.contains("  100 requests in ") && said.contains("  p50 ") && said.contains(" │█"), "{said}");
 
-    // Nobody, and no address.
+    // No listener, and no address.
     let address = format!("127.0.0.1:{}", free_port());
     for (address, why) in [(address.as_str(), "no load on "), ("nobody", "is no address of a server")] {
         let output = run("nuthatch", &["bench", "redis", "-a", address, "-n", "1"], directory.path());

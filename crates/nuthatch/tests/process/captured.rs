@@ -1,4 +1,5 @@
-//! Command lines and what the original programs answered (`tool_outputs.jsonl`), for the faces that are here.
+//! Command lines with the original programs' captured output
+//! (`tool_outputs.jsonl`), for the faces that exist here.
 
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{run, text};
 
-/// The lines that nutcracker prints for `-t`; ours go on with the reasons, on purpose
+/// The lines that nutcracker prints for `-t`; ours adds the reasons, an intended difference
 /// (docs/compat-twemproxy.md).
 fn without_reasons(args: &[&str], stderr: String) -> String {
     if !args.iter().any(|arg| ["-t", "--test-conf"].contains(arg)) {

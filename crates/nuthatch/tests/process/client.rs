@@ -1,5 +1,5 @@
-//! The client crate against our own daemons: every way to connect, discovery, failures of handlers and of
-//! nodes.
+//! The client crate against our own daemons: every way to connect, discovery,
+//! failures of handlers and of nodes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::support::{PATIENCE, Running, called, free_port, wait_for};
 
-/// An nsqd of ours.
+/// An nsqd under test.
 pub struct Nsqd {
     running: Running,
     port: u16,
@@ -35,7 +35,7 @@ impl Nsqd {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// kill -9, then the same data on another port.
+    /// kill -9, then a restart with the same data on another port.
     fn move_to(self, port: u16, more: &[&str]) -> Nsqd {
         self.running.signal("KILL");
         self.running.killed_by();
@@ -52,7 +52,7 @@ fn command(directory: &Path, port: u16, more: &[&str]) -> Command {
     command
 }
 
-/// Settings that make tests quick.
+/// Settings for fast tests.
 pub fn quick() -> Config {
     let mut config = Config::new();
     for (option, value) in
@@ -71,7 +71,7 @@ pub async fn next(consumer: &mut Consumer) -> Message {
     timeout(PATIENCE, consumer.next()).await.expect("in time").expect("a message")
 }
 
-/// Receives and finishes until all of these have come.
+/// Receives and finishes messages until all wanted ones have arrived.
 pub async fn receive_all(consumer: &mut Consumer, mut wanted: BTreeSet<String>) {
     while !wanted.is_empty() {
         let message = next(consumer).await;
@@ -150,14 +150,14 @@ async fn over_tls() {
         config.set(compression, "true").expect("an option");
         there_and_back(&nsqd.address(), config).await;
     }
-    // who does not trust it is told so, and nothing was sent
+    // a client that does not trust the certificate gets an error, and sends nothing
     let mut config = quick();
     config.set("tls_v1", "true").expect("an option");
     config.tls.root_ca =
         Some(rcgen::generate_simple_self_signed(["x".to_owned()]).expect("one").cert.pem().into());
     let refused = Producer::new(nsqd.address(), config).expect("a producer").publish("t", "x").await;
     assert!(matches!(&refused, Err(PublishError::NotSent(why)) if why.contains("tls")), "{refused:?}");
-    // who does not speak TLS is told what the server wants
+    // a client without TLS gets the server's requirement as an error
     let refused = Producer::new(nsqd.address(), quick()).expect("a producer").publish("t", "x").await;
     let said = "E_INVALID cannot PUB in current state (TLS required)";
     assert_eq!(refused, Err(PublishError::Refused(said.into())));
@@ -241,7 +241,7 @@ async fn what_a_server_would_refuse_is_not_sent_and_what_it_refuses_harms_nobody
         assert!(matches!(producer.publish(topic, body).await, Err(PublishError::NotSent(_))), "{topic:?}");
     }
     assert!(matches!(producer.multi_publish::<&str>("t", &[]).await, Err(PublishError::NotSent(_))));
-    // refused in the middle of others, which are all accepted
+    // refused in between others, which are all accepted
     let mut receipts = Vec::new();
     for body in ["first".to_owned(), "x".repeat(101), "second".to_owned(), "third".to_owned()] {
         receipts.push(producer.send("t", body).await.expect("room"));
@@ -256,7 +256,7 @@ async fn what_a_server_would_refuse_is_not_sent_and_what_it_refuses_harms_nobody
     let mut consumer = consumer("t", quick()).nsqd(nsqd.address()).start().expect("a consumer");
     let wanted = ["first", "second", "third"].map(str::to_owned).into();
     receive_all(&mut consumer, wanted).await;
-    // and nobody waits for the next connection
+    // and no request waits for the next connection
     let patient = Config { max_reconnect_delay: Duration::from_mins(5), ..quick() };
     let producer = Producer::new(nsqd.address(), patient).expect("a producer");
     let mut receipts = Vec::new();
@@ -280,7 +280,7 @@ async fn a_fleet_is_found_and_followed() {
     let register = format!("--lookupd-tcp-address=127.0.0.1:{tcp}");
     let flags = [register.as_str()];
     let (first, second) = (Nsqd::start(&flags), Nsqd::start(&flags));
-    // nobody has the topic when the consumer starts
+    // no node has the topic when the consumer starts
     let mut consumer = consumer("t", quick())
         .lookupd(format!("127.0.0.1:{http}"))
         .lookupd("127.0.0.1:1")
@@ -300,7 +300,7 @@ async fn a_fleet_is_found_and_followed() {
     let moved = second.move_to(free_port(), &flags);
     consumer.control().set_max_in_flight(10);
     receive_all(&mut consumer, sent).await;
-    // more nodes than messages in flight: each has its turn
+    // more nodes than messages in flight: they take turns
     let mut config = quick();
     config.set("low_rdy_idle_timeout", "1s").expect("an option");
     config.set("rdy_redistribute_interval", "100ms").expect("an option");
@@ -454,12 +454,12 @@ async fn stopping_waits_for_what_is_in_flight() {
         assert!(message.finish());
     }
     assert!(timeout(PATIENCE, first.next()).await.expect("in time").is_none());
-    // all FINs have arrived: another consumer gets the later one only
+    // all FINs have arrived: another consumer only gets the later one
     let mut second = consumer("t", quick()).nsqd(nsqd.address()).start().expect("a consumer");
     let later = next(&mut second).await;
     assert_eq!(&later.body[..], b"later 0");
     later.finish();
-    // dropped, it gives back at once what nobody has seen
+    // when dropped, it requeues unseen messages at once
     publish_all(&producer, "t", &bodies("unseen", 5)).await;
     wait_until(|| second.control().stats().received == 6).await;
     drop(second);

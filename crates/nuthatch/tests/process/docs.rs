@@ -1,4 +1,4 @@
-//! Every command line of docs/queue.md, in its order, against a daemon that knows nothing yet.
+//! Every command line of docs/queue.md, in order, against an empty daemon.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::{PATIENCE, Running, called, free_port, wait_for};
 
-/// The arguments of a command line, as a shell splits them where it knows only single quotes.
+/// The arguments of a command line, split as in a shell that only knows single quotes.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut quoted, mut word) = (Vec::new(), false, String::new());
     for c in line.chars() {

@@ -1,4 +1,4 @@
-//! `nuthatch doctor` and `nuthatch health`, beside a process that runs and without one.
+//! `nuthatch doctor` and `nuthatch health`, with and without a running process.
 
 use std::net::TcpListener;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::support::{PATIENCE, Running, called, run, text, wait_for};
 
-/// Section and option that makes a socket, its name here, and a question that is answered there.
+/// Section and option that creates a socket, its name here, and a request that the socket answers.
 const DOORS: &[(&str, &str, &str, &[u8])] = &[
     ("admin", "listen", "admin", b"GET /health HTTP/1.0\r\n\r\n"),
     ("stats", "listen", "stats", b""),
@@ -15,7 +15,7 @@ const DOORS: &[(&str, &str, &str, &[u8])] = &[
     ("pool.alpha", "listen", "pool", b"*1\r\n$4\r\nPING\r\n"),
 ];
 
-/// A configuration in which only this door, or none, is the one at `shared`; the others are at `own`.
+/// A configuration in which only this socket, or none, is at `shared`; the others are at `own`.
 fn written(shared: &Path, own: &Path, same: Option<&str>) -> String {
     let socket = |name: &str| match same {
         Some(same) if same == name => shared.join(name),

@@ -1,11 +1,11 @@
-//! The configurations in examples/: each can be used as it stands.
+//! The configurations in examples/: each is usable unchanged.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::support::{run, text};
 
-/// Makes the certificate and the key that examples name.
+/// Creates the certificate and the key that the examples name.
 fn certificates(directory: &Path) {
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     for (name, pem) in [
@@ -42,8 +42,8 @@ fn every_example_passes_its_check() {
     assert!(checked >= 9, "{checked} examples only");
 }
 
-/// The configuration of the packages with its suggestions (`#: `) in force, each in the place of what it
-/// replaces.
+/// The configuration of the packages with its suggestions (`#: `) in force, each
+/// in place of the line it replaces.
 fn with_suggestions(file: &str) -> String {
     let name = |line: &str| line.split_once(" = ").map(|(name, _)| name.to_owned());
     let mut lines: Vec<String> = Vec::new();

@@ -1,5 +1,5 @@
-//! The binary as a process: what it prints, how it ends, signals, files. Everything on loopback and in
-//! directories of its own.
+//! The binary as a process: output, exit, signals, files. Everything runs on
+//! loopback and in directories of its own.
 
 mod admin;
 mod bench;

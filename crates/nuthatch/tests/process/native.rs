@@ -119,7 +119,7 @@ fn check_names_every_fault() {
     assert!(text(&output.stderr).ends_with("nuthatch: not started: 2 errors in n.toml\n"));
 }
 
-/// A configuration that is shown can be read again, holds no secret, and says where values came from.
+/// The shown configuration can be read again, holds no secret, and has the origin of each value.
 #[test]
 fn check_shows_the_configuration_in_force() {
     let file =
@@ -188,7 +188,7 @@ fn messages_are_kept_where_the_banner_says_and_for_the_owner_only() {
     assert_eq!(running.end(), Some(0));
 }
 
-/// Rust's own handler of the first two lets one that was sent pass by once.
+/// Rust's own handler of the first two ignores a sent signal once.
 #[test]
 fn a_sent_fault_signal_is_logged_and_kills_at_once() {
     let signals = [("SEGV", 11), ("BUS", 7), ("ILL", 4), ("FPE", 8), ("ABRT", 6)];
@@ -197,7 +197,7 @@ fn a_sent_fault_signal_is_logged_and_kills_at_once() {
         let mut command = called("nuthatch");
         command.args(["run", "-c"]).arg(&path).current_dir(directory.path());
         let (running, _) = Running::until(&mut command, "try:");
-        // The handler's descriptor is that of the file that was opened anew.
+        // The handler's descriptor belongs to the reopened file.
         std::fs::rename(directory.path().join("log"), directory.path().join("old")).expect("renamed");
         running.signal("HUP");
         let log = || std::fs::read_to_string(directory.path().join("log")).ok();
@@ -215,7 +215,7 @@ fn a_sent_fault_signal_is_logged_and_kills_at_once() {
     }
 }
 
-/// Neither fifteen errors of TOML for a file of another program, nor a start on what was not meant.
+/// Neither fifteen TOML errors for a file of another program, nor a start with an unintended configuration.
 #[test]
 fn a_file_of_another_program_is_named_with_its_command() {
     let yaml = "alpha:\n  listen: 127.0.0.1:1\n  timeout: 400\n  servers:\n  - 127.0.0.1:2:1\n";

@@ -1,5 +1,5 @@
-//! nsqd's face where a script or a person would notice a difference: addresses, texts of a start that fails,
-//! the log.
+//! nsqd's face where a script or a person would notice a difference: addresses, error
+//! texts of a failed start, the log.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -43,7 +43,7 @@ fn all_addresses_are_those_of_both_ip_versions() {
             asking.write_all(head.as_bytes()).expect("sent");
             let mut answer = String::new();
             asking.read_to_string(&mut answer).expect("an answer");
-            // A client of IPv4 is shown as one.
+            // An IPv4 client is shown as one.
             let shown = client.local_addr().expect("an address").to_string();
             assert!(answer.contains(&format!(r#""remote_address":"{shown}""#)), "no {shown} in {answer}");
         }
@@ -103,7 +103,7 @@ fn a_directory_in_use_is_the_first_and_only_thing_said() {
         .current_dir(directory.path());
     let _running = Running::start(&mut first);
     let _client = wait_for("a connection", || TcpStream::connect(("127.0.0.1", port)).ok());
-    // A bad flag that nsqd finds later is not looked at.
+    // A bad flag that nsqd checks later is not reported.
     let output = fails(&[nowhere[0], nowhere[1], "--max-deflate-level=99"], directory.path());
     let path = directory.path().canonicalize().expect("a path");
     let said = format!(

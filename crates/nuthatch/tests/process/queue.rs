@@ -1,4 +1,4 @@
-//! The process under nsqd's face: its directory, its end, and what it asks of others.
+//! The process under nsqd's face: its directory, its exit, and its requests to other services.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// nsqd in this directory, on these ports (0 for no HTTP).
+/// nsqd in this directory, on these ports (0: no HTTP).
 fn nsqd(directory: &Path, tcp: u16, http: u16, more: &[&str]) -> Command {
     let mut command = called("nsqd");
     let http = if http == 0 { String::new() } else { format!("127.0.0.1:{http}") };
@@ -26,7 +26,7 @@ fn nsqd(directory: &Path, tcp: u16, http: u16, more: &[&str]) -> Command {
     command
 }
 
-/// Everything an HTTP server sends until it closes.
+/// Everything an HTTP server sends until it closes the connection.
 fn request(port: u16, request: &str) -> String {
     let mut stream = connect(port);
     write!(stream, "{request} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("sent");
@@ -35,7 +35,7 @@ fn request(port: u16, request: &str) -> String {
     answer
 }
 
-/// nsqd's answer to `input`, as far as it is one frame.
+/// nsqd's answer to `input`, up to one frame.
 fn frame(port: u16, input: &[u8]) -> String {
     let mut stream = connect(port);
     stream.write_all(input).expect("sent");
@@ -162,7 +162,7 @@ fn clients_are_verified_by_the_systems_authorities_if_no_others_are_named() {
     }
 }
 
-/// A certificate for localhost, PEM, and a server that answers every request over TLS with this body.
+/// A certificate for localhost in PEM, and a TLS server that answers every request with this body.
 fn secure_server(body: &'static str) -> (String, u16) {
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der()).expect("a key");
@@ -182,7 +182,7 @@ fn secure_server(body: &'static str) -> (String, u16) {
             let mut stream = rustls::StreamOwned::new(connection, socket.expect("a socket"));
             let mut head = Vec::new();
             let mut byte = [0];
-            // A handshake that the other side breaks off ends the conversation.
+            // A handshake aborted by the other side ends the exchange.
             while !head.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
                 head.push(byte[0]);
             }

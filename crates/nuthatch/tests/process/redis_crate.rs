@@ -1,5 +1,5 @@
-//! The `redis` crate as a client: of the embedded cache always, of real servers behind the nutcracker face if
-//! redis-server is installed.
+//! The `redis` crate as a client: always of the embedded cache, and of real servers behind the nutcracker
+//! face if redis-server is installed.
 
 use std::process::{Command, Stdio};
 
@@ -12,7 +12,7 @@ fn connect(port: u16, query: &str) -> redis::Connection {
     wait_for("the proxy", || client.get_connection_with_timeout(PATIENCE).ok())
 }
 
-/// First commands of any client, over strings only.
+/// A client's usual first commands, over strings only.
 fn converse(port: u16, query: &str) {
     let mut c = connect(port, query);
     let _: () = c.set("alpha", "one").expect("SET");

@@ -1,5 +1,5 @@
-//! The tools that pass messages on: `to_nsq`, `nsq_to_nsq`, `nsq_to_http`. What they must not lose, whatever
-//! the other side does.
+//! The tools that relay messages: `to_nsq`, `nsq_to_nsq`, `nsq_to_http`, which must lose
+//! none, whatever the other side does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,7 +20,7 @@ fn to_nsq(arguments: &[&str], input: &str) -> Output {
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary runs");
     let mut pipe = child.stdin.take().expect("a pipe");
-    // one that has refused its arguments has gone
+    // a tool that refused its arguments has exited
     let _ = pipe.write_all(input.as_bytes());
     drop(pipe);
     child.wait_with_output().expect("an end")
@@ -38,7 +38,7 @@ fn producer(nsqd: &Nsqd) -> Producer {
     Producer::new(nsqd.address(), quick()).expect("a producer")
 }
 
-/// Messages of a topic now, in order; nothing more may come.
+/// Messages of a topic now, in order; no further one may follow.
 async fn all_of(consumer: &mut Consumer, last: &str) -> Vec<String> {
     let mut all = Vec::new();
     loop {
@@ -129,7 +129,7 @@ fn start(name: &str, arguments: &[String]) -> Running {
     Running::start(called(name).args(arguments))
 }
 
-/// Options that make failures quick.
+/// Options that make failures fast.
 fn hurried(source: &Nsqd) -> Vec<String> {
     let options = [
         "msg_timeout,1s",
@@ -215,16 +215,16 @@ async fn nsq_to_nsq_passes_on_what_its_filters_let_through() {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Answer {
     Status(u16),
-    /// After a while.
+    /// Success after a delay.
     Slow,
-    /// Never.
+    /// No answer.
     Stall,
-    /// Half an answer, then the end.
+    /// Half an answer, then a close.
     Break,
 }
 
-/// A server that answers its requests in this order, over and over, and keeps those that it has answered with
-/// success: line and body.
+/// A server that answers its requests in this order, repeatedly, and keeps those
+/// answered with success: line and body.
 struct Server {
     port: u16,
     accepted: Arc<Mutex<Vec<(String, String)>>>,
@@ -279,7 +279,7 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, String)> {
     Some((head, text(&body)))
 }
 
-/// False if the connection ends.
+/// False if the connection closes.
 fn reply(
     mut stream: &TcpStream,
     answer: Answer,
@@ -365,7 +365,7 @@ async fn nsq_to_http_loses_nothing_when_it_is_killed() {
 #[tokio::test]
 async fn nsq_to_http_asks_with_get_and_leaves_a_dead_address_out() {
     let source = Nsqd::start(&[]);
-    // a GET has succeeded with 200 only
+    // a GET only succeeds with 200
     let server = Server::start(&[Answer::Status(201), Answer::Status(200)]);
     let sent = set(&["a b", "ü&=%", "x"]);
     publish_all(&producer(&source), "t", &sent).await;

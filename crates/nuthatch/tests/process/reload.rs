@@ -1,4 +1,4 @@
-//! The configuration read again while the process runs: what changes, what does not, and what is told of it.
+//! Reload of the configuration while the process runs: what changes, what does not, and what is reported.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -32,18 +32,18 @@ impl Scene {
         self.directory.path().join(name)
     }
 
-    /// Writes the file anew: options of the process, and sections behind those that are always there.
+    /// Rewrites the file: options of the process, and sections after the fixed ones.
     fn configure(&self, options: &str, sections: &str) {
         write(self.directory.path(), self.admin, self.cache, options, sections);
     }
 
-    /// `nuthatch reload` with further arguments: exit status and what it printed.
+    /// `nuthatch reload` with further arguments: exit status and output.
     fn reload(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let admin = format!("127.0.0.1:{}", self.admin);
         command(&[&["reload", "--address", &admin], arguments].concat(), self.directory.path())
     }
 
-    /// Reloads, which succeeds. What it printed.
+    /// Reloads successfully. Returns the output.
     fn succeed(&self) -> String {
         let (code, said) = self.reload(&[]);
         assert_eq!(code, Some(0), "{said}\n{}", self.log());
@@ -154,7 +154,7 @@ fn a_pool_comes_changes_and_goes_and_clients_of_others_notice_nothing() {
         "{status}"
     );
 
-    // The other address, for those who come; who is there stays.
+    // New clients use the other address; connected ones stay.
     let moved = free_port();
     scene.configure("", &pool("more", moved, &["local"], "client_pipeline_max = 7"));
     let said = scene.succeed();
@@ -188,7 +188,7 @@ fn an_address_is_listened_on_again_while_its_listener_still_leaves() {
     }
 }
 
-/// Faults of a new configuration, and what is said of each. The one in force stays.
+/// Faults of a new configuration, and the report of each. The old one stays in force.
 #[test]
 fn a_configuration_with_a_fault_changes_nothing() {
     let held = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -223,7 +223,7 @@ fn a_configuration_with_a_fault_changes_nothing() {
         assert!(troubles.iter().any(|trouble| trouble["subject"] == "configuration"), "{status}");
     }
     scene.wait_for_log("reload failed: the configuration in force stays generation=1");
-    // A file that is good again.
+    // A valid file again.
     scene.configure("", "");
     let said = scene.succeed();
     assert!(said.contains("nothing changes: generation 1 is in force"), "{said}");
@@ -255,7 +255,7 @@ fn a_dry_run_changes_nothing() {
     assert!(refused(port).is_some());
     scene.configure("colour = 1", "");
     assert_eq!(scene.reload(&["--dry-run"]).0, Some(1));
-    // It was a question: nothing has failed.
+    // It was a dry run: nothing has failed.
     assert_eq!(scene.metric("nuthatch_config_reload_failed"), 0);
     let (code, said) = scene.reload(&["--dry-run", "--pid", "1"]);
     assert_eq!(code, Some(2), "{said}");
@@ -270,7 +270,7 @@ fn what_needs_a_restart_is_named_and_waits() {
     assert!(said.contains("local: bytes 64MiB -> 1MiB needs a restart\n"), "{said}");
     assert_eq!(scene.metric("nuthatch_config_needs_restart"), 1);
     assert_eq!(scene.generation(), 2);
-    // What is in force already is no change; what waits is still told.
+    // Values already in force are no change; pending ones are still listed.
     let said = scene.succeed();
     assert!(said.starts_with("local: bytes 64MiB -> 1MiB needs a restart\nreloaded in "), "{said}");
     assert!(said.ends_with(" ms: generation 2 is in force\n"), "{said}");
@@ -285,7 +285,7 @@ fn signals_of_the_native_face() {
     std::fs::rename(scene.path("log"), scene.path("log.1")).expect("renamed");
     scene.configure("", &pool("more", free_port(), &["local"], ""));
     scene.running.signal("HUP");
-    // In the new file: it was reopened first.
+    // In the new file, which was opened first.
     scene.wait_for_log("configuration reloaded generation=2 changes=1");
     scene.configure("", "");
     scene.running.signal("USR1");
@@ -345,7 +345,7 @@ fn under_nutcrackers_face_sighup_is_for_the_log() {
     };
     running.signal("HUP");
     log("signal 1 (SIGHUP) received, reopening log file");
-    // Signals are heard in their order: by the answer to this one the other has had its effect.
+    // Signals are handled in order: when this one is answered, the other has taken effect.
     running.signal("TTIN");
     log("signal 21 (SIGTTIN) received");
     ping(first);
@@ -409,7 +409,7 @@ fn ports_of_the_process_come_move_and_go() {
     scene.configure("", "");
     assert!(scene.succeed().contains("stats removed"));
     wait_for("the statistics port to be closed", || refused(stats));
-    // The answer still comes from the old address.
+    // The answer still comes over the old address.
     let moved = free_port();
     write(scene.directory.path(), moved, scene.cache, "", "");
     assert!(
@@ -427,7 +427,7 @@ fn the_log_goes_to_another_file_at_another_level() {
     std::fs::write(&path, file.replace("file = \"log\"", "file = \"other\"\nlevel = \"error\""))
         .expect("written");
     scene.succeed();
-    // Levels count from the reload on, whose own lines may be in either file.
+    // The level applies from the reload on, whose own lines may be in either file.
     let other = scene.path("other");
     wait_for("the other file", || other.exists().then_some(()));
     scene.running.signal("TERM");
@@ -459,7 +459,7 @@ fn unix_sockets_come_change_and_go() {
     assert_eq!(std::fs::metadata(&socket).expect("there").permissions().mode() & 0o777, 0o660);
     ask(&client, "PING\r\n", "+PONG\r\n");
     ask(&connect(), "PING\r\n", "+PONG\r\n");
-    // Another pool at the same path: its clients are that one's.
+    // Another pool at the same path gets its clients.
     scene.configure("", &at("").replace("pool.more", "pool.other"));
     scene.succeed();
     ask(&connect(), "PING\r\n", "+PONG\r\n");
@@ -550,7 +550,7 @@ fn the_service_manager_is_told() {
 #[test]
 fn a_stop_during_a_reload_is_a_stop() {
     let scene = Scene::start("", "");
-    // A pipe that nobody writes to: the reload waits for its content.
+    // A pipe without a writer: the reload waits for its content.
     std::fs::remove_file(scene.path("nuthatch.toml")).expect("removed");
     let made = Command::new("mkfifo").arg(scene.path("nuthatch.toml")).status().expect("it runs");
     assert!(made.success());
@@ -560,8 +560,8 @@ fn a_stop_during_a_reload_is_a_stop() {
     wait_for("the end", || TcpStream::connect(("127.0.0.1", scene.cache)).is_err().then_some(()));
 }
 
-/// Writes a new certificate for `localhost`, with its key, as a rotation does: by renaming. Gives the
-/// certificate.
+/// Writes a new certificate for `localhost`, with its key, as a rotation does: by
+/// renaming. Returns the certificate.
 fn rotate(scene: &Scene, name: &str) -> Vec<u8> {
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let (cert, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
@@ -572,7 +572,7 @@ fn rotate(scene: &Scene, name: &str) -> Vec<u8> {
     cert.into_bytes()
 }
 
-/// A connection to a port that shows this certificate and no other; None if it shows another.
+/// A connection to a port that shows exactly this certificate; None if it shows another.
 fn secure(port: u16, certificate: &[u8]) -> Option<rustls::StreamOwned<rustls::ClientConnection, TcpStream>> {
     let config =
         net::tls::client_config(certificate, None, net::tls::MinVersion::Tls12).expect("a configuration");
@@ -632,7 +632,7 @@ fn passwords_in_files_are_read_again() {
     ask(&client, "PING\r\n", "+PONG\r\n");
 }
 
-/// Users and their rights: who is logged in gets other rights at once, and goes with the user.
+/// Users and their rights: logged-in clients get new rights at once, and are disconnected with their user.
 #[test]
 fn users_come_change_and_go() {
     let scene = Scene::start("", "");
@@ -660,7 +660,7 @@ fn users_come_change_and_go() {
     ask(connect(port), "AUTH app abc\r\n", "-WRONGPASS");
 }
 
-/// A server is added, moved and removed while a client sends requests: it gets a reply to each.
+/// A server is added, moved and removed while a client sends requests, each of which gets a reply.
 #[test]
 fn servers_come_move_and_go() {
     let servers: Vec<u16> = (0..3).map(|_| free_port()).collect();

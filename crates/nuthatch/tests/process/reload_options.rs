@@ -1,8 +1,8 @@
-//! Every row of the table of options, changed in a process that runs: it takes effect when the row says so.
+//! Every row of the options table, changed in a running process: it takes effect when the row says so.
 //!
-//! For each option there are two files that differ in it alone. A process that has read the first reads the
-//! second: the change is named with the time at which it applies. What applies with the reload is in force
-//! afterwards, so that a dry run finds no difference; what needs a restart is still a difference.
+//! For each option two files differ only in it. A process started with the first reads the second: the change
+//! is reported with the time at which it applies. A change that applies with the reload is in force
+//! afterwards, so a dry run finds no difference; one that needs a restart is still a difference.
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use config::options::{self, Applies, Kind, OptionSpec, Scope};
 
 use crate::support::{Running, binary, called, free_port, text, wait_for};
 
-/// Options whose change shows as another one's, or not alone.
+/// Options whose change shows as another option's, or not alone.
 const SHOWN_AS: &[(Scope, &str, &str)] = &[
     (Scope::Server, "name", "server two ("),
     (Scope::Server, "address", "server a moved"),
@@ -29,7 +29,7 @@ fn quoted(text: impl std::fmt::Display) -> String {
     format!("\"{text}\"")
 }
 
-/// Two values of an option in TOML. Those of paths are files in `files`.
+/// Two TOML values of an option. Path values are files in `files`.
 fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
     let files = |name: &str| [1, 2].map(|n| quoted(files.join(format!("{name}.{n}")).display()));
     match (option.scope, option.name) {
@@ -72,7 +72,7 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
     }
 }
 
-/// Ports of the parts of one process, so that only what is changed on purpose moves.
+/// Ports of the parts of one process, so that only intended changes move a port.
 struct Ports {
     admin: u16,
     pool: u16,
@@ -102,7 +102,7 @@ fn file(scope: Scope, option: &str, value: &str, (files, ports): (&Path, &Ports)
         format!("{{ {} }}", fields.join(", "))
     };
     let mut text = lines(set(&[("threads", "2".into())], &[Scope::Process]));
-    // The log goes to standard error unless it is what changes.
+    // The log goes to standard error unless it is the tested option.
     text += &format!("[log]\n{}", lines(set(&[], &[Scope::Log])));
     text += &format!("[admin]\n{}", lines(set(&[("listen", address(ports.admin))], &[Scope::Admin])));
     text += &format!("[stats]\n{}", lines(set(&[("listen", address(ports.stats))], &[Scope::Stats])));
@@ -206,8 +206,8 @@ impl Process {
         Process { directory, ports, running }
     }
 
-    /// Writes the file and has it read. What was printed, and whether that was a success. By a signal: the
-    /// admin port moves, and may speak TLS.
+    /// Writes the file and reloads it. Returns the output, and whether the reload succeeded. It is triggered
+    /// by a signal: the admin port moves, and may use TLS.
     fn reload(&self, content: &str) -> (bool, String) {
         std::fs::write(self.directory.path().join("nuthatch.toml"), content).expect("written");
         command(&["reload", "--pid", &self.running.pid().to_string()])
@@ -224,7 +224,7 @@ fn command(arguments: &[&str]) -> (bool, String) {
     (output.status.success(), text(&output.stdout) + &text(&output.stderr))
 }
 
-/// The number of the port in a value that is an address.
+/// The port number in an address value.
 fn port_of(value: &str) -> Option<u16> {
     value.trim_matches('"').rsplit(':').next()?.parse().ok()
 }
@@ -255,7 +255,7 @@ fn every_option_applies_when_its_row_says_so() {
         looked_at += 1;
         let admin = match (option.scope, option.name) {
             (Scope::Admin, "listen") => port_of(&values[1]).expect("a port"),
-            // No dry run through TLS, nor without a login where one is needed.
+            // No dry run over TLS, nor without a required login.
             (Scope::Admin, "tls") | (Scope::User, "admin") => continue,
             _ => ports.admin,
         };

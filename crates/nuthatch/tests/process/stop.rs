@@ -1,4 +1,4 @@
-//! The graceful stop, and what cuts it short.
+//! The graceful stop, and ways to cut it short.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,8 +8,8 @@ use crate::support::{PATIENCE, Running, called, directory_with, wait_for};
 
 const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
 
-/// A proxy without a timeout, a client of it that waits, and the server that has its request and says
-/// nothing.
+/// A proxy without a timeout, a waiting client of it, and the server that
+/// holds its request and never answers.
 struct Scene {
     running: Running,
     client: TcpStream,
@@ -54,7 +54,7 @@ fn a_forwarded_repeat_of_the_signal_cuts_nothing_short() {
     let Scene { running, mut client, mut server, _directory } = scene();
     running.signal("TERM");
     running.signal("TERM");
-    // Nobody is accepted any more: the stop has begun.
+    // Connections are refused: the stop has begun.
     let address = client.peer_addr().expect("connected");
     wait_for("the listener to close", || TcpStream::connect(address).is_err().then_some(()));
     server.write_all(b"$1\r\nv\r\n").expect("it reads");

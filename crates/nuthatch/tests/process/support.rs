@@ -1,4 +1,4 @@
-//! Starting the binary and waiting for what it does. Waiting is polling with a deadline, never a fixed pause.
+//! Starts the binary and waits for effects. Waiting is polling with a deadline, never a fixed pause.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Far more than anything takes.
+/// Timeout far beyond anything that these tests wait for.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The binary under test.
@@ -16,14 +16,14 @@ pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_nuthatch")
 }
 
-/// The binary under another name, as a symbolic link to it would call it.
+/// The binary under another name, called through a symbolic link.
 pub fn called(name: &str) -> Command {
     let mut command = Command::new(binary());
     command.arg0(name).stdin(Stdio::null());
     command
 }
 
-/// Runs to the end in `directory`.
+/// Runs to completion in `directory`.
 pub fn run(name: &str, arguments: &[&str], directory: &Path) -> Output {
     called(name).args(arguments).current_dir(directory).output().expect("the binary runs")
 }
@@ -33,7 +33,7 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Polls until `found` gives something.
+/// Polls until `found` returns a value.
 pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -45,14 +45,14 @@ pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A port that is free, and that no other test here is given. It lies below those that the system hands out,
-/// so that neither an outgoing connection nor who asks the system for a port can take it before it is used.
+/// A free port, unique among the tests here. It is below the system's ephemeral range, so that neither an
+/// outgoing connection nor a request for any port can take it before its use.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(89);
     let mut ports = std::iter::repeat_with(|| {
         let n = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        // Steps of a prime walk through all of them.
+        // Steps of a prime visit all of them.
         20_000 + (n.wrapping_mul(31) % 12_000) as u16
     });
     ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port")
@@ -72,7 +72,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a command whose output nobody reads.
+    /// Starts a command whose output is discarded.
     pub fn start(command: &mut Command) -> Running {
         Running {
             child: command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs"),
@@ -112,12 +112,12 @@ impl Running {
         signal(self.pid(), name);
     }
 
-    /// Waits for the end; the exit status, None if a signal killed it.
+    /// Waits for the exit; returns the exit status, None if a signal killed it.
     pub fn end(self) -> Option<i32> {
         self.status().code()
     }
 
-    /// Waits for the end; the signal that killed it, None if it exited.
+    /// Waits for the exit; returns the signal that killed it, None if it exited.
     pub fn killed_by(self) -> Option<i32> {
         self.status().signal()
     }
@@ -141,7 +141,7 @@ pub fn signal(pid: u32, name: &str) {
     assert!(sent.success(), "no process {pid}");
 }
 
-/// Everything that a TCP server says after `request`, until it closes.
+/// Everything that a TCP server sends after `request`, until it closes.
 pub fn exchange(port: u16, request: &[u8]) -> String {
     let mut stream = wait_for("a connection", || TcpStream::connect(("127.0.0.1", port)).ok());
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");

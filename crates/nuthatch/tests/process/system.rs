@@ -1,11 +1,11 @@
-//! `nuthatch check --system`: what a start would meet, told before it.
+//! `nuthatch check --system`: reports the conditions of a start beforehand.
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
 use crate::support::{Running, called, directory_with, free_port, run, text, wait_for};
 
-/// Checks a configuration with and without a look at the machine; what the look finds, and the exit status.
+/// Checks a configuration with and without `--system`; returns the output with it, and the exit status.
 fn look(name: &str, file: &str) -> (tempfile::TempDir, String, Option<i32>) {
     let (directory, _) = directory_with(name, file);
     let plain = run("nuthatch", &["check", "-c", name], directory.path());

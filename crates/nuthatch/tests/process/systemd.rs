@@ -1,4 +1,4 @@
-//! The notes for a service manager, and the sockets that it hands over.
+//! Notifications to a service manager, and sockets passed by it.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -69,10 +69,9 @@ fn a_manager_that_is_gone_changes_nothing() {
     assert_eq!(running.end(), Some(0));
 }
 
-/// The binary with sockets handed over as systemd does it: from descriptor 3 on, to the process that is
-/// named.
+/// The binary with sockets passed as systemd does: from descriptor 3 on, to the named process.
 fn activated(sockets: Vec<OwnedFd>, file: &Path) -> Command {
-    // High numbers are in nobody's way.
+    // High numbers do not collide.
     let high = |socket: OwnedFd| rustix::io::fcntl_dupfd_cloexec(&socket, 20).expect("a descriptor");
     let sockets: Vec<OwnedFd> = sockets.into_iter().map(high).collect();
     let mut command = Command::new("sh");

@@ -1,4 +1,4 @@
-//! The binary replaced while it runs: clients that notice nothing, and new binaries that come to nothing.
+//! Upgrades of the running binary: clients that notice nothing, and new binaries that fail.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::support::{PATIENCE, binary, exchange, free_port, signal, text, wait_for};
 
-/// Short: somebody waits for a process that hangs.
+/// Short: tests wait for a process that hangs.
 const BRIEF: &str = "upgrade_timeout = \"2s\"";
 
-/// A process that is replaced by others, from a binary of its own. The last one is killed at the end.
+/// A process replaced by others, from a binary of its own. The last one is killed at the end.
 struct Scene {
     directory: tempfile::TempDir,
     admin: u16,
@@ -24,7 +24,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// With a pool over the embedded cache, a queue, and what is given in its file.
+    /// Starts it with a pool over the embedded cache, a queue, and the given configuration.
     fn start(options: &str, sections: &str) -> Scene {
         let directory = tempfile::tempdir().expect("a directory");
         let [admin, redis, tcp, http] = [(); 4].map(|()| free_port());
@@ -40,7 +40,7 @@ impl Scene {
             .spawn()
             .expect("the binary runs");
         scene.process = child.id();
-        // Its end is waited for here, so that its id is nobody else's.
+        // Reap the child when it exits, so that it does not stay a zombie.
         std::thread::spawn(move || child.wait());
         wait_for("the admin port", || TcpStream::connect(("127.0.0.1", admin)).ok());
         scene
@@ -50,7 +50,7 @@ impl Scene {
         self.directory.path().join(name)
     }
 
-    /// Puts a program in the place of the binary, as an installation does: by renaming.
+    /// Replaces the binary with a program, as an installation does: by renaming.
     fn install(&self, program: &Path) {
         let new = self.path("new");
         std::fs::hard_link(program, &new)
@@ -59,7 +59,7 @@ impl Scene {
         std::fs::rename(&new, self.path("nuthatch")).expect("renamed");
     }
 
-    /// Puts a shell script in its place.
+    /// Replaces the binary with a shell script.
     fn install_script(&self, script: &str) {
         let file = self.path("script");
         std::fs::write(&file, script).expect("written");
@@ -67,7 +67,7 @@ impl Scene {
         std::fs::rename(&file, self.path("nuthatch")).expect("renamed");
     }
 
-    /// Writes the file: options of the process, and sections behind all others.
+    /// Writes the file: options of the process, and sections after all others.
     fn configure(&self, options: &str, sections: &str) {
         let Scene { admin, redis, tcp, http, .. } = self;
         let socket = self.path("cache.sock");
@@ -80,7 +80,7 @@ impl Scene {
         std::fs::write(self.path("nuthatch.toml"), content).expect("written");
     }
 
-    /// `nuthatch upgrade`: whether it succeeded, and what it printed.
+    /// `nuthatch upgrade`: whether it succeeded, and its output.
     fn upgrade(&self) -> (bool, String) {
         let mut command = Command::new(binary());
         command.args(["upgrade", "--pid", &self.process.to_string()]).stdin(Stdio::null());
@@ -91,7 +91,7 @@ impl Scene {
         )
     }
 
-    /// Upgrades, which succeeds. The process that serves from now on is another one.
+    /// Upgrades successfully. Another process serves afterwards.
     fn succeed(&mut self) {
         let (done, said) = self.upgrade();
         assert!(done, "{said}\n{}", self.log());
@@ -101,7 +101,7 @@ impl Scene {
         self.process = process;
     }
 
-    /// The process that answers at the admin port.
+    /// The process behind the admin port.
     fn serving(&self) -> u32 {
         let status = wait_for("the admin port", || {
             let answer = exchange(self.admin, b"GET /api/status HTTP/1.0\r\n\r\n");
@@ -134,7 +134,7 @@ impl Drop for Scene {
     }
 }
 
-/// Kills a process if it still runs in that directory: the id of one that has ended may be another's.
+/// Kills a process if it still runs in that directory: the id of an exited one may have been reused.
 fn kill_in(directory: &Path, process: u32) {
     if std::fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|path| path == directory) {
         signal(process, "KILL");
@@ -158,7 +158,7 @@ fn expect(mut client: impl Read, reply: &str) {
     assert_eq!(text(&bytes), reply);
 }
 
-/// A consumer of `t`, `c`; gives attempts and body of each message, and finishes none.
+/// A consumer of `t`, `c`; returns attempts and body of each message, and finishes none.
 struct Consumer(TcpStream);
 
 impl Consumer {
@@ -178,7 +178,7 @@ impl Consumer {
         (u16::from_be_bytes([head[16], head[17]]), text(&body))
     }
 
-    /// The daemon closes the connection in order.
+    /// Expects the daemon to close the connection in order.
     fn expect_end(mut self) {
         assert_eq!(self.0.read(&mut [0; 1]).expect("an end, and no reset"), 0);
     }
@@ -216,8 +216,8 @@ fn clients_notice_nothing() {
     scene.succeed();
     ask(&tcp, "CLIENT GETNAME\r\nGET k\r\n", "$3\r\nbob\r\n_\r\n");
     ask(&unix, "CLIENT ID\r\n", &format!(":{number}"));
-    // One is half way through a request, and one waits for its reply from the old process; both follow when
-    // they have it.
+    // One has sent half a request, and one waits for its reply from the old
+    // process; both move once they have it.
     ask(&half, "NG\r\n", "+PONG\r\n");
     server.write_all(b"$1\r\nv\r\n").expect("it reads");
     expect(&busy, "$1\r\nv\r\n");
@@ -258,7 +258,7 @@ fn a_new_binary_that_comes_to_nothing_changes_nothing() {
     let check = |scene: &Scene, what: &str, reason: &str| {
         let (done, said) = scene.upgrade();
         assert!(!done && said.contains(reason), "{said}; {what}");
-        // The log has a thread of its own.
+        // The log is written by a thread of its own.
         wait_for(what, || scene.log().contains(reason).then_some(()));
         assert_eq!(scene.serving(), scene.process, "{what}");
         ask(&client, "PING\r\n", "+PONG\r\n");
@@ -290,7 +290,7 @@ fn a_new_binary_that_comes_to_nothing_changes_nothing() {
     );
     let status = exchange(scene.admin, b"GET /api/status HTTP/1.0\r\n\r\n");
     assert!(status.contains("its binary was to be replaced, and was not: [stats] listen"), "{status}");
-    // The queue was not touched by any of them.
+    // None of them touched the queue.
     consumer.0.write_all(b"NOP\nRDY 10\n").expect("the connection stands");
     scene.publish("another");
     assert_eq!(consumer.message(), (1, "another".into()));
@@ -432,8 +432,8 @@ fn nutcracker_keeps_its_name_and_its_pid_file() {
     wait_for("the pid file to go", || (!path.join("pid").exists()).then_some(()));
 }
 
-/// A daemon of NSQ, started under its own name, and the directory that it runs in. The process that serves
-/// last is killed at the end.
+/// An NSQ daemon started under its own name, and its working directory. The last
+/// serving process is killed at the end.
 struct Face {
     directory: tempfile::TempDir,
     process: u32,
@@ -526,7 +526,7 @@ fn the_service_manager_follows() {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut first = command.spawn().expect("it runs");
     assert_eq!(hear(), "READY=1");
-    // A failure first: the service is what it was.
+    // First a failure: the service is unchanged.
     std::fs::write(&file, "nonsense").expect("written");
     signal(first.id(), "USR2");
     assert!(hear().starts_with("RELOADING=1\nMONOTONIC_USEC="));
@@ -569,7 +569,7 @@ fn a_reload_waits_for_the_end_of_an_upgrade() {
     signal(scene.process, "USR2");
     let log_has = |line: &str| wait_for(line, || scene.log().find(line));
     log_has("upgrade begins");
-    // By a signal it is carried out afterwards; whoever waits for an answer gets one at once.
+    // A reload by signal is carried out afterwards; a request that waits for an answer gets one at once.
     signal(scene.process, "HUP");
     log_has("SIGHUP");
     let answer = exchange(scene.admin, b"POST /api/reload HTTP/1.0\r\nContent-Length: 0\r\n\r\n");

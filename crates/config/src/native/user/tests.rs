@@ -1,4 +1,4 @@
-//! Users and what is said about them.
+//! Tests from users to their faults.
 
 use crate::fault::Severity;
 use crate::native::check;
@@ -6,7 +6,7 @@ use crate::native::check;
 const POOL: &str = "[pool.sessions]\nlisten = \"127.0.0.1:1\"\nservers = [\"local\"]\n";
 const HEX: &str = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
 
-/// Every fault of a user `web` of these lines, as `LINE:COLUMN SEVERITY TEXT; HELP`; the first line is 1.
+/// Every fault of a user `web` with these lines, as `LINE:COLUMN SEVERITY TEXT; HELP`; the first line is 1.
 fn faults(lines: &str) -> Vec<String> {
     let report = check(&format!("{POOL}[user.web]\n{lines}"), 1);
     let shown = report.faults.iter().map(|fault| {
@@ -153,7 +153,7 @@ fn a_password_from_a_file() {
     }
 }
 
-/// A pool for which users are named is not open to everybody.
+/// A pool with users is not public.
 #[test]
 fn users_close_a_public_pool() {
     let public = POOL.replace("127.0.0.1", "0.0.0.0");

@@ -1,4 +1,4 @@
-//! Options of the queue that concern others than its clients: its place in the cluster, nsqlookupds,
+//! Options of the queue's external relations: its place in the cluster, nsqlookupds,
 //! authorization servers, TLS, statsd.
 
 use super::option;

@@ -1,7 +1,7 @@
 //! nutcracker's command line.
 //!
-//! Options are looked at in order and the first bad one decides, whatever stands behind it. Numbers are read
-//! as C reads them: digits only, wrapping at 32 bits.
+//! Options are parsed in order, and the first bad one decides. Numbers are parsed as in C:
+//! digits only, wrapping at 32 bits.
 
 use config::nutcracker::atoi;
 
@@ -50,7 +50,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Those of a command line that says nothing.
+    /// Values of an empty command line.
     fn default() -> Options {
         Options {
             verbosity: 5,
@@ -68,9 +68,9 @@ impl Default for Options {
 /// Action to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Complain with this line, and show the usage.
+    /// Print this error line and the usage.
     Bad(String),
-    /// Show the version, and these.
+    /// Print the version, and these.
     Show {
         /// The usage text.
         usage: bool,
@@ -83,9 +83,9 @@ pub enum Outcome {
     Run(Options),
 }
 
-/// Reads a command line without the program's name. The first bad option decides.
+/// Parses a command line without the program's name. The first bad option decides.
 ///
-/// `-m` is checked and has no effect: there are no mbufs here.
+/// `-m` is checked but has no effect: there are no mbufs here.
 pub fn parse(arguments: &[String]) -> Outcome {
     let mut options = Options::default();
     let (mut show, mut usage, mut stats, mut test) = (false, false, false, false);
@@ -147,7 +147,7 @@ impl Options {
     }
 }
 
-/// The complaint about an option whose argument is missing or unreadable, or about an unknown option.
+/// Error line for an option with a missing or unreadable argument, or for an unknown option.
 fn missing(option: char) -> String {
     match option {
         'o' | 'c' | 'p' => format!("option -{option} requires a file name"),

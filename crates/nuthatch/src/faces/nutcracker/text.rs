@@ -1,17 +1,18 @@
-//! nutcracker's texts. They go to standard error; a printed block ends in a line feed of its own, and usage
-//! lines end in CR LF, except the one line of which the original forgot it.
+//! nutcracker's texts. They go to standard error; a printed block ends in an extra line feed, and usage lines
+//! end in CR LF, except the one where the original omits it.
 //!
-//! Scripts compare these, so they are kept to the byte; a test compares them with what the original printed.
+//! Scripts compare these texts, so they are byte-exact; a test compares them with
+//! captured output of the original.
 
 use std::io;
 
-/// The version that we are compatible with.
+/// The compatible version.
 pub const NUMBER: &str = "0.5.0";
 
 /// `-V`
 pub const VERSION: &str = "This is nutcracker-0.5.0\nasync event backend: epoll\n\n";
 
-/// `-h`, and what follows a complaint about the command line. Default paths are Debian's.
+/// `-h`, and the text after an error in the command line. Default paths are Debian's.
 pub const USAGE: &str = "\
 Usage: nutcracker [-?hVdDt] [-v verbosity level] [-o output file]\r
                   [-c conf file] [-s stats port] [-a stats addr]\r
@@ -34,7 +35,7 @@ Options:\r
 
 ";
 
-/// An error as C words it: without Rust's number.
+/// An error text as in C, without Rust's error number.
 pub fn strerror(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_string()
