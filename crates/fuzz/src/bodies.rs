@@ -1,5 +1,4 @@
-//! Bodies that go through a crate's public face; those that need its insides stand in the crates
-//! (`fuzzing.rs`).
+//! Fuzz bodies that use a crate's public API; those that need internals are in the crates (`fuzzing.rs`).
 
 pub mod configuration;
 pub mod discovery;

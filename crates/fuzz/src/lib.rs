@@ -1,5 +1,5 @@
-//! Every decoder of what comes from outside, as a fuzz target: a function that takes any bytes and panics if
-//! a promise is broken, the sound input to begin from, and the words of its language.
+//! Every decoder of outside input, as a fuzz target: a function that takes any bytes and panics if a
+//! guarantee is broken, valid input to start from, and the words of its language.
 //!
 //! ```text
 //! TARGETS ── seeds (ours, and the captures of ../shared/golden if they are there)
@@ -8,7 +8,7 @@
 //!    ├─▶ a test of this crate: a few rounds of each
 //!    └─▶ fuzz/: the same bodies under libFuzzer, guided by coverage (needs nightly)
 //! ```
-//! A finding is told by target and round, which replay it with the same seeds, and its input is saved.
+//! A finding is reported by target and round, which replay it with the same seeds, and its input is saved.
 
 #![forbid(unsafe_code)]
 

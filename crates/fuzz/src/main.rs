@@ -5,7 +5,7 @@
 //! --list                    names them
 //! --replay TARGET FILE      gives a saved input to a target
 //! --round TARGET ROUND      writes the input of a round to standard output
-//! --play TARGET ROUND MS [TRACE]   (the supervisor's) plays in this process; TRACE is told each round before it begins
+//! --play TARGET ROUND MS [TRACE]   (for the supervisor) plays in this process; each round is written to TRACE first
 //! ```
 
 #![forbid(unsafe_code)]

@@ -1,13 +1,13 @@
-//! Changing bytes by chance: what the seed says, always the same.
+//! Random changes to bytes, reproducible from a seed.
 //!
-//! An input is a seed with a few changes that keep most of it sound, so that what is behind the first checks
+//! An input is a seed with a few changes that keep most of it valid, so that the code after the first checks
 //! is reached: a byte, a bit, a number one off or at a border, a word of the language, a piece removed,
 //! repeated, moved or taken from another seed.
 
 /// Longest input, in bytes.
 pub const INPUT_BYTES_MAX: usize = 16 * 1024;
 
-/// Numbers at which codecs change their mind.
+/// Numbers at which codecs change their behaviour.
 const BORDERS: [i64; 22] = [
     0,
     1,
@@ -33,12 +33,12 @@ const BORDERS: [i64; 22] = [
     i64::MAX,
 ];
 
-/// Numbers by chance (splitmix64). The same seed gives the same numbers.
+/// Random numbers (splitmix64). The same seed gives the same numbers.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// From a seed.
+    /// Generator with this seed.
     #[must_use]
     pub fn new(seed: u64) -> Random {
         Random(seed)
@@ -58,7 +58,7 @@ impl Random {
         (self.number() >> 16) as usize % limit.max(1)
     }
 
-    /// One of these. There must be one.
+    /// Random element of `from`, which must not be empty.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
@@ -82,7 +82,7 @@ pub fn input(random: &mut Random, seeds: &[Vec<u8>], words: &[&str]) -> Vec<u8> 
     bytes
 }
 
-/// One change.
+/// Makes one change.
 fn change(random: &mut Random, bytes: &mut Vec<u8>, seeds: &[Vec<u8>], words: &[&str]) {
     let at = random.below(bytes.len() + 1);
     let length = random.below(bytes.len() - at + 1).min(1 << random.below(10));
@@ -126,7 +126,7 @@ fn word(random: &mut Random, words: &[&str]) -> Vec<u8> {
     }
 }
 
-/// Writes another number over the digits that are next.
+/// Replaces the next digits by another number.
 fn digits(random: &mut Random, bytes: &mut Vec<u8>, at: usize) {
     let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|offset| at + offset) else {
         return;
@@ -141,7 +141,7 @@ fn digits(random: &mut Random, bytes: &mut Vec<u8>, at: usize) {
     bytes.splice(start..start + length, number.to_string().into_bytes()).for_each(drop);
 }
 
-/// Writes a border as a number of 1, 2, 4 or 8 bytes, in either order, over what is there.
+/// Overwrites bytes with a border as a number of 1, 2, 4 or 8 bytes, in either order.
 fn binary(random: &mut Random, bytes: &mut [u8], at: usize) {
     let number = *random.pick(&BORDERS);
     let width = 1 << random.below(4);

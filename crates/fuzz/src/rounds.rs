@@ -1,4 +1,4 @@
-//! Rounds of a target: input by number, one after the other.
+//! Rounds of a target: numbered inputs, one after the other.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Reads it.
+    /// Loads the seeds and words of a target.
     #[must_use]
     pub fn of(target: &Target) -> Corpus {
         let mut seeds = (target.seeds)();
@@ -31,7 +31,7 @@ impl Corpus {
         self.seeds.len()
     }
 
-    /// The input of a round. The first rounds take the seeds as they are.
+    /// Input of a round. The first rounds use the seeds unchanged.
     #[must_use]
     pub fn input(&self, round: u64) -> Vec<u8> {
         let seed = usize::try_from(round).ok().and_then(|at| self.seeds.get(at));
@@ -39,8 +39,8 @@ impl Corpus {
     }
 }
 
-/// Plays rounds from `first` on until the time is over; `before` is told each one's number before it begins.
-/// Gives the number of the round that would be next.
+/// Plays rounds from `first` until the time is over; `before` gets the number of each round before it begins.
+/// Returns the number of the next round.
 pub fn play(target: &Target, first: u64, time: Duration, mut before: impl FnMut(u64)) -> u64 {
     let corpus = Corpus::of(target);
     let end = Instant::now() + time;

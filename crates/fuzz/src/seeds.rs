@@ -1,7 +1,6 @@
-//! Seeds of inputs: sound ones, malformed ones that matter, and the captures of the original programs.
+//! Seeds of inputs: valid ones, relevant malformed ones, and the captures of the original programs.
 //!
-//! What stands here is enough without the captures; with them a target begins from some hundred
-//! conversations.
+//! The seeds here suffice without the captures; with them a target starts from several hundred conversations.
 
 mod golden;
 pub mod words;
@@ -37,7 +36,7 @@ pub fn redis_requests() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Users, an option's letter before each entry.
+/// Rules of users, with an option's letter before each entry.
 pub fn access_rules() -> Vec<Vec<u8>> {
     own(&[
         b"nweb\ns2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\nkapp:*\nk%R~shared:*\nc+@all\nc-@dangerous\nc-del\n",
@@ -103,7 +102,7 @@ pub fn memcache_meta() -> Vec<Vec<u8>> {
     ])
 }
 
-/// memcached's replies, each behind the two bytes that choose what was asked.
+/// memcached's replies, each after two bytes that choose the request.
 pub fn memcache_replies() -> Vec<Vec<u8>> {
     let sound: [&[u8]; 12] = [
         b"VALUE k 0 1\r\nx\r\nVALUE l 5 2 77\r\nab\r\nEND\r\n",
@@ -128,7 +127,7 @@ pub fn memcache_replies() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Conversations with nsqd, each behind the byte that chooses the state.
+/// Conversations with nsqd, each after the byte that chooses the state.
 pub fn nsq_v2() -> Vec<Vec<u8>> {
     let mut seeds = own(&[
         b"PUB t\n\0\0\0\x02hi",
@@ -149,7 +148,7 @@ pub fn nsq_v2() -> Vec<Vec<u8>> {
     seeds.into_iter().map(|seed| [&[*random.pick(&states)], seed.as_slice()].concat()).collect()
 }
 
-/// Frames.
+/// Frames of NSQ.
 pub fn nsq_frames() -> Vec<Vec<u8>> {
     let data: [(u8, &[u8]); 5] = [
         (0, b"OK"),
@@ -229,12 +228,12 @@ pub fn rights() -> Vec<Vec<u8>> {
     ])
 }
 
-/// Snappy streams, each behind the byte that chooses the pieces.
+/// Snappy streams, each after the byte that chooses the pieces.
 pub fn snappy() -> Vec<Vec<u8>> {
     net::fuzzing::snappy_seeds()
 }
 
-/// Deflate streams, likewise.
+/// Deflate streams, in the same form.
 pub fn deflate() -> Vec<Vec<u8>> {
     net::fuzzing::deflate_seeds()
 }
@@ -257,7 +256,7 @@ pub fn http_requests() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Noise, for what makes its own sound input.
+/// Noise, for targets that generate their own valid input.
 pub fn noise() -> Vec<Vec<u8>> {
     let mut random = Random::new(1);
     (0..64).map(|_| (0..random.below(400)).map(|_| random.number() as u8).collect()).collect()
@@ -316,7 +315,7 @@ fn data_directories() -> Vec<std::path::PathBuf> {
     cases.map(|case| case.path().join("data")).collect()
 }
 
-/// Data directories of nsqd: one of ours, and from each captured one what fits.
+/// Data directories of nsqd: one of our own, and from each captured one the files that fit.
 pub fn nsqd_directories() -> Vec<Vec<u8>> {
     let record = |id: &[u8; 16], body: &[u8]| {
         let message = [&1_700_000_000_000_000_000_i64.to_be_bytes()[..], &[0, 1], id, body].concat();
@@ -334,7 +333,7 @@ pub fn nsqd_directories() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// The first files of each kind in a captured directory, under names of ours.
+/// First files of each kind in a captured directory, under our own names.
 fn captured(directory: &std::path::Path, dat: &[u8]) -> Vec<u8> {
     let mut seed = Vec::new();
     pack(0, dat, &mut seed);

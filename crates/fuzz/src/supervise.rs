@@ -1,8 +1,8 @@
-//! Plays rounds in processes of their own, so that whatever ends one is a finding: a panic, an abort, a stack
-//! that is too deep, a round that does not end, more memory than a few kilobytes of input can account for.
+//! Plays rounds in separate processes, so that any abnormal end is a finding: a panic, an abort, a stack
+//! overflow, an endless round, or more memory than a few kilobytes of input can justify.
 //!
-//! A player that ends badly is played again from the same round with a trace, which tells the round; its
-//! input is saved, and the rounds go on behind it.
+//! After an abnormal end the same rounds are replayed with a trace, which shows the failing round; its input
+//! is saved, and play continues with the next round.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,29 +13,29 @@ use std::time::{Duration, Instant};
 use crate::Target;
 use crate::rounds::Corpus;
 
-/// Time a player may take beyond what it was given: reading seeds on a slow machine, and one slow round.
+/// Extra time allowed to a player: reading seeds on a slow machine, and one slow round.
 const GRACE: Duration = Duration::from_secs(20);
-/// Address space of a player in KiB: all that a few kilobytes of input may lead to, many times over.
+/// Address space of a player in KiB: many times what a few kilobytes of input may need.
 const MEMORY_KIB: u64 = 1 << 20;
-/// Findings of one target after which it is left alone.
+/// Findings after which a target is stopped.
 const FINDINGS_MAX: usize = 3;
 
 /// Targets to play.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// Those to play.
+    /// Targets.
     pub targets: Vec<&'static Target>,
     /// Seconds per target; 0 means 10.
     pub seconds: u64,
-    /// The first round.
+    /// First round.
     pub first: u64,
-    /// Number at a time; 0 means as many as there are processors.
+    /// Number of concurrent players; 0 means one per processor.
     pub jobs: usize,
     /// Directory for the input of findings; the working directory if empty.
     pub save: PathBuf,
 }
 
-/// Plays, tells what came of it, and gives whether every promise held.
+/// Plays the targets and reports the results; true if every guarantee held.
 ///
 /// # Errors
 ///
@@ -62,7 +62,7 @@ pub fn run(plan: &Plan) -> Result<bool, String> {
     Ok(findings == 0)
 }
 
-/// Plays one target; the number of findings.
+/// Plays one target; returns the number of findings.
 fn one(plan: &Plan, target: &Target) -> Result<usize, String> {
     let time = Duration::from_secs(if plan.seconds == 0 { 10 } else { plan.seconds });
     let end = Instant::now() + time;
@@ -90,12 +90,12 @@ fn one(plan: &Plan, target: &Target) -> Result<usize, String> {
     Ok(findings)
 }
 
-/// Finds the round, tells it, and saves its input.
+/// Finds and reports the failing round, and saves its input.
 fn finding(plan: &Plan, target: &Target, first: u64, time: Duration, how: &str) -> Result<u64, String> {
     let directory = if plan.save.as_os_str().is_empty() { Path::new(".") } else { &plan.save };
     std::fs::create_dir_all(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     let trace = directory.join(format!("{}.trace", target.name));
-    // It took less than `time` to get there, but a trace takes some time too.
+    // The first run took less than `time` to get there, but tracing is slower.
     let again = play(target, first, 2 * time + GRACE, Some(&trace))?;
     let traced = std::fs::read(&trace).map_err(|e| format!("{}: {e}", trace.display()))?;
     let _ = std::fs::remove_file(&trace);
@@ -108,7 +108,7 @@ fn finding(plan: &Plan, target: &Target, first: u64, time: Duration, how: &str) 
     Ok(round)
 }
 
-/// Plays in a process of its own: the round that would be next, or how it ended.
+/// Plays in a separate process; returns the next round, or how the process ended.
 fn play(
     target: &Target,
     first: u64,

@@ -1,20 +1,20 @@
-//! The table of targets. `fuzz/fuzz_targets` has a file for each, which a test here compares.
+//! The table of targets. Each has a file in `fuzz/fuzz_targets`; a test here compares them.
 
 use crate::bodies::{configuration, discovery, http, import, topic, upgrade};
 use crate::seeds;
 
-/// One decoder, or several that take the same bytes.
+/// One decoder, or several with the same input.
 #[derive(Debug, Clone, Copy)]
 pub struct Target {
-    /// Name, as on the command line.
+    /// Name on the command line.
     pub name: &'static str,
-    /// Its inputs.
+    /// Description of its input.
     pub what: &'static str,
-    /// Panics if something that was promised for any bytes does not hold.
+    /// Function that panics if a guarantee for arbitrary bytes is broken.
     pub body: fn(&[u8]),
-    /// Sound input, and malformed input that is known to be interesting.
+    /// Valid input, and malformed input known to be interesting.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Words to put in.
+    /// Words to insert.
     pub words: &'static [&'static str],
 }
 
@@ -54,17 +54,17 @@ targets! {
     "nsqd_flags" "nsqd's command line" configuration::nsqd_flags, seeds::nsqd_flags, seeds::words::FLAGS;
 }
 
-/// The target of that name.
+/// Target of that name.
 #[must_use]
 pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
-/// Gives bytes to the target of that name.
+/// Passes bytes to the target of that name.
 ///
 /// # Panics
 ///
-/// There is none, or something that was promised does not hold.
+/// There is no such target, or a guarantee is broken.
 pub fn play(name: &str, bytes: &[u8]) {
     (target(name).expect("a name in TARGETS").body)(bytes);
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
     use crate::rounds;
 
-    /// Rounds of each target, with the checks of a test build.
+    /// Rounds of each target under a test build's checks.
     const ROUNDS: u64 = 300;
 
     #[test]

@@ -1,4 +1,4 @@
-//! Events to come, in order of simulated time; those of the same time in an order that the seed draws.
+//! Future events, in order of simulated time; the seed orders events of the same time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -43,7 +43,7 @@ impl<E> Agenda<E> {
         Agenda { heap: BinaryHeap::new() }
     }
 
-    /// Adds an event; `lot` decides among those of the same time.
+    /// Adds an event; `lot` orders events of the same time.
     pub(crate) fn add(&mut self, at: Instant, lot: u64, event: E) {
         self.heap.push(Reverse(Due { at, lot, event }));
     }
@@ -53,7 +53,7 @@ impl<E> Agenda<E> {
         self.heap.peek().map(|Reverse(due)| due.at)
     }
 
-    /// Takes the next one, with its time.
+    /// Takes the next event, with its time.
     pub(crate) fn pop(&mut self) -> Option<(Instant, E)> {
         self.heap.pop().map(|Reverse(due)| (due.at, due.event))
     }

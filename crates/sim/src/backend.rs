@@ -1,5 +1,5 @@
-//! Servers that do what servers do: answer, mostly; and stall, answer late, answer garbage, break off in the
-//! middle of a reply, refuse, close idle connections, answer with errors.
+//! Simulated servers. Mostly they answer; they also stall, answer late, answer garbage, break off in the
+//! middle of a reply, refuse, close idle connections, and answer with errors.
 
 mod conn;
 mod memcache;
@@ -24,23 +24,23 @@ pub(crate) enum Mood {
     Late(u64),
     /// Reads nothing and answers nothing.
     Stall,
-    /// Stalled, and attempts to connect get no answer.
+    /// Stalled, and connection attempts get no answer.
     Vanished,
-    /// Refuses connections; those that were open are closed.
+    /// Refuses connections, and closes open ones.
     Refuse,
-    /// The name is not known.
+    /// The name does not resolve.
     Unresolved,
-    /// Every third request is answered with an error.
+    /// Answers every third request with an error.
     Busy,
-    /// Everything is answered with -LOADING, pings too.
+    /// Answers everything with -LOADING, even pings.
     Loading,
     /// Some replies are nonsense.
     Garbage,
     /// Some replies break off, with FIN or reset.
     DieMidReply,
-    /// Connections with nothing to do are closed.
+    /// Closes idle connections.
     CloseIdle,
-    /// The password or the database is not accepted.
+    /// Rejects the password or the database.
     Unfriendly,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Backend {
     fill_max: usize,
     store: HashMap<Vec<u8>, Vec<u8>>,
     deleted: HashSet<Vec<u8>>,
-    /// Names of the scripts that it knows.
+    /// Names of the scripts it has loaded.
     scripts: HashSet<Vec<u8>>,
 }
 
@@ -105,7 +105,7 @@ impl Backend {
         self.store.insert(key.to_vec(), value.to_vec());
     }
 
-    /// True if it was there.
+    /// Deletes a key; true if it existed.
     fn delete(&mut self, key: &[u8]) -> bool {
         let there = self.get(key).is_some();
         self.store.remove(key);
@@ -117,7 +117,7 @@ impl Backend {
         self.mood == Mood::Busy && self.rng.one_in(3)
     }
 
-    /// Time that the next reply takes.
+    /// Time taken by the next reply.
     fn service_time(&mut self) -> Duration {
         let most = match self.mood {
             Mood::Late(most) => most,
@@ -127,7 +127,7 @@ impl Backend {
     }
 }
 
-/// The oracle and the tamperer, as a working backend reaches them.
+/// Access of a working backend to the oracle and the tamperer.
 pub(crate) struct Watch<'a> {
     pub(crate) index: usize,
     pub(crate) oracle: &'a mut Oracle,

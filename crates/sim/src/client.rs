@@ -1,5 +1,5 @@
 //! Clients, good and bad: they pipeline, write in pieces cut anywhere, half-close, vanish, read slowly or
-//! never, and end with broken frames.
+//! never, and end with malformed frames.
 
 mod memcache;
 mod redis;
@@ -22,15 +22,15 @@ use crate::tamper::{Plan, Tamper};
 /// Behaviour of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Temper {
-    /// Reads all that comes.
+    /// Reads everything that arrives.
     Polite,
-    /// Reads this many bytes now and then.
+    /// Reads this many bytes at intervals.
     Slow(usize),
-    /// Sends all it has at once and reads nothing.
+    /// Sends everything at once and reads nothing.
     Never,
-    /// Begins a large request, ends it never, and reads nothing.
+    /// Begins a large request, never ends it, and reads nothing.
     Unending,
-    /// Is gone in the midst of things.
+    /// Vanishes at any moment.
     Vanishing,
 }
 
@@ -39,37 +39,37 @@ pub(crate) enum Temper {
 enum Ending {
     HalfClose,
     Quit,
-    /// With a command that is refused, and one behind it that may therefore not be executed.
+    /// With a refused command, followed by one that must therefore not be executed.
     Refused,
     Malformed,
-    /// Once it has all its replies.
+    /// After all its replies have arrived.
     Close,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Talking,
-    /// All requests are sent; replies and FIN are due.
+    /// All requests are sent; replies and FIN are outstanding.
     Leaving,
     Done,
 }
 
-/// The world of a client that is woken.
+/// Surroundings of a client that is woken.
 pub(crate) struct Around<'a> {
     pub(crate) net: &'a mut Network,
     pub(crate) oracle: &'a mut Oracle,
-    /// Numbers requests, over all clients.
+    /// Request number, counted over all clients.
     pub(crate) uid: &'a mut u64,
     pub(crate) plan: &'a mut Plan,
-    /// A reply that was taken from another client.
+    /// A reply taken from another client.
     pub(crate) leaked: &'a mut Option<(usize, Got)>,
-    /// Its shard was asked to stop: it may be closed at any time.
+    /// True once its shard was asked to stop: the client may be closed at any time.
     pub(crate) stopping: bool,
-    /// True if bytes that clients write and read are printed.
+    /// True to print the bytes that clients write and read.
     pub(crate) trace: bool,
-    /// Knowledge of the replies.
+    /// Certainty about the replies.
     pub(crate) certainty: Certainty,
-    /// Its pool was removed, then or before: it may be told so, or find nobody.
+    /// True if its pool was ever removed: it may get an error, or find no listener.
     pub(crate) removed: bool,
 }
 
@@ -79,19 +79,19 @@ pub(crate) struct Client {
     pub(crate) pool: usize,
     pub(crate) temper: Temper,
     pub(crate) link: Option<LinkId>,
-    /// Time at which it came.
+    /// Time of its arrival.
     pub(crate) arrived: Instant,
     /// Time of its next wake-up.
     pub(crate) wake_at: Option<Instant>,
     protocol: Protocol,
-    /// The pool has a limit of clients.
+    /// True if the pool limits its clients.
     limited: bool,
     password: Option<String>,
     rng: Rng,
     ending: Ending,
     state: State,
     requests_left: u64,
-    /// Requests under way at most.
+    /// Most requests in progress.
     depth: usize,
     think_max: u64,
     next_at: Instant,
@@ -100,14 +100,14 @@ pub(crate) struct Client {
     output: BytesMut,
     input: BytesMut,
     pub(crate) line: Line,
-    /// Its own keys, as they are if all has gone well.
+    /// Its own keys and their values, if no request failed.
     model: HashMap<Vec<u8>, Vec<u8>>,
     deleted: HashSet<Vec<u8>>,
-    /// Names of the scripts that it has loaded.
+    /// Names of the scripts it has loaded.
     scripts: Vec<Vec<u8>>,
-    /// True if every reply that it expects is certain.
+    /// True if the exact reply to every request is known.
     calm: bool,
-    /// A reply that changes places with the next one.
+    /// A reply held back, to be swapped with the next one.
     swapped: Option<Got>,
 }
 
@@ -168,7 +168,7 @@ impl Client {
         self.state == State::Done
     }
 
-    /// Description of the replies that it still waits for.
+    /// Description of the outstanding replies.
     pub(crate) fn stuck(&self) -> String {
         format!(
             "client {} ({:?}, {:?}) still waits: {} requests open, {} bytes unsent, next {:?}",
@@ -181,7 +181,7 @@ impl Client {
         )
     }
 
-    /// Is gone without a word.
+    /// Resets the connection without warning.
     pub(crate) fn vanish(&mut self, net: &mut Network) {
         self.state = State::Done;
         if let Some(link) = self.link {
@@ -189,7 +189,7 @@ impl Client {
         }
     }
 
-    /// Reads, checks, asks, writes. Returns when it wants to be woken again.
+    /// Reads, checks, sends and writes. Returns the time of its next wake-up.
     pub(crate) fn wake(&mut self, around: &mut Around<'_>) -> Option<Instant> {
         let link = self.link?;
         if self.is_done() {
@@ -216,7 +216,7 @@ impl Client {
         again.into_iter().flatten().min()
     }
 
-    /// False if it is done with asking, or replies have to come first.
+    /// False if it has no more requests, or must wait for replies.
     fn may_ask(&self) -> bool {
         match (self.state, self.temper, self.requests_left) {
             (State::Leaving | State::Done, ..) | (_, Temper::Never | Temper::Unending, 0) => false,
@@ -257,12 +257,12 @@ impl Client {
         }
     }
 
-    /// True for one that reads nothing: it stays until the end of chaos.
+    /// True if it reads nothing: it stays until the end of chaos.
     pub(crate) fn is_mute(&self) -> bool {
         matches!(self.temper, Temper::Never | Temper::Unending)
     }
 
-    /// All of a large request but its end.
+    /// Sends a large request without its end.
     fn begin_large(&mut self) {
         let length = self.rng.between(1, 3_000_000);
         let head = match self.protocol {
@@ -273,7 +273,7 @@ impl Client {
         self.output.resize(self.output.len() + length as usize, b'x');
     }
 
-    /// Sends the commands that begin a session: AUTH, HELLO and the like.
+    /// Sends the commands that begin a session: AUTH, HELLO and so on.
     fn introduce(&mut self) {
         if let Some(password) = self.password.clone() {
             self.push(
@@ -315,7 +315,7 @@ impl Client {
 
     // ---- keys ---------------------------------------------------------------------------------------------
 
-    /// A key of its own, or one that is there from the start.
+    /// One of its own keys, or one that exists from the start.
     fn key(&mut self) -> Vec<u8> {
         let (own, n) = (self.rng.one_in(2), self.rng.below(12));
         let name = if own { format!("c{}:{n}", self.index) } else { format!("p:{n}") };
@@ -323,7 +323,7 @@ impl Client {
         format!("{name}{tag}").into_bytes()
     }
 
-    /// A key of its own that may be written.
+    /// One of its own keys, which it may write.
     fn own_key(&mut self) -> Vec<u8> {
         format!("c{}:{}", self.index, self.rng.below(12)).into_bytes()
     }
@@ -341,7 +341,7 @@ impl Client {
         value
     }
 
-    /// True if it was there.
+    /// Deletes a key; true if it existed.
     fn delete_key(&mut self, key: &[u8]) -> bool {
         let there = self.lookup(key).is_some();
         self.model.remove(key);
@@ -351,7 +351,7 @@ impl Client {
 
     // ---- reading ------------------------------------------------------------------------------------------
 
-    /// True if it has left something unread that it will want later.
+    /// Reads replies; true if it left some unread for later.
     fn read(&mut self, link: LinkId, around: &mut Around<'_>) -> bool {
         let most = match self.temper {
             Temper::Never | Temper::Unending => return false,
@@ -387,11 +387,11 @@ impl Client {
                 }
             }
         }
-        // There may be more, or the end.
+        // There may be more input, or the end.
         if most == usize::MAX { self.read(link, around) } else { true }
     }
 
-    /// A reply, unless the tamperer has its hand in it.
+    /// Checks a reply, unless the tamperer interferes.
     fn take(&mut self, mut got: Got, around: &mut Around<'_>) {
         let plan = &mut *around.plan;
         if plan.strikes(Tamper::DropReply) {
@@ -453,10 +453,10 @@ impl Client {
         }
     }
 
-    /// The proxy has closed the connection.
+    /// Handles the proxy's close of the connection.
     fn closed(&mut self, around: &mut Around<'_>) {
         let owed = !self.line.is_satisfied() || !self.input.is_empty();
-        // Who breaks the framing, or is refused, may be answered before all of it is sent.
+        // Malformed or refused input may be answered before all of it is sent.
         let sent = self.output.is_empty() || matches!(self.ending, Ending::Malformed | Ending::Refused);
         let expected = self.state == State::Leaving && self.ending != Ending::Close && !owed && sent;
         let refused = self.limited && self.line.answered == 0;
@@ -469,7 +469,7 @@ impl Client {
 
     // ---- writing ------------------------------------------------------------------------------------------
 
-    /// True if it has kept something back that there may be room for.
+    /// Writes output; true if it held some back that may fit.
     fn write(&mut self, link: LinkId, net: &mut Network, trace: bool) -> bool {
         if self.output.is_empty() {
             return false;
@@ -508,7 +508,7 @@ impl Client {
     }
 }
 
-/// Exactly this node.
+/// Expects exactly this node.
 fn node(node: Node) -> (What, Option<Got>) {
     (What::Node(node.clone()), Some(Got::Redis(node)))
 }
@@ -523,7 +523,7 @@ fn is_refusal(got: &Got) -> bool {
     }
 }
 
-/// The error that clients of a removed pool get before they are closed.
+/// True for the error that clients of a removed pool get before they are closed.
 fn is_removal(got: &Got) -> bool {
     match got {
         Got::Redis(Node::Error(text)) => text == b"ERR pool removed from the configuration",
@@ -547,7 +547,7 @@ fn has_value(got: &Got) -> bool {
     }
 }
 
-/// Makes a value that of another key.
+/// Changes a value to that of another key.
 fn change_key(got: &mut Got) {
     match got {
         Got::Redis(Node::Bulk(bytes)) => bytes[0] = b'z',

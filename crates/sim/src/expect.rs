@@ -1,8 +1,7 @@
-//! Replies that a client waits for, in order, and a check of those it gets against them.
+//! Replies that a client expects, in order, and the check of its actual replies.
 //!
-//! A quiet memcached request may go unanswered, and its error line does not say whose it is. So more than one
-//! position in the line can be right at a time; all that are possible are followed, and a reply that fits
-//! none is a fault.
+//! A quiet memcached request may go unanswered, and its error line does not identify it. So several positions
+//! can be right at a time; all possible ones are followed, and a reply that fits none is a fault.
 
 use std::collections::VecDeque;
 
@@ -17,24 +16,24 @@ pub(crate) enum Got {
     Memcache(Reply),
 }
 
-/// The good reply to a request.
+/// Correct reply to a request, if it succeeds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
     /// The value of a key, or null.
     Value(Vec<u8>),
-    /// An array of them.
+    /// An array of such values.
     Values(Vec<Vec<u8>>),
     /// A count from 0 to this.
     Count(i64),
-    /// An array of so many integers, each 0 or 1.
+    /// An array of this many integers, each 0 or 1.
     Flags(usize),
     /// `[key, 1, [value or null], done]`.
     Nested(Vec<u8>),
     /// Exactly this.
     Node(Node),
-    /// An error that begins so.
+    /// An error with this prefix.
     ErrorLike(&'static str),
-    /// Any array, or the error that the keys live on several servers.
+    /// Any array, or the error for keys on several servers.
     AnyArray,
     /// Any map, RESP2 or RESP3.
     AnyMap,
@@ -48,36 +47,36 @@ pub(crate) enum What {
     MetaStored(u64),
 }
 
-/// One request that was sent.
+/// A request that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) what: What,
-    /// The only right reply, known in runs without faults.
+    /// The only correct reply, known in runs without faults.
     pub(crate) exactly: Option<Got>,
-    /// True if no reply is right as well.
+    /// True if the request may go unanswered.
     pub(crate) optional: bool,
-    /// A server is asked, so it may fail; its keys, one of which the server's own error names.
+    /// Keys; if there are any a server is involved, so it may fail. The server's own error names one of them.
     pub(crate) keys: Vec<Vec<u8>>,
 }
 
-/// Knowledge of the replies to come.
+/// Certainty about the replies to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Certainty {
-    /// Every one of them.
+    /// Exact replies.
     Exact,
-    /// Their kinds: keys may have moved, but nothing fails.
+    /// Kinds of replies: keys may have moved, but nothing fails.
     Kinds,
-    /// Their kinds, unless they are errors.
+    /// Kinds of replies, or errors.
     Errors,
 }
 
-/// The line of a client's requests.
+/// Queue of a client's requests.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     items: VecDeque<Expected>,
-    /// Offsets in `items` at which the next reply may be; sorted.
+    /// Offsets in `items` where the next reply may belong; sorted.
     places: Vec<usize>,
-    /// Replies that were matched.
+    /// Replies matched.
     pub(crate) answered: usize,
 }
 
@@ -89,12 +88,12 @@ impl Line {
         self.items.push_back(expected);
     }
 
-    /// Requests of which it is not certain that they were answered.
+    /// Number of requests that may be unanswered.
     pub(crate) fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// True if nothing more has to come.
+    /// True if no further reply is required.
     pub(crate) fn is_satisfied(&self) -> bool {
         self.items.is_empty() || self.places.iter().any(|p| self.items.iter().skip(*p).all(|i| i.optional))
     }
@@ -103,7 +102,7 @@ impl Line {
         self.items.get(*self.places.first()?)
     }
 
-    /// Matches a reply; says why not.
+    /// Matches a reply; the error says why it does not fit.
     pub(crate) fn meet(&mut self, got: &Got, certainty: Certainty) -> Result<(), String> {
         let mut next = Vec::new();
         let mut why = "nothing was asked".to_owned();
@@ -134,7 +133,7 @@ impl Line {
     }
 }
 
-/// The proxy's own words for a server that does not answer.
+/// The proxy's own errors for a server that does not answer.
 const FAILURES: [&str; 12] = [
     "Connection refused",
     "Connection reset by peer",
@@ -196,7 +195,7 @@ fn is_failure(expected: &Expected, got: &Got) -> bool {
         },
         _ => return false,
     };
-    // A request that went to every server says whose error it is.
+    // The error of a request that went to every server names the failed server.
     let text = match text.windows(9).position(|w| w == b" (server ") {
         Some(at) if text.ends_with(b")") => &text[..at],
         _ => text,

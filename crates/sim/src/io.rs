@@ -1,7 +1,7 @@
-//! [`net::Io`] over the simulated network, with the same promises as the real event loop's.
+//! [`net::Io`] over the simulated network, with the same guarantees as the real event loop.
 //!
-//! What the contract leaves open is drawn from the seed: how much a read brings, whether input lies in the
-//! shared scratch buffer or in the connection's own, whether a large piece is written at once.
+//! Choices that the contract leaves open are drawn from the seed: how much a read returns, whether input lies
+//! in the shared scratch buffer or in the connection's own, whether a large piece is written at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,15 +15,15 @@ use net::{
 use crate::network::{End, LinkId, Network};
 use crate::rng::Rng;
 
-/// Pieces of at least this many bytes may be written within the call that sends them, as `net` does.
+/// Size from which a piece may be written within the call that sends it, as in `net`.
 const LARGE: usize = 16 * 1024;
-/// Time a finished connection may make no progress, and time it waits for the peer's FIN.
+/// Time that a finished connection may make no progress, and time it waits for the peer's FIN.
 const LINGER: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
 
-/// Time in which clients may still arrive at a listener that is closing.
+/// Time during which clients may still arrive at a closing listener.
 const LEAVING: Duration = Duration::from_millis(200);
 
-/// Nobody's connection.
+/// Id that no connection has.
 pub(crate) const NOBODY: ConnId = ConnId { index: u32::MAX, generation: 0 };
 
 /// Stages of a connection's life, as in `net`.
@@ -38,7 +38,7 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) link: Option<LinkId>,
-    /// The server that it was opened to: an index of the world's backends.
+    /// Server that it was opened to: an index of the world's backends.
     pub(crate) backend: Option<usize>,
     pub(crate) stage: Stage,
     pub(crate) inbox: BytesMut,
@@ -52,7 +52,7 @@ pub(crate) struct Conn {
     pub(crate) blocked: bool,
     pub(crate) notify_drained: bool,
     pub(crate) show_again: bool,
-    /// Input always lies in the connection's own buffer, as behind a layer.
+    /// True if input always lies in the connection's own buffer, as behind a layer.
     pub(crate) always_owned: bool,
     pub(crate) timer: Option<TimerId>,
     /// Unsent bytes when a finished connection's timer was set.
@@ -66,29 +66,29 @@ pub(crate) enum Due {
     Conn(ConnId),
 }
 
-/// A connection that the app asks for.
+/// A connection requested by the app.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opening {
     pub(crate) conn: ConnId,
     pub(crate) backend: usize,
 }
 
-/// A step between a loop and its app; recorded only for an oracle that asks for it.
+/// A step between a loop and its app, recorded only if an oracle watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Passed {
-    /// The app consumed so many bytes of a connection's input.
+    /// The app consumed this many bytes of a connection's input.
     Took(ConnId, usize),
     /// The app sent bytes.
     Sent(ConnId, Vec<u8>),
     /// The app closed a connection.
     Closed(ConnId),
-    /// A connection is gone, and the app was told.
+    /// A connection is gone, and the app was notified.
     Gone(ConnId),
-    /// The app was given one of the shard's letters, by number.
+    /// The app received one of the shard's letters, by number.
     Mail(usize),
 }
 
-/// The state of one shard's loop.
+/// State of one shard's loop.
 #[derive(Debug)]
 pub(crate) struct Loop {
     pub(crate) now: Instant,
@@ -96,7 +96,7 @@ pub(crate) struct Loop {
     pub(crate) wall: i64,
     /// Index of the shard.
     pub(crate) shard: usize,
-    /// The load that it reports, drawn from the seed for each turn.
+    /// Load that it reports, drawn from the seed for each turn.
     pub(crate) load: u32,
     pub(crate) rng: Rng,
     slots: Vec<(u32, Option<Conn>)>,
@@ -107,17 +107,17 @@ pub(crate) struct Loop {
     timer_at: BTreeMap<u64, Instant>,
     next_timer: u64,
     pub(crate) buffered: usize,
-    /// Listeners, and when those that were given up are closed.
+    /// Listeners, and the close times of those being closed.
     listeners: Vec<(Listener, Option<Instant>)>,
-    /// Connections asked for in this turn.
+    /// Connections requested in this turn.
     pub(crate) opening: Vec<Opening>,
-    /// Servers to which [`Io::send`] was called during the present callback, with the bytes' beginning.
+    /// Servers to which [`Io::send`] was called during the current callback, with the first bytes.
     pub(crate) sent: Vec<(usize, Vec<u8>)>,
     /// Bytes read from the network in this turn.
     pub(crate) intake: usize,
-    /// Bytes of one read.
+    /// Most bytes per read.
     pub(crate) read_max: usize,
-    /// Steps since the oracle last took them; None if none takes them.
+    /// Steps since the oracle last took them; None without an oracle that watches.
     pub(crate) watched: Option<Vec<Passed>>,
 }
 
@@ -146,7 +146,7 @@ impl Loop {
         }
     }
 
-    /// Notes what has passed, if somebody watches.
+    /// Records a step, if an oracle watches.
     pub(crate) fn note(&mut self, what: impl FnOnce() -> Passed) {
         if let Some(watched) = &mut self.watched {
             watched.push(what());
@@ -192,7 +192,7 @@ impl Loop {
         self.slots.get_mut(id.index as usize).filter(|s| s.0 == id.generation)?.1.as_mut()
     }
 
-    /// Forgets a connection and gives back its link, which the caller has to close.
+    /// Forgets a connection and returns its link, which the caller has to close.
     pub(crate) fn remove(&mut self, id: ConnId) -> Option<LinkId> {
         let slot = self.slots.get_mut(id.index as usize).filter(|s| s.0 == id.generation)?;
         let conn = slot.1.take()?;
@@ -205,7 +205,7 @@ impl Loop {
         conn.link
     }
 
-    /// Connections that there are.
+    /// Number of connections.
     pub(crate) fn count(&self) -> usize {
         self.slots.len() - self.free.len()
     }
@@ -237,8 +237,8 @@ impl Loop {
         self.listeners.iter().any(|(listener, until)| listener.id() == id && until.is_none())
     }
 
-    /// The tag for a client that arrives now; None if nobody listens. One that arrives while the listener
-    /// goes meets it or not, as the seed will have it.
+    /// Tag for a client that arrives now; None without a listener. While a listener closes, the seed decides
+    /// whether the client still reaches it.
     pub(crate) fn arriving(&mut self, id: ListenerId) -> Option<u32> {
         self.listeners.retain(|(_, until)| until.is_none_or(|until| self.now < until));
         let (listener, until) = self.listeners.iter().find(|(listener, _)| listener.id() == id)?;
@@ -288,27 +288,27 @@ impl Loop {
         Some(due)
     }
 
-    /// Timers of the app that are set.
+    /// Number of timers that the app has set.
     pub(crate) fn app_timers(&self) -> usize {
         self.timers.values().filter(|d| matches!(d, Due::App(_))).count()
     }
 }
 
-/// A shard's loop with the network at hand: what the app sees.
+/// A shard's loop with access to the network, as the app sees it.
 pub(crate) struct View<'a> {
     pub(crate) looped: &'a mut Loop,
     pub(crate) net: &'a mut Network,
 }
 
 impl View<'_> {
-    /// Closes the socket of a connection, if it has one, and forgets it.
+    /// Closes the socket of a connection, if any, and forgets the connection.
     pub(crate) fn close(&mut self, id: ConnId) {
         if let Some(link) = self.looped.remove(id) {
             self.net.close(link, End::Proxy);
         }
     }
 
-    /// Writes what there is room for; an error if the connection is broken.
+    /// Writes as much as there is room for; an error if the connection is broken.
     pub(crate) fn flush(&mut self, id: ConnId) -> Result<(), ()> {
         let Some(conn) = self.looped.get_mut(id) else { return Ok(()) };
         let Some(link) = conn.link else { return Ok(()) };
@@ -359,7 +359,7 @@ impl Io for View<'_> {
         self.queue(conn, bytes);
         let eager = bytes.len() >= LARGE && self.looped.rng.one_in(2);
         if eager && self.looped.get(conn).is_some_and(|c| c.stage == Stage::Open) {
-            // An error shows again at the end of the turn.
+            // An error will show again at the end of the turn.
             let _ = self.flush(conn);
         }
     }
@@ -488,7 +488,7 @@ impl Io for View<'_> {
 }
 
 impl View<'_> {
-    /// Everything is written: FIN, then wait for the peer's.
+    /// Sends FIN after all output, then waits for the peer's.
     pub(crate) fn linger(&mut self, id: ConnId) {
         let Some(conn) = self.looped.get_mut(id) else { return };
         let (Some(link), false) = (conn.link, conn.ended) else { return self.close(id) };

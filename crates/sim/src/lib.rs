@@ -1,9 +1,8 @@
 //! Seed-driven simulation of the cache data plane: hostile peers around the real request path, and an oracle.
-//! The queue has a world of its own, [`messaging`].
+//! The queue has a separate world, [`messaging`].
 //!
 //! Several shards, each a real [`proxy::Proxy`], run in one thread over a simulated [`net::Io`], with
-//! simulated time and network. Everything that happens is drawn from one seed, so a seed is a run, always the
-//! same.
+//! simulated time and network. Every choice is drawn from one seed, so a seed always replays the same run.
 //!
 //! ```text
 //!              scenario (what a seed is)            tamper (deliberate bugs)
@@ -12,14 +11,13 @@
 //!    │                  │                                       │
 //!    └── expect ────────┴─────────── oracle ────────────────────┘        world: the queue of events
 //! ```
-//! What must hold is listed in `oracle.rs`. [`run`] runs a seed; a seed that breaks a rule gives one line
-//! that runs it again:
+//! The rules are listed in `oracle.rs`. [`run`] runs a seed; a seed that breaks a rule prints one line that
+//! replays it:
 //!
 //! ```text
 //! NUTHATCH_SIM_SEED=123 cargo test -p nuthatch-sim replay -- --nocapture
 //! ```
-//! With `NUTHATCH_SIM_TRACE=1` every event is printed. The oracle is tested itself, with deliberate bugs
-//! ([`Tamper`]).
+//! With `NUTHATCH_SIM_TRACE=1` every event is printed. Deliberate bugs ([`Tamper`]) test the oracle itself.
 #![forbid(unsafe_code)]
 
 mod world;
@@ -50,14 +48,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use report::Report;
 pub use tamper::Tamper;
 
-/// Runs one seed. The error says which rule was broken, when, and how to run the seed again.
+/// Runs one seed. The error names the broken rule, its time, and the command that replays the seed.
 pub fn run(seed: u64) -> Result<Report, String> {
     run_with(seed, false, None).map_err(|why| {
         format!("{why}\nNUTHATCH_SIM_SEED={seed} cargo test -p nuthatch-sim replay -- --nocapture")
     })
 }
 
-/// Runs one seed with well-behaved peers and a deliberate bug, which should end in an error.
+/// Runs one seed with well-behaved peers and a deliberate bug, which should result in an error.
 pub fn run_tampered(seed: u64, tamper: Tamper) -> Result<Report, String> {
     run_with(seed, true, Some(tamper))
 }
@@ -66,7 +64,7 @@ fn run_with(seed: u64, calm: bool, tamper: Option<Tamper>) -> Result<Report, Str
     unpanicked(|| world::World::new(seed, calm, tamper).run())
 }
 
-/// A panic of the code under test is a broken rule like any other.
+/// Turns a panic of the code under test into an error, like any other broken rule.
 fn unpanicked<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();

@@ -1,4 +1,4 @@
-//! Plays seeds of the simulator, any number of them, on all cores.
+//! Plays any number of simulator seeds, on all cores.
 //!
 //! ```text
 //! cargo xtask sim [cache|queue] [--from N] [--seeds N]
@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const USAGE: &str = "usage: cargo xtask sim [cache|queue] [--from N] [--seeds N]";
 
-/// Broken seeds after which nobody reads on.
+/// Number of broken seeds after which the run stops.
 const BROKEN_MAX: usize = 10;
 
-/// Runs one seed, whose counts nobody wants here.
+/// Runs one seed and drops its counts.
 type Run = fn(u64) -> Result<(), String>;
-/// A world's name, and how its seeds are run.
+/// Name of a world, and the function that runs its seeds.
 type World = (&'static str, Run);
 
 fn main() -> ExitCode {
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::FAILURE;
     };
-    // A panic is reported with its seed.
+    // Panics are reported with their seeds.
     std::panic::set_hook(Box::new(|_| {}));
     let mut good = true;
     for (name, run) in worlds {
@@ -56,7 +56,7 @@ fn understand(words: &[String]) -> Option<(Vec<World>, u64, u64)> {
     (!worlds.is_empty()).then_some((worlds, from, seeds))
 }
 
-/// The broken seeds, in order, each with why.
+/// Broken seeds, in order, each with its error.
 fn play(run: Run, from: u64, seeds: u64) -> Vec<(u64, String)> {
     let next = AtomicU64::new(from);
     let broken = Mutex::new(Vec::new());

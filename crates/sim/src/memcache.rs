@@ -1,7 +1,7 @@
-//! A memcached reader of the simulator's own: replies for clients, requests for backends. Strict, slow and
+//! The simulator's own memcached parser: replies for clients, requests for backends. Strict, slow and
 //! copying.
 
-/// A whole reply.
+/// A complete reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// One line, without its end.
@@ -40,7 +40,7 @@ impl Reply {
     }
 }
 
-/// The reply at the front of `bytes` and its length; None if it is not whole yet.
+/// Reply at the front of `bytes` and its length; None if it is incomplete.
 pub(crate) fn parse_reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, String> {
     let mut at = 0;
     let mut blocks = Vec::new();
@@ -66,7 +66,7 @@ pub(crate) fn parse_reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, String
 /// A request as a backend reads it: its words, and its data block if it has one.
 pub(crate) type Request = (Vec<Vec<u8>>, Option<Vec<u8>>);
 
-/// The request at the front of `bytes` and its length; None if it is not whole yet.
+/// Request at the front of `bytes` and its length; None if it is incomplete.
 pub(crate) fn parse_request(bytes: &[u8]) -> Result<Option<(Request, usize)>, String> {
     let mut at = 0;
     let Some(line) = line(bytes, &mut at)? else { return Ok(None) };

@@ -8,11 +8,11 @@
 //!     │                    │  what passed, in order          power cuts, torn pages, faults, damage
 //!     └── session ─────────┴────────▶ oracle
 //! ```
-//! A run is a row of lives of one daemon over one disk. Lives end as the seed says: by `kill -9`, by a loss
-//! of power or by a stop. The oracle stands where the shard and its loop meet: it is told each command when
+//! A run is a sequence of lives of one daemon over one disk. Each life ends as the seed says: by `kill -9`,
+//! by a power loss or by a stop. The oracle sits between the shard and its loop: it sees each command when
 //! the shard has consumed it and each frame when the shard has sent it, so it knows what happened, not only
-//! what clients have heard. Rules are listed in `oracle.rs`. At the end everything is healed and drained, and
-//! nothing may be missing.
+//! what reached the clients. Rules are listed in `oracle.rs`. At the end everything is healed and drained,
+//! and nothing may be missing.
 //!
 //! ```text
 //! NUTHATCH_SIM_SEED=123 cargo test -p nuthatch-sim --test messaging replay -- --nocapture
@@ -38,7 +38,7 @@ mod tamper;
 pub use report::Report;
 pub use tamper::Tamper;
 
-/// Runs one seed. The error says which rule was broken, when, and how to run the seed again.
+/// Runs one seed. The error names the broken rule, its time, and the command that replays the seed.
 pub fn run(seed: u64) -> Result<Report, String> {
     crate::unpanicked(|| world::World::new(seed, None).run()).map_err(|why| {
         format!(
@@ -47,7 +47,7 @@ pub fn run(seed: u64) -> Result<Report, String> {
     })
 }
 
-/// Runs one seed with a deliberate bug, which should end in an error if the seed gives it an opportunity.
+/// Runs one seed with a deliberate bug, which should result in an error if the seed gives an opportunity.
 pub fn run_tampered(seed: u64, tamper: Tamper) -> Result<Report, String> {
     crate::unpanicked(|| world::World::new(seed, Some(tamper)).run())
 }

@@ -1,10 +1,10 @@
-//! The simulated network: connections with latency, limited windows, bytes cut anywhere, FIN and reset.
+//! The simulated network: connections with latency, limited windows, arbitrary segments, FIN and reset.
 //!
 //! ```text
 //! write ─▶ bytes (at most `window`) ─ latency ─▶ arrived ─▶ read ─ latency ─▶ the writer has room again
 //! ```
-//! A link has two ends and a pipe toward each. What will happen is put on [`Network::due`] for the world's
-//! event queue; the world gives it back to [`Network::happen`] when its time has come.
+//! A link has two ends and a pipe toward each. Future events go to [`Network::due`] for the world's event
+//! queue; the world passes them to [`Network::happen`] at their time.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use net::{ConnId, Instant};
 
 use crate::rng::Rng;
 
-/// Names a link; never reused.
+/// Id of a link; never reused.
 pub(crate) type LinkId = usize;
 
 /// A side of a link.
@@ -47,7 +47,7 @@ pub(crate) enum Happening {
     Bytes(usize),
     Fin,
     Reset,
-    /// The other end has read: a blocked writer may go on.
+    /// The other end has read: a blocked writer may continue.
     Room,
 }
 
@@ -57,7 +57,7 @@ pub(crate) enum Read {
     Bytes(Vec<u8>),
     /// Empty for now.
     Dry,
-    /// The other end has sent FIN, and all before it was read.
+    /// The other end has sent FIN, and everything before it was read.
     End,
     Reset,
 }
@@ -67,9 +67,9 @@ pub(crate) enum Read {
 pub(crate) struct Travel {
     /// Least and greatest latency, in microseconds.
     pub(crate) latency: (u64, u64),
-    /// Bytes that arrive together: at most this many.
+    /// Most bytes that arrive together.
     pub(crate) segment_max: usize,
-    /// Bytes under way or unread, toward the proxy and toward the peer.
+    /// Most bytes in transit or unread, toward the proxy and toward the peer.
     pub(crate) window: [usize; 2],
 }
 
@@ -91,19 +91,19 @@ pub(crate) struct Link {
     pub(crate) who: Who,
     travel: Travel,
     pipes: [Pipe; 2],
-    /// An end has let go of the link and reads no more.
+    /// Ends that have closed the link and read no more.
     closed: [bool; 2],
-    /// An end was told that the link is broken.
+    /// Ends that were notified of the reset.
     reset: [bool; 2],
 }
 
-/// All connections there have been.
+/// All connections ever opened.
 #[derive(Debug)]
 pub(crate) struct Network {
     links: Vec<Link>,
     rng: Rng,
     pub(crate) now: Instant,
-    /// Events to come: their time, the link, its end.
+    /// Scheduled events: time, link, end.
     pub(crate) due: Vec<(Instant, LinkId, End, Happening)>,
 }
 
@@ -126,12 +126,12 @@ impl Network {
         &mut self.links[id]
     }
 
-    /// Latency of one way, drawn anew.
+    /// Latency of one direction, drawn anew.
     pub(crate) fn delay(&mut self, travel: Travel) -> Duration {
         Duration::from_micros(self.rng.between(travel.latency.0, travel.latency.1))
     }
 
-    /// Puts something on its way to `to`: never before what was put there earlier.
+    /// Schedules an event at `to`, never before earlier ones.
     fn post(&mut self, id: LinkId, to: End, what: Happening) {
         let travel = self.links[id].travel;
         let delay = self.delay(travel);
@@ -144,7 +144,7 @@ impl Network {
         self.due.push((at, id, to, what));
     }
 
-    /// Takes as many bytes as there is room for.
+    /// Writes as many bytes as there is room for.
     pub(crate) fn write(&mut self, id: LinkId, from: End, bytes: &[u8]) -> Result<usize, ()> {
         let to = from.other();
         let link = &mut self.links[id];
@@ -158,7 +158,7 @@ impl Network {
         let taken = bytes.len().min(window.saturating_sub(pipe.bytes.len()));
         pipe.blocked = taken < bytes.len();
         if gone {
-            // Nobody is there any more. The network finds out later.
+            // The peer is gone. The network reports it later.
             pipe.blocked = false;
             self.post(id, from, Happening::Reset);
             return Ok(bytes.len());
@@ -192,7 +192,7 @@ impl Network {
         Read::Bytes(bytes)
     }
 
-    /// Bytes on their way to `at`, or unread there.
+    /// Bytes in transit to `at`, or unread there.
     pub(crate) fn under_way(&self, id: LinkId, at: End) -> usize {
         self.links[id].pipes[at as usize].bytes.len()
     }
@@ -204,7 +204,7 @@ impl Network {
         pipe.arrived += bytes.len();
     }
 
-    /// Sends FIN behind what was written.
+    /// Sends FIN after everything written.
     pub(crate) fn shutdown(&mut self, id: LinkId, from: End) {
         let pipe = &mut self.links[id].pipes[from.other() as usize];
         if !pipe.fin_sent {
@@ -213,7 +213,7 @@ impl Network {
         }
     }
 
-    /// Lets go of the link as close(2) does: with unread input it becomes a reset.
+    /// Closes the link as close(2) does: with unread input it becomes a reset.
     pub(crate) fn close(&mut self, id: LinkId, from: End) {
         let link = &mut self.links[id];
         if std::mem::replace(&mut link.closed[from as usize], true) || link.reset[from as usize] {
@@ -226,14 +226,14 @@ impl Network {
         }
     }
 
-    /// Lets go of the link with a reset; what has not arrived may be lost.
+    /// Closes the link with a reset; bytes in transit may be lost.
     pub(crate) fn reset(&mut self, id: LinkId, from: End) {
         if !std::mem::replace(&mut self.links[id].closed[from as usize], true) {
             self.post(id, from.other(), Happening::Reset);
         }
     }
 
-    /// Carries out what was due. True if the owner of that end has to be told.
+    /// Carries out an event. True if the owner of that end has to be notified.
     pub(crate) fn happen(&mut self, id: LinkId, at: End, what: Happening) -> bool {
         let lossy = self.rng.one_in(2);
         let link = &mut self.links[id];

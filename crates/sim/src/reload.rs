@@ -1,5 +1,5 @@
-//! Pools that change while they are used: servers come, go, move and change their names and weights, options
-//! change, a pool goes and comes back, and servers are taken out and back by hand.
+//! Pools that change while in use: servers are added, removed, moved, renamed and reweighted, options change,
+//! a pool is removed and added again, and servers are taken out and back by hand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use ring::Distribution;
 use crate::rng::Rng;
 use crate::scenario::{Manner, server};
 
-/// Pools in the course of their changes.
+/// Pools and their changes over time.
 #[derive(Debug)]
 pub(crate) struct Changes {
     manner: Manner,
@@ -22,17 +22,17 @@ pub(crate) struct Changes {
     next_name: u32,
 }
 
-/// A pool, and whether it is there now.
+/// A pool, and whether it currently exists.
 #[derive(Debug)]
 struct Section {
     pool: Pool,
     is_there: bool,
-    /// Backends that can be its servers.
+    /// Backends that may become its servers.
     backends: Vec<usize>,
 }
 
 impl Changes {
-    /// The pools as they begin, each with the backends that can be its servers.
+    /// Initial pools, each with the backends that may become its servers.
     pub(crate) fn new(manner: Manner, pools: &[(Arc<Pool>, Vec<usize>)], rng: Rng) -> Changes {
         let section = |(pool, backends): &(Arc<Pool>, Vec<usize>)| Section {
             pool: Pool::clone(pool),
@@ -43,13 +43,13 @@ impl Changes {
         Changes { manner, pools, by_hand: BTreeMap::new(), rng, next_name: 0 }
     }
 
-    /// The pools as they are, by their numbers.
+    /// Current pools, by number.
     pub(crate) fn pools(&self) -> impl Iterator<Item = (usize, &Pool)> {
         let there = self.pools.iter().enumerate().filter(|(_, section)| section.is_there);
         there.map(|(n, section)| (n, &section.pool))
     }
 
-    /// The settings as they are.
+    /// Current settings.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             pools: self.pools().map(|(_, pool)| Arc::new(pool.clone())).collect(),
@@ -57,12 +57,12 @@ impl Changes {
             tls: BTreeMap::new(),
             by_hand: self.by_hand.clone(),
             local_bytes_max: 1 << 20,
-            // What is gentle does not come to an end before it is answered.
+            // In gentle runs, a drain waits until everything is answered.
             drain_timeout: Duration::from_millis(if self.manner == Manner::Rough { 300 } else { 30_000 }),
         }
     }
 
-    /// Some things change.
+    /// Makes some changes.
     pub(crate) fn go_on(&mut self) {
         for _ in 0..self.rng.between(1, 3) {
             let at = self.rng.below(self.pools.len() as u64) as usize;
@@ -121,7 +121,7 @@ impl Changes {
         format!("s{}", self.next_name)
     }
 
-    /// A backend that is no server of the pool at present.
+    /// Backend that is currently no server of the pool.
     fn free_backend(&mut self, at: usize) -> Option<usize> {
         let Section { pool, backends, .. } = &self.pools[at];
         let is_taken = |backend: &usize| pool.servers.iter().any(|s| s.target == server(*backend).target);
@@ -138,7 +138,7 @@ impl Changes {
         self.by_hand.insert((pool.name.clone(), server), ByHand { weight, out });
     }
 
-    /// Each pool has a server that is not out by hand.
+    /// Makes sure that each pool has a server not taken out by hand.
     fn let_somebody_serve(&mut self) {
         for Section { pool, .. } in &self.pools {
             let key = |server: &Server| (pool.name.clone(), server.identity.clone());
@@ -155,7 +155,7 @@ impl Changes {
 pub(crate) struct Timeouts(BTreeMap<String, Option<Duration>>);
 
 impl Timeouts {
-    /// Takes in the timeouts of these pools.
+    /// Records the timeouts of these pools.
     pub(crate) fn note<'a>(&mut self, pools: impl Iterator<Item = &'a Pool>) {
         for pool in pools {
             let longest = self.0.entry(pool.name.clone()).or_insert(pool.timeout);
@@ -163,7 +163,7 @@ impl Timeouts {
         }
     }
 
-    /// The pools, each with its longest timeout.
+    /// Pools with their longest timeouts.
     pub(crate) fn longest(&self) -> impl Iterator<Item = (&str, Duration)> {
         self.0.iter().filter_map(|(name, longest)| Some((name.as_str(), (*longest)?)))
     }

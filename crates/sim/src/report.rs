@@ -1,56 +1,55 @@
-//! Counts of a run: enough to see that the simulation reaches every part.
+//! Counts of a run, to verify that the simulation reaches every part.
 
 use telemetry::{PoolStats, ServerStats, ShardStats};
 
-/// Counts of one run, or of many added up.
+/// Counts of one run, or of several added up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
     /// Events of the queue.
     pub events: u64,
     /// Simulated time in microseconds.
     pub time_us: u64,
-    /// Most bytes that a shard has used.
+    /// Peak memory of a shard, bytes.
     pub memory_peak: usize,
-    /// Requests that shards have read.
+    /// Requests read by shards.
     pub requests: u64,
-    /// Replies that clients have read and that were found right.
+    /// Replies that clients read and found correct.
     pub replies: u64,
-    /// Clients closed for the memory they cost.
+    /// Clients closed for their memory use.
     pub overflows: u64,
-    /// Clients that found their connection closed though they had done nothing wrong.
+    /// Clients closed without having done anything wrong.
     pub cut_off: u64,
     /// Clients above the limit of their pool.
     pub refused_clients: u64,
-    /// Broken frames of clients.
+    /// Malformed frames of clients.
     pub protocol_errors: u64,
     /// Requests whose deadline passed.
     pub timeouts: u64,
-    /// Requests that met a pool whose servers were all ejected.
+    /// Requests to a pool whose servers were all ejected.
     pub no_server: u64,
-    /// Requests refused because too many wait for a server.
+    /// Requests refused because too many waited for a server.
     pub overloaded: u64,
     /// Times a client had to wait for room in a server's queue.
     pub queue_waits: u64,
-    /// Parts of split requests.
+    /// Fragments of split requests.
     pub fragments: u64,
     /// Reads that were sent again.
     pub retries: u64,
-    /// Replies that came after their deadline.
+    /// Replies that arrived after their deadline.
     pub late_replies: u64,
-    /// Whole replies that nobody had asked for.
+    /// Complete unsolicited replies.
     pub strays: u64,
     /// Ejections, on all shards.
     pub ejections: u64,
-    /// Probes without a good answer.
+    /// Probes without a successful answer.
     pub probes_failed: u64,
     /// Steps from one generation to the next.
     pub generations: u64,
-    /// Clients that were told that their pool is no more.
+    /// Clients that got the error for a removed pool.
     pub removals: u64,
-    /// Rows of the tables of statistics that were seen above zero: a bit for each, in the order of
-    /// [`Report::rows`].
+    /// Statistics rows seen above zero: one bit each, in the order of [`Report::rows`].
     pub moved: u128,
-    /// The deliberate bug was applied.
+    /// True if the deliberate bug was applied.
     pub tampered: bool,
 }
 
@@ -82,14 +81,14 @@ impl Report {
         self.tampered |= other.tampered;
     }
 
-    /// Every row of the tables of statistics, as table and name.
+    /// Every row of the statistics tables, as table and name.
     pub fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
         let tables = [("shard", ShardStats::ROWS), ("pool", PoolStats::ROWS), ("server", ServerStats::ROWS)];
         tables.into_iter().flat_map(|(table, rows)| rows.iter().map(move |row| (table, row.name)))
     }
 
-    /// Notes which rows are above zero in one set of values, of the table that begins at bit `at`; returns
-    /// where the next begins.
+    /// Records which of `values` are above zero; their table begins at bit `at`. Returns the start of the
+    /// next table.
     pub(crate) fn note_moved(&mut self, at: usize, values: &[u64]) -> usize {
         for (n, value) in values.iter().enumerate() {
             self.moved |= u128::from(*value > 0) << (at + n);

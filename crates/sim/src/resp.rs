@@ -1,6 +1,6 @@
-//! A RESP reader of the simulator's own: the oracle must not believe the code that it judges.
+//! The simulator's own RESP parser, since the oracle must not rely on the code under test.
 //!
-//! Strict and slow: a whole value or nothing, everything copied, both RESP2 and RESP3.
+//! Strict and slow: a complete value or nothing, everything copied, both RESP2 and RESP3.
 
 /// One value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) enum Node {
     Push(Vec<Node>),
 }
 
-/// The value at the front of `bytes` and its length; None if it is not whole yet.
+/// Value at the front of `bytes` and its length; None if it is incomplete.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Node, usize)>, String> {
     let mut at = 0;
     match node(bytes, &mut at) {
@@ -26,7 +26,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Node, usize)>, String> {
     }
 }
 
-/// Bytes for a message: printable, and not too many.
+/// Printable, shortened form of bytes for a fault's text.
 pub(crate) fn show(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(600)];
     let more = if bytes.len() > cut.len() { format!("… ({} bytes)", bytes.len()) } else { String::new() };

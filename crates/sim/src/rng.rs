@@ -1,6 +1,6 @@
-//! The one source of chance: everything that is not fixed is drawn from a seed, so a seed is a whole run.
+//! The only source of randomness: every choice is drawn from a seed, so a seed determines the whole run.
 //!
-//! splitmix64 (Steele, Lea, Flood 2014): tiny, and good enough to make up traffic.
+//! splitmix64 (Steele, Lea, Flood 2014): tiny, and good enough to generate traffic.
 
 /// A stream of pseudo-random numbers.
 #[derive(Debug, Clone)]
@@ -11,7 +11,7 @@ impl Rng {
         Rng(seed ^ 0x5bf0_3635_dcf1_9d1b)
     }
 
-    /// A stream of its own, so that a draw more in one place does not shift all others.
+    /// Separate stream, so that an extra draw in one place does not shift all others.
     pub(crate) fn fork(&mut self) -> Rng {
         Rng(self.next())
     }

@@ -11,22 +11,22 @@ use crate::rng::Rng;
 
 /// Backend `n` of the world listens on this port plus `n`.
 pub(crate) const FIRST_PORT: usize = 10_000;
-/// The pool's password where it has one.
+/// Password of pools that have one.
 pub(crate) const PASSWORD: &str = "sesame";
 
-/// With what memory is flooded.
+/// Ways to flood memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flood {
-    /// Many requests, whose replies are not read.
+    /// Many requests whose replies are not read.
     Replies,
-    /// Large requests that do not end.
+    /// Large requests that never end.
     Requests,
 }
 
-/// Consequences that changes may have.
+/// Consequences allowed for changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// None: every reply stays what it was. Connections to servers are replaced all the same.
+    /// None: every reply stays the same, although connections to servers are replaced.
     Unnoticed,
     /// Keys move, and nothing fails.
     Gentle,
@@ -36,29 +36,29 @@ pub(crate) enum Manner {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
-    /// True for a run without faults: every reply is known in advance, and no error is right.
+    /// True for a run without faults: every reply is known in advance, and no error is allowed.
     pub(crate) calm: bool,
     pub(crate) shards: usize,
     pub(crate) pools: Vec<Arc<Pool>>,
     pub(crate) clients: usize,
-    /// Requests of one client, about.
+    /// Approximate requests per client.
     pub(crate) requests: u64,
-    /// Most filler bytes of a value.
+    /// Most filler bytes in a value.
     pub(crate) fill_max: usize,
     pub(crate) travel: Travel,
-    /// Bytes of one read of a shard.
+    /// Most bytes per read of a shard.
     pub(crate) read_max: usize,
-    /// Memory of one shard.
+    /// Memory budget of one shard, bytes.
     pub(crate) budget: usize,
-    /// The budget is small enough to be hit.
+    /// True if the budget is small enough to be reached.
     pub(crate) tight: bool,
-    /// Until then peers misbehave; afterwards all is well.
+    /// Duration of misbehaviour; afterwards all peers behave.
     pub(crate) chaos: Duration,
-    /// The shards are asked to stop at this time.
+    /// Time at which the shards are asked to stop.
     pub(crate) stop_at: Option<Duration>,
-    /// Most clients are after our memory.
+    /// Attack on memory by most clients.
     pub(crate) flood: Option<Flood>,
-    /// The pools change so many times while they are used.
+    /// Number of changes of the pools while in use, and their consequences.
     pub(crate) reloads: Option<(Manner, u64)>,
 }
 
@@ -114,18 +114,18 @@ impl Scenario {
         }
     }
 
-    /// The pools change so that keys move.
+    /// True if changes of the pools move keys.
     pub(crate) fn moves_keys(&self) -> bool {
         self.reloads.is_some_and(|(manner, _)| manner != Manner::Unnoticed)
     }
 
-    /// A request's whole frame, or a reply's, is at most about this long.
+    /// Approximate maximum length of a complete request or reply.
     pub(crate) fn frame_max(&self) -> usize {
         12 * (self.fill_max + 100)
     }
 }
 
-/// A stream of its own, so that the rest of a scenario is what it is without.
+/// Changes of the pools; drawn from a separate stream, so that the rest of a scenario stays the same.
 fn reloads(seed: u64, calm: bool) -> Option<(Manner, u64)> {
     let mut rng = Rng::new(seed ^ 0x007e_10ad);
     let manner = if calm { rng.pick(&[Manner::Unnoticed, Manner::Gentle]) } else { Manner::Rough };

@@ -1,4 +1,4 @@
-//! One shard: its loop and its product, and a turn of the two, in the order of `net`'s real one.
+//! One shard: its loop and its product, and a turn of both, in the order of the real loop in `net`.
 //!
 //! ```text
 //! turn:  what is ready, in any order ▸ left-over reads ▸ timers ▸ mail ▸ turn_end ▸ write every dirty connection once
@@ -10,7 +10,7 @@ use proxy::Proxy;
 use crate::io::{Due, Loop, Passed, Stage, View};
 use crate::network::{End, LinkId, Network, Read};
 
-/// Reads of one connection in one turn.
+/// Most reads per connection and turn.
 const READS_PER_TURN: usize = 4;
 
 /// An event of the kernel for a shard.
@@ -31,10 +31,10 @@ pub(crate) enum Ready {
 
 /// An app that runs in a shard's loop.
 pub(crate) trait Product: for<'a> App<View<'a>, Mail = <Self as Product>::Letter> {
-    /// Its mail.
+    /// Mail type.
     type Letter: Send + 'static;
 
-    /// The rules that are looked at after every call; what is broken is added to `faults`, in words.
+    /// Checks the rules after every call; adds violations to `faults`, as text.
     fn check(&self, looped: &Loop, faults: &mut Vec<String>);
 }
 
@@ -55,11 +55,11 @@ pub(crate) struct Shard<P: Product> {
     pub(crate) looped: Loop,
     pub(crate) app: P,
     pub(crate) ready: Vec<Ready>,
-    /// Mail from other threads; taken out when it is read.
+    /// Mail from other threads; taken when delivered.
     pub(crate) letters: Vec<Option<P::Letter>>,
     /// Time of the next turn.
     pub(crate) turn_at: Option<Instant>,
-    /// Broken rules, in words.
+    /// Violated rules, as text.
     pub(crate) faults: Vec<String>,
 }
 
@@ -103,7 +103,7 @@ impl<P: Product> Shard<P> {
         self.write_all(net);
     }
 
-    /// Every call of the app goes through here, and is looked at afterwards.
+    /// Calls the app and checks the rules afterwards; every call goes through here.
     pub(crate) fn call(&mut self, net: &mut Network, f: impl FnOnce(&mut P, &mut View<'_>)) {
         self.looped.sent.clear();
         f(&mut self.app, &mut View { looped: &mut self.looped, net });
@@ -179,7 +179,7 @@ impl<P: Product> Shard<P> {
             let read_max = self.looped.read_max;
             let Some(conn) = self.looped.get_mut(id) else { return };
             let Some(link) = conn.link else { return };
-            // After a resume what was left over comes first.
+            // After a resume, left-over input comes first.
             if !conn.readable || conn.paused || conn.show_again {
                 return;
             }
@@ -197,7 +197,7 @@ impl<P: Product> Shard<P> {
                     return;
                 }
                 (Stage::Open | Stage::Opening, _) => return self.fail(net, id, Fault::Reset),
-                // What arrives on a connection that the app is done with is thrown away.
+                // Discard input of a connection that the app has finished with.
                 (_, Read::Bytes(_)) => {}
                 (stage, Read::End) => {
                     (conn.ended, conn.readable) = (true, false);
@@ -257,8 +257,7 @@ impl<P: Product> Shard<P> {
         }
     }
 
-    // ---- writing and the
-    // end ----------------------------------------------------------------------------------------
+    // ---- writing and closing ------------------------------------------------------------------------------
 
     fn write_all(&mut self, net: &mut Network) {
         while !self.looped.dirty.is_empty() {
@@ -319,7 +318,7 @@ impl<P: Product> Shard<P> {
     }
 }
 
-/// The handshake and the probe's question; and `flush_all`, which must not miss a server.
+/// True for the handshake, the probe, and `flush_all`, which must not miss a server.
 fn may_go_to_ejected(bytes: &[u8]) -> bool {
     let allowed: [&[u8]; 6] = [
         b"*2\r\n$4\r\nAUTH",

@@ -1,40 +1,40 @@
-//! Deliberate bugs, to see that the oracle finds them.
+//! Deliberate bugs, to verify that the oracle detects them.
 
-/// A bug that the simulator can make up between the proxy and the oracle.
+/// A bug that the simulator can inject between the proxy and the oracle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tamper {
-    /// Two replies of one client change places.
+    /// Two replies of one client are swapped.
     SwapReplies,
     /// A reply is lost.
     DropReply,
-    /// A reply comes twice.
+    /// A reply is sent twice.
     DuplicateReply,
     /// A reply goes to another client.
     LeakReply,
-    /// A value of another key.
+    /// A reply holds the value of another key.
     OtherKey,
-    /// Two elements of a MGET change places.
+    /// Two elements of an MGET are swapped.
     SwapElements,
     /// A write reaches its server twice.
     RepeatWrite,
-    /// The last byte of a request is lost on the way to its server.
+    /// The last byte of a request to a server is lost.
     TearRequest,
     /// An ejected server is sent a request.
     AskEjected,
-    /// Memory is kept that nobody gives back.
+    /// Memory is held and never released.
     Hoard,
     /// A gather record is never closed.
     LeaveGatherOpen,
-    /// A timer is set anew whenever it fires, and twice.
+    /// A timer is set again whenever it fires, and twice.
     BreedTimers,
-    /// A client is closed though it is owed replies.
+    /// A client is closed while replies are owed to it.
     CutClient,
-    /// Commands behind a refused one, on which they depend, are executed.
+    /// Commands that depend on a refused one are executed.
     GoOnAfterRefusal,
 }
 
 impl Tamper {
-    /// Every one of them.
+    /// All deliberate bugs.
     pub const ALL: [Tamper; 14] = [
         Tamper::SwapReplies,
         Tamper::DropReply,
@@ -52,10 +52,10 @@ impl Tamper {
         Tamper::GoOnAfterRefusal,
     ];
 
-    /// From how many opportunities in a run the one is chosen.
+    /// Number of opportunities in a run, of which one is chosen.
     pub(crate) fn opportunities(self) -> u64 {
         match self {
-            // At most one for each client, at its end.
+            // At most one per client, at its end.
             Tamper::GoOnAfterRefusal => 2,
             _ => 30,
         }
@@ -79,7 +79,7 @@ impl Plan {
         Plan { what: Some(what), wait, done: false }
     }
 
-    /// True once: when it is time to do `what`.
+    /// True once: at the chosen opportunity for `what`.
     pub(crate) fn strikes(&mut self, what: Tamper) -> bool {
         if self.what != Some(what) || self.done {
             return false;
@@ -92,7 +92,7 @@ impl Plan {
         true
     }
 
-    /// True from the time of the first [`Plan::strikes`] on.
+    /// True after the first successful [`Plan::strikes`].
     pub(crate) fn lasts(self, what: Tamper) -> bool {
         self.what == Some(what) && self.done
     }

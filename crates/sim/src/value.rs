@@ -1,16 +1,16 @@
-//! Values that say whose they are: a reply can be judged by itself.
+//! Values that name their key, so that a reply can be checked on its own.
 //!
 //! ```text
-//! key|uid|length|xxxxx      `uid` names the request that wrote it (0: it was there from the start), then `length` fillers
+//! key|uid|length|xxxxx      `uid` names the request that wrote it (0: original value), then `length` fillers
 //! ```
-//! Keys that begin with `p` are there from the start, on every backend; keys with `u` name one request by
-//! their number and are never there; all others are there once they were written.
+//! Keys that begin with `p` exist from the start, on every backend; keys with `u` hold the number of one
+//! request and never exist; all others exist once they were written.
 
 /// Most filler bytes of a value.
 pub(crate) const FILL_MAX: usize = 100_000;
 static FILLER: [u8; FILL_MAX] = [b'x'; FILL_MAX];
 
-/// The value that `key` has after request `uid` wrote it with `fill` bytes of filler.
+/// Value of `key` written by request `uid` with `fill` bytes of filler.
 pub(crate) fn value(key: &[u8], uid: u64, fill: usize) -> Vec<u8> {
     let mut out = key.to_vec();
     out.extend_from_slice(format!("|{uid}|{fill}|").as_bytes());
@@ -18,7 +18,7 @@ pub(crate) fn value(key: &[u8], uid: u64, fill: usize) -> Vec<u8> {
     out
 }
 
-/// The value that a `p` key has from the start.
+/// Original value of a `p` key.
 pub(crate) fn original(key: &[u8], fill_max: usize) -> Option<Vec<u8>> {
     if key.first() != Some(&b'p') {
         return None;
@@ -27,7 +27,7 @@ pub(crate) fn original(key: &[u8], fill_max: usize) -> Option<Vec<u8>> {
     Some(value(key, 0, sum.wrapping_mul(2_654_435_761) % (fill_max + 1)))
 }
 
-/// Checks a value against its key, and says which request wrote it.
+/// Checks a value against its key, and returns the request that wrote it.
 pub(crate) fn written_by(key: &[u8], value: &[u8]) -> Result<u64, String> {
     let wrong = || format!("'{}' is no value of key '{}'", crate::resp::show(value), key.escape_ascii());
     let rest = value.strip_prefix(key).and_then(|r| r.strip_prefix(b"|")).ok_or_else(wrong)?;
@@ -41,12 +41,12 @@ pub(crate) fn written_by(key: &[u8], value: &[u8]) -> Result<u64, String> {
     Ok(uid)
 }
 
-/// The request that a `u` key names.
+/// Request number in a `u` key.
 pub(crate) fn uid_of_key(key: &[u8]) -> Option<u64> {
     std::str::from_utf8(key.strip_prefix(b"u:")?).ok()?.parse().ok()
 }
 
-/// The name of a script at a server; all servers agree on it.
+/// Name of a script, the same on all servers.
 pub(crate) fn sha_of_script(script: &[u8]) -> Vec<u8> {
     [b"sha of ", script].concat()
 }

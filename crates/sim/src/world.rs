@@ -1,10 +1,10 @@
-//! The whole: shards, backends, clients and the network between them, driven by one queue of events.
+//! The whole simulation: shards, backends, clients and the network between them, driven by one event queue.
 //!
-//! Events are ordered by simulated time; what is due at the same time, by the seed. Nothing else decides
-//! anything: no clock, no thread, no hash order. So a seed is a run, always the same.
+//! Events are ordered by simulated time, and within the same time by the seed. Nothing else has an influence:
+//! no clock, no thread, no hash order. So a seed always replays the same run.
 //!
 //! ```text
-//! 0 ............ chaos ............ all backends are good again ...... nothing happens any more: check
+//! 0 ............ chaos ............ all backends behave again ........ no more events: check
 //! clients come, backends change moods      clients finish or have left      backends close: check again
 //! ```
 
@@ -35,15 +35,15 @@ use crate::scenario::Scenario;
 use crate::shard::{Ready, Shard};
 use crate::tamper::{Plan, Tamper};
 
-/// A run with more events than this is taken for one that never comes to rest.
+/// Event count above which a run is considered endless.
 const EVENTS_MAX: u64 = 3_000_000;
-/// Longest run, in simulated time: one that lasts longer is taken for one that never comes to rest.
+/// Simulated time above which a run is considered endless.
 const TIME_MAX: Instant = Instant(600_000_000);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
     Network(LinkId, End, Happening),
-    /// A shard's attempt to connect has reached the server.
+    /// A shard's connection attempt has reached the server.
     Syn(usize, ConnId, usize),
     Ready(usize, Ready),
     Turn(usize),
@@ -52,7 +52,7 @@ enum Event {
     WakeBackend(usize),
     /// A backend changes its mood.
     Mood(usize),
-    /// A backend says something that nobody has asked.
+    /// A backend sends an unsolicited reply.
     Stray,
     /// The end of chaos.
     Heal,
@@ -65,9 +65,9 @@ pub(crate) struct World {
     rng: Rng,
     net: Network,
     shards: Vec<Shard<Proxy>>,
-    /// The listener of each pool that is there, the same on all shards.
+    /// Listener of each existing pool, the same on all shards.
     listeners: Vec<Option<ListenerId>>,
-    /// The generation that the shards serve.
+    /// Generation served by the shards.
     generation: Arc<Generation>,
     backends: Vec<Backend>,
     conns: Vec<BackendConn>,
@@ -77,14 +77,14 @@ pub(crate) struct World {
     plan: Plan,
     leaked: Option<(usize, Got)>,
     certainty: Certainty,
-    /// The pools in the course of their changes, and the number of changes to come.
+    /// Pools under change, and the number of changes to come.
     changes: Option<(Changes, u64)>,
-    /// Shards that have not taken the last step yet: the next one waits for them.
+    /// Shards that have not yet taken the last step, for which the next one waits.
     steps: Arc<AtomicUsize>,
-    /// Every generation that there was.
+    /// Every generation so far.
     generations: Vec<Arc<Generation>>,
     timeouts: Timeouts,
-    /// Time at which each pool was removed last, by its number.
+    /// Time of the last removal of each pool, by number.
     removed: BTreeMap<usize, Instant>,
     uid: u64,
     mail: Arc<Mutex<Vec<(usize, Mail)>>>,
@@ -92,14 +92,14 @@ pub(crate) struct World {
     healed: bool,
     events: u64,
     memory_peak: usize,
-    /// Rows of the statistics that were seen above zero.
+    /// Statistics rows seen above zero.
     moved: Report,
     shard_stats: Vec<Arc<ShardStats>>,
     trace: bool,
 }
 
 impl World {
-    /// Runs until nothing happens any more, or a rule is broken.
+    /// Runs until no events are left, or a rule is broken.
     pub(crate) fn run(mut self) -> Result<Report, String> {
         self.until_quiet()?;
         self.check_quiet()?;
@@ -137,7 +137,7 @@ impl World {
         self.queue.add(at.max(self.net.now), lot, event);
     }
 
-    /// Plans a wake, unless one is planned that comes no later: whoever wakes asks again.
+    /// Schedules a wake-up, unless an earlier one is scheduled, which will schedule the next.
     fn wake_at(&mut self, at: Instant, event: Event) {
         let planned = match event {
             Event::WakeClient(index) => &mut self.clients[index].wake_at,
@@ -154,7 +154,7 @@ impl World {
         self.at(self.net.now + Duration::from_micros(micros), event);
     }
 
-    /// Puts what the network has in mind, and mail between shards, on the queue.
+    /// Schedules events of the network, and mail between shards.
     fn collect(&mut self) {
         for (at, link, end, what) in std::mem::take(&mut self.net.due) {
             self.at(at, Event::Network(link, end, what));
@@ -197,12 +197,12 @@ impl World {
             (End::Proxy, _) => {
                 self.make_ready(shard, Ready::Readable(conn));
                 if what == Happening::Reset {
-                    // epoll says EPOLLOUT too.
+                    // epoll reports EPOLLOUT too.
                     self.make_ready(shard, Ready::Writable(conn));
                 }
             }
             (End::Peer, Who::Client(client)) => self.wake_client(client),
-            // Where connections to a server are replaced, some of them are read later than others.
+            // When server connections are replaced, some of them are read later than others.
             (End::Peer, Who::Backend(conn)) if self.changes.is_some() && self.rng.one_in(4) => {
                 let delay = self.rng.below(10_000);
                 self.after(delay, Event::WakeBackend(conn));
@@ -223,7 +223,7 @@ impl World {
     }
 
     fn plan_turn(&mut self, shard: usize, at: Instant) {
-        // A timer may be set for a time that is over.
+        // A timer may be set for a time in the past.
         let at = at.max(self.net.now);
         let planned = &mut self.shards[shard].turn_at;
         if planned.is_none_or(|p| at < p) {
@@ -239,7 +239,7 @@ impl World {
         self.run_turn(index);
         let shard = &self.shards[index];
         let soon = (!shard.looped.queued.is_empty()).then(|| self.net.now + Duration::from_micros(1));
-        // To the millisecond, as promised.
+        // Timers have a resolution of a millisecond.
         let timer = shard.looped.next_due().map(|at| Instant(at.0.next_multiple_of(1000)));
         if let Some(at) = [soon, timer].into_iter().flatten().min() {
             self.plan_turn(index, at);
@@ -259,7 +259,7 @@ impl World {
         self.check_turn(index);
     }
 
-    /// An attempt to connect meets the server as it is.
+    /// Handles a connection attempt according to the server's state.
     fn syn(&mut self, shard: usize, conn: ConnId, backend: usize) {
         let ready = match self.backends[backend].mood {
             Mood::Vanished => return,
@@ -294,7 +294,7 @@ impl World {
         (client.link, client.arrived) = (Some(link), self.net.now);
         match listener.filter(|listener| self.shards[shard].looped.listens(*listener)) {
             Some(listener) if !self.has_stopped() => self.make_ready(shard, Ready::Accept { listener, link }),
-            // Nobody listens any more, or not yet.
+            // No listener any more, or not yet.
             _ => return self.clients[index].vanish(&mut self.net),
         }
         let delay = self.rng.between(0, 300);
@@ -367,7 +367,7 @@ impl World {
         }
     }
 
-    /// A server speaks out of turn, on a connection on which nothing is under way: it must not be believed.
+    /// Sends an unsolicited reply on an idle server connection; the proxy must discard it.
     fn stray(&mut self) {
         let quiet: Vec<usize> = (0..self.conns.len()).filter(|c| self.is_quiet(*c)).collect();
         if quiet.is_empty() || self.healed {
@@ -379,7 +379,7 @@ impl World {
             [b"+STRAY\r\n", b"+STR", b"$9\r\nc1:1", b"END\r\n", b"VALUE p:", b"-ERR stray\r\n"];
         let words = self.rng.pick(&words);
         self.net.inject(link, words);
-        // This shard has nothing else to do in this turn.
+        // The shard has nothing else to do in this turn.
         let ready = std::mem::replace(&mut self.shards[shard].ready, vec![Ready::Readable(conn)]);
         let planned = self.shards[shard].turn_at;
         self.run_turn(shard);

@@ -1,8 +1,8 @@
-//! Seeds of the queue's simulation: a few hundred of them, and one by name.
+//! Seeds of the queue's simulation: a few hundred of them, and one by number.
 
 use nuthatch_sim::messaging::{Report, Tamper, run, run_tampered};
 
-/// Seeds that every `cargo test` runs; more with `NUTHATCH_SIM_SEEDS`.
+/// Number of seeds in every `cargo test`; more with `NUTHATCH_SIM_SEEDS`.
 const SEEDS: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {
@@ -28,7 +28,7 @@ fn seeds() {
     let count = number("NUTHATCH_SIM_SEEDS").unwrap_or(SEEDS);
     let total = run_all(0..count);
     println!("{count} seeds: {total:#?}");
-    // The simulation has been everywhere: a path that no seed reaches is not tested.
+    // Every path must be reached: one that no seed reaches is not tested.
     let reached = [
         ("publications", total.published),
         ("deliveries", total.delivered),
@@ -69,7 +69,7 @@ fn a_seed_is_a_run() {
     }
 }
 
-/// Seeds within which each deliberate bug is found.
+/// Number of seeds within which each deliberate bug has to be found.
 const ENOUGH: u64 = 40;
 
 #[test]

@@ -1,4 +1,4 @@
-//! The oracle is tested with deliberate bugs: each has to be found, whenever it was applied.
+//! Tests of the oracle with deliberate bugs: each has to be detected whenever it was applied.
 
 use nuthatch_sim::{Tamper, run_tampered};
 

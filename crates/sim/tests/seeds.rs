@@ -1,12 +1,12 @@
-//! Seeds: a few hundred of them, one by name, and those that once found a bug.
+//! Seeds: a few hundred of them, one by number, and those that once found a bug.
 
 use nuthatch_sim::{Report, run};
 
-/// Seeds that every `cargo test` runs; more with `NUTHATCH_SIM_SEEDS`.
+/// Number of seeds in every `cargo test`; more with `NUTHATCH_SIM_SEEDS`.
 const SEEDS: u64 = 300;
 
-/// Statistics of what the simulation has not got: a lack of file descriptors, requests that are too long,
-/// users and passwords, TLS. `tests/integration/test_metrics.py` and `test_tls.py` move them.
+/// Statistics that the simulation cannot move: a lack of file descriptors, overlong requests, users and
+/// passwords, TLS. `tests/integration/test_metrics.py` and `test_tls.py` move them.
 const NOT_SIMULATED: &[(&str, &str)] = &[
     ("shard", "accept_pauses"),
     ("pool", "oversized"),
@@ -37,7 +37,7 @@ fn seeds() {
     let count = std::env::var("NUTHATCH_SIM_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
     let total = run_all(0..count);
     println!("{count} seeds: {total:#?}");
-    // The simulation has been everywhere: a path that no seed reaches is not tested.
+    // Every path must be reached: one that no seed reaches is not tested.
     let reached = [
         ("replies", total.replies),
         ("overflows", total.overflows),
@@ -59,7 +59,7 @@ fn seeds() {
     for (what, count) in reached {
         assert!(count > 0, "no seed has led to {what}");
     }
-    // A statistic that never moves tells nobody anything.
+    // A statistic that never moves proves nothing.
     let still = Report::rows().enumerate().filter(|(n, _)| total.moved >> n & 1 == 0).map(|(_, row)| row);
     let still: Vec<_> = still.filter(|row| !NOT_SIMULATED.contains(row)).collect();
     assert!(still.is_empty(), "no seed has moved {still:?}");
@@ -72,8 +72,8 @@ fn a_seed_is_a_run() {
     }
 }
 
-/// Seeds that have found something once: the number says nothing, the name what it was. What a seed does
-/// changes with the simulator, so each bug also has a test of its own where it was.
+/// Seeds that once found a bug, listed with the name of the bug. The meaning of a seed changes with the
+/// simulator, so each bug also has its own test next to its fix.
 #[test]
 fn seeds_that_have_found_a_bug() {
     let found = [

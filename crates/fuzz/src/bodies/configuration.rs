@@ -5,7 +5,7 @@ use config::go_flags::{self, GoValues};
 use config::nsqd::{self, flags};
 use config::{native as ours, nutcracker as theirs};
 
-/// A nuthatch.toml. Either it is usable or something is said to be wrong, at a place that is there.
+/// A nuthatch.toml: it is usable, or the error names an existing place.
 pub fn native(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let report = ours::check(text, 2);
@@ -22,7 +22,7 @@ pub fn native(bytes: &[u8]) {
     }
 }
 
-/// A nutcracker.yml. Who is refused is told why.
+/// A nutcracker.yml; every refusal has a reason.
 pub fn nutcracker(bytes: &[u8]) {
     match theirs::parse(bytes, "file", &|_, _| Ok(())) {
         Ok(accepted) => assert!(accepted.pools.iter().all(|pool| !pool.name.is_empty())),
@@ -38,7 +38,7 @@ pub fn nsqd_file(bytes: &[u8]) {
     }
 }
 
-/// nsqd's command line; each line is an argument.
+/// nsqd's command line, one argument per line.
 pub fn nsqd_flags(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let arguments: Vec<String> = text.split('\n').map(str::to_owned).collect();
@@ -47,8 +47,8 @@ pub fn nsqd_flags(bytes: &[u8]) {
     }
 }
 
-/// Every flag has a value, and they are usable together or not. Files that they name are not for a fuzzer to
-/// open.
+/// Checks that every flag has a value, and whether the flags are usable together. Files that they name are
+/// not opened by a fuzzer.
 fn checked(given: GoValues, file: GoValues) {
     let mut values = nsqd::resolve(given, file);
     let default = nsqd::resolve(GoValues::new(), GoValues::new());

@@ -2,7 +2,7 @@
 
 use lookup::{Limits, Registry, Snapshot};
 
-/// A snapshot is refused, or is read again as it was written and restored within the limits.
+/// A snapshot: refused, or equal after being written and read again, and restored within the limits.
 pub fn snapshot(bytes: &[u8]) {
     let Ok(snapshot) = Snapshot::from_bytes(bytes) else { return };
     assert_eq!(Snapshot::from_bytes(&snapshot.to_bytes()).as_ref(), Ok(&snapshot));

@@ -1,4 +1,4 @@
-//! The queue's HTTP API without a socket, and what comes back from an authorization server.
+//! The queue's HTTP API without a socket, and the answers of an authorization server.
 //!
 //! ```text
 //! POST /pub?topic=t&defer=10      first line: method and target
@@ -23,10 +23,10 @@ use queue::authority::{Access, Grant};
 use queue::http::{About, Adjustable, Api};
 use queue::request::{Answer, Reply, Request};
 
-/// The names that the queue of this body says are there.
+/// Name of the only topic in this body's queue.
 const KNOWN: &str = "t";
 
-/// A request, as far as it is one for the server in front: every one gets an answer with a status of HTTP.
+/// An HTTP request that the server in front would pass on: every answer has an HTTP status.
 pub fn request(bytes: &[u8]) {
     let Some(request) = read(bytes) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -34,7 +34,7 @@ pub fn request(bytes: &[u8]) {
     assert!((200..600).contains(&parts.status.as_u16()), "{}", parts.status);
     let body = runtime.block_on(body.collect()).expect("a body in memory").to_bytes();
     let kind = parts.headers.get("content-type").map_or(&b""[..], |kind| kind.as_bytes());
-    // nothing follows the head in the answer to HEAD
+    // an answer to HEAD has no body
     if kind.starts_with(b"application/json") && !body.is_empty() {
         let json: Result<serde_json::Value, _> = serde_json::from_slice(&body);
         assert!(json.is_ok(), "says it is JSON: {}", body.escape_ascii());
@@ -76,7 +76,7 @@ fn read(bytes: &[u8]) -> Option<axum::http::Request<Body>> {
     }
 }
 
-/// A queue with one topic and one channel in which nothing happens.
+/// Answers of an idle queue with one topic.
 fn answer(request: Request, reply: Reply) -> Result<(), NotTaken> {
     reply.send(match request {
         Request::Publish { batch, .. } => {
@@ -88,7 +88,7 @@ fn answer(request: Request, reply: Reply) -> Result<(), NotTaken> {
         Request::ChannelSettings(topic, _) if topic == KNOWN => Answer::ChannelSettings(Default::default()),
         Request::Peek { topic, .. } if topic == KNOWN => Answer::Messages(Vec::new()),
         Request::Seek(..) | Request::Redrive { .. } => Answer::Count(0),
-        // Nobody is there to count.
+        // There is no real queue to count.
         Request::Stats { .. } => return Err(NotTaken::Stopped),
         Request::CreateTopic(name, _) | Request::CreateChannel(name, _) => {
             assert!(wire::nsq::valid_name(name.as_bytes()).is_some(), "{name}");
@@ -116,7 +116,7 @@ impl Adjustable for Knobs {
     fn set_log_level(&self, _: LogLevel) {}
 }
 
-/// Answers of an authorization server. It never lasts for ever, and expressions are asked without harm.
+/// Answers of an authorization server: their validity is never zero, and evaluating them does not panic.
 pub fn rights(bytes: &[u8]) {
     let Ok(rights) = queue::auth::Rights::parse(bytes) else { return };
     assert!(!rights.ttl().is_zero());

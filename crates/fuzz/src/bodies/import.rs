@@ -1,7 +1,7 @@
-//! nsqd's data directory, whatever is in its files.
+//! nsqd's data directory, with any content in its files.
 //!
 //! ```text
-//! ┌ u8 which name │ u16 length (big-endian) │ content ┐ as often as there is something
+//! ┌ u8 index of the name │ u16 length (big-endian) │ content ┐ repeated
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use net::{Instant, WallTime};
 use queue::import::{self, Metadata, Step};
 use queue::{Clock, QueueOptions, Settings};
 
-/// Names that files of the directory have.
+/// File names of the directory.
 pub const NAMES: [&str; 10] = [
     "nsqd.dat",
     "t.diskqueue.meta.dat",
@@ -28,7 +28,7 @@ pub const NAMES: [&str; 10] = [
 ];
 const DIR: &str = "/data";
 
-/// nsqd.dat: what is found in it is a name.
+/// nsqd.dat: every name found in it is valid.
 pub fn metadata(bytes: &[u8]) {
     let Ok(metadata) = Metadata::parse(bytes) else { return };
     let is_name = |name: &str| wire::nsq::valid_name(name.as_bytes()).is_some();
@@ -38,8 +38,8 @@ pub fn metadata(bytes: &[u8]) {
     }
 }
 
-/// A directory is taken over or refused. Once it was taken over nothing is left to do; if it was refused,
-/// every original is where it was, unchanged.
+/// A directory: imported or refused. After an import nothing is left to do; after a refusal every original is
+/// in its place, unchanged.
 pub fn directory(bytes: &[u8]) {
     let files = MemFiles::new(1);
     files.create_dir(Path::new(DIR)).expect("in memory");
@@ -72,7 +72,7 @@ pub fn directory(bytes: &[u8]) {
     }
 }
 
-/// Reads what [`pack`] writes, as far as it goes.
+/// Reads the output of [`pack`]; a truncated last part is taken as it is.
 pub fn parts(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut parts = Vec::new();
     while let Some(([name, high, low], rest)) = bytes.split_first_chunk::<3>() {
@@ -84,7 +84,7 @@ pub fn parts(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     parts
 }
 
-/// One part: a number and what belongs to it, 65,535 bytes at most.
+/// Appends one part: a number and its content, 65,535 bytes at most.
 pub fn pack(number: u8, content: &[u8], out: &mut Vec<u8>) {
     let content = &content[..content.len().min(usize::from(u16::MAX))];
     out.push(number);

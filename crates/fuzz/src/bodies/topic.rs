@@ -1,4 +1,4 @@
-//! A topic's records and checkpoint with sound checksums and any content, as another version or a mistake may
+//! A topic's records and checkpoint with valid checksums and any content, as another version or a bug may
 //! have written them.
 
 use std::path::Path;
@@ -12,12 +12,12 @@ use queue::{Clock, QueueOptions};
 
 use super::import::parts;
 
-/// The number that stands for a checkpoint among the kinds of records.
+/// Number of a checkpoint, next to the kinds of records.
 pub const CHECKPOINT: u8 = 0;
 const DIR: &str = "/topics/t";
 
 /// Parts as in [`super::import`]: the kind of a record and its payload, or a checkpoint. The topic opens or
-/// is refused; one that has opened can write a checkpoint, from which it opens again with as many channels.
+/// is refused; an open one can write a checkpoint, from which it reopens with as many channels.
 pub fn recovery(bytes: &[u8]) {
     let files = MemFiles::new(1);
     let shared: Arc<dyn Files> = Arc::new(files);

@@ -2,7 +2,7 @@
 
 use wire::upgrade::{MESSAGE_BYTES_MAX, Message};
 
-/// A message is refused, or is read again as it was written.
+/// A message: refused, or equal after being written and read again.
 pub fn message(bytes: &[u8]) {
     let Ok(message) = Message::decode(bytes) else { return };
     let written = message.encode().expect("what was read is within the limits");

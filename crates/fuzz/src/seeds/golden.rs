@@ -1,16 +1,16 @@
-//! Input from the captures of the original programs, if they are there.
+//! Input from the captures of the original programs, if available.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// Directory of the captures: beside the repository, or where `NUTHATCH_GOLDEN` says.
+/// Directory of the captures: next to the repository, or given by `NUTHATCH_GOLDEN`.
 pub fn directory() -> PathBuf {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
     std::env::var_os("NUTHATCH_GOLDEN").map_or(beside.into(), PathBuf::from)
 }
 
-/// The cases of a file; none if it is not there.
+/// Cases of a file; none if it is missing.
 pub fn cases(file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(directory().join(file)).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
@@ -40,7 +40,7 @@ fn gather(value: &Value, key: &str, found: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// The bytes of a string: a character each; `⟦…⟧` stands for something that a digit is good enough for.
+/// Bytes of a string, one per character; `⟦…⟧` stands for a value that any digit can replace.
 pub fn bytes(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text;

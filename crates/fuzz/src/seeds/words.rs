@@ -1,6 +1,6 @@
-//! Words of each language: what sound input is made of, and what once was trouble.
+//! Words of each language: parts of valid input, and texts that once caused trouble.
 
-/// Nothing.
+/// No words.
 pub const NONE: &[&str] = &[];
 
 /// Rules of users.

@@ -1,4 +1,4 @@
-//! A connection to a server: what it has read, the replies to come, and how it breaks off.
+//! A connection to a server: its input, its scheduled replies, and how it breaks off.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use super::{Backend, Mood, Watch, memcache, redis};
 use crate::network::{End, LinkId, Network, Read};
 use crate::tamper::Tamper;
 
-/// See the top of this file.
+/// Server end of a connection.
 #[derive(Debug)]
 pub(crate) struct BackendConn {
     pub(crate) backend: usize,
@@ -22,7 +22,7 @@ pub(crate) struct BackendConn {
     input: BytesMut,
     /// Frames read so far.
     frames: u64,
-    /// Replies to come: when, what, and whether the connection ends in the midst of it.
+    /// Scheduled replies: time, bytes, and whether the connection ends in the middle of them.
     replies: VecDeque<(Instant, Vec<u8>, bool)>,
     output: BytesMut,
     session: Session,
@@ -43,7 +43,7 @@ impl BackendConn {
         }
     }
 
-    /// True if it owes nothing and knows of nothing.
+    /// True if nothing is unread, owed or unsent.
     pub(crate) fn is_idle(&self) -> bool {
         self.input.is_empty() && self.replies.is_empty() && self.output.is_empty()
     }
@@ -54,7 +54,7 @@ impl BackendConn {
         }
     }
 
-    /// Reads, works, writes. Returns when it wants to be woken again.
+    /// Reads, works and writes. Returns the time of its next wake-up.
     pub(crate) fn wake(
         &mut self,
         net: &mut Network,
@@ -71,7 +71,7 @@ impl BackendConn {
         loop {
             match net.read(self.link, End::Peer, 1 << 20) {
                 Read::Bytes(mut bytes) => {
-                    // Behind the handshake, for which nobody may ever wait.
+                    // After the handshake, whose answers nobody may be waiting for.
                     if self.frames > 3 && bytes.ends_with(b"\n") && watch.plan.strikes(Tamper::TearRequest) {
                         bytes.pop();
                     }

@@ -1,12 +1,12 @@
-//! Answers of a memcached server. No request asks it to be quiet: a proxy that shares connections must not
-//! pass that on.
+//! Replies of a memcached server. No request may be quiet: a proxy that shares connections must not pass that
+//! on.
 
 use super::{Backend, Mood, Watch};
 use crate::memcache::{Reply, parse_request};
 use crate::tamper::Tamper;
 use crate::value;
 
-/// Executes the request at the front of `input`, if it is whole; returns its length.
+/// Executes the request at the front of `input`, if complete; returns its length.
 pub(super) fn work(
     input: &[u8],
     backend: &mut Backend,

@@ -1,11 +1,11 @@
-//! Answers of a redis server.
+//! Replies of a redis server.
 
 use super::{Backend, Mood, Watch};
 use crate::resp::{self, Node};
 use crate::tamper::Tamper;
 use crate::value;
 
-/// Executes the request at the front of `input`, if it is whole; returns its length.
+/// Executes the request at the front of `input`, if complete; returns its length.
 pub(super) fn work(
     input: &[u8],
     backend: &mut Backend,
@@ -45,18 +45,18 @@ fn error(text: &str) -> Node {
     Node::Error(text.as_bytes().to_vec())
 }
 
-/// State of a connection from the commands ahead of requests.
+/// Handshake state of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     password: bool,
     resp3: bool,
     db: u32,
-    /// The server has refused something: nothing may come now.
+    /// True once the server has refused a command: nothing may follow.
     refused: bool,
 }
 
 impl Session {
-    /// Answers what comes ahead of requests, and the probe's question.
+    /// Answers the handshake and the probe's command.
     fn handshake(&mut self, args: &[&[u8]], backend: &mut Backend) -> Option<Node> {
         let unfriendly = backend.mood == Mood::Unfriendly;
         Some(match args {
@@ -84,7 +84,7 @@ impl Session {
         })
     }
 
-    /// Requests must not come ahead of the handshake, nor after one that was refused.
+    /// Checks that no request precedes the handshake or follows a refused one.
     fn check(&self, args: &[&[u8]], backend: &Backend) -> Result<(), String> {
         let (wants_password, command) = (backend.password.is_some(), args[0].escape_ascii());
         if self.refused {
@@ -103,7 +103,7 @@ fn execute(args: &[&[u8]], backend: &mut Backend, watch: &mut Watch<'_>) -> Resu
     let mut uids: Vec<u64> = keys.iter().filter_map(|key| value::uid_of_key(key)).collect();
     let everywhere = name == b"SCRIPT";
     if everywhere {
-        // Once at each server.
+        // Count each request once per server.
         for uid in &mut uids {
             *uid |= (watch.index as u64 + 1) << 52;
         }
@@ -151,7 +151,7 @@ fn execute(args: &[&[u8]], backend: &mut Backend, watch: &mut Watch<'_>) -> Resu
     })
 }
 
-/// The keys of a request; an error if it is not one that clients of the simulator send.
+/// Keys of a request; an error if the simulator's clients send no such request.
 fn keys<'a>(args: &[&'a [u8]]) -> Result<Vec<&'a [u8]>, String> {
     let name = args[0].to_ascii_uppercase();
     let keys: Vec<&[u8]> = match (&name[..], args.len()) {

@@ -1,4 +1,4 @@
-//! Requests of memcached clients, quiet ones among them.
+//! Requests of memcached clients, including quiet ones.
 
 use super::Client;
 use crate::expect::{Expected, Got, What};
@@ -23,8 +23,8 @@ impl Client {
         }
     }
 
-    /// `watch` is refused, and so is what comes behind it. No server knows `incr`, so that one which gets it
-    /// raises a fault.
+    /// Ends with `watch`, which is refused along with everything after it. No server knows `incr`, so a
+    /// server that receives it raises a fault.
     pub(super) fn end_with_memcached_refusal(&mut self, plan: &mut Plan) {
         const REFUSAL: &str = "CLIENT_ERROR watch is not available through a proxy";
         const UNKNOWN: &str = "ERROR";
@@ -43,7 +43,7 @@ impl Client {
     }
 
     fn ask_version(&mut self) {
-        // Some server is asked, whose key nobody knows.
+        // Some server answers; its key is not known here.
         let keys = [b"version".to_vec()];
         self.expect(
             b"version\r\n".to_vec(),

@@ -6,7 +6,7 @@ use crate::resp::{self, Node};
 use crate::tamper::{Plan, Tamper};
 use crate::value;
 
-/// Refused, and what comes behind them depends on them.
+/// Refused commands on which later ones depend.
 const REFUSED: &[&[&[u8]]] = &[
     &[b"MULTI"],
     &[b"WATCH", b"k"],
@@ -45,9 +45,8 @@ impl Client {
         }
     }
 
-    /// Ends with a command that is refused and that INCR behind it depends on. No server knows INCR, so that
-    /// one which gets it raises a fault. The tamperer sends a command that is refused and that nothing
-    /// depends on.
+    /// Ends with a refused command, followed by an INCR that depends on it. No server knows INCR, so a server
+    /// that receives it raises a fault. The tamperer sends a refused command on which nothing depends.
     pub(super) fn end_with_refusal(&mut self, plan: &mut Plan) {
         let mut refused: &[&[u8]] = self.rng.pick(REFUSED);
         if plan.strikes(Tamper::GoOnAfterRefusal) {
@@ -67,7 +66,7 @@ impl Client {
         self.lookup(key).map_or(Node::Null, Node::Bulk)
     }
 
-    /// Some keys to read, and one that names the request.
+    /// Some keys to read, and one that holds the request's number.
     fn keys_to_read(&mut self, uid: u64) -> Vec<Vec<u8>> {
         let mut keys: Vec<Vec<u8>> = (0..self.rng.between(1, 9)).map(|_| self.key()).collect();
         let at = self.rng.below(keys.len() as u64 + 1) as usize;
@@ -103,7 +102,7 @@ impl Client {
         let mut keys: Vec<Vec<u8>> = (0..self.rng.between(1, 5)).map(|_| self.own_key()).collect();
         keys.sort();
         keys.dedup();
-        // One number for each pair: the parts go different ways.
+        // One number per pair, since the fragments go to different servers.
         let values: Vec<Vec<u8>> =
             keys.iter().enumerate().map(|(n, key)| self.write_key(key, (n as u64 + 1) << 40 | uid)).collect();
         let mut args: Vec<&[u8]> = vec![b"MSET"];
@@ -136,7 +135,7 @@ impl Client {
         self.push(request, (What::Nested(key.clone()), Some(Got::Redis(found))), &[key]);
     }
 
-    /// Every server has to answer the same.
+    /// Sends SCRIPT LOAD, to which every server has to reply the same.
     fn ask_script_load(&mut self, uid: u64) {
         let script = format!("u:{uid}").into_bytes();
         let name = value::sha_of_script(&script);
@@ -145,7 +144,7 @@ impl Client {
         self.push(request, node(Node::Bulk(name)), &[script]);
     }
 
-    /// Sends SCRIPT EXISTS for scripts that it has loaded, and for one that no server has.
+    /// Sends SCRIPT EXISTS for scripts it has loaded, and for one unknown to every server.
     fn ask_script_exists(&mut self, uid: u64) {
         let mut names: Vec<Vec<u8>> = self.scripts.iter().rev().take(3).cloned().collect();
         let exactly = vec![Node::Int(1); names.len()].into_iter().chain([Node::Int(0)]).collect();
@@ -156,7 +155,7 @@ impl Client {
         self.push(resp::request(&args), (what, Some(Got::Redis(Node::Array(exactly)))), &names[..1]);
     }
 
-    /// Its keys live on one server, or it is refused.
+    /// Sends SINTER, which is refused unless its keys live on one server.
     fn ask_sinter(&mut self) {
         let keys = [self.key(), self.key()];
         self.push(resp::request(&[b"SINTER", &keys[0], &keys[1]]), (What::AnyArray, None), &keys);

@@ -1,19 +1,19 @@
-//! Bodies that say which message they are.
+//! Bodies that identify their message.
 //!
 //! ```text
 //! <uid>xxxxx</uid>
 //! ```
 
-/// Names a publication's message; never used twice in a run.
+/// Id of a published message; never reused in a run.
 pub(crate) type Uid = u64;
 
-/// The body of a message, always the same, with up to `fill_max` bytes of filler.
+/// Body of a message: a function of `uid`, with up to `fill_max` bytes of filler.
 pub(crate) fn body(uid: Uid, fill_max: usize) -> Vec<u8> {
     let fill = (uid.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) as usize % (fill_max + 1);
     format!("<{uid}>{}</{uid}>", "x".repeat(fill)).into_bytes()
 }
 
-/// The message that a body belongs to. The error says what is wrong with the body.
+/// Message that a body belongs to. The error describes the damage.
 pub(crate) fn uid_of(body: &[u8]) -> Result<Uid, String> {
     let wrong = || format!("'{}' is no body", body[..body.len().min(60)].escape_ascii());
     let text = std::str::from_utf8(body).map_err(|_| wrong())?;
@@ -25,7 +25,7 @@ pub(crate) fn uid_of(body: &[u8]) -> Result<Uid, String> {
     uid.parse().map_err(|_| wrong())
 }
 
-/// Whole bodies that stand somewhere in a file: where their digits begin, and whose they are.
+/// Complete bodies found in a file: the offset of their digits, and their message.
 pub(crate) fn uids_in(content: &[u8]) -> Vec<(usize, Uid)> {
     let mut found = Vec::new();
     for at in (0..content.len()).filter(|at| content[*at] == b'<') {

@@ -1,5 +1,5 @@
-//! A client: a producer that pipelines, or a consumer that finishes, requeues, touches, holds on to or
-//! forgets what it gets. Either may stall, and vanish in the middle of anything.
+//! A client: a producer that pipelines, or a consumer that finishes, requeues, touches, keeps or forgets its
+//! messages. Either may stall, and vanish at any moment.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ enum Plan {
     Vanish,
 }
 
-/// The world of a client that is woken.
+/// Surroundings of a client that is woken.
 pub(crate) struct Around<'a> {
     pub(crate) net: &'a mut Network,
     pub(crate) sessions: &'a mut [Session],
@@ -57,9 +57,9 @@ pub(crate) struct Client {
     plans: Vec<(Instant, Plan)>,
     /// Time until which it reads nothing.
     stalled: Instant,
-    /// Publications on their way.
+    /// Publications in progress.
     pipelined: u64,
-    /// Messages that it still publishes.
+    /// Messages still to publish.
     left: u64,
 }
 
@@ -85,7 +85,7 @@ impl Client {
         matches!(self.role, Role::Drain(_))
     }
 
-    /// A connection is there: the client introduces itself.
+    /// Introduces the client on a new connection.
     pub(crate) fn connected(&mut self, session: SessionId, link: LinkId, around: &mut Around<'_>) {
         self.session = Some(session);
         self.link = link;
@@ -106,7 +106,7 @@ impl Client {
             }
             Role::Drain(name) => {
                 self.send(Command::Sub(name), around);
-                // With little memory whoever has much unread is closed.
+                // When memory is short, clients with much unread output are closed.
                 let little = around.scenario.is_short_of_memory();
                 self.send(Command::Rdy(if little { 10 } else { 2500 }), around);
             }
@@ -132,14 +132,14 @@ impl Client {
         around.sessions[session].sends(command, bytes.len());
     }
 
-    /// Lets go of the connection, with a reset.
+    /// Resets the connection.
     pub(crate) fn vanish(&mut self, net: &mut Network) {
         if self.session.take().is_some() {
             net.reset(self.link, End::Peer);
         }
     }
 
-    /// Does what is to be done now. When it wants to be woken again.
+    /// Does everything that is due. Returns the time of its next wake-up.
     pub(crate) fn wake(&mut self, around: &mut Around<'_>) -> Option<Instant> {
         self.session?;
         let now = around.net.now;
@@ -166,7 +166,7 @@ impl Client {
         self.plans.iter().map(|(at, _)| *at).chain(stalled).min()
     }
 
-    /// False if the connection is gone.
+    /// Reads frames; false if the connection is gone.
     fn read(&mut self, around: &mut Around<'_>) -> bool {
         loop {
             match around.net.read(self.link, End::Peer, 64 << 10) {
@@ -249,7 +249,7 @@ impl Client {
         }
     }
 
-    /// Does something with a message.
+    /// Decides what to do with a message.
     fn settle(&mut self, id: Id, around: &mut Around<'_>) {
         let delay = self.rng.between(1, around.scenario.delay_ms_max);
         match self.rng.below(20) {
@@ -265,7 +265,7 @@ impl Client {
                 self.plan(Plan::Settle(id), around);
             }
             18 => self.plan(Plan::Settle(id), around),
-            // It is forgotten.
+            // Forget it.
             _ => {}
         }
     }

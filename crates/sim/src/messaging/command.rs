@@ -1,4 +1,4 @@
-//! Commands of the NSQ protocol, as clients send them and as the oracle understands them.
+//! Commands of the NSQ protocol, as sent by clients and as seen by the oracle.
 
 use super::body::{Uid, body};
 use super::frames::Id;
@@ -10,13 +10,13 @@ pub(crate) type Name = (String, String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     Magic,
-    /// With the timeout of deliveries, in milliseconds.
+    /// Message timeout, in milliseconds.
     Identify(u64),
     Publish {
         topic: String,
-        /// More than one is an MPUB.
+        /// Messages; more than one is an MPUB.
         uids: Vec<Uid>,
-        /// Above zero it is a DPUB.
+        /// Delay; above zero it is a DPUB.
         delay_ms: u64,
     },
     Sub(Name),
@@ -29,12 +29,12 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// True if the daemon answers it when it succeeds.
+    /// True if the daemon answers its success.
     pub(crate) fn is_answered(&self) -> bool {
         matches!(self, Command::Identify(_) | Command::Publish { .. } | Command::Sub(_) | Command::Cls)
     }
 
-    /// Its bytes; bodies have up to `fill_max` bytes of filler.
+    /// Wire bytes; bodies have up to `fill_max` bytes of filler.
     pub(crate) fn bytes(&self, fill_max: usize) -> Vec<u8> {
         match self {
             Command::Magic => b"  V2".to_vec(),

@@ -1,4 +1,4 @@
-//! One life of the daemon: the queue in its loop, its disk threads, and who is connected.
+//! One life of the daemon: the queue in its loop, its disk threads, and its connections.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -19,25 +19,25 @@ use crate::shard::{Product, Ready, Shard};
 impl Product for Queue {
     type Letter = Mail;
 
-    /// The oracle looks at what passed instead.
+    /// The oracle checks the recorded steps instead.
     fn check(&self, _looped: &Loop, _faults: &mut Vec<String>) {}
 }
 
-/// A place for an answer.
+/// Slot for an answer.
 pub(crate) type Asked = Arc<Mutex<Option<Answer>>>;
 
 pub(crate) struct Daemon {
     pub(crate) shard: Shard<Queue>,
-    /// The listener for clients.
+    /// Listener for clients.
     pub(crate) listener: ListenerId,
     pub(crate) workers: Workers,
-    /// True from the request to stop on.
+    /// True once it was asked to stop.
     pub(crate) stopping: bool,
     sessions: HashMap<ConnId, SessionId>,
 }
 
 impl Daemon {
-    /// Opens the queue over what is on the disk.
+    /// Opens the queue over the content of the disk.
     pub(crate) fn start(
         files: &MemFiles,
         options: &QueueOptions,
@@ -70,7 +70,7 @@ impl Daemon {
         self.shard.letters.len() - 1
     }
 
-    /// Asks between two turns; where the answer is put.
+    /// Sends a request between two turns; returns the slot for its answer.
     pub(crate) fn ask(&mut self, net: &mut Network, request: Request) -> Asked {
         let asked = Asked::default();
         let slot = Arc::clone(&asked);
@@ -85,7 +85,7 @@ impl Daemon {
         self.shard.looped.watched.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// The session of a connection.
+    /// Session of a connection.
     pub(crate) fn session_of(
         &mut self,
         conn: ConnId,

@@ -1,4 +1,4 @@
-//! Frames of the NSQ protocol, cut out of a stream of bytes.
+//! Frames of the NSQ protocol, split from a stream of bytes.
 
 use crate::messaging::body::{Uid, uid_of};
 
@@ -32,14 +32,14 @@ impl Frame {
     }
 }
 
-/// Bytes that have come and are no whole frame yet.
+/// Received bytes of an incomplete frame.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     bytes: Vec<u8>,
 }
 
 impl Frames {
-    /// Adds bytes and gives the frames that are whole now.
+    /// Adds bytes and returns the frames completed by them.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Vec<Frame> {
         self.bytes.extend_from_slice(bytes);
         let mut frames = Vec::new();

@@ -1,12 +1,12 @@
-//! Names by which the queue does something special: dead letters, and what goes with its last user.
+//! Names that the queue treats specially: dead letters, and topics or channels deleted with their last user.
 
-/// End of the names of dead-letter topics.
+/// Suffix of dead-letter topics.
 pub(crate) const DEAD: &str = ".dead";
 
-/// End of the names of topics and channels that go with their last user.
+/// Suffix of topics and channels that are deleted with their last user.
 const EPHEMERAL: &str = "#ephemeral";
 
-/// True for a topic or a channel that goes with its last user.
+/// True for a topic or a channel that is deleted with its last user.
 pub(crate) fn is_ephemeral(name: &str) -> bool {
     name.ends_with(EPHEMERAL)
 }

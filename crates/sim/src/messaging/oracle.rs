@@ -1,33 +1,33 @@
-//! Rules of a run, checked where the shard and its loop meet. One that is broken becomes a fault, in words.
+//! Rules of a run, checked between the shard and its loop. A broken rule becomes a fault, as text.
 //!
-//! | rule | where it is looked at |
+//! | rule | checked in |
 //! |---|---|
-//! | a message that got its OK is delivered to each channel until it is finished, whatever a crash may take by its durability | [`Oracle::missing`], after the last drain |
-//! | a message is in one consumer's hands at a time, and in those of one with RDY left | [`Channel::deliver`], at each delivery |
+//! | a message that got its OK is delivered to each channel until it is finished, except for losses that its durability allows in a crash | [`Oracle::missing`], after the last drain |
+//! | a message is in flight to one consumer at a time, and only to one with RDY left | [`Channel::deliver`], at each delivery |
 //! | nothing is delivered before its due time | the same |
-//! | nothing is delivered that was finished: in the same life never, after a crash if the FIN was old enough | the same, and [`Channel::crash`] |
-//! | messages come in nsqd's order: what comes back stands behind what waits | the same |
+//! | no finished message is delivered: in the same life never, after a crash if the FIN was old enough | the same, and [`Channel::crash`] |
+//! | messages come in nsqd's order: a returning message goes behind the waiting ones | the same |
 //! | attempts count up | the same |
-//! | depth, in flight and deferred agree with what is there | [`Oracle::check_counts`], whenever somebody asks |
+//! | depth, in flight and deferred match the oracle's counts | [`Oracle::check_counts`], at each request for statistics |
 //! | a dead letter was delivered too often; it is in its topic, or in its channel | the same, and [`Oracle::letter`] |
 //! | nothing is delivered after its time to live, or missing before | [`Topic::check_age`], at each delivery, and [`Topic::age`] |
-//! | a topic that refuses what is too much holds no more than that | [`Topic::too_much`], whenever somebody asks |
+//! | a topic that rejects publications above its limit holds no more than the limit | [`Topic::too_much`], at each request for statistics |
 //! | a topic that drops the oldest drops nothing younger | [`Topic::dropped_in_the_middle`], after the last drain |
-//! | what is kept for replay comes again | [`Topic::replay`] |
-//! | what is finished leaves the disk | `World::rest`, at the end |
-//! | damage is told, and costs what it must and no more | `world/rot.rs` |
+//! | messages retained for replay are delivered again | [`Topic::replay`] |
+//! | finished messages leave the disk | `World::rest`, at the end |
+//! | damage is reported, and costs no more than it must | `world/rot.rs` |
 //! | no publication is refused without a reason | [`Oracle::refused`] |
-//! | memory is full only where it nearly is, and never more than that | [`Oracle::check_full`], [`Oracle::check_memory`] |
-//! | memory of what is consumed is given back | [`Oracle::check_given_back`], when chaos is over |
-//! | a topic has no more channels than it may, and is denied none before | [`Oracle::not_subscribed`], and the same |
+//! | memory is reported full only when nearly full, and never exceeds its limit | [`Oracle::check_full`], [`Oracle::check_memory`] |
+//! | memory of consumed messages is released | [`Oracle::check_given_back`], when chaos is over |
+//! | a topic has no more channels than its limit, and is refused none below it | [`Oracle::not_subscribed`], and the same |
 //! | topics and channels outlast the process | [`Oracle::adopt`], at each start |
-//! | ephemeral ones do not: they go with their last user | [`Oracle::check_ephemeral`], whenever somebody asks |
+//! | ephemeral ones do not: they are deleted with their last user | [`Oracle::check_ephemeral`], at each request for statistics |
 //! | nothing of an ephemeral topic is on the disk | `World::check_disk`, when a life ends |
-//! | what fits into an ephemeral channel is delivered while it has a consumer | [`Oracle::missing_ephemeral`], when chaos is over |
-//! | ephemeral ones hold no more than they may, and drop what is more | [`Channel::check_held`], [`Topic::check_held`] |
+//! | messages that fit into an ephemeral channel are delivered while it has a consumer | [`Oracle::missing_ephemeral`], when chaos is over |
+//! | ephemeral ones hold no more than their limit, and drop the excess | [`Channel::check_held`], [`Topic::check_held`] |
 //!
-//! What is not known for sure is never a fault: a publication without an answer may be there or not, and a
-//! crash makes uncertain what it may have taken.
+//! Uncertainty is never a fault: a publication without an answer may exist or not, and a crash makes
+//! everything uncertain that it may have lost.
 
 mod adopt;
 mod orders;
@@ -59,40 +59,40 @@ use topic::Topic;
 
 #[derive(Debug)]
 pub(crate) struct Oracle {
-    /// Topics that were deleted.
+    /// Deleted topics.
     deleted: BTreeMap<String, Topic>,
-    /// Their dead letters.
+    /// Dead letters of deleted topics.
     letters: BTreeMap<String, BTreeSet<Uid>>,
     pub(crate) topics: BTreeMap<String, Topic>,
     /// Durability of topics without a setting.
     durability: Durability,
-    /// Sessions that have subscribed, with their channel.
+    /// Subscribed sessions, with their channels.
     subscribed: BTreeMap<SessionId, (String, String)>,
-    /// Timeouts that clients have asked for.
+    /// Message timeouts requested by clients.
     timeouts: BTreeMap<SessionId, u64>,
     msg_timeout_ms: u64,
     max_msg_timeout_ms: u64,
-    /// FIN and REQ are written after this, in microseconds.
+    /// Time after which FIN and REQ are written, in microseconds.
     event_delay_us: u64,
-    /// Time of the last fault of the disk, which excuses late writes.
+    /// Time of the last disk fault, which excuses late writes.
     pub(crate) trouble: Option<Instant>,
-    /// True if an event of this life may be the reason for a refused publication.
+    /// True if an event of this life may explain a refused publication.
     pub(crate) excused: bool,
-    /// `excused` of the life before.
+    /// `excused` of the previous life.
     was_excused: bool,
-    /// True once the wall clock was set.
+    /// True once the wall clock was stepped.
     stepped: bool,
-    /// Most filler bytes of a body.
+    /// Most filler bytes in a body.
     fill_max: usize,
-    /// Messages that an ephemeral topic or channel holds.
+    /// Most messages that an ephemeral topic or channel holds.
     queue_limit: u64,
     /// `max_memory`; 0 for no limit.
     memory_max: usize,
     /// `max_channels_per_topic`.
     channels_max: u64,
-    /// Messages that were published to ephemeral topics.
+    /// Messages published to ephemeral topics.
     pub(crate) in_memory_only: BTreeSet<Uid>,
-    /// Ephemeral channels that have lost their last consumer in this turn.
+    /// Ephemeral channels that lost their last consumer in this turn.
     doomed: Vec<(String, String)>,
     seq: u64,
     pub(crate) faults: Vec<String>,
@@ -136,7 +136,7 @@ impl Oracle {
         Now { at, wall, seq: self.seq }
     }
 
-    /// Takes in an event on a session.
+    /// Records an event on a session.
     pub(crate) fn fact(&mut self, session: SessionId, fact: Fact, at: Instant, wall: i64) {
         let now = self.now(at, wall);
         match fact {
@@ -170,7 +170,7 @@ impl Oracle {
         self.topics.get_mut(topic)?.channels.get_mut(channel)
     }
 
-    /// A publication was taken: its messages may be there from now on.
+    /// Records a publication that the daemon has read: its messages may exist.
     pub(crate) fn publish(&mut self, topic: &str, uids: &[Uid], delay_ms: u64, now: Now) {
         self.report.deferred += u64::from(delay_ms > 0);
         if is_ephemeral(topic) {
@@ -237,7 +237,7 @@ impl Oracle {
         }
     }
 
-    /// A publication has got its OK.
+    /// Records the OK of a publication.
     pub(crate) fn accepted(&mut self, topic: &str, uids: &[Uid]) {
         self.report.published += uids.len() as u64;
         if let Some(topic) = self.topics.get_mut(topic) {
@@ -247,7 +247,7 @@ impl Oracle {
         }
     }
 
-    /// A publication was refused.
+    /// Records the refusal of a publication.
     pub(crate) fn refused(&mut self, topic: &str, why: &str, deferred: bool, uids: &[Uid]) {
         self.report.refused += 1;
         if let Some(held) = Oracle::memory_full(why) {
@@ -292,7 +292,7 @@ impl Oracle {
         }
     }
 
-    /// A session is over: what it had goes back.
+    /// Ends a session: its messages return to the channel.
     fn gone(&mut self, session: SessionId, now: Now) {
         if let Some(channel) = self.channel_of(session) {
             channel.unsubscribe(session, now);
@@ -302,7 +302,7 @@ impl Oracle {
         }
     }
 
-    /// A life has ended.
+    /// Ends a life.
     pub(crate) fn crash(&mut self, how: End, at: Instant) {
         match how {
             End::Kill => self.report.kills += 1,
@@ -316,7 +316,7 @@ impl Oracle {
             End::Power => None,
         };
         let life = row::LifeEnd { how, at, settled };
-        // What is in memory only is gone for good.
+        // Topics in memory are lost for good.
         let in_memory = self.topics.extract_if(.., |_, topic| topic.durability == Durability::Memory);
         in_memory.collect::<Vec<_>>().into_iter().for_each(|(name, topic)| self.forget(name, topic));
         self.topics.values_mut().for_each(|topic| topic.crash(&life));
@@ -325,7 +325,7 @@ impl Oracle {
         (self.trouble, self.excused) = (None, false);
     }
 
-    /// Messages that are still owed to somebody.
+    /// Messages that are still owed to a channel.
     pub(crate) fn missing(&mut self, now: Instant) -> Option<String> {
         let mut missing = Vec::new();
         self.topics.values_mut().for_each(|topic| topic.age(now));

@@ -1,61 +1,61 @@
-//! Counts of a run: enough to see that the simulation reaches every part.
+//! Counts of a run, to verify that the simulation reaches every part.
 
-/// Counts of one run, or of many added up.
+/// Counts of one run, or of several added up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
     /// Events of the agenda.
     pub events: u64,
     /// Simulated time in microseconds.
     pub time_us: u64,
-    /// Messages whose publication got its OK.
+    /// Messages published with an OK.
     pub published: u64,
-    /// Messages whose publication was refused.
+    /// Messages refused.
     pub refused: u64,
-    /// Refused messages that a limit on bytes may account for.
+    /// Refused messages that a byte limit may explain.
     pub full: u64,
-    /// Topics that had more on the disk than may stay there, and had given it back at the end.
+    /// Topics that exceeded their allowed disk space, and had released it at the end.
     pub emptied: u64,
     /// Deliveries.
     pub delivered: u64,
     /// Deliveries beyond the first of a message in a channel.
     pub redelivered: u64,
-    /// FIN that counted.
+    /// Successful FINs.
     pub finished: u64,
-    /// REQ that counted.
+    /// Successful REQs.
     pub requeued: u64,
-    /// Messages that waited for their time.
+    /// Messages deferred.
     pub deferred: u64,
     /// Orders of operators.
     pub orders: u64,
-    /// Dead letters that somebody got.
+    /// Dead letters delivered.
     pub letters: u64,
-    /// Dead letters that were brought back.
+    /// Dead letters redriven.
     pub redriven: u64,
-    /// Ephemeral channels that went with their last consumer.
+    /// Ephemeral channels deleted with their last consumer.
     pub deserted: u64,
     /// Messages of ephemeral topics.
     pub ephemeral: u64,
-    /// Publications and consumers that were refused since memory was full.
+    /// Publications and consumers refused because memory was full.
     pub out_of_memory: u64,
-    /// Consumers that were refused since the topic had as many channels as it may.
+    /// Consumers refused because of the limit on channels.
     pub out_of_channels: u64,
     /// Checks of memory after everything was consumed.
     pub memory_back: u64,
-    /// Faults of the disk.
+    /// Disk faults.
     pub troubles: u64,
     /// Steps of the wall clock.
     pub steps: u64,
-    /// Data directories of nsqd that were taken over.
+    /// nsqd data directories imported.
     pub imports: u64,
     /// Damaged messages.
     pub rotten: u64,
     /// Damaged headers of segments, checkpoints and inventories.
     pub rotten_headers: u64,
-    /// Starts that failed for lack of something.
+    /// Starts that failed for lack of a resource.
     pub failed_starts: u64,
     /// Lives that ended by `kill -9`.
     pub kills: u64,
-    /// Lives that ended with the power.
+    /// Lives that ended by power loss.
     pub power_cuts: u64,
     /// Lives that ended by a stop.
     pub stops: u64,

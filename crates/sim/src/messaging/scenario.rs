@@ -10,7 +10,7 @@ use super::names::is_ephemeral;
 use crate::network::Travel;
 use crate::rng::Rng;
 
-/// The end of a life of the daemon.
+/// Ways in which a life of the daemon ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// `kill -9`.
@@ -21,16 +21,16 @@ pub(crate) enum End {
     Stop,
 }
 
-/// Faults of the disk.
+/// Disk faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// The device or the file system fails.
+    /// An I/O error of the device or the file system.
     Io(Operation),
-    /// No space is left.
+    /// No space left.
     Full,
-    /// The process has no file descriptor left.
+    /// No file descriptors left for the process.
     Descriptors,
-    /// The machine stops in the middle of a change, and nothing works any more until the life has ended.
+    /// The machine stops in the middle of a change, and nothing works until the life has ended.
     Halt,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Trouble {
 pub(crate) struct TopicPlan {
     pub(crate) name: String,
     pub(crate) channels: Vec<String>,
-    /// True if they are created before their first use; otherwise their first user does it.
+    /// True if they are created before their first use; otherwise by their first user.
     pub(crate) upfront: bool,
 }
 
@@ -49,34 +49,34 @@ pub(crate) struct Scenario {
     pub(crate) options: QueueOptions,
     pub(crate) producers: usize,
     pub(crate) consumers: usize,
-    /// Messages of a producer, about.
+    /// Approximate messages per producer.
     pub(crate) messages: u64,
-    /// Most filler bytes of a body.
+    /// Most filler bytes in a body.
     pub(crate) fill_max: usize,
     /// Most milliseconds between two of a client's actions.
     pub(crate) think_ms: u64,
     /// Longest delay of DPUB and REQ, in milliseconds.
     pub(crate) delay_ms_max: u64,
     pub(crate) travel: Travel,
-    /// Time during which faults happen; none do afterwards.
+    /// Duration of faults; there are none afterwards.
     pub(crate) chaos: Duration,
-    /// Ends of lives before that.
+    /// Ends of lives during chaos.
     pub(crate) ends: Vec<End>,
-    /// Faults of the disk.
+    /// Disk faults.
     pub(crate) troubles: Vec<Trouble>,
     /// Steps of the wall clock, in nanoseconds.
     pub(crate) steps: Vec<i64>,
-    /// Number of operators' orders.
+    /// Number of operator orders.
     pub(crate) orders: u64,
-    /// Deliveries after which a message is set aside; 0 for never.
+    /// Deliveries after which a message becomes a dead letter; 0 for no limit.
     pub(crate) max_attempts: u16,
-    /// Messages that an nsqd has left for each channel and each topic.
+    /// Messages that an nsqd has left per channel and topic.
     pub(crate) left_behind: Option<u64>,
-    /// Settings of the topics that are created upfront; their durability is drawn for each.
+    /// Settings of the topics created upfront; durability is drawn per topic.
     pub(crate) settings: TopicSettings,
-    /// Damaged places, at most, for each life that ends.
+    /// Most damaged places per end of a life.
     pub(crate) rot: u64,
-    /// Most microseconds that a job of a disk thread takes.
+    /// Longest job of a disk thread, in microseconds.
     pub(crate) job_us_max: u64,
 }
 
@@ -123,7 +123,7 @@ impl Scenario {
             rot: some(&mut rng, 4, 4),
             job_us_max: rng.pick(&[10, 3000, 300_000]),
         };
-        // From a stream of its own: whoever has none of them stays as it was.
+        // Separate random stream, so that scenarios without them stay unchanged.
         let mut rng = Rng::new(seed ^ 0xe9e);
         if rng.one_in(3) {
             scenario.add_ephemeral(&mut rng);
@@ -134,7 +134,7 @@ impl Scenario {
         scenario
     }
 
-    /// Gives topics in memory little room, and topics few channels.
+    /// Limits the memory of topics in memory, and the channels of topics.
     pub(crate) fn limit_memory(&mut self, rng: &mut Rng) {
         if !self.has_ephemeral_topics() {
             self.add_ephemeral(rng);
@@ -145,12 +145,12 @@ impl Scenario {
         (self.messages, self.fill_max) = (100, 3000);
     }
 
-    /// Adds topics and channels that go with their last user.
+    /// Adds ephemeral topics and channels.
     pub(crate) fn add_ephemeral(&mut self, rng: &mut Rng) {
         self.options.settings.mem_queue_size = rng.pick(&[3, 20, 10_000, 10_000]);
         self.consumers += 2;
         if rng.one_in(2) {
-            // A disk that fails keeps what is to be deleted.
+            // A failing disk keeps files that should be deleted.
             self.troubles.clear();
             self.topics.iter_mut().for_each(|plan| plan.channels.push("e#ephemeral".to_owned()));
         }
@@ -172,7 +172,7 @@ impl Scenario {
         self.options.settings.max_memory_bytes < 1 << 20
     }
 
-    /// The worst way in which lives end here.
+    /// Most severe end of a life in this scenario.
     pub(crate) fn worst(&self) -> End {
         if self.ends.contains(&End::Power) { End::Power } else { End::Kill }
     }
@@ -195,14 +195,14 @@ fn trouble(rng: &mut Rng) -> Trouble {
     }
 }
 
-/// Up to a day, forth or back.
+/// Clock step of up to a day, forwards or backwards.
 fn step(rng: &mut Rng) -> i64 {
     let nanos = rng.pick(&[1_000_000_000, 60_000_000_000, 86_400_000_000_000]);
     let nanos = rng.between(1, nanos) as i64;
     if rng.one_in(2) { nanos } else { -nanos }
 }
 
-/// A limit, in every third run.
+/// Settings with a limit, in a third of the runs.
 fn settings(rng: &mut Rng) -> TopicSettings {
     let none = TopicSettings::default();
     match rng.below(12) {

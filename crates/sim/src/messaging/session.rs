@@ -1,5 +1,5 @@
-//! One connection of a client, as the oracle follows it: commands that were sent and not consumed yet,
-//! commands that were consumed and not answered yet, and the frames that came.
+//! One connection of a client, as the oracle follows it: commands sent but not consumed, commands consumed
+//! but not answered, and received frames.
 
 use std::collections::VecDeque;
 
@@ -7,21 +7,21 @@ use super::command::Command;
 use super::frames::{Frame, Frames, Id};
 use crate::network::LinkId;
 
-/// Names a session; never used twice in a run.
+/// Id of a session; never reused in a run.
 pub(crate) type SessionId = usize;
 
 /// An event on a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fact {
-    /// The daemon has carried out a command; publications are not settled yet.
+    /// The daemon has carried out a command; publications await their answer.
     Took(Command),
-    /// The daemon has read a command; it is not known to have carried it out.
+    /// The daemon has read a command; its execution is uncertain.
     Saw(Command),
-    /// A command's answer: why it was refused, or `None` for OK.
+    /// Answer to a command: reason of the refusal, or `None` for OK.
     Answered(Command, Option<String>),
-    /// A message was sent: id, attempts, whose body.
+    /// A message was sent: id, attempts, uid.
     Delivered(Id, u16, u64),
-    /// The daemon knows the session no more.
+    /// The daemon has dropped the session.
     Gone,
     /// Bytes that no daemon may send.
     Wrong(String),
@@ -47,18 +47,18 @@ fn names(command: &Command) -> Option<(Verb, Id)> {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) link: LinkId,
-    /// The daemon knows it no more.
+    /// True once the daemon has dropped it.
     pub(crate) closed: bool,
     sent: VecDeque<(usize, Command)>,
-    /// Bytes of the first command that were consumed.
+    /// Consumed bytes of the first command.
     partial: usize,
     unanswered: VecDeque<Command>,
-    /// Answers that came before their command was seen to be consumed.
+    /// Answers that arrived before their command was seen to be consumed.
     answers: VecDeque<Option<String>>,
     frames: Frames,
     /// Messages whose FIN, REQ or TOUCH was refused.
     failed: Vec<(Verb, Id)>,
-    /// An error has come that ends the connection.
+    /// True after an error that ends the connection.
     over: bool,
 }
 
@@ -77,12 +77,12 @@ impl Session {
         }
     }
 
-    /// The client has sent a command of so many bytes.
+    /// Records a command of this many bytes sent by the client.
     pub(crate) fn sends(&mut self, command: Command, bytes: usize) {
         self.sent.push_back((bytes, command));
     }
 
-    /// The daemon has consumed bytes. What it sent on the way was told before.
+    /// Records bytes consumed by the daemon. Frames it sent meanwhile were recorded before.
     pub(crate) fn took(&mut self, bytes: usize) -> Vec<Fact> {
         self.partial += bytes;
         let mut commands = Vec::new();
@@ -91,7 +91,7 @@ impl Session {
             commands.push(command);
         }
         for failed in std::mem::take(&mut self.failed) {
-            // Of several about one message the last ones fail.
+            // Of several commands about one message, the last ones fail.
             if let Some(at) = commands.iter().rposition(|command| names(command) == Some(failed)) {
                 commands.remove(at);
             }
@@ -111,7 +111,7 @@ impl Session {
         self.match_answers(facts);
     }
 
-    /// The daemon has sent bytes.
+    /// Records bytes sent by the daemon.
     pub(crate) fn got(&mut self, bytes: &[u8]) -> Vec<Fact> {
         let mut facts = Vec::new();
         for frame in self.frames.take(bytes) {

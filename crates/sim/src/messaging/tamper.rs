@@ -1,6 +1,6 @@
-//! Deliberate bugs, to see that the oracle finds them.
+//! Deliberate bugs, to verify that the oracle detects them.
 //!
-//! Each is made up between the queue and the oracle, and looks to the oracle as the queue's own would.
+//! Each is simulated between the queue and the oracle, and looks to the oracle like a bug of the queue.
 
 use std::time::Duration;
 
@@ -14,30 +14,30 @@ use super::scenario::{End, Scenario};
 use super::session::{Fact, SessionId};
 use crate::rng::Rng;
 
-/// A bug that the simulator can make up.
+/// A bug that the simulator can inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tamper {
-    /// A damaged message takes a healthy one with it.
+    /// A damaged message destroys a healthy one.
     DamageSpreads,
-    /// A damaged header of a segment costs a message.
+    /// A damaged segment header costs a message.
     HeaderCostsRecords,
-    /// Damage is passed over without a word.
+    /// Damage is not reported.
     DamageUntold,
-    /// A channel forgets a dead letter that is not on the device yet.
+    /// A channel forgets a dead letter that is not yet on the device.
     LetterForgotten,
-    /// Messages that come back overtake those that wait.
+    /// Returned messages overtake waiting ones.
     Overtake,
-    /// An OK comes before the message is on the device.
+    /// An OK is sent before the message is on the device.
     OkTooEarly,
-    /// A deferred message comes before its time.
+    /// A deferred message is delivered before its due time.
     DueTooEarly,
-    /// A message comes again though its FIN counted.
+    /// A message is delivered again although its FIN counted.
     FinForgotten,
-    /// A message is in two consumers' hands.
+    /// A message is in flight to two consumers.
     DeliveredTwice,
     /// A message that got its OK is not delivered.
     Dropped,
-    /// A count of attempts is not kept.
+    /// An attempt is not counted.
     AttemptsForgotten,
     /// Statistics count one message too many.
     Miscounted,
@@ -47,36 +47,36 @@ pub enum Tamper {
     DiesTooEarly,
     /// A topic takes more than it may hold.
     LimitIgnored,
-    /// A topic that is to drop the oldest drops the newest.
+    /// A topic that should drop the oldest drops the newest.
     NewestDropped,
-    /// Messages are not kept for replay.
+    /// Messages are not retained for replay.
     ReplayForgotten,
-    /// Segments that nobody needs stay.
+    /// Unneeded segments are not deleted.
     SegmentsKept,
     /// Messages of an ephemeral topic are written to a journal.
     EphemeralWritten,
-    /// An ephemeral channel stays when its last consumer goes.
+    /// An ephemeral channel stays when its last consumer leaves.
     EphemeralStays,
-    /// Ephemeral topics and channels are there after a restart.
+    /// Ephemeral topics and channels survive a restart.
     EphemeralOutlives,
-    /// Consumers of ephemeral channels get nothing.
+    /// Consumers of ephemeral channels receive nothing.
     EphemeralStuck,
     /// An ephemeral channel takes more than it may hold.
     EphemeralTooMuch,
     /// A publication to an ephemeral topic is refused.
     EphemeralRefused,
-    /// Creations and publications are refused long before the limit on memory.
+    /// Creations and publications are refused far below the memory limit.
     RefusedTooEarly,
-    /// More memory is taken than may be.
+    /// Memory exceeds its limit.
     MemoryExceeded,
-    /// Memory of what is consumed is not given back.
+    /// Memory of consumed messages is not released.
     MemoryKept,
-    /// A topic has more channels than it may have.
+    /// A topic exceeds its limit on channels.
     TooManyChannels,
 }
 
 impl Tamper {
-    /// Every one of them.
+    /// All deliberate bugs.
     pub const ALL: [Tamper; 28] = [
         Tamper::DamageSpreads,
         Tamper::HeaderCostsRecords,
@@ -108,7 +108,7 @@ impl Tamper {
         Tamper::TooManyChannels,
     ];
 
-    /// Words by which one knows the rule that finds it, where any other one might.
+    /// Words in the fault of the rule that should detect it, if other rules might too.
     pub fn words(self) -> &'static str {
         match self {
             Tamper::EphemeralWritten => "ephemeral, and on the disk",
@@ -125,7 +125,7 @@ impl Tamper {
         }
     }
 
-    /// The part of their names by which files are known whose flushes do nothing.
+    /// Part of the names of files whose flushes do nothing.
     pub(crate) fn unflushed(self) -> Option<&'static str> {
         match self {
             Tamper::OkTooEarly => Some(""),
@@ -136,7 +136,7 @@ impl Tamper {
 }
 
 impl Tamper {
-    /// Makes sure that there are opportunities.
+    /// Changes the scenario so that it gives opportunities.
     pub(crate) fn bend(self, scenario: &mut Scenario) {
         match self {
             Tamper::DamageSpreads | Tamper::HeaderCostsRecords | Tamper::DamageUntold => {
@@ -185,7 +185,7 @@ impl Tamper {
         }
     }
 
-    /// Distorts what the oracle is told of the daemon's options.
+    /// Distorts the oracle's copy of the daemon's options.
     pub(crate) fn distort_options(self, options: &mut QueueOptions) {
         match self {
             Tamper::EphemeralTooMuch => options.settings.mem_queue_size = 1,
@@ -211,17 +211,17 @@ impl Tamper {
             (TopicSettings { retention_bytes: 1 << 40, ..limit }, Vec::new());
         scenario.topics.iter_mut().for_each(|topic| topic.upfront = true);
         if self == Tamper::ReplayForgotten {
-            // Long enough for checkpoints, which give segments back.
+            // Long enough for checkpoints, which release segments.
             (scenario.chaos, scenario.think_ms, scenario.ends) = (Duration::from_secs(150), 1500, Vec::new());
             (scenario.orders, scenario.options.settings.max_bytes_per_file) = (0, 1 << 10);
-            // A channel without consumers would keep them.
+            // A channel without consumers would keep the segments.
             scenario.topics.truncate(1);
             scenario.topics[0].channels.truncate(1);
             (scenario.consumers, scenario.max_attempts, scenario.troubles) = (4, 0, Vec::new());
         }
     }
 
-    /// Distorts what the oracle is told of a topic's settings.
+    /// Distorts the oracle's copy of a topic's settings.
     pub(crate) fn distort_settings(self, mut settings: TopicSettings) -> TopicSettings {
         match self {
             Tamper::LivesTooLong => settings.ttl_seconds = settings.ttl_seconds.min(1),
@@ -233,7 +233,7 @@ impl Tamper {
         settings
     }
 
-    /// Distorts what the oracle is told of an order.
+    /// Distorts the oracle's view of an order.
     pub(crate) fn distort_order(self, request: Request) -> Request {
         match request {
             Request::ConfigureTopic(topic, settings) => {
@@ -243,8 +243,7 @@ impl Tamper {
         }
     }
 
-    /// Distorts what the oracle is told of a command that a client sends; what is sent instead, if it is
-    /// something else.
+    /// Distorts the oracle's view of a client's command; returns the command to send instead, if it differs.
     pub(crate) fn distort_command(self, command: &mut Command) -> Option<Command> {
         let sent = command.clone();
         match (self, command) {
@@ -275,7 +274,7 @@ impl Tamper {
     }
 }
 
-/// Applies a deliberate bug to what the oracle is told of a turn, if this is an opportunity.
+/// Applies a deliberate bug to the oracle's view of a turn, given an opportunity.
 pub(crate) fn distort(tamper: Tamper, facts: &mut Vec<(SessionId, Fact)>) {
     let delivered = |fact: &Fact| matches!(fact, Fact::Delivered(..));
     match tamper {

@@ -1,7 +1,7 @@
 //! The daemon's disk threads: one for reads, one for everything else, each with its jobs in order.
 //!
-//! A job is carried out in one moment, at its end; a loss of power in its middle is played by a disk that
-//! stops after so many changes ([`journal::MemFiles::stop_after`]).
+//! A job runs at one moment, at its end; a power loss in its middle is simulated by a disk that stops after a
+//! number of changes ([`journal::MemFiles::stop_after`]).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use queue::disk::{Disk, Done, Job};
 
 type Inbox = Arc<Mutex<Vec<Job>>>;
 
-/// The queue's end.
+/// Disk interface of the queue.
 pub(crate) struct SimDisk(Inbox);
 
 impl Disk for SimDisk {
@@ -30,7 +30,7 @@ impl Workers {
         SimDisk(Arc::clone(&self.inbox))
     }
 
-    /// Takes new jobs; gives the workers that were idle and have something to do now.
+    /// Accepts new jobs; returns the idle workers that now have work.
     pub(crate) fn collect(&mut self) -> Vec<usize> {
         let mut woken = Vec::new();
         for job in std::mem::take(&mut *self.inbox.lock().expect("one thread")) {
@@ -43,7 +43,7 @@ impl Workers {
         woken
     }
 
-    /// Does the first job of a worker; true if another one waits.
+    /// Runs the first job of a worker; true if another one waits.
     pub(crate) fn work(&mut self, worker: usize) -> Option<(Done, bool)> {
         let job = self.lines[worker].pop_front()?;
         Some((job.run(), !self.lines[worker].is_empty()))

@@ -1,4 +1,4 @@
-//! The whole: lives of a daemon, clients and the network between them, driven by one agenda.
+//! The whole simulation: lives of a daemon, clients and the network between them, driven by one agenda.
 //!
 //! ```text
 //! 0 ............ chaos ............ healed: everything is drained ...... nothing is missing ...... a last life: nothing is left
@@ -33,17 +33,17 @@ use crate::agenda::Agenda;
 use crate::network::{End, Happening, LinkId, Network};
 use crate::rng::Rng;
 
-/// A run with more events than this is taken for one that never comes to rest.
+/// Event count above which a run is considered endless.
 const EVENTS_MAX: u64 = 2_000_000;
 
-/// Names a life of the daemon.
+/// Number of a life of the daemon.
 type Life = u32;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
     Network(LinkId, End, Happening),
     Turn(Life),
-    /// A disk thread has done its job.
+    /// A disk thread has finished its job.
     Job(Life, usize),
     Connect(usize),
     Wake(usize),
@@ -51,15 +51,15 @@ enum Event {
     Start,
     /// A life ends.
     End(LifeEnd),
-    /// Statistics are asked for and checked.
+    /// Statistics are requested and checked.
     Look,
-    /// The disk fails.
+    /// A disk fault begins.
     Trouble(Trouble),
-    /// Room and descriptors are back.
+    /// Space and descriptors are available again.
     Relief,
-    /// The wall clock is set, by so many nanoseconds.
+    /// The wall clock is stepped by this many nanoseconds.
     Step(i64),
-    /// An operator gives some order, or resumes what was paused.
+    /// An operator gives an order, or resumes a pause.
     Order,
     Resume,
 }
@@ -69,7 +69,7 @@ pub(crate) struct World {
     rng: Rng,
     net: Network,
     files: MemFiles,
-    /// The deliberate bug.
+    /// Deliberate bug of this run.
     tamper: Option<Tamper>,
     daemon: Option<Daemon>,
     life: Life,
@@ -81,14 +81,14 @@ pub(crate) struct World {
     sessions: Vec<Session>,
     agenda: Agenda<Event>,
     oracle: Oracle,
-    /// Orders that are not answered yet.
+    /// Unanswered orders.
     pending: Vec<Pending>,
     uid: Uid,
-    /// For deliberate bugs: ephemeral channels that the last statistics showed, with their topics.
+    /// For deliberate bugs: ephemeral channels in the last statistics, with their topics.
     seen_ephemeral: Vec<(String, ChannelStats)>,
-    /// A bit of the inventory has flipped since the last start.
+    /// True if a bit of the inventory has flipped since the last start.
     inventory_rotten: bool,
-    /// Chaos is over: clients that lose their connection stay away.
+    /// True when chaos is over: clients that lose their connection stay away.
     healed: bool,
     events: u64,
     trace: bool,
@@ -199,7 +199,7 @@ impl World {
         }
     }
 
-    /// Puts what the network and the disk threads have in mind on the agenda.
+    /// Schedules events of the network and the disk threads.
     fn collect(&mut self) {
         for (at, link, end, what) in std::mem::take(&mut self.net.due) {
             self.at(at, Event::Network(link, end, what));

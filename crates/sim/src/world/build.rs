@@ -10,7 +10,7 @@ use super::{
 };
 use crate::io::{Loop, View};
 
-/// Backends of a pool whose servers change that are none of its servers at first.
+/// Extra backends of a changing pool, which are not among its first servers.
 const SPARES: usize = 2;
 
 impl World {
@@ -59,7 +59,7 @@ impl World {
         let keys_move = scenario.moves_keys();
         let oracle = Oracle::new(keys_move || pools.iter().any(|p| p.auto_eject_hosts));
         let certainty = match scenario.calm {
-            // Half of the runs with a deliberate bug have to do without knowing every reply in advance.
+            // Half of the runs with a deliberate bug do without exact knowledge of the replies.
             true if tamper.is_some() && !seed.is_multiple_of(2) => Certainty::Errors,
             true if keys_move => Certainty::Kinds,
             true => Certainty::Exact,
@@ -136,7 +136,7 @@ impl World {
     fn plan_events(&mut self) {
         let chaos = self.scenario.chaos.as_micros() as u64;
         for client in 0..self.clients.len() {
-            // While pools change somebody should come.
+            // While pools change, clients should arrive.
             let at = self.rng.below(if self.changes.is_some() { chaos } else { chaos / 2 });
             self.after(at, Event::Arrive(client));
         }

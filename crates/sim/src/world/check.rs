@@ -1,16 +1,16 @@
-//! The rules that are looked at from above: after every turn, when all is quiet, and at the very end.
+//! Global rules: checked after every turn, when all is quiet, and at the very end.
 
 use super::{Client, Duration, End, Mail, Notice, Report, ServerId, Tamper, World};
 
-/// Most connections of a shard to a server: some for each version of the protocol, and one for probes.
+/// Most connections of a shard to a server: some per protocol version, and one for probes.
 fn lanes(pool: &config::checked::Pool) -> usize {
     2 * pool.server_connections as usize + 1
 }
 
 impl World {
-    /// Memory may exceed the budget, at which clients are closed, by what one turn can bring; by a whole
-    /// reply for each server connection, since servers are always read; and by 64 KB for each client, after
-    /// which the proxy looks at its memory again.
+    /// Memory limit with allowances. Memory may exceed the budget, at which clients are closed, by the input
+    /// of one turn; by a whole reply for each server connection, since servers are always read; and by 64 KB
+    /// for each client, the interval at which the proxy checks its memory.
     fn memory_limit(&self) -> usize {
         let known: usize = self.scenario.pools.iter().map(|p| p.servers.len() * lanes(p)).sum();
         let open: usize = self.shards.iter().map(|shard| shard.looped.count()).sum();
@@ -28,7 +28,7 @@ impl World {
             for (n, stats) in of_pool.enumerate() {
                 let index = n % self.shards.len();
                 let longest = Duration::from_micros(stats.latency.snapshot().quantile(1.0));
-                // Timers are good to a millisecond, the histogram to a hundredth.
+                // Timers are exact to a millisecond, the histogram to a hundredth.
                 if longest > timeout + timeout / 50 + Duration::from_millis(3) {
                     return Err(format!(
                         "a request to {name} on shard {index} took {longest:?} of {timeout:?}"
@@ -58,14 +58,14 @@ impl World {
         }
         let breeding = self.plan.strikes(Tamper::BreedTimers) || self.plan.lasts(Tamper::BreedTimers);
         let timers = self.shards[index].looped.app_timers() + if breeding { self.events as usize } else { 0 };
-        // For each connection to a server its deadline, and for each server its probe; one for upkeep, one
-        // for the stop, one for those who are on their way out.
+        // A deadline per server connection and a probe per server; one timer for upkeep, one for the stop,
+        // one for draining.
         let most: usize = 3 + 2 * self.shards[index].app.lane_count();
         if timers > most {
             self.oracle.fault(format!("shard {index} has {timers} timers; {most} would be enough"));
         }
         self.note_moved(index);
-        // It is looked for at the end.
+        // The check at the end has to detect it.
         self.plan.strikes(Tamper::LeaveGatherOpen);
         if self.plan.strikes(Tamper::AskEjected) {
             self.ask_ejected(index);
@@ -85,7 +85,7 @@ impl World {
         }
     }
 
-    /// The deliberate bug: a request goes out while its server is ejected.
+    /// Deliberate bug: sends a request to an ejected server.
     fn ask_ejected(&mut self, index: usize) {
         let shard = &mut self.shards[index];
         shard.call(&mut self.net, |app, io| {
@@ -95,11 +95,11 @@ impl World {
         self.oracle.faults.append(&mut shard.faults);
     }
 
-    /// The deliberate bug: a connection that is owed replies is closed.
+    /// Deliberate bug: closes a connection to which replies are owed.
     fn cut_client(&mut self) {
         let waits = |c: &Client| !c.line.is_satisfied() && !c.is_done();
         let mut owed = self.clients.iter().filter(|c| waits(c)).filter_map(|c| c.link);
-        // Nothing may be under way to it that could still satisfy it.
+        // No bytes in transit may still satisfy it.
         match owed.find(|link| self.net.under_way(*link, End::Peer) == 0) {
             Some(link) => self.net.reset(link, End::Proxy),
             None => self.plan.done = false,
@@ -144,7 +144,7 @@ impl World {
         self.check_overflows()
     }
 
-    /// Checks that a client without fault was closed only for the memory it cost.
+    /// Checks that well-behaved clients were closed only for their memory use.
     fn check_overflows(&self) -> Result<(), String> {
         let notices = self.notices.lock().expect("one thread");
         let overflows = notices.iter().filter(|n| matches!(n, Notice::ClientOverflow { .. })).count();
@@ -163,7 +163,7 @@ impl World {
         Ok(())
     }
 
-    /// The backends have closed all connections: every gauge is at zero.
+    /// Checks that every gauge is at zero after the backends have closed all connections.
     pub(super) fn check_empty(&self) -> Result<(), String> {
         for (index, shard) in self.shards.iter().enumerate() {
             let (conns, timers) = (shard.looped.count(), shard.looped.app_timers());

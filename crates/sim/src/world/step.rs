@@ -1,4 +1,4 @@
-//! The pools change: each shard is told of the next generation by mail, in its own time.
+//! Changes of the pools: each shard gets the next generation by mail, in its own time.
 
 use std::sync::atomic::Ordering;
 
@@ -12,7 +12,7 @@ use super::{Arc, BTreeSet, Client, Event, Instant, Mail, World};
 const PAUSE_MAX: u64 = 100_000;
 
 impl World {
-    /// Tells the shards of the next generation, unless one of them has yet to take the step before.
+    /// Sends the next generation to the shards, unless one of them has yet to take the previous step.
     pub(super) fn reload(&mut self) {
         let Some((changes, left)) = &mut self.changes else { return };
         if *left == 0 || self.scenario.stop_at.is_some_and(|at| self.net.now >= Instant(0) + at) {
@@ -46,7 +46,7 @@ impl World {
         self.hurry();
     }
 
-    /// Has some clients come right now, when not all shards know of the pools yet.
+    /// Makes some clients arrive now, when some shards do not know the new pools yet.
     fn hurry(&mut self) {
         let to_come = |client: &&Client| client.link.is_none() && !client.is_done();
         let to_come: Vec<usize> = self.clients.iter().filter(to_come).map(|client| client.index).collect();
@@ -58,7 +58,7 @@ impl World {
         }
     }
 
-    /// Changes of listeners for each shard: those of pools that come and go, and now and then one that stays.
+    /// Listener changes for each shard: those of added and removed pools, and sometimes of one that stays.
     fn change_listeners(&mut self) -> Vec<Vec<ListenerChange>> {
         let mut changes: Vec<Vec<ListenerChange>> = (0..self.shards.len()).map(|_| Vec::new()).collect();
         for (pool, listening) in self.listeners.iter_mut().enumerate() {
@@ -90,7 +90,7 @@ impl World {
         changes
     }
 
-    /// Counters of all pools and servers that there were.
+    /// Counters of all pools and servers so far.
     pub(super) fn cells(&self) -> Vec<PoolCells> {
         let mut all: Vec<PoolCells> = Vec::new();
         for cells in self.generations.iter().flat_map(|generation| generation.cells()) {

@@ -1,5 +1,5 @@
-//! Comparison of a daemon's statistics with the oracle's belief, at each start and whenever statistics are
-//! asked for.
+//! Comparison of a daemon's statistics with the oracle's state, at each start and at each request for
+//! statistics.
 
 use net::Instant;
 use queue::queue::{ChannelStats, Snapshot, TopicStats};
@@ -12,7 +12,7 @@ use crate::messaging::names::{DEAD, is_ephemeral};
 use crate::messaging::scenario::End;
 
 impl Oracle {
-    /// A new life begins: what was sure is there, and what is there becomes sure.
+    /// Begins a new life: topics known to exist must be shown, and those shown become known.
     pub(crate) fn adopt(&mut self, snapshot: &Snapshot, after: Option<End>, at: Instant, wall: i64) {
         let power = after == Some(End::Power);
         let stepped = self.stepped;
@@ -34,7 +34,7 @@ impl Oracle {
                     topic.restart(at, wall, stepped);
                 }
                 None => {
-                    // A loss of power takes what was never flushed.
+                    // A power loss takes topics that were never flushed.
                     if topic.known && !(power && topic.durable == 0) {
                         faults.push(format!("topic {name} is gone"));
                     }
@@ -55,7 +55,7 @@ impl Oracle {
         self.check_counts(snapshot, at);
     }
 
-    /// Topics whose creation was refused by a disk that did not take their removal either.
+    /// Excuses topics whose creation was refused when the failing disk also refused their removal.
     fn expect_refused(&mut self, shown: &[TopicStats]) {
         let lasting = |stats: &&TopicStats| !stats.name.ends_with(DEAD) && !is_ephemeral(&stats.name);
         for stats in shown.iter().filter(lasting) {
@@ -67,7 +67,7 @@ impl Oracle {
         }
     }
 
-    /// A loss of power may bring back topics that were deleted.
+    /// Restores deleted topics that a power loss brought back.
     fn bring_back(&mut self, shown: &[TopicStats]) {
         for stats in shown {
             let Some(old) = self.deleted.get(&stats.name) else { continue };
@@ -81,7 +81,7 @@ impl Oracle {
         }
     }
 
-    /// Statistics agree with what is there.
+    /// Checks that statistics match the oracle's counts.
     pub(crate) fn check_counts(&mut self, snapshot: &Snapshot, at: Instant) {
         self.check_ephemeral(snapshot);
         self.check_memory(snapshot);
@@ -134,7 +134,7 @@ impl Topic {
             if !power {
                 faults.push(format!(" was paused: {}, and is: {}", self.paused, stats.paused));
             }
-            // What was handed out since may wait in the topic again.
+            // Messages handed to channels since may wait in the topic again.
             self.ghosts.extend(self.messages.keys());
             if stats.paused {
                 let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
@@ -157,7 +157,7 @@ impl Topic {
             }
             there
         });
-        // A channel that was deleted and made again may be the old one.
+        // A channel that was deleted and created again may be the old one.
         if power && self.channels.iter().any(|(name, c)| c.made > durable && self.deleted.contains(name)) {
             self.ghosts.extend(self.messages.keys());
         }

@@ -1,4 +1,4 @@
-//! A channel, as the oracle believes it to be.
+//! The oracle's state of a channel.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use crate::messaging::body::Uid;
 use crate::messaging::frames::Id;
 use crate::messaging::session::SessionId;
 
-/// With so many that wait again they may be handed out in the order in which reading them costs least.
+/// Number of returned messages from which the queue may deliver them in the cheapest order to read.
 const MANY: usize = 16;
 
 #[derive(Debug, Clone)]
@@ -26,18 +26,18 @@ pub(crate) struct Channel {
     pub(crate) rows: BTreeMap<Uid, Row>,
     pub(crate) consumers: BTreeMap<SessionId, Consumer>,
     pub(crate) paused: bool,
-    /// Deliveries after which a message is set aside; 0 for never.
+    /// Deliveries after which a message becomes a dead letter; 0 for no limit.
     pub(crate) max_attempts: u16,
-    /// Redrives under way: what dies now may come back at once.
+    /// Redrives in progress: new dead letters may come back at once.
     pub(crate) redriving: usize,
-    /// Messages that it holds, if it is ephemeral.
+    /// Most messages that it holds, if it is ephemeral.
     pub(crate) limit: Option<u64>,
-    /// The fact by which it was made.
+    /// Number of the fact that created it.
     pub(crate) made: u64,
-    /// Messages in consumers' hands, or that were lately.
+    /// Messages that are or recently were in flight.
     ids: HashMap<Id, Uid>,
     lined_up: bool,
-    /// While all is drained: the place of the oldest message that was left in the stream.
+    /// During the drain: place of the oldest message left in the stream.
     pub(crate) left_from: Option<Moment>,
 }
 
@@ -46,7 +46,7 @@ impl Channel {
         Channel { limit, made, ..Channel::default() }
     }
 
-    /// The row of a message that this session has in its hands.
+    /// Row of a message in flight to this session.
     fn held(&mut self, session: SessionId, id: &Id) -> Result<&mut Row, String> {
         let uid = *self.ids.get(id).ok_or_else(|| format!("no message has id {id:?}, and its FIN counts"))?;
         let row = self.rows.get_mut(&uid).ok_or("no such message")?;
@@ -57,14 +57,14 @@ impl Channel {
         }
     }
 
-    /// Notes that a command about this message may or may not have counted.
+    /// Records that a command about this message may or may not have counted.
     pub(crate) fn loosen(&mut self, id: &Id) {
         if let Some(row) = self.ids.get(id).and_then(|uid| self.rows.get_mut(uid)) {
             row.give_up();
         }
     }
 
-    /// Moves messages that were delivered too often and have timed out to the dead letters.
+    /// Makes dead letters of messages that have used up their attempts and timed out.
     pub(crate) fn settle_dead(&mut self, now: Instant) {
         let max = self.max_attempts;
         if max == 0 {
@@ -83,7 +83,7 @@ impl Channel {
         row.place == Place::DeadLetter || late && self.max_attempts > 0 && row.attempts >= self.max_attempts
     }
 
-    /// Messages that are in the dead-letter topic, or may be.
+    /// Messages that are, or may be, in the dead-letter topic.
     pub(crate) fn letters(&self) -> impl Iterator<Item = Uid> {
         let max = self.max_attempts;
         let dead =
@@ -91,13 +91,13 @@ impl Channel {
         self.rows.iter().filter(move |(_, row)| dead(row)).map(|(uid, _)| *uid)
     }
 
-    /// Dead letters may come back from now on.
+    /// Starts a redrive: dead letters may come back.
     pub(crate) fn redrive(&mut self) {
         self.redriving += 1;
         self.rows.values_mut().filter(|row| row.place == Place::DeadLetter).for_each(|row| row.wild = true);
     }
 
-    /// A dead letter of this message was seen in its topic.
+    /// Records a dead letter of this message seen in its topic; false if it is impossible.
     pub(crate) fn letter_seen(&mut self, uid: Uid) -> bool {
         let Some(row) = self.rows.get_mut(&uid) else { return false };
         let possible = row.wild || self.max_attempts > 0 && row.attempts >= self.max_attempts;
@@ -105,22 +105,22 @@ impl Channel {
         possible
     }
 
-    /// Everything is dropped by an order.
+    /// Drops everything, by an operator's order.
     pub(crate) fn empty(&mut self, now: Now) {
         self.settle_dead(now.at);
-        // An order is written at once.
+        // Orders are written at once.
         let gone = Event { at: Instant(0), seq: now.seq };
         let here = |row: &&mut Row| row.gone.is_none() && !row.wild && row.place != Place::DeadLetter;
         for row in self.rows.values_mut().filter(here) {
             row.gone = Some(gone);
         }
-        // A dead letter may come back, whatever is dropped here.
+        // Dead letters may come back, whatever is dropped here.
         for row in self.rows.values_mut().filter(|row| row.wild || row.place == Place::DeadLetter) {
             row.give_up();
         }
     }
 
-    /// The channel reads again what is kept. What it was owed it gets, and anything else may come.
+    /// Moves the cursor back: owed messages stay owed, and any other retained one may come.
     pub(crate) fn seek(&mut self) {
         for row in self.rows.values_mut() {
             if row.is_owed() && !row.wild && row.place != Place::DeadLetter {
@@ -186,7 +186,7 @@ impl Channel {
         }
     }
 
-    /// A message was sent to a consumer. `known` says of another one whether it is there for sure.
+    /// Records a delivery to a consumer. `known` says whether another message certainly exists.
     pub(crate) fn deliver(
         &mut self,
         session: SessionId,
@@ -219,7 +219,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Messages that are in a consumer's hands for sure, or in anybody's.
+    /// Number of messages certainly in flight to this consumer, or to any.
     pub(crate) fn held_for_sure(&self, by: Option<SessionId>, now: Instant) -> usize {
         let held = |row: &&Row| match row.place {
             Place::InFlight { session, deadline, .. } => {
@@ -230,7 +230,7 @@ impl Channel {
         self.rows.values().filter(held).count()
     }
 
-    /// None that waits may stand before the message that is delivered.
+    /// Checks that no waiting message is ahead of the delivered one.
     fn check_order(&mut self, uid: Uid, now: Now, known: impl Fn(Uid) -> bool) -> Result<(), String> {
         let waits = |row: &Row| row.is_owed() && !row.wild && row.line(now.at).is_some();
         let again = self.rows.values().filter(|row| row.may_wait_again(now.at)).count();
@@ -255,14 +255,14 @@ impl Channel {
         Ok(())
     }
 
-    /// The life has ended. `letters` says that those on their way to the dead-letter topic are kept, here or
+    /// Ends the life. `letters` says whether messages on their way to the dead-letter topic survive, here or
     /// there.
     pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64, letters: bool) {
         self.settle_dead(life.at);
         let max = self.max_attempts;
         for row in self.rows.values_mut().filter(|row| max > 0 && row.attempts >= max) {
             if matches!(row.place, Place::InFlight { deadline, .. } if deadline <= life.at) {
-                // Perhaps it was set aside at the last moment.
+                // It may have become a dead letter at the last moment.
                 row.place = Place::DeadLetter;
             }
         }
@@ -276,7 +276,7 @@ impl Channel {
     }
 }
 
-/// Checks that a message may be delivered now, wherever it stands in the line.
+/// Checks that a message may be delivered now, whatever its place in the line.
 fn check_place(row: &Row, attempts: u16, now: Now) -> Result<(), String> {
     if row.wild {
         return Ok(());
@@ -301,7 +301,7 @@ fn check_place(row: &Row, attempts: u16, now: Now) -> Result<(), String> {
     Err(format!("it is attempt {attempts}, and should be {expected}"))
 }
 
-/// Deferred from now on.
+/// Place of a message deferred now.
 pub(crate) fn deferred(now: Now, delay_ms: u64, by: Option<Event>) -> Place {
     let due = Instant(now.at.0 + delay_ms * 1000);
     Place::Deferred { due, wall: now.wall + delay_ms as i64 * 1_000_000, by, vague: false }

@@ -1,9 +1,9 @@
-//! Topics and channels that go with their last user, `name#ephemeral`.
+//! Topics and channels that are deleted with their last user, `name#ephemeral`.
 //!
-//! A channel goes with its last consumer and a topic with its last channel, at the end of the turn; nothing
-//! of such a topic is ever on the disk, and both are gone after a restart. While they are there their
-//! messages are owed like others, but for those that came when there was no room: these are dropped, and
-//! nobody is refused.
+//! A channel is deleted with its last consumer and a topic with its last channel, at the end of the turn; no
+//! such topic is ever on the disk, and both are gone after a restart. While they exist their messages are
+//! owed like others, except those that arrived when there was no room: these are dropped, and no publication
+//! is refused.
 
 use queue::queue::{ChannelStats, Snapshot, TopicStats};
 
@@ -27,21 +27,21 @@ impl Oracle {
         }
     }
 
-    /// A channel was deleted.
+    /// Deletes a channel.
     pub(super) fn delete_channel(&mut self, topic: &str, channel: &str) {
         let Some(known) = self.topics.get_mut(topic) else { return };
         known.delete_channel(channel);
         self.leave_topic(topic);
     }
 
-    /// A topic has one channel less.
+    /// Deletes an ephemeral topic that has lost its last channel.
     fn leave_topic(&mut self, name: &str) {
         if is_ephemeral(name) && self.topics.get(name).is_some_and(|topic| topic.channels.is_empty()) {
             self.topics.remove(name);
         }
     }
 
-    /// Checks that ephemeral topics and channels exist while they have a user, and no longer.
+    /// Checks that ephemeral topics and channels exist exactly while they have a user.
     pub(super) fn check_ephemeral(&mut self, snapshot: &Snapshot) {
         let shown = snapshot.topics.as_deref().unwrap_or_default();
         let mut faults = Vec::new();
@@ -70,7 +70,7 @@ impl Oracle {
         self.faults.append(&mut faults);
     }
 
-    /// Messages that are still owed to ephemeral channels.
+    /// Messages still owed to ephemeral channels.
     pub(crate) fn missing_ephemeral(&self) -> Option<String> {
         self.topics.iter().find_map(|(name, topic)| {
             let channels = topic.channels.iter().filter(|(_, channel)| channel.limit.is_some());
@@ -88,14 +88,13 @@ fn shows(stats: Option<&TopicStats>, channel: &str) -> bool {
 }
 
 impl Topic {
-    /// Gives a message that no channel has yet its place, or drops it: only where it fits for sure it is
-    /// owed.
+    /// Adds a message that waits in the topic; it is owed only if it certainly fits.
     pub(super) fn add_waiting(&mut self, uid: Uid, mut row: Row) {
         row.satisfied |= self.ephemeral && self.waiting.len() as u64 >= self.queue_limit;
         self.waiting.insert(uid, row);
     }
 
-    /// Forgets dropped messages once a channel is empty: they never come, and leave their room to others.
+    /// Forgets dropped messages once a channel is empty: they never arrive, and free their room.
     pub(super) fn forget_dropped(&mut self, stats: &ChannelStats, now: Event) {
         let messages = &self.messages;
         let known = |uid: &Uid| messages.get(uid).is_some_and(|message| message.known);
@@ -114,15 +113,15 @@ impl Topic {
         }
     }
 
-    /// Checks that an ephemeral topic holds no more than it may.
+    /// Checks that an ephemeral topic does not exceed its limit.
     pub(super) fn check_held(&self, depth: u64) -> Option<String> {
         let deferred = self.waiting.values().filter(|row| !row.fresh).count() as u64;
         let most = self.queue_limit + deferred;
         (self.ephemeral && depth > most).then(|| format!("depth is {depth}, and it may hold {most}"))
     }
 
-    /// Checks a channel likewise: messages that came back, were deferred or waited in the topic do not count,
-    /// and a seek brings back what it likes.
+    /// Checks a channel's limit: messages that came back, were deferred or waited in the topic do not count,
+    /// and a seek may bring back any number.
     pub(super) fn check_channel_held(&self, channel: &Channel, stats: &ChannelStats) -> Option<String> {
         let counted = |row: &Row| row.fresh && row.place == Place::Waiting && !row.handed_on;
         let again = channel.rows.values().filter(|row| !counted(row));
@@ -133,7 +132,7 @@ impl Topic {
 }
 
 impl Channel {
-    /// Gives a message its place, or drops it: only where it fits for sure it is owed.
+    /// Adds a message; it is owed only if it certainly fits.
     pub(super) fn add(&mut self, uid: Uid, mut row: Row) {
         if let Some(limit) = self.limit {
             row.satisfied |= self.rows.values().filter(|row| row.gone.is_none()).count() as u64 >= limit;

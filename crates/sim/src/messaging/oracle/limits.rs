@@ -1,23 +1,23 @@
-//! Settings of a topic that limit what it keeps, and since when they are in force.
+//! Retention settings of a topic, and the facts since which they are in force.
 
 use queue::settings::{AtLimit, TopicSettings};
 
-/// The limits of a topic, as far as the oracle knows them.
+/// Limits of a topic, as known to the oracle.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     pub(crate) settings: TopicSettings,
-    /// The fact since which the limit on bytes is in force.
+    /// Number of the fact since which the limit on bytes is in force.
     pub(super) bytes_since: u64,
-    /// The fact since which messages are kept for replay.
+    /// Number of the fact since which messages are retained for replay.
     pub(super) retained_since: Option<u64>,
-    /// True once the wall clock was set.
+    /// True once the wall clock was stepped.
     pub(super) vague: bool,
-    /// True once nothing is published any more.
+    /// True once publishing has ended.
     pub(super) draining: bool,
 }
 
 impl Limits {
-    /// Microseconds that a message lives, if that is limited.
+    /// Time to live of messages in microseconds, if limited.
     pub(super) fn ttl_us(&self) -> Option<u64> {
         self.settings.ttl().map(|ttl| ttl.as_micros() as u64)
     }
@@ -26,7 +26,7 @@ impl Limits {
         self.settings.bytes_max > 0 && self.settings.at_limit == AtLimit::DropOldest
     }
 
-    /// Publications may be refused for what the topic holds.
+    /// True if the topic may refuse publications because of its size.
     pub(crate) fn rejects(&self) -> bool {
         self.settings.bytes_max > 0 && self.settings.at_limit == AtLimit::Reject
     }

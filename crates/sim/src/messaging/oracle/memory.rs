@@ -1,7 +1,7 @@
-//! Limits of the whole queue: memory, and channels of a topic.
+//! Limits of the whole queue: memory, and channels per topic.
 //!
-//! What the daemon says that it holds is compared with what is known to be there, and a refusal with what it
-//! says that it holds.
+//! The memory that the daemon reports is compared with what its content needs, and a refusal with the memory
+//! it reports.
 
 use net::Instant;
 use queue::channel::CHANNEL_BYTES;
@@ -13,33 +13,33 @@ use super::Oracle;
 use super::topic::Topic;
 use crate::messaging::body::Uid;
 
-/// Bytes of a topic or a channel that is about to be made.
+/// Bytes of a topic or a channel that is about to be created.
 const CREATION_BYTES: usize = TOPIC_BYTES + CHANNEL_BYTES;
-/// Bytes of a message beside its body: its state, and its record's header.
+/// Bytes of a message in addition to its body: its state, and its record's header.
 const MESSAGE_BYTES: usize = 256;
 /// Bytes of a consumer.
 const CONSUMER_BYTES: usize = 256;
-/// Bytes that several topics may take in the same turn beyond those that one may.
+/// Bytes by which publications to several topics in the same turn may exceed the limit.
 const TURN_BYTES: usize = 16 << 10;
-/// Bytes that an empty topic may keep for the next message.
+/// Bytes that an empty topic may keep allocated for the next message.
 const SPARE_BYTES: usize = 4 << 10;
-/// Bytes of the journal that a channel may have read.
+/// Bytes of the journal that a channel may hold in its read buffer.
 const READ_BYTES: usize = 64 << 10;
 
 impl Oracle {
-    /// The bytes that are held, if the refusal says that memory is full.
+    /// Bytes in use, if the refusal reports full memory.
     pub(super) fn memory_full(why: &str) -> Option<usize> {
         let (_, held) = why.split_once("memory is full: topics and channels take ")?;
         held.split_once(' ')?.0.parse().ok()
     }
 
-    /// A publication was refused since memory is full: it is, but for the eighth that is kept for topics and
-    /// channels, and for what the publication itself takes; and it is one to a topic in memory, a deferred
-    /// one, or one that makes a topic.
+    /// Checks a publication refused for full memory: memory is full, except for the eighth reserved for
+    /// topics and channels, and for the publication's own size; and the publication is deferred, creates a
+    /// topic, or goes to a topic in memory.
     pub(super) fn check_full(&mut self, name: &str, held: usize, deferred: bool, uids: &[Uid]) {
         self.report.out_of_memory += 1;
         let max = self.memory_max;
-        // A topic that is gone meanwhile says nothing any more.
+        // A topic deleted since proves nothing.
         let Some(topic) = self.topics.get(name) else { return };
         let Some(at) = uids.first().and_then(|uid| topic.messages.get(uid)).map(|message| message.at) else {
             return;
@@ -56,7 +56,7 @@ impl Oracle {
         }
     }
 
-    /// Checks that a consumer was refused for a reason.
+    /// Checks that a consumer was refused for a valid reason.
     pub(super) fn not_subscribed(&mut self, name: &str, why: &str) {
         let max = self.memory_max;
         if let Some(held) = Oracle::memory_full(why) {
@@ -95,8 +95,8 @@ impl Oracle {
         }
     }
 
-    /// No more is held than may be. What is in flight, or comes back, or was read for consumers is counted
-    /// and not refused.
+    /// Checks the memory limit. Messages in flight, returned or read for consumers are counted but never
+    /// refused.
     pub(super) fn check_memory(&mut self, snapshot: &Snapshot) {
         if self.memory_max == 0 {
             return;
@@ -118,7 +118,7 @@ impl Oracle {
     }
 }
 
-/// Bytes of a topic that is empty, with its channels and consumers.
+/// Bytes of an empty topic, with its channels and consumers.
 fn bare(topic: &TopicStats) -> usize {
     let channels = topic.channels.iter().map(|channel| {
         let messages = (channel.depth + channel.in_flight + channel.deferred) as usize;
@@ -127,7 +127,7 @@ fn bare(topic: &TopicStats) -> usize {
     TOPIC_BYTES + SPARE_BYTES + channels.sum::<usize>()
 }
 
-/// Bytes that a topic may take without having been asked whether there is room.
+/// Bytes that a topic may take without a check of the limit.
 fn unrefused(topic: &TopicStats) -> usize {
     let channels = topic.channels.iter().map(|channel| {
         let messages = (channel.depth + channel.in_flight + channel.deferred) as usize;
@@ -137,7 +137,7 @@ fn unrefused(topic: &TopicStats) -> usize {
 }
 
 impl Topic {
-    /// Bytes of messages that are in memory for sure.
+    /// Bytes of messages certainly in memory.
     fn bytes_in_memory(&self) -> u64 {
         if self.durability != Durability::Memory {
             return 0;
@@ -150,7 +150,7 @@ impl Topic {
         messages.map(|(_, message)| message.bytes).sum()
     }
 
-    /// Bytes that publications of this moment take.
+    /// Bytes taken by publications of this moment.
     fn taken_at(&self, at: Instant) -> usize {
         let messages = self.messages.values().filter(|message| message.at == at);
         messages.map(|message| message.bytes as usize + MESSAGE_BYTES).sum()

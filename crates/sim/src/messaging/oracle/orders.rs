@@ -1,4 +1,4 @@
-//! Orders of operators, given over HTTP.
+//! Operators' orders, given over HTTP.
 
 use net::Instant;
 use queue::request::{Answer, Request};
@@ -11,7 +11,7 @@ use crate::messaging::body::Uid;
 use crate::messaging::names::DEAD;
 
 impl Oracle {
-    /// An order was carried out, or refused. `uids` are the messages that it publishes.
+    /// Records an order that was carried out or refused. `uids` are the messages it publishes.
     pub(crate) fn ordered(
         &mut self,
         request: &Request,
@@ -55,7 +55,7 @@ impl Oracle {
             Request::ConfigureTopic(name, settings) => {
                 let default = self.durability;
                 let topic = self.topic(name);
-                // What is in memory stays there.
+                // Messages in memory stay there.
                 if topic.durability != Durability::Memory {
                     topic.durability = settings.durability.unwrap_or(default);
                 }
@@ -82,7 +82,7 @@ impl Oracle {
         }
     }
 
-    /// A redrive has come to its end.
+    /// Ends a redrive.
     pub(crate) fn redriven(&mut self, topic: &str, channel: &str, count: u64) {
         self.report.redriven += count;
         let topic = self.topics.get_mut(topic);
@@ -91,7 +91,7 @@ impl Oracle {
         }
     }
 
-    /// A topic is gone; its dead letters are not.
+    /// Removes a topic; its dead letters remain.
     pub(super) fn forget(&mut self, name: String, topic: Topic) {
         if topic.ephemeral {
             return;
@@ -102,10 +102,10 @@ impl Oracle {
         self.deleted.insert(name, topic);
     }
 
-    /// Topics and channels that an nsqd has left.
+    /// Records topics and channels imported from an nsqd.
     pub(crate) fn import_topic(&mut self, topic: &str, channels: &[String], at: Instant, wall: i64) {
         let now = self.now(at, wall);
-        // They are taken over however many they are.
+        // Imports ignore the limit on channels.
         self.channels_max = 0;
         let topic = self.topic(topic);
         for channel in channels {
@@ -113,7 +113,7 @@ impl Oracle {
         }
     }
 
-    /// Messages that an nsqd has left in a topic, or in one of its channels.
+    /// Records messages imported from an nsqd, in a topic or in one of its channels.
     pub(crate) fn import(
         &mut self,
         topic: &str,
@@ -130,14 +130,14 @@ impl Oracle {
         topic.durable = now.seq;
     }
 
-    /// Takes in a step of the wall clock.
+    /// Records a step of the wall clock.
     pub(crate) fn step(&mut self, nanos: i64) {
         self.stepped = true;
         self.report.steps += 1;
         self.topics.values_mut().for_each(|topic| topic.step(nanos));
     }
 
-    /// Takes in the durability that a topic's settings ask for.
+    /// Records the durability in a topic's settings.
     pub(crate) fn set_durability(&mut self, topic: &str, durability: Option<Durability>) {
         let default = self.durability;
         if let Some(topic) = self.topics.get_mut(topic).filter(|topic| topic.durability != Durability::Memory)
@@ -146,7 +146,7 @@ impl Oracle {
         }
     }
 
-    /// Takes in the limit on deliveries that a channel's settings ask for.
+    /// Records the delivery limit in a channel's settings.
     pub(crate) fn set_max_attempts(&mut self, topic: &str, channel: &str, max_attempts: u16) {
         let topic = self.topics.get_mut(topic);
         if let Some(channel) = topic.and_then(|topic| topic.channels.get_mut(channel)) {
@@ -154,19 +154,19 @@ impl Oracle {
         }
     }
 
-    /// A message's record is damaged.
+    /// Records the damage of a message's record.
     pub(crate) fn lose(&mut self, uid: Uid) {
         self.topics.values_mut().for_each(|topic| topic.lose(uid));
     }
 
-    /// A topic's checkpoint is damaged: of its channels nothing is known but what its segments still say.
+    /// Records the damage of a topic's checkpoint: only its segments still show its channels.
     pub(crate) fn shatter(&mut self, topic: &str) {
         if let Some(topic) = self.topics.get_mut(topic) {
             topic.shatter();
         }
     }
 
-    /// A message of a dead-letter topic was sent to somebody.
+    /// Records the delivery of a message from a dead-letter topic.
     pub(super) fn letter(&mut self, dead: &str, uid: Uid) {
         let origin = dead.trim_end_matches(DEAD).split_once('.');
         let topic = origin.and_then(|(topic, channel)| Some((self.topics.get_mut(topic)?, channel)));

@@ -1,7 +1,7 @@
-//! Limits of a topic: how old messages get, how much is kept, and what is kept for replay.
+//! Limits of a topic: the age and amount of its messages, and retention for replay.
 //!
-//! What a limit may have dropped is not owed any more; it is not delivered either once its time is over. A
-//! clock that somebody has set leaves nothing to be said about ages.
+//! A message that a limit may have dropped is no longer owed, and must not be delivered after its time to
+//! live. Once the wall clock was stepped, ages prove nothing.
 
 use net::Instant;
 use queue::settings::TopicSettings;
@@ -14,7 +14,7 @@ use super::topic::Topic;
 use crate::messaging::body::Uid;
 
 impl Oracle {
-    /// Takes in the settings of a topic.
+    /// Records the settings of a topic.
     pub(crate) fn set_settings(&mut self, topic: &str, settings: TopicSettings, at: Instant, wall: i64) {
         self.set_durability(topic, settings.durability);
         let now = self.now(at, wall);
@@ -23,7 +23,7 @@ impl Oracle {
         }
     }
 
-    /// Notes that nothing is published any more and everything is being consumed.
+    /// Records that publishing has ended and everything is being consumed.
     pub(crate) fn drain(&mut self) {
         self.topics.values_mut().for_each(|topic| topic.limits.draining = true);
     }
@@ -44,7 +44,7 @@ impl Topic {
         self.age(now.at);
     }
 
-    /// Takes in a step of the wall clock: ages are unknown from now on.
+    /// Records a step of the wall clock, after which ages are unknown.
     pub(super) fn doubt_ages(&mut self) {
         self.limits.vague = true;
     }
@@ -56,7 +56,7 @@ impl Topic {
             return;
         }
         let (vague, messages) = (self.limits.vague, &self.messages);
-        // What an nsqd has left is older than any run.
+        // Imported messages are older than any run.
         let born =
             |uid: &Uid| messages.get(uid).filter(|m| !m.imported).map_or(0, |message| message.at.0 + 1);
         let young = |born: u64, ttl: u64| born > 0 && born + ttl > now.0 + SLACK_US;
@@ -67,7 +67,7 @@ impl Topic {
         }
     }
 
-    /// A message that is delivered must not be too old.
+    /// Checks that a delivered message is not too old.
     pub(super) fn check_age(&self, uid: Uid, now: Instant) -> Result<(), String> {
         let (Some(ttl), false, Some(message)) =
             (self.limits.ttl_us(), self.limits.vague, self.messages.get(&uid))
@@ -82,7 +82,7 @@ impl Topic {
         }
     }
 
-    /// Checks that messages not yet taken by a channel are within the topic's limit on bytes.
+    /// Checks that messages not yet taken by a channel are within the topic's byte limit.
     pub(crate) fn too_much(&self, channel: &Channel) -> Option<String> {
         let max = self.limits.settings.bytes_max;
         if !self.limits.rejects() {
@@ -95,8 +95,7 @@ impl Topic {
         (bytes > max).then(|| format!("it holds {bytes} bytes, and may hold {max}"))
     }
 
-    /// A message of the stream is delivered: while all is drained, what comes first is the oldest that is
-    /// left.
+    /// Records a delivery from the stream: during the drain, the first one is the oldest message left.
     pub(super) fn note_left(&mut self, channel: &str, uid: Uid) {
         if self.limits.draining
             && let Some(channel) = self.channels.get_mut(channel)
@@ -107,7 +106,7 @@ impl Topic {
         }
     }
 
-    /// Messages that are gone although older ones were left, where the oldest are to be dropped.
+    /// Lost messages that are younger than remaining ones, in a topic that drops the oldest.
     pub(super) fn dropped_in_the_middle(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for (name, channel) in self.channels.iter().filter(|_| self.limits.drops_oldest()) {
@@ -121,7 +120,7 @@ impl Topic {
         wrong
     }
 
-    /// A channel is moved to the beginning: what is kept for replay is owed to it again.
+    /// Records a seek to the beginning: messages retained for replay are owed again.
     pub(super) fn replay(&mut self, channel: &str, now: Now) {
         let Some(since) = self.limits.retained_since else { return };
         let limits = &self.limits;
@@ -141,7 +140,7 @@ impl Topic {
     }
 }
 
-/// In the stream, as far as one knows, and not taken yet.
+/// True if the message is believed to be in the stream, not yet taken.
 fn is_left(row: &Row) -> bool {
     row.fresh && row.place == Place::Waiting && row.gone.is_none() && !row.wild
 }

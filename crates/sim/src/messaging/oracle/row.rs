@@ -1,4 +1,4 @@
-//! A message in a channel, as the oracle believes it to be.
+//! The oracle's state of a message in a channel.
 
 use net::Instant;
 
@@ -6,7 +6,7 @@ use super::time::SLACK_US;
 use crate::messaging::scenario::End;
 use crate::messaging::session::SessionId;
 
-/// A place in a channel's line: the time at which it was taken, then a number for those of the same turn.
+/// Place in a channel's line: the time of joining it, then a number within the turn.
 pub(crate) type Moment = (u64, u64);
 
 /// The end of a life.
@@ -14,11 +14,11 @@ pub(crate) type Moment = (u64, u64);
 pub(crate) struct LifeEnd {
     pub(crate) how: End,
     pub(crate) at: Instant,
-    /// FIN and REQ from before this time are written; none is known to be if this is absent.
+    /// FIN and REQ before this time are written; if absent, none is known to be.
     pub(crate) settled: Option<Instant>,
 }
 
-/// The time of an event in a row's life, by which one can tell whether a crash has forgotten it.
+/// Time of an event in a row's life, which decides whether a crash may have lost it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Event {
     pub(crate) at: Instant,
@@ -26,33 +26,33 @@ pub(crate) struct Event {
 }
 
 impl LifeEnd {
-    /// True if the event is known to have outlasted this. `durable` is the last fact of the topic known to be
-    /// on the device.
+    /// True if the event certainly survived this crash. `durable` is the topic's last fact known to be on the
+    /// device.
     pub(crate) fn kept(&self, event: Event, durable: u64) -> bool {
         event.seq <= durable || self.settled.is_some_and(|settled| event.at <= settled)
     }
 }
 
-/// The place of a message.
+/// Place of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     Waiting,
     Deferred {
         due: Instant,
-        /// `due` on the wall clock: the earliest that a restart may take it for.
+        /// Earliest wall-clock value of `due` that a restart may assume.
         wall: i64,
         /// The REQ that deferred it; `None` for DPUB, whose delay is in the message.
         by: Option<Event>,
-        /// True if it may come later, since the wall clock was set.
+        /// True if it may come later, because the wall clock was stepped.
         vague: bool,
     },
     InFlight {
         session: SessionId,
         deadline: Instant,
-        /// TOUCH does not go beyond.
+        /// Latest deadline that TOUCH can reach.
         deadline_max: Instant,
     },
-    /// Delivered too often: on its way to the dead-letter topic, or there.
+    /// Delivered too often: in the dead-letter topic, or on its way there.
     DeadLetter,
 }
 
@@ -62,22 +62,22 @@ pub(crate) struct Row {
     /// Bounds of its place in the line.
     pub(crate) from: Moment,
     pub(crate) to: Moment,
-    /// Its place in the stream.
+    /// Original place in the stream.
     pub(crate) born: Moment,
-    /// True if it has never been out of the stream.
+    /// True if it was never taken from the stream.
     pub(crate) fresh: bool,
-    /// True if it waited in the topic, which hands messages on without asking a limit.
+    /// True if it waited in the topic, which passes messages on without checking a limit.
     pub(crate) handed_on: bool,
     pub(crate) attempts: u16,
-    /// A crash may have forgotten some of the attempts.
+    /// True if a crash may have lost some of the attempts.
     pub(crate) recounted: bool,
-    /// The FIN or the order that ended it; it must not be delivered any more.
+    /// FIN or order that ended it; it must not be delivered any more.
     pub(crate) gone: Option<Event>,
-    /// Anything may be delivered: a crash, or an order, has made it uncertain what there is.
+    /// True if any delivery is allowed: a crash or an order has made its state uncertain.
     pub(crate) wild: bool,
-    /// True if it is not owed any more.
+    /// True if it is no longer owed.
     pub(crate) satisfied: bool,
-    /// The order by which it comes again, if a crash must not have forgotten that.
+    /// Order that brought it back, if that must survive crashes.
     pub(crate) brought: Option<Event>,
 }
 
@@ -99,27 +99,27 @@ impl Row {
         }
     }
 
-    /// Makes it uncertain: it may be there, and is not owed.
+    /// Makes its state uncertain: it may exist, and is not owed.
     pub(crate) fn give_up(&mut self) {
         (self.gone, self.wild, self.satisfied) = (None, true, true);
     }
 
-    /// In the hands of a consumer whose time is over for sure.
+    /// True if it is in flight and has certainly timed out.
     pub(crate) fn has_timed_out(&self, now: Instant) -> bool {
         matches!(self.place, Place::InFlight { deadline, .. } if deadline.0 + SLACK_US <= now.0)
     }
 
-    /// The message is owed to the channel, if it is there at all.
+    /// True if the message, should it exist, is owed to the channel.
     pub(crate) fn is_owed(&self) -> bool {
         self.gone.is_none() && !self.satisfied
     }
 
-    /// Puts it back into the line, at some time between these.
+    /// Returns it to the line, at some time between these.
     pub(crate) fn come_back(&mut self, from: Moment, to: Moment) {
         (self.place, self.from, self.to, self.fresh) = (Place::Waiting, from, to, false);
     }
 
-    /// Bounds of its place in the line now; one that is due or has timed out is back. `None` if it is not
+    /// Bounds of its current place in the line, where a due or timed-out message is back. `None` if it is not
     /// known to wait.
     pub(crate) fn line(&self, now: Instant) -> Option<(Moment, Moment)> {
         let late = |at: Instant| ((at.0, 0), (at.0 + SLACK_US, u64::MAX));
@@ -131,13 +131,13 @@ impl Row {
         }
     }
 
-    /// True if it is out of the stream and may wait.
+    /// True if it was taken from the stream and may wait again.
     pub(crate) fn may_wait_again(&self, now: Instant) -> bool {
         let held = matches!(self.place, Place::InFlight { deadline, .. } if deadline > now);
         !self.fresh && self.gone.is_none() && !held
     }
 
-    /// The life has ended. `durable` as in [`LifeEnd::kept`].
+    /// Ends the life. `durable` as in [`LifeEnd::kept`].
     pub(crate) fn crash(&mut self, life: &LifeEnd, durable: u64) {
         if self.brought.is_some_and(|brought| !life.kept(brought, durable)) {
             self.brought = None;
@@ -153,29 +153,29 @@ impl Row {
         match self.place {
             Place::Deferred { by: None, .. } => {}
             Place::Deferred { by: Some(event), .. } if life.kept(event, durable) => {}
-            // It was never delivered: it stands in the stream where it stood.
+            // It was never delivered: it keeps its place in the stream.
             Place::Waiting if self.fresh => {}
-            // Whether it is still deferred is not known.
+            // It may no longer be deferred.
             Place::Deferred { .. } => self.come_back(self.born, (u64::MAX, 0)),
             Place::Waiting => self.come_back(self.born, self.to.max((life.at.0, u64::MAX))),
             Place::InFlight { .. } => self.come_back(self.born, (life.at.0, u64::MAX)),
-            // It is there, or its letter, or both.
+            // The message exists, or its dead letter, or both.
             Place::DeadLetter => self.wild = true,
         }
     }
 
-    /// Takes in a step of the wall clock. A checkpoint may write the due time anew.
+    /// Records a step of the wall clock. A checkpoint may rewrite the due time.
     pub(crate) fn step(&mut self, nanos: i64) {
         if let Place::Deferred { wall, .. } = &mut self.place {
             *wall += nanos.min(0);
         }
     }
 
-    /// A new life begins at `now`: a wall clock that was set forward brings a due time forward, one that was
-    /// set back does not.
+    /// Begins a new life at `now`: a clock stepped forward advances a due time, one stepped back does not
+    /// delay it.
     pub(crate) fn restart(&mut self, now: Instant, wall_now: i64, stepped: bool) {
         if stepped && self.place == Place::Waiting && !self.fresh {
-            // What was deferred once, and is due, may be deferred again.
+            // A message once deferred, and now due, may be deferred again.
             self.to = (u64::MAX, 0);
         }
         let Place::Deferred { due, wall, by, .. } = self.place else { return };

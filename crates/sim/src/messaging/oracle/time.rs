@@ -1,8 +1,8 @@
-//! The time of what happens: simulated, on the wall clock, and in the order of facts.
+//! Time of an event: simulated, on the wall clock, and in the order of facts.
 
 use net::Instant;
 
-/// The time of a fact: both clocks, and its number.
+/// Time of a fact: both clocks, and its number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Now {
     pub(crate) at: Instant,

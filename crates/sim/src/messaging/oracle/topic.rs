@@ -1,4 +1,4 @@
-//! A topic, as the oracle believes it to be.
+//! The oracle's state of a topic.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,17 +16,17 @@ use crate::messaging::names::is_ephemeral;
 use crate::messaging::scenario::End;
 use crate::messaging::session::SessionId;
 
-/// A message, wherever it is.
+/// A published message.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
-    /// The fact of its publication, and when that was.
+    /// Fact and time of its publication.
     pub(super) seq: u64,
     pub(super) at: Instant,
     /// Length of its body.
     pub(super) bytes: u64,
     /// True if it was imported from an nsqd.
     pub(super) imported: bool,
-    /// True if it exists for sure: it got its OK, or was delivered, and no crash may have taken it since.
+    /// True if it certainly exists: it got its OK or was delivered, and no crash may have lost it since.
     pub(super) known: bool,
     /// True if it is on the device.
     durable: bool,
@@ -37,24 +37,24 @@ pub(crate) struct Message {
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) durability: Durability,
-    /// True if it goes with its last channel.
+    /// True if it is deleted with its last channel.
     pub(super) ephemeral: bool,
-    /// Messages that it holds if it is ephemeral, and each of its channels that is.
+    /// Most messages that it, or any ephemeral channel of it, holds if ephemeral.
     pub(super) queue_limit: u64,
     pub(crate) paused: bool,
     pub(crate) channels: BTreeMap<String, Channel>,
     pub(super) messages: BTreeMap<Uid, Message>,
     /// Messages that no channel has yet.
     pub(super) waiting: BTreeMap<Uid, Row>,
-    /// Messages that may be delivered by a channel that is not known to have them.
+    /// Messages that a channel may deliver although it is not known to have them.
     pub(crate) ghosts: BTreeSet<Uid>,
-    /// Channels that were deleted: a loss of power may bring them back.
+    /// Deleted channels: a power loss may bring them back.
     pub(crate) deleted: BTreeSet<String>,
     /// Messages dropped from the topic itself, each with the fact that dropped it.
     emptied: Vec<(u64, Uid)>,
-    /// True if it exists for sure.
+    /// True if it certainly exists.
     pub(crate) known: bool,
-    /// Every fact up to this one is on the device.
+    /// Last fact of those known to be on the device.
     pub(crate) durable: u64,
     /// True if its checkpoint was damaged since the last start.
     pub(crate) shattered: bool,
@@ -87,7 +87,7 @@ impl Topic {
         }
     }
 
-    /// Notes a publication: the message may exist from now on.
+    /// Records a publication: the message may exist.
     pub(crate) fn publish(&mut self, uid: Uid, bytes: u64, delay_ms: u64, now: Now) {
         let Now { at, seq, .. } = now;
         self.messages.insert(
@@ -105,7 +105,7 @@ impl Topic {
         }
     }
 
-    /// Notes that the message got its OK.
+    /// Records the OK of the message.
     pub(crate) fn accept(&mut self, uid: Uid) {
         self.known = true;
         let Some(message) = self.messages.get_mut(&uid) else { return };
@@ -116,7 +116,7 @@ impl Topic {
         }
     }
 
-    /// The channel, which is made if it is not there.
+    /// Returns the channel, and creates it if missing.
     pub(crate) fn create_channel(&mut self, name: &str, now: Now) -> &mut Channel {
         self.known = true;
         if !self.channels.contains_key(name) {
@@ -127,7 +127,7 @@ impl Topic {
         self.channels.entry(name.to_owned()).or_default()
     }
 
-    /// Gives the channels what waits in the topic.
+    /// Moves the topic's waiting messages to its channels.
     pub(crate) fn pump(&mut self, now: Now) {
         if self.paused || self.channels.is_empty() {
             return;
@@ -137,7 +137,7 @@ impl Topic {
             let here = (now.at.0, at);
             match &mut row.place {
                 Place::Waiting if row.fresh => (row.from, row.to, row.born) = (here, here, here),
-                // What fell due while it waited here comes back now.
+                // Messages that became due while they waited here come back now.
                 Place::Deferred { due, .. } => *due = (*due).max(now.at),
                 _ => row.come_back((now.at.0, 0), (now.at.0 + SLACK_US, u64::MAX)),
             }
@@ -148,7 +148,7 @@ impl Topic {
         }
     }
 
-    /// A loss of power took a pause back: what waited here is in the channels.
+    /// Handles a pause undone by a power loss: messages that waited here are in the channels.
     pub(super) fn resumed(&mut self) {
         if self.channels.is_empty() {
             return;
@@ -160,7 +160,7 @@ impl Topic {
         }
     }
 
-    /// A message was sent to a consumer of a channel.
+    /// Records a delivery to a consumer of a channel.
     pub(crate) fn deliver(
         &mut self,
         channel: &str,
@@ -171,7 +171,7 @@ impl Topic {
         now: Now,
     ) -> Result<(), String> {
         self.known = true;
-        // What comes from a dead-letter topic says nothing of the topic's own record.
+        // A dead letter's delivery says nothing about the topic's own record.
         let wild = self.channels.get(channel).and_then(|c| c.rows.get(&uid)).is_none_or(|row| row.wild);
         if let Some(message) = self.messages.get_mut(&uid).filter(|_| !wild) {
             message.known = true;
@@ -193,14 +193,14 @@ impl Topic {
     /// Drops the messages that wait in the topic itself.
     pub(crate) fn empty(&mut self, now: Now) {
         self.emptied.extend(std::mem::take(&mut self.waiting).into_keys().map(|uid| (now.seq, uid)));
-        // A pause that a loss of power brought back may have put them into the topic again.
+        // A pause restored by a power loss may have put them back into the topic.
         if self.paused {
             let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
             rows.filter(|row| row.wild).for_each(Row::give_up);
         }
     }
 
-    /// A channel is deleted.
+    /// Deletes a channel.
     pub(crate) fn delete_channel(&mut self, name: &str) {
         if let Some(channel) = self.channels.remove(name) {
             self.ghosts.extend(channel.letters());
@@ -208,7 +208,7 @@ impl Topic {
         }
     }
 
-    /// A channel reads again what is kept, or passes over everything.
+    /// Moves a channel back to retained messages, or past everything.
     pub(crate) fn seek(&mut self, name: &str, to: SeekTo, now: Now) {
         let Some(channel) = self.channels.get_mut(name) else { return };
         if to == SeekTo::End {
@@ -224,7 +224,7 @@ impl Topic {
         }
     }
 
-    /// The channel, which is there.
+    /// Returns the channel, which must exist.
     pub(crate) fn channel(&mut self, name: &str) -> &mut Channel {
         self.channels.entry(name.to_owned()).or_default()
     }
@@ -233,12 +233,12 @@ impl Topic {
         self.ghosts.contains(&uid)
     }
 
-    /// All messages that there have been.
+    /// All messages ever published.
     pub(crate) fn uids(&self) -> impl Iterator<Item = Uid> {
         self.messages.keys().copied()
     }
 
-    /// A message whose record, or whose dead letter, was damaged: nobody has a right to it any more.
+    /// Records damage to a message's record or its dead letter: the message is no longer owed.
     pub(crate) fn lose(&mut self, uid: Uid) {
         if let Some(message) = self.messages.get_mut(&uid) {
             (message.known, message.durable, message.lost) = (false, false, true);
@@ -247,7 +247,7 @@ impl Topic {
         rows.filter_map(|rows| rows.get_mut(&uid)).for_each(Row::give_up);
     }
 
-    /// Its checkpoint is damaged.
+    /// Records damage to its checkpoint.
     pub(crate) fn shatter(&mut self) {
         (self.shattered, self.durable) = (true, 0);
         for message in self.messages.values_mut() {
@@ -258,7 +258,7 @@ impl Topic {
         self.ghosts.extend(self.messages.keys());
     }
 
-    /// A message that was there before the first life.
+    /// Adds a message that existed before the first life.
     pub(crate) fn import(&mut self, uid: Uid, channel: Option<&str>, now: Now) {
         self.known = true;
         let Now { at, seq, .. } = now;
@@ -283,14 +283,14 @@ impl Topic {
         }
     }
 
-    /// A life has ended.
+    /// Ends a life.
     pub(crate) fn crash(&mut self, life: &LifeEnd) {
         let durable = self.durable;
         let ephemeral = self.channels.extract_if(.., |name, _| is_ephemeral(name));
         let forgotten = ephemeral.filter(|(_, channel)| channel.made > durable).count() > 0;
         if life.how == End::Power {
             if forgotten {
-                // What they had taken is in the topic again.
+                // Messages they had taken are in the topic again.
                 self.ghosts.extend(self.messages.keys());
             }
             let back = self.emptied.iter().filter(|(seq, _)| *seq > durable).map(|(_, uid)| *uid);
@@ -300,20 +300,20 @@ impl Topic {
             message.durable |= message.seq <= durable && !message.lost;
             message.known &= life.how != End::Power || message.durable;
         }
-        // Below `fsync` a loss of power may keep that a message was set aside, and not its letter.
+        // Below `fsync`, a power loss may keep the event that makes a dead letter, and lose the letter.
         let letters = life.how != End::Power || self.durability == Durability::Fsync;
         self.channels.values_mut().for_each(|channel| channel.crash(life, durable, letters));
         self.waiting.values_mut().for_each(|row| row.crash(life, durable));
     }
 
-    /// Takes in a step of the wall clock.
+    /// Records a step of the wall clock.
     pub(crate) fn step(&mut self, nanos: i64) {
         self.doubt_ages();
         let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
         rows.chain(self.waiting.values_mut()).for_each(|row| row.step(nanos));
     }
 
-    /// A new life begins.
+    /// Begins a new life.
     pub(crate) fn restart(&mut self, now: Instant, wall: i64, stepped: bool) {
         let rows = self.channels.values_mut().flat_map(|channel| channel.rows.values_mut());
         rows.chain(self.waiting.values_mut()).for_each(|row| row.restart(now, wall, stepped));
@@ -323,13 +323,13 @@ impl Topic {
         self.messages.get(&uid).is_some_and(|message| message.known)
     }
 
-    /// Number of messages that wait in the topic itself: at least, and at most.
+    /// Least and greatest number of messages that wait in the topic itself.
     pub(crate) fn waiting(&self) -> (u64, u64) {
         let known = self.waiting.iter().filter(|(uid, row)| row.is_owed() && self.is_known(**uid)).count();
         (known as u64, self.waiting.len() as u64)
     }
 
-    /// Number of messages in a channel: at least, and at most.
+    /// Least and greatest number of messages in a channel.
     pub(crate) fn held_by(&self, channel: &Channel, now: Instant) -> (u64, u64) {
         let known = channel.rows.iter().filter(|(uid, row)| row.is_owed() && self.is_known(**uid));
         let known = known.filter(|(_, row)| !row.wild && !channel.may_have_died(row, now)).count() as u64;
@@ -338,7 +338,7 @@ impl Topic {
         (known, if wild { u64::MAX } else { most })
     }
 
-    /// Messages that are owed to a channel and not in anybody's hands, for who looks for a fault.
+    /// Messages that are owed to a channel and not in flight, as a hint for debugging.
     pub(crate) fn idle(&self, channel: &Channel) -> Vec<String> {
         let idle =
             channel.rows.iter().filter(|(uid, row)| row.is_owed() && !row.wild && self.is_known(**uid));
@@ -346,7 +346,7 @@ impl Topic {
         idle.take(5).map(|(uid, row)| format!("{uid} {row:?}")).collect()
     }
 
-    /// Messages that are still owed, as texts that go behind the topic's name.
+    /// Messages still owed, as text to follow the topic's name.
     pub(crate) fn missing(&self) -> Vec<String> {
         let owed = |(uid, row): &(&Uid, &Row)| row.is_owed() && self.is_known(**uid);
         let mut missing = self.dropped_in_the_middle();

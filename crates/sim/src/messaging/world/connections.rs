@@ -9,7 +9,7 @@ use crate::messaging::session::Session;
 use crate::network::{End, Happening, LinkId, Travel, Who};
 use crate::shard::Ready;
 
-/// For those who drain what is left.
+/// Fast links, for clients that drain the rest.
 const QUICK: Travel = Travel { latency: (5, 50), segment_max: 70_000, window: [1 << 20; 2] };
 
 impl World {
@@ -23,7 +23,7 @@ impl World {
             (End::Proxy, _) => {
                 self.make_ready(Ready::Readable(conn));
                 if what == Happening::Reset {
-                    // epoll says EPOLLOUT too.
+                    // epoll reports EPOLLOUT too.
                     self.make_ready(Ready::Writable(conn));
                 }
             }
@@ -58,7 +58,7 @@ impl World {
         self.wake_at(index, Instant(self.net.now.0 + 1));
     }
 
-    /// Plans a wake, unless one is planned that comes no later: whoever wakes asks again.
+    /// Schedules a wake-up, unless an earlier one is scheduled, which will schedule the next.
     fn wake_at(&mut self, index: usize, at: Instant) {
         let planned = &mut self.clients[index].wake_at;
         if planned.is_none_or(|planned| planned <= self.net.now || at < planned) {
@@ -67,7 +67,7 @@ impl World {
         }
     }
 
-    /// A client that has no connection tries again later.
+    /// Schedules a client's next attempt to connect.
     pub(super) fn come_back(&mut self, index: usize) {
         let longest = if self.healed { 10_000 } else { 100_000 + self.scenario.think_ms * 1000 };
         let after = self.rng.between(1000, longest);

@@ -1,5 +1,5 @@
-//! Topics in memory only: nothing of them is on the disk, and consumers get their messages while the daemon
-//! lives.
+//! Topics in memory only: none of their data is on the disk, and consumers get their messages while the
+//! daemon lives.
 
 use net::Instant;
 use queue::queue::{Snapshot, TopicStats};
@@ -15,7 +15,7 @@ use crate::messaging::tamper::Tamper;
 const SECOND: u64 = 1_000_000;
 
 impl World {
-    /// A life ends: nothing of an ephemeral topic is on the disk.
+    /// Checks at the end of a life that no ephemeral topic is on the disk.
     pub(super) fn check_disk(&mut self) {
         if !self.scenario.has_ephemeral_topics() {
             return;
@@ -32,8 +32,8 @@ impl World {
         }
     }
 
-    /// For deliberate bugs: notes the ephemeral channels that there are, and with `kept` shows those of the
-    /// last time too.
+    /// For deliberate bugs: records the present ephemeral channels, and with `kept` also shows the previous
+    /// ones.
     pub(super) fn keep_ephemeral(&mut self, snapshot: &mut Snapshot, kept: bool) {
         let topics = snapshot.topics.get_or_insert_default();
         let shown =
@@ -49,7 +49,7 @@ impl World {
         }
     }
 
-    /// Everything is consumed: the memory that it took is there again.
+    /// Checks that consumed messages have released their memory.
     fn check_given_back(&mut self, end: Instant) -> Result<(), String> {
         while self.now() < end && self.scenario.is_short_of_memory() {
             self.until(Instant(self.now().0 + 3 * SECOND))?;
@@ -58,13 +58,13 @@ impl World {
             if self.statistics().is_none_or(|snapshot| left(&snapshot) > 0) {
                 continue;
             }
-            // What was read, and idles, goes within a minute or two.
+            // Idle read buffers are released within a minute or two.
             self.until(Instant(self.now().0 + 130 * SECOND))?;
             let Some(mut snapshot) = self.statistics() else { continue };
             if self.tamper == Some(Tamper::MemoryKept) {
                 snapshot.memory_bytes += 48 << 10;
             }
-            // Where messages are kept for replay, the last stretch of them stays.
+            // If messages are retained for replay, the last part of them stays in memory.
             if !self.keeps_for_replay(&snapshot) {
                 self.oracle.check_given_back(&snapshot);
             }
@@ -73,7 +73,7 @@ impl World {
         Ok(())
     }
 
-    /// True if a topic keeps messages that are consumed.
+    /// True if a topic retains consumed messages.
     fn keeps_for_replay(&mut self, snapshot: &Snapshot) -> bool {
         let names: Vec<String> = snapshot.topics.iter().flatten().map(|topic| topic.name.clone()).collect();
         names.into_iter().any(|name| {
@@ -82,7 +82,7 @@ impl World {
         })
     }
 
-    /// Chaos is over, and the life goes on: whoever reads an ephemeral channel gets what it is owed.
+    /// Checks after chaos that consumers of ephemeral channels get the messages owed.
     pub(super) fn drain_ephemeral(&mut self) -> Result<(), String> {
         if !self.scenario.has_ephemeral_topics() || self.daemon.as_ref().is_none_or(|daemon| daemon.stopping)
         {
@@ -98,7 +98,7 @@ impl World {
                 self.add_client(Role::Drain((topic.name.clone(), channel.name)));
             }
         }
-        // The others go once somebody else is there, since a channel goes with its last consumer.
+        // The others leave once a new consumer is there, since a channel is deleted with its last one.
         self.until(Instant(self.now().0 + self.scenario.think_ms * 1000 + SECOND))?;
         let others = self.clients.iter_mut().filter(|client| !client.drains());
         others.for_each(|client| client.vanish(&mut self.net));

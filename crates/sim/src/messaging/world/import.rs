@@ -1,5 +1,4 @@
-//! A data directory that an nsqd has left, taken over before the first life, through a disk that stops in the
-//! middle.
+//! An nsqd's data directory, imported before the first life, on a disk that stops in the middle.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +13,13 @@ use crate::messaging::body::{Uid, body};
 use crate::messaging::names::is_ephemeral;
 
 impl World {
-    /// Puts the directory there.
+    /// Creates the directory.
     pub(super) fn leave_behind(&mut self) {
         let Some(count) = self.scenario.left_behind else { return };
         let (now, wall) = (self.now(), self.wall_now());
         let mut topics = Vec::new();
         for mut plan in self.scenario.topics.clone() {
-            // What is ephemeral is left out.
+            // Ephemeral channels are left out.
             plan.channels.retain(|name| !is_ephemeral(name));
             if is_ephemeral(&plan.name) {
                 continue;
@@ -45,7 +44,7 @@ impl World {
         self.files.set_content(Path::new("/data/nsqd.dat"), metadata.into_bytes());
     }
 
-    /// Messages as nsqd writes them, each delivered once.
+    /// Writes messages as nsqd does, each delivered once.
     fn disk_queue(&mut self, name: &str, uids: &[Uid]) {
         let mut data = Vec::new();
         for uid in uids {
@@ -62,7 +61,7 @@ impl World {
         self.files.set_content(Path::new(&file("meta.dat")), meta.into_bytes());
     }
 
-    /// Takes it over. Crashes come in between, and every start tries again.
+    /// Imports the directory. Crashes interrupt it, and every start tries again.
     pub(super) fn take_over(&mut self) {
         let files: Arc<dyn Files> = Arc::new(self.files.clone());
         let clock = Clock { now: self.now(), wall: WallTime(self.wall_now()) };

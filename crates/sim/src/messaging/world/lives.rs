@@ -1,4 +1,4 @@
-//! Lives of the daemon: they begin, have turns, do the disk's work, and end.
+//! Lives of the daemon: their starts, turns, disk jobs and ends.
 
 use journal::files::{Fault, Operation};
 use net::Instant;
@@ -64,14 +64,14 @@ impl World {
         self.plan_turn(self.now());
     }
 
-    /// The start has failed for lack of descriptors: whoever watches over the daemon starts it again.
+    /// Schedules a new start, as a supervisor does, after one that failed for lack of descriptors.
     fn start_again(&mut self) {
         self.oracle.report.failed_starts += 1;
         self.files.crash(journal::files::Crash::Process);
         self.after(1000, Event::Start);
     }
 
-    /// A loss of power may have taken settings back.
+    /// Adopts settings that a power loss may have undone.
     fn adopt_settings(&mut self, snapshot: &queue::queue::Snapshot) {
         let (now, wall) = (self.now(), self.wall_now());
         for topic in snapshot.topics.as_deref().unwrap_or_default() {
@@ -90,12 +90,12 @@ impl World {
         }
     }
 
-    /// Asks between two turns, something that is answered at once and changes nothing.
+    /// Sends a read-only request that is answered at once, between two turns.
     pub(super) fn ask_now(&mut self, request: Request) -> Option<Answer> {
         self.daemon.as_mut()?.ask(&mut self.net, request).lock().expect("one thread").take()
     }
 
-    /// Statistics, between two turns.
+    /// Requests statistics between two turns.
     pub(super) fn statistics(&mut self) -> Option<queue::queue::Snapshot> {
         let request = Request::Stats { topic: None, channel: None, clients: false };
         match self.ask_now(request) {
@@ -145,7 +145,7 @@ impl World {
             return self.end_life(LifeEnd::Stop);
         }
         let soon = (!daemon.shard.looped.queued.is_empty()).then(|| Instant(now.0 + 1));
-        // To the millisecond, as promised.
+        // Timers have a resolution of a millisecond.
         let timer = daemon.shard.looped.next_due().map(|at| Instant(at.0.next_multiple_of(1000)));
         if let Some(at) = [soon, timer].into_iter().flatten().min() {
             self.plan_turn(at.max(Instant(now.0 + 1)));
@@ -162,7 +162,7 @@ impl World {
         }
     }
 
-    /// A life ends, or is asked to.
+    /// Ends a life, or requests its end.
     pub(super) fn end_life(&mut self, how: LifeEnd) {
         let Some(daemon) = &mut self.daemon else { return };
         if how == LifeEnd::Stop && !daemon.has_stopped() {

@@ -1,4 +1,4 @@
-//! Operators: orders over HTTP, as the control thread passes them on.
+//! Operators: HTTP orders, as passed on by the control thread.
 
 use bytes::Bytes;
 use net::Instant;
@@ -13,7 +13,7 @@ use crate::messaging::body::{Uid, body};
 use crate::messaging::names::{DEAD, is_ephemeral};
 
 impl World {
-    /// Gives an order between two turns; the answer, if it comes at once.
+    /// Gives an order between two turns; returns the answer, if immediate.
     pub(super) fn order(&mut self, request: Request, uids: Vec<Uid>) -> Option<Answer> {
         let (now, wall) = (self.now(), self.wall_now());
         let daemon = self.daemon.as_mut()?;
@@ -33,7 +33,7 @@ impl World {
         answer
     }
 
-    /// Tells the oracle which orders were answered meanwhile.
+    /// Passes newly answered orders to the oracle.
     pub(super) fn hear_answers(&mut self) {
         let mut answered = Vec::new();
         self.pending.retain_mut(|pending| {
@@ -87,7 +87,7 @@ impl World {
     }
 
     fn delete_topic(&mut self, topic: String) -> Request {
-        // Whoever publishes at this moment is refused.
+        // Publications at this moment are refused.
         self.oracle.excused = true;
         Request::DeleteTopic(topic)
     }
@@ -125,7 +125,7 @@ impl World {
         (Request::Publish { topic, batch, defer_ms }, uids)
     }
 
-    /// Resumes all that is paused.
+    /// Resumes everything that is paused.
     pub(super) fn resume(&mut self) {
         let Some(snapshot) = self.statistics() else { return };
         for topic in snapshot.topics.unwrap_or_default() {
@@ -139,7 +139,7 @@ impl World {
         }
     }
 
-    /// Sets how often messages of all channels may be delivered.
+    /// Sets the delivery limit of all channels.
     pub(super) fn set_max_attempts(&mut self, max_attempts: u16) {
         for topic in self.live_topics() {
             let lasting = |name: &str| !is_ephemeral(&topic.name) && !is_ephemeral(name);
@@ -159,7 +159,7 @@ impl World {
         }
     }
 
-    /// Brings all dead letters back.
+    /// Redrives all dead letters.
     pub(super) fn redrive_all(&mut self) {
         for topic in self.live_topics() {
             for channel in topic.channels {
@@ -170,7 +170,7 @@ impl World {
         }
     }
 
-    /// Statistics of the topics that are not for dead letters.
+    /// Statistics of all topics except dead-letter topics.
     pub(super) fn live_topics(&mut self) -> Vec<TopicStats> {
         let mut topics = self.statistics().and_then(|snapshot| snapshot.topics).unwrap_or_default();
         topics.retain(|topic| !topic.name.ends_with(DEAD));

@@ -1,4 +1,4 @@
-//! An order that is not answered yet.
+//! An unanswered order.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,7 +6,7 @@ use queue::request::{Answer, Request};
 
 use crate::messaging::body::Uid;
 
-/// An order that is not answered yet.
+/// An unanswered order.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(super) slot: Arc<Mutex<Option<Answer>>>,

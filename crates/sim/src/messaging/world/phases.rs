@@ -18,9 +18,9 @@ use crate::messaging::scenario::End as LifeEnd;
 use crate::messaging::tamper::Tamper;
 
 const SECOND: u64 = 1_000_000;
-/// After this an idle topic has given back what nobody needs.
+/// Time after which an idle topic has released everything unneeded.
 const REST_US: u64 = 200 * SECOND;
-/// Most bytes that may stay on the disk: the segment that is written to, and a checkpoint.
+/// Most bytes that may stay on the disk: the open segment, and a checkpoint.
 const REST_BYTES: u64 = 80 << 10;
 
 impl World {
@@ -77,7 +77,7 @@ impl World {
         self.plan_chaos();
     }
 
-    /// Creates what is there before anybody uses it.
+    /// Creates topics and channels planned upfront.
     fn create(&mut self) {
         for plan in self.scenario.topics.clone().into_iter().filter(|plan| plan.upfront) {
             let durability = match self.scenario.left_behind {
@@ -110,7 +110,7 @@ impl World {
         }
     }
 
-    /// Gives the topics their settings.
+    /// Sets the topics' settings.
     fn limit(&mut self) {
         for topic in self.live_topics() {
             let Some(Answer::TopicSettings(settings)) =
@@ -143,7 +143,7 @@ impl World {
         self.after(arrive, Event::Connect(self.clients.len() - 1));
     }
 
-    /// Everything is finished, and after a while next to nothing of it is on the disk.
+    /// Checks that, some time after everything is finished, next to none of it is on the disk.
     fn rest(mut self) -> Result<Report, String> {
         let before = self.stored();
         self.until(Instant(self.now().0 + REST_US))?;
@@ -161,8 +161,8 @@ impl World {
         Ok(self.report())
     }
 
-    /// Bytes on the disk of each topic that is not for dead letters, without damaged segments that were put
-    /// aside: those stay for the operator.
+    /// Bytes on the disk per topic, except dead-letter topics and damaged segments that were set aside for
+    /// the operator.
     fn stored(&self) -> BTreeMap<String, u64> {
         let mut stored = BTreeMap::new();
         for path in self.files.paths() {
@@ -180,7 +180,7 @@ impl World {
         stored
     }
 
-    /// Ends the time of faults: clients go, and a new life begins.
+    /// Ends chaos: clients leave, and a new life begins.
     fn heal(&mut self) -> Result<(), String> {
         self.healed = true;
         self.scenario.job_us_max = 10;
@@ -196,7 +196,7 @@ impl World {
         self.complain()
     }
 
-    /// Everything is consumed and finished.
+    /// Consumes and finishes everything.
     fn drain(&mut self) -> Result<(), String> {
         self.oracle.drain();
         for topic in self.live_topics() {
@@ -239,7 +239,7 @@ fn places(snapshot: &Snapshot) -> Vec<String> {
     channels.chain(waiting.map(|topic| format!("{} {}", topic.name, topic.depth))).collect()
 }
 
-/// Messages that are somewhere.
+/// Messages held anywhere.
 pub(super) fn left(snapshot: &Snapshot) -> u64 {
     let topics = snapshot.topics.as_deref().unwrap_or_default();
     // A reader of dead letters may have left some.

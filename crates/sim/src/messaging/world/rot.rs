@@ -1,11 +1,11 @@
-//! Bits that flip between two lives, and what that may cost.
+//! Bits that flip between two lives, and the loss that is acceptable.
 //!
-//! | where | what is lost |
+//! | place | loss |
 //! |---|---|
 //! | a message's body or the header of its record | that message |
 //! | the header of a segment | nothing |
-//! | the inventory | nothing, but it is told |
-//! | a checkpoint | what the topic knew of its channels; the daemon starts, and nothing comes that was not published |
+//! | the inventory | nothing, but it is reported |
+//! | a checkpoint | the topic's knowledge of its channels; the daemon starts, and delivers nothing that was not published |
 
 use std::path::{Path, PathBuf};
 
@@ -17,9 +17,9 @@ use crate::messaging::tamper::Tamper;
 
 /// Bytes before the first record of a segment.
 const SEGMENT_HEADER: usize = 32;
-/// Bytes of a record before its payload; its length stands in the second four.
+/// Bytes of a record before its payload; the second four are its length.
 const RECORD_HEADER: usize = 9;
-/// Bytes of an ordinary message's payload before its body: flags, of which it has none, and a time.
+/// Bytes of an ordinary message's payload before its body: flags (none set) and a time.
 const HEAD: usize = 9;
 const INVENTORY: &str = "/data/inventory";
 const CHECKPOINT: &str = "checkpoint";
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    /// A deliberate bug: damage takes something along.
+    /// Deliberate bug: damages another place too.
     fn spread(&mut self, path: &Path, found: &[(usize, Uid)], uid: Uid) {
         if let Some((at, _)) = found.iter().find(|(_, other)| *other != uid) {
             self.files.flip(path, *at, 1);
@@ -87,7 +87,7 @@ impl World {
 
     fn rot_inventory(&mut self, path: &Path, content: &[u8]) {
         self.oracle.report.rotten_headers += 1;
-        // Behind the checksum, whose digits may be large or small.
+        // After the checksum, whose digits may be in upper or lower case.
         let at = content.len() / 2 + self.rng.below(content.len() as u64 / 2) as usize;
         self.flip(path, at);
         self.inventory_rotten = self.files.content(path) != Some(content.to_vec());
@@ -109,7 +109,7 @@ impl World {
         if found.is_empty() { None } else { Some(found[self.rng.below(found.len() as u64) as usize]) }
     }
 
-    /// A start has told what it found.
+    /// Checks that a start has reported the damage.
     pub(super) fn check_damage_told(&mut self) {
         if !std::mem::take(&mut self.inventory_rotten) {
             return;
@@ -126,14 +126,14 @@ impl World {
     }
 }
 
-/// The topic whose file this is.
+/// Topic that this file belongs to.
 fn topic_of(path: &Path) -> Option<String> {
     let dir: PathBuf = path.parent()?.to_owned();
     Some(dir.file_name()?.to_str()?.strip_suffix(".topic")?.to_owned())
 }
 
-/// Start of the record of an ordinary message whose body of `bytes` is at `at`: its payload has nothing but
-/// flags and a time before the body.
+/// Start of the record of an ordinary message whose body of `bytes` is at `at`: only flags and a time precede
+/// the body in its payload.
 fn header_before(content: &[u8], at: usize, bytes: usize) -> Option<usize> {
     let start = at.checked_sub(HEAD + RECORD_HEADER)?;
     let length = u32::from_le_bytes(content[start + 4..start + 8].try_into().ok()?);

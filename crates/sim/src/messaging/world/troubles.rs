@@ -1,4 +1,4 @@
-//! Faults of the disk, and steps of the wall clock.
+//! Disk faults, and steps of the wall clock.
 
 use journal::files::{Fault, Operation};
 
