@@ -1,8 +1,8 @@
-//! `cargo xtask bench proxy|tls|floor|queue|single|placement|instructions|tools|upgrade|reload`: builds what
-//! is measured, then hands over to `bench/`.
+//! `cargo xtask bench proxy|tls|floor|queue|single|placement|instructions|tools|upgrade|reload`: builds the
+//! programs to measure, then runs a script of `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads
-//! CPU time and memory from /proc, and prints tables. What costs time is the load generator, which is Rust.
+//! CPU time and memory from /proc, and prints tables. The load generator, where speed matters, is Rust.
 
 use std::process::Command;
 use std::time::Duration;
@@ -13,11 +13,10 @@ use crate::workspace::{cargo, root};
 const BENCHES: [&str; 10] =
     ["proxy", "tls", "floor", "placement", "queue", "single", "instructions", "tools", "upgrade", "reload"];
 
-/// A bench may take this long and no longer.
+/// Longest run of a bench.
 const LIMIT: Duration = Duration::from_hours(6);
 
-/// Runs `bench/WHAT_bench.py` with the arguments given, over release builds of nuthatch and the load
-/// generator.
+/// Runs `bench/WHAT_bench.py` with the given arguments, on release builds of nuthatch and the load generator.
 pub fn run(what: &str, arguments: &[&str]) -> Result<(), Fault> {
     let script = root().join("bench").join(format!("{what}_bench.py"));
     if !BENCHES.contains(&what) || !script.is_file() {

@@ -1,9 +1,9 @@
-//! Docs that are generated from code.
+//! Documentation generated from code.
 //!
-//! A crate that has something to say in a page has an example `docs_NAME` which prints Markdown. Its output
-//! goes between the lines `<!-- generated: docs_NAME -->` and `<!-- end: docs_NAME -->` of whatever page of
-//! `docs/` (or README.md) has them, or else is the whole of `docs/NAME.md`, underscores as hyphens. So a
-//! table is written once, in the code that uses it.
+//! A crate that generates text has an example `docs_NAME` which prints Markdown. Its output goes between the
+//! lines `<!-- generated: docs_NAME -->` and `<!-- end: docs_NAME -->` of the page of `docs/` (or README.md)
+//! that has them, or else becomes the whole of `docs/NAME.md`, underscores as hyphens. So a table is written
+//! once, in the code that uses it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{Metadata, cargo, root};
 
-/// Action on a page that differs.
+/// Action on a page that is out of date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Write it.
     Write,
-    /// Complain.
+    /// Report it as a fault.
     Check,
 }
 
@@ -52,7 +52,7 @@ pub fn run(mode: Mode) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The page that a generated text belongs to, and that page with the text in it.
+/// The page that a generated text belongs to, and that page's new content.
 fn placed(root: &Path, example: &str, text: &str) -> Result<(PathBuf, String), Fault> {
     let mut pages: Vec<PathBuf> = vec![root.join("README.md"), root.join("ARCHITECTURE.md")];
     let entries = std::fs::read_dir(root.join("docs")).map_err(|e| format!("docs: {e}"))?;
@@ -70,7 +70,7 @@ fn placed(root: &Path, example: &str, text: &str) -> Result<(PathBuf, String), F
     Ok((root.join("docs").join(format!("{name}.md")), page))
 }
 
-/// `page` with `text` between its marks; none if it has no such marks.
+/// `page` with `text` between its markers; none if it has no such markers.
 fn between(page: &str, example: &str, text: &str) -> Result<Option<String>, Fault> {
     let (start, end) = (format!("<!-- generated: {example} -->\n"), format!("<!-- end: {example} -->"));
     let Some((head, rest)) = page.split_once(&start) else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz [TARGET] [SECONDS]`: plays rounds of one target or of all, on stable Rust.
 //!
-//! The work is done by `crates/fuzz`, built fast but with overflow checks and debug assertions. What it finds
-//! goes to `target/fuzz-findings`. Other arguments (`--replay`, `--round`, `--from`, `--list`) are passed on.
+//! The work is done by `crates/fuzz`, built fast but with overflow checks and debug assertions. Findings go
+//! to `target/fuzz-findings`. Other arguments (`--replay`, `--round`, `--from`, `--list`) are passed on.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ const LIMIT: Duration = Duration::from_hours(24);
 /// Build of the player.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Build {
-    /// With every check; takes a build of its own.
+    /// With every check; needs a separate build.
     Checked,
-    /// As the release binary, whose dependencies are built already.
+    /// As the release binary, whose dependencies are already built.
     Release,
 }
 
-/// Plays as the words say.
+/// Runs the player with the arguments of the command line.
 pub fn run(words: &[&str]) -> Result<(), Fault> {
     play(Build::Checked, &arguments(words))
 }
 
-/// Plays with these arguments of the player.
+/// Runs the player with these arguments.
 pub fn play(build: Build, arguments: &[String]) -> Result<(), Fault> {
     let profile = if build == Build::Checked { "fuzz" } else { "release" };
     let save = Metadata::load()?.target_directory.join("fuzz-findings");
@@ -37,7 +37,7 @@ pub fn play(build: Build, arguments: &[String]) -> Result<(), Fault> {
     run::shown(command.args(arguments), LIMIT)
 }
 
-/// `[TARGET] [SECONDS]` as the player takes it; anything with an option is passed on as it is.
+/// Converts `[TARGET] [SECONDS]` to the player's arguments; anything with an option is passed on unchanged.
 fn arguments(words: &[&str]) -> Vec<String> {
     let is_seconds = |word: &str| word.parse::<u64>().is_ok();
     match words {

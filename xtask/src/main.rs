@@ -1,4 +1,4 @@
-//! The project's own chores, as `cargo xtask CHORE`.
+//! The project's development tasks, as `cargo xtask CHORE`.
 //!
 //! ```text
 //! tidy   layers, unsafe code, file lengths, dependencies and licences      (seconds)

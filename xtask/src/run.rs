@@ -1,7 +1,6 @@
-//! Running other programs: with their output shown, or taken; never past a time limit.
+//! Runs other programs, with their output shown or captured, under a time limit.
 //!
-//! Each program gets a process group of its own, so that whatever it started ends with it when its time is
-//! up.
+//! Each program gets its own process group, so that its children end with it at the time limit.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -9,24 +8,24 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The reason a chore failed, for people.
+/// Reason a chore failed, as text for people.
 pub type Fault = String;
 
-/// A program that ended.
+/// A program that has ended.
 pub struct Ended {
-    /// Everything it wrote to standard output, standard error included if it was asked for.
+    /// Standard output, including standard error if requested.
     pub output: String,
-    /// Its end.
+    /// Exit status.
     pub status: ExitStatus,
 }
 
-/// Runs `command` with its output shown as it comes.
+/// Runs `command` and shows its output as it arrives.
 pub fn shown(command: &mut Command, limit: Duration) -> Result<(), Fault> {
     let status = wait(start(command)?, limit).map_err(|why| format!("{}: {why}", name(command)))?;
     if status.success() { Ok(()) } else { Err(format!("{}: {status}", name(command))) }
 }
 
-/// Runs `command` and takes its standard output; standard error is shown as it comes.
+/// Runs `command` and captures its standard output; standard error is shown as it arrives.
 pub fn taken(command: &mut Command, limit: Duration) -> Result<Ended, Fault> {
     let mut child = start(command.stdout(Stdio::piped()))?;
     let mut pipe = child.stdout.take().expect("standard output is piped");
@@ -49,13 +48,13 @@ pub fn output(command: &mut Command, limit: Duration) -> Result<String, Fault> {
     }
 }
 
-/// True if a program of that name is on the path or where Debian keeps daemons.
+/// True if a program of that name is on the path or in Debian's directories for daemons.
 pub fn is_installed(program: &str) -> bool {
     let path = std::env::var("PATH").unwrap_or_default();
     path.split(':').chain(["/usr/sbin", "/sbin"]).any(|dir| std::path::Path::new(dir).join(program).is_file())
 }
 
-/// False if `NUTHATCH_NO_INSTALL` forbids to install what is missing.
+/// False if `NUTHATCH_NO_INSTALL` forbids installing missing programs.
 pub fn may_install() -> bool {
     std::env::var_os("NUTHATCH_NO_INSTALL").is_none_or(|value| value == "0" || value.is_empty())
 }
@@ -102,8 +101,8 @@ mod tests {
 
     #[test]
     fn what_a_program_started_ends_with_it() {
-        // Standard output stays open until the inner sleep is gone too, so this returns only if the group was
-        // killed.
+        // Standard output stays open until the inner sleep ends, so this returns in time only if the group
+        // was killed.
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 600 & sleep 600"]);
         let fault = output(&mut command, Duration::from_millis(100)).unwrap_err();

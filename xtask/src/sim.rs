@@ -1,8 +1,7 @@
-//! `cargo xtask sim [cache|queue] [--from N] [--seeds N]`: plays any number of seeds of the simulator, on all
-//! cores.
+//! `cargo xtask sim [cache|queue] [--from N] [--seeds N]`: plays any number of simulator seeds, on all cores.
 //!
 //! The work is done by `crates/sim`, built fast but with overflow checks and debug assertions. A seed that
-//! breaks a rule is printed with the command that runs it again.
+//! breaks a rule is printed with the command that replays it.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use crate::workspace::cargo;
 /// Longest run.
 const LIMIT: Duration = Duration::from_hours(24);
 
-/// Plays as the words say.
+/// Runs the simulator with the arguments of the command line.
 pub fn run(words: &[&str]) -> Result<(), Fault> {
     let mut command = cargo();
     command.args(["run", "--quiet", "--package", "nuthatch-sim", "--profile", "fuzz", "--"]);

@@ -1,8 +1,8 @@
-//! `cargo xtask test`: everything that is tested, with the real servers and clients where they can be had.
+//! `cargo xtask test`: the whole test suite, with real servers and clients where they are available.
 //!
-//! Suites run in the order of [`SUITES`]; one that fails does not stop the others, and the last lines tell
-//! which passed, which failed and which were skipped and why. What is missing is installed first if that is
-//! possible without asking (see [`install`]); `NUTHATCH_NO_INSTALL=1` forbids it.
+//! Suites run in the order of [`SUITES`]; a failure does not stop the others, and the last lines list the
+//! suites that passed, failed or were skipped, with reasons. Missing tools are installed first if that needs
+//! no questions (see [`install`]); `NUTHATCH_NO_INSTALL=1` forbids it.
 //!
 //! Python suites get `NUTHATCH_BIN`, the release binary, and `NUTHATCH_NODE_MODULES`, the JavaScript clients.
 
@@ -27,11 +27,11 @@ struct Suite {
     name: &'static str,
     what: &'static str,
     run: fn(&Context) -> Result<Outcome, Fault>,
-    /// Needs servers, clients and the release binary.
+    /// True if it needs servers, clients and the release binary.
     is_live: bool,
 }
 
-/// Time each fuzz target is played.
+/// Seconds that each fuzz target is played.
 const FUZZ_SECONDS: u64 = 3;
 
 const fn still(name: &'static str, what: &'static str, run: fn(&Context) -> Result<Outcome, Fault>) -> Suite {
@@ -73,7 +73,7 @@ const SUITES: [Suite; 15] = [
     live("crash", "kill -9 under load, short form", |context| scripts(context, "crash")),
 ];
 
-/// Runs the suites named, or all.
+/// Runs the named suites, or all.
 pub fn run(names: &[&str]) -> Result<(), Fault> {
     if names == ["--list"] {
         for suite in &SUITES {
@@ -164,8 +164,7 @@ fn scripts(context: &Context, kind: &str) -> Result<Outcome, Fault> {
     if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join("; ")) }
 }
 
-/// Scripts to run: `*.py` but for those that only others import, whose names start with an underscore or end
-/// in `lib`.
+/// Scripts to run: `*.py` except modules for import, whose names start with an underscore or end in `lib`.
 fn scripts_of(directory: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let is_script = |path: &PathBuf| {

@@ -1,7 +1,7 @@
-//! Checks a machine can nag about, so that no reviewer has to.
+//! Machine checks, so that no reviewer has to nag.
 //!
-//! Each check gives back what is wrong, all at once. Exceptions are in `tidy.toml`, each with its reason; an
-//! exception that is not needed any more is wrong too.
+//! Each check returns all its findings at once. Exceptions are in `tidy.toml`, each with its reason; an
+//! exception that is no longer needed is a fault too.
 
 mod circles;
 mod dependencies;
@@ -19,7 +19,7 @@ use findings::Findings;
 use crate::run::Fault;
 use crate::workspace::{Metadata, root};
 
-/// Runs every check and tells what is wrong.
+/// Runs every check and reports the findings.
 pub fn run() -> Result<(), Fault> {
     let metadata = Metadata::load()?;
     let root = root();

@@ -1,7 +1,7 @@
-//! cargo's metadata of the workspace, and where things are in it.
+//! Cargo's metadata of the workspace, and the location of its files.
 //!
-//! `cargo metadata` is read as far as the chores need it; everything about manifests comes from there and not
-//! from reading them.
+//! Only the fields of `cargo metadata` that the chores need are read; facts about manifests come from there,
+//! not from parsing them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,30 +12,30 @@ use serde::Deserialize;
 
 use crate::run::{self, Fault};
 
-/// The root of the repository: the one in which cargo runs this.
+/// Root of the repository in which cargo runs this.
 ///
 /// The path at compile time may be that of another checkout when several share a target directory, since
-/// cargo takes an xtask that is older than its sources there for up to date.
+/// cargo considers an xtask that is older than its sources up to date.
 pub fn root() -> PathBuf {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&xtask).parent().expect("xtask is a directory of the root").to_owned()
 }
 
-/// `cargo`, the same that runs this, in the root.
+/// The `cargo` that runs this, with the root as its working directory.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
     command.current_dir(root());
     command
 }
 
-/// Members and everything they depend on, as `cargo metadata` tells it.
+/// Members and all their dependencies, as `cargo metadata` reports them.
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
     /// Every package of the resolved graph.
     pub packages: Vec<Package>,
     /// Ids of the members.
     pub workspace_members: Vec<String>,
-    /// Directory of builds.
+    /// Cargo's target directory.
     pub target_directory: PathBuf,
 }
 
@@ -50,7 +50,7 @@ pub struct Package {
     pub version: String,
     /// SPDX expression.
     pub license: Option<String>,
-    /// Its Cargo.toml.
+    /// Path of its Cargo.toml.
     pub manifest_path: PathBuf,
     /// Dependencies in its manifest.
     pub dependencies: Vec<Dependency>,
@@ -58,18 +58,18 @@ pub struct Package {
     pub targets: Vec<Target>,
 }
 
-/// One line of a manifest's dependencies.
+/// A dependency in a manifest.
 #[derive(Debug, Deserialize)]
 pub struct Dependency {
     /// Package name.
     pub name: String,
     /// None, "dev" or "build".
     pub kind: Option<String>,
-    /// Directory, for our own crates.
+    /// Directory of one of our own crates.
     pub path: Option<PathBuf>,
 }
 
-/// One thing a package builds.
+/// A build target of a package.
 #[derive(Debug, Deserialize)]
 pub struct Target {
     /// Name.
@@ -79,7 +79,7 @@ pub struct Target {
 }
 
 impl Metadata {
-    /// Asks cargo.
+    /// Runs `cargo metadata`.
     pub fn load() -> Result<Metadata, Fault> {
         let text = run::output(cargo().args(["metadata", "--format-version", "1"]), Duration::from_mins(5))?;
         serde_json::from_str(&text).map_err(|e| format!("cargo metadata: {e}"))
@@ -93,13 +93,13 @@ impl Metadata {
 }
 
 impl Package {
-    /// The directory of its manifest.
+    /// Directory of its manifest.
     pub fn directory(&self) -> &Path {
         self.manifest_path.parent().expect("a manifest is in a directory")
     }
 }
 
-/// A crate's name as ARCHITECTURE.md says it.
+/// Crate name as used in ARCHITECTURE.md.
 pub fn short_name(package: &str) -> &str {
     package.strip_prefix("nuthatch-").unwrap_or(package)
 }
@@ -109,8 +109,7 @@ pub fn rust_files(directory: &Path) -> Vec<PathBuf> {
     files(directory, &["rs"])
 }
 
-/// Every file below `directory` with one of these extensions, sorted. What was built or installed there is
-/// left out.
+/// Files below `directory` with one of these extensions, sorted, without build output and installed packages.
 pub fn files(directory: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let Ok(entries) = std::fs::read_dir(directory) else { return found };

@@ -1,7 +1,7 @@
-//! Connections that come and go: connect, handshake, one request, close.
+//! Short-lived connections: connect, handshake, one request, close.
 //!
-//! Each of `--connections` threads does one after the other. With `--resume` each thread keeps a session, so
-//! that all of its handshakes but the first resume one.
+//! Each of `--connections` threads runs them one after the other. With `--resume` each thread keeps a
+//! session, so that all of its handshakes but the first resume it.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -23,7 +23,7 @@ struct Done {
     took_us: Vec<u64>,
 }
 
-/// Runs so many handshakes as requests are asked for.
+/// Runs one handshake per request of the load.
 pub fn run(load: &Load, tls: Tls) -> io::Result<Value> {
     let threads = load.connections.max(1);
     let each = (load.requests / threads as u64).max(1);

@@ -1,4 +1,4 @@
-//! Connections that are opened, asked once, and then left alone until standard input ends.
+//! Connections that are opened, used for one request, and then left idle until standard input ends.
 
 use std::io::{self, Read, Write};
 use std::time::{Duration, Instant};
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::options::Tls;
 use crate::tls::{self, Secure};
 
-/// Time a reply may take.
+/// Longest wait for a reply.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Opens them, says so in a line, and waits.
+/// Opens the connections, prints a line when done, and waits.
 pub fn run(load: &Load, tls: Tls) -> io::Result<Value> {
     let config = tls::config(tls)?;
     let mut requests = Requests::new(load);

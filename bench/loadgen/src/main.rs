@@ -1,7 +1,7 @@
-//! Load for the benches: the crate `load` with a command line, and its outcome as JSON.
+//! Load for the benches: the crate `load` with a command line, and its result as JSON.
 //!
-//! `--work handshakes` opens a connection for each request instead, `--work idle` leaves its connections
-//! alone. All of them speak TLS with `--tls`.
+//! `--work handshakes` opens a connection for each request instead; `--work idle` leaves its connections
+//! idle. With `--tls` all of them speak TLS.
 //!
 //! Prints one JSON object: requests, errors, seconds, requests per second, p50 and p99 in microseconds.
 
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Connections that stay, with a pipeline full on each.
+/// Runs persistent connections, each with a full pipeline.
 fn stay(load: &Load, tls: options::Tls) -> io::Result<Value> {
     let quiet = &mut |_| {};
     let Outcome { requests, errors, time, latency } = match tls::config(tls)? {

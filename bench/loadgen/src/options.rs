@@ -1,4 +1,4 @@
-//! The options of the generator: where it sends to, and the load.
+//! Options of the generator: its target and the load.
 
 use std::net::SocketAddr;
 

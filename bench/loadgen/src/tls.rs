@@ -1,6 +1,6 @@
-//! TLS towards the target, by rustls.
+//! TLS to the target, with rustls.
 //!
-//! Certificates of the target are not looked at, and signatures not verified: this is a load, not a client.
+//! The target's certificates and signatures are not verified: this is a load generator, not a client.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub struct Secure {
 }
 
 impl Secure {
-    /// Connects, and does the handshake.
+    /// Connects, and performs the handshake.
     pub fn open(target: SocketAddr, config: &Arc<ClientConfig>) -> io::Result<Secure> {
         let mut stream = std::net::TcpStream::connect(target)?;
         stream.set_nodelay(true)?;
@@ -72,7 +72,7 @@ impl Transport for Secure {
     }
 }
 
-/// A handshake over a stream that blocks.
+/// Performs a handshake over a blocking stream.
 pub fn handshake(
     config: &Arc<ClientConfig>,
     stream: &mut std::net::TcpStream,
@@ -85,7 +85,7 @@ pub fn handshake(
     Ok(tls)
 }
 
-/// TLS as the options say, with sessions of its own; None without.
+/// TLS configuration from the options, with its own sessions; None without TLS.
 pub fn config(options: Tls) -> io::Result<Option<Arc<ClientConfig>>> {
     if !options.tls {
         return Ok(None);
@@ -106,7 +106,7 @@ pub fn config(options: Tls) -> io::Result<Option<Arc<ClientConfig>>> {
     Ok(Some(Arc::new(config)))
 }
 
-/// Takes every certificate, and every signature.
+/// Verifier that accepts every certificate and signature.
 #[derive(Debug)]
 struct Anybody;
 

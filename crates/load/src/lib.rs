@@ -1,12 +1,12 @@
-//! Load on a Redis or memcached server, from one thread.
+//! Load generator for Redis and memcached servers, on one thread.
 //!
 //! ```text
-//! Load ▸ connections, a pipeline full on each ▸ replies scanned to their ends, each of the kind that was asked for ▸ Outcome
+//! Load ▸ connections, each with a full pipeline ▸ replies scanned to their ends and checked for their kind ▸ Outcome
 //! ```
 //! A connection sends `pipeline` requests in one write, waits for all their replies, and sends the next; with
 //! `burst` every connection waits until all have their replies, so that requests arrive in bursts. A reply of
-//! another kind counts as an error. The load ends after its requests or its time, whichever comes first, and
-//! is waited for then.
+//! the wrong kind counts as an error. The load stops sending after its requests or its time, whichever comes
+//! first, and then waits for the remaining replies.
 //!
 //! `nuthatch bench` is for users, `bench/loadgen` for the benches.
 

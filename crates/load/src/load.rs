@@ -38,18 +38,18 @@ pub struct Load {
     pub connections: usize,
     /// Requests sent together on a connection.
     pub pipeline: usize,
-    /// Requests in all.
+    /// Requests in total.
     pub requests: u64,
-    /// Time after which no more requests are sent. None: as long as there are some.
+    /// Time after which no more requests are sent. None: no limit.
     pub time: Option<Duration>,
     /// Bytes of a value.
     pub value_bytes: usize,
-    /// Keys that are asked for: `key:000000000000` and so on.
+    /// Number of keys requested: `key:000000000000` and so on.
     pub keys: u64,
     /// Keys of one mget.
     pub keys_per_request: usize,
-    /// Seed of the choice of keys. None: one key after the other.
+    /// Seed for random keys. None: keys in order.
     pub seed: Option<u64>,
-    /// Send on all connections at once, when all have their replies.
+    /// Send on all connections at once, after all have their replies.
     pub burst: bool,
 }

@@ -1,19 +1,19 @@
-//! Finds where a reply ends, and whether it is the one that was asked for.
+//! Scanner for replies: finds their end and checks their kind.
 //!
-//! Written without the codecs of `wire`, which are among the things measured and tested with it.
+//! Independent of the codecs of `wire`, which this load measures and tests.
 
 use crate::load::{Operation, Protocol};
 
 /// One whole reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
-    /// Its length in bytes.
+    /// Length in bytes.
     pub bytes: usize,
-    /// True if it is of the kind that the operation asks for.
+    /// True if it is of the kind that the operation expects.
     pub is_good: bool,
 }
 
-/// The reply at the start of `bytes`, if it is whole.
+/// Reply at the start of `bytes`, if complete.
 pub fn next(protocol: Protocol, operation: Operation, bytes: &[u8]) -> Option<Reply> {
     match protocol {
         Protocol::Redis => {
@@ -29,7 +29,7 @@ pub fn next(protocol: Protocol, operation: Operation, bytes: &[u8]) -> Option<Re
     }
 }
 
-/// The line at the start of `bytes` without its end, and the length with it.
+/// Line at the start of `bytes` without its end, and the length including it.
 fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let end = bytes.iter().position(|&byte| byte == b'\n')?;
     Some((bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]), end + 1))

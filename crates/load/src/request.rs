@@ -1,11 +1,10 @@
-//! Requests as bytes, with keys chosen at random or one after the other.
+//! Requests as bytes, with keys chosen at random or in order.
 //!
-//! Keys look like those of redis-benchmark (`key:` and 12 digits), so that one filling of the servers serves
-//! both.
+//! Keys look like those of redis-benchmark (`key:` and 12 digits), so that servers filled once serve both.
 
 use crate::load::{Load, Operation, Protocol};
 
-/// Makes requests of one kind.
+/// Generator of requests of one kind.
 #[derive(Debug)]
 pub struct Requests {
     protocol: Protocol,
@@ -19,14 +18,14 @@ pub struct Requests {
 /// Choice of the next key.
 #[derive(Debug)]
 enum Choice {
-    /// At random, from this state.
+    /// Random, with this state.
     Random(u64),
-    /// The next one.
+    /// In order, next number.
     InOrder(u64),
 }
 
 impl Requests {
-    /// Those of a load.
+    /// Requests of a load.
     pub fn new(load: &Load) -> Requests {
         Requests {
             protocol: load.protocol,
@@ -66,7 +65,7 @@ impl Requests {
 }
 
 impl Choice {
-    /// The next number; at random with xorshift64*, which is the same on every machine.
+    /// Next number; random ones come from xorshift64*, which is the same on every machine.
     fn next(&mut self) -> u64 {
         match self {
             Choice::InOrder(next) => {

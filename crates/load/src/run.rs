@@ -1,6 +1,6 @@
-//! The loop: connections, their pipelines, and what came of them.
+//! The event loop: connections, their pipelines, and their results.
 //!
-//! One thread with epoll. Latency is taken from the sending of a pipeline to each of its replies, as
+//! One thread with epoll. Latency is measured from the sending of a pipeline to each of its replies, as
 //! redis-benchmark does.
 
 use std::io::{self, ErrorKind};
@@ -14,9 +14,9 @@ use crate::reply;
 use crate::request::Requests;
 use crate::transport::{Plain, Transport};
 
-/// Without any event for so long the target is taken to be stuck.
+/// Time without any event after which the target is considered stuck.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Time between two looks at the time and at what is shown.
+/// Interval of the checks of the time limit and of progress reports.
 const LOOK: Duration = Duration::from_secs(1);
 
 struct Connection {
@@ -24,7 +24,7 @@ struct Connection {
     output: Vec<u8>,
     written: usize,
     input: Vec<u8>,
-    /// Replies that are still to come.
+    /// Replies outstanding.
     awaited: usize,
     sent_at: Instant,
 }
@@ -37,7 +37,7 @@ struct Driver<'a> {
     latency: HistogramRecorder,
     /// Requests not sent yet.
     left: u64,
-    /// Requests that are to be answered before it ends.
+    /// Requests to be answered before it ends.
     goal: u64,
     done: u64,
     errors: u64,
@@ -51,7 +51,7 @@ pub type Open<'a> = &'a mut dyn FnMut() -> io::Result<Box<dyn Transport>>;
 pub struct Outcome {
     /// Replies.
     pub requests: u64,
-    /// Replies of another kind than the operation has.
+    /// Replies of a kind that the operation does not have.
     pub errors: u64,
     /// Time from the first request to the last reply.
     pub time: Duration,
@@ -59,12 +59,12 @@ pub struct Outcome {
     pub latency: HistogramSnapshot,
 }
 
-/// State of a load that is under way.
+/// State of a running load.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
     /// Replies so far.
     pub requests: u64,
-    /// Replies of another kind so far.
+    /// Replies of the wrong kind so far.
     pub errors: u64,
     /// Time since the first request.
     pub time: Duration,
@@ -73,7 +73,7 @@ pub struct Progress {
 /// Runs the load to its end; `watch` is called every second.
 ///
 /// # Errors
-/// The target cannot be reached, closes a connection, sends what was not asked for, or nothing for 20 s.
+/// The target cannot be reached, closes a connection, sends unrequested bytes, or nothing for 20 s.
 pub fn run(load: &Load, watch: &mut dyn FnMut(Progress)) -> io::Result<Outcome> {
     run_over(load, &mut || Ok(Box::new(Plain::open(load.target)?)), watch)
 }
@@ -155,7 +155,7 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Sends on connections that have all their replies: at once, or when every connection has.
+    /// Sends on connections that have all their replies: at once, or with `burst` when every connection has.
     fn send_next(&mut self, ready: &[usize]) -> io::Result<()> {
         if !self.load.burst {
             return ready.iter().try_for_each(|&at| self.send(at));
@@ -166,7 +166,7 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// Sends one pipeline, or what is left of the load.
+    /// Sends one pipeline, or the rest of the load.
     fn send(&mut self, at: usize) -> io::Result<()> {
         let count = self.left.min(self.load.pipeline.max(1) as u64);
         let connection = &mut self.connections[at];
@@ -180,7 +180,7 @@ impl<'a> Driver<'a> {
         connection.write()
     }
 
-    /// Reads what is there and counts replies; true if none is awaited any more.
+    /// Reads available input and counts replies; true if none is outstanding.
     fn receive(&mut self, at: usize) -> io::Result<bool> {
         let connection = &mut self.connections[at];
         let is_open = connection.transport.read(&mut connection.input)?;

@@ -7,28 +7,28 @@ use mio::net::TcpStream;
 
 const READ_BYTES: usize = 64 * 1024;
 
-/// A connection that is open, and does not block.
+/// An open, non-blocking connection.
 pub trait Transport {
-    /// Its socket, to be watched.
+    /// Socket to poll.
     fn socket(&mut self) -> &mut TcpStream;
 
-    /// Writes what the socket takes, of what waits from before too; the number of bytes that are done with.
+    /// Writes what the socket accepts, earlier unsent bytes first; returns the number of bytes consumed.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// True if bytes that it is done with wait for room in the socket.
+    /// True if consumed bytes still wait for room in the socket.
     fn has_unsent(&self) -> bool;
 
-    /// Reads until nothing is there; false at the end of the stream.
+    /// Reads until the socket is empty; false at the end of the stream.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     fn read(&mut self, input: &mut Vec<u8>) -> io::Result<bool>;
 }
 
-/// A connection without any layer.
+/// A plain connection, without TLS.
 #[derive(Debug)]
 pub struct Plain(TcpStream);
 
@@ -36,7 +36,7 @@ impl Plain {
     /// Connects.
     ///
     /// # Errors
-    /// The system's.
+    /// Those of the system.
     pub fn open(target: SocketAddr) -> io::Result<Plain> {
         let stream = std::net::TcpStream::connect(target)?;
         stream.set_nodelay(true)?;

@@ -1,9 +1,9 @@
 //! `nuthatch bench`: a load on a Redis or memcached server, a proxy, or a queue, with rates, percentiles and
 //! a picture of the latencies.
 //!
-//! Every load ends after a number of seconds, or of requests. `get` and `mget` only read; `set` and `--fill`
-//! write keys named `key:000000000000` and so on; a queue gets messages in a topic of the bench's own. Exit
-//! statuses: 0 done; 1 the load could not be carried out, or replies were wrong; 2 the command line is wrong.
+//! Every load ends after a number of seconds or of requests. `get` and `mget` only read; `set` and `--fill`
+//! write keys named `key:000000000000` and so on; queue loads publish to a topic of their own. Exit statuses:
+//! 0 done; 1 the load could not run, or replies were wrong; 2 wrong command line.
 
 mod report;
 mod common;
@@ -29,7 +29,7 @@ pub enum Bench {
     Nsq(queue::Queue),
 }
 
-/// Runs the load, and prints what came of it.
+/// Runs the load and prints its report.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub fn run(bench: Bench) -> Result<(), Failure> {
     } else {
         reports.iter().map(Report::text).chain([note]).collect::<String>()
     };
-    // That a reader has gone away is no failure.
+    // A closed pipe is not an error.
     let _ = crate::print(text);
     match reports.iter().map(|report| report.errors).sum() {
         0 => Ok(()),

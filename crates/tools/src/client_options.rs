@@ -1,4 +1,4 @@
-//! `--consumer-opt` and `--producer-opt`: settings of the client by go-nsq's names, `name,value` or `name`
+//! `--consumer-opt` and `--producer-opt`: client settings under go-nsq's names, as `name,value`, or `name`
 //! for true.
 
 use client::Config;
@@ -10,7 +10,7 @@ use crate::command_line::{refuse, texts};
 const CONSUMER: &str = "consumer-opt";
 const PRODUCER: &str = "producer-opt";
 
-/// `--consumer-opt`; `usage` is not the same for all tools.
+/// `--consumer-opt`; `usage` differs between tools.
 pub(crate) const fn consumer(usage: &'static str) -> FlagSpec {
     texts(CONSUMER, usage).checked(check)
 }
@@ -33,18 +33,18 @@ fn set(config: &mut Config, option: &str) -> Result<(), client::ConfigError> {
     config.set(name, value)
 }
 
-/// Settings of a consumer of `tool`: the options of its command line, and `--max-in-flight`.
+/// Consumer settings of `tool`: its command-line options and `--max-in-flight`.
 ///
 /// # Errors
 ///
-/// Options that do not go together.
+/// Incompatible options.
 pub(crate) fn consumer_config(tool: &str, values: &GoValues) -> Result<Config, Exit> {
     let mut config = from_options(tool, values.texts(CONSUMER))?;
     config.max_in_flight = max_in_flight(values)?;
     checked(config)
 }
 
-/// An option of the consumer stands on the command line.
+/// True if a consumer option was given on the command line.
 pub(crate) fn is_given(values: &GoValues, name: &str) -> bool {
     values
         .texts(CONSUMER)
@@ -52,11 +52,11 @@ pub(crate) fn is_given(values: &GoValues, name: &str) -> bool {
         .any(|option| option.split(',').next().is_some_and(|given| given.replace('-', "_") == name))
 }
 
-/// Settings of a producer of `tool`.
+/// Producer settings of `tool`.
 ///
 /// # Errors
 ///
-/// Options that do not go together.
+/// Incompatible options.
 pub(crate) fn producer_config(tool: &str, values: &GoValues) -> Result<Config, Exit> {
     checked(from_options(tool, values.texts(PRODUCER))?)
 }
@@ -75,7 +75,7 @@ fn checked(config: Config) -> Result<Config, Exit> {
     Ok(config)
 }
 
-/// `--max-in-flight`, which has to let something through.
+/// `--max-in-flight`, which must be at least 1.
 fn max_in_flight(values: &GoValues) -> Result<u32, Exit> {
     let given = values.int("max-in-flight");
     match u32::try_from(given) {

@@ -9,60 +9,60 @@ use config::nsqd::VERSION;
 /// A tool and its flags.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tool {
-    /// The name that `-version` prints.
+    /// Name printed by `-version`.
     pub name: &'static str,
-    /// The name in the usage text: `nsq_to_file` gives another one there.
+    /// Name in the usage text: `nsq_to_file` has a different one there.
     pub usage_name: &'static str,
     /// Every flag.
     pub flags: &'static [FlagSpec],
 }
 
-/// A flag with a text.
+/// Flag with a text value.
 pub(crate) const fn text(name: &'static str, default: &'static str, usage: &'static str) -> FlagSpec {
     flag(name, GoKind::Text, default, usage, "")
 }
 
-/// A flag with texts that may be given several times.
+/// Flag with text values, which may be repeated.
 pub(crate) const fn texts(name: &'static str, usage: &'static str) -> FlagSpec {
     flag(name, GoKind::Texts, "", usage, "")
 }
 
-/// A flag with an integer.
+/// Flag with an integer value.
 pub(crate) const fn int(name: &'static str, default: &'static str, usage: &'static str) -> FlagSpec {
     flag(name, GoKind::Int, default, usage, "")
 }
 
-/// A flag with a duration.
+/// Flag with a duration value.
 pub(crate) const fn duration(name: &'static str, default: &'static str, usage: &'static str) -> FlagSpec {
     flag(name, GoKind::Duration, default, usage, "")
 }
 
-/// A flag that is on or off.
+/// Boolean flag.
 pub(crate) const fn switch(name: &'static str, usage: &'static str) -> FlagSpec {
     flag(name, GoKind::Bool, "false", usage, "")
 }
 
 impl Tool {
-    /// A tool whose usage text has its own name.
+    /// A tool whose usage text shows its own name.
     pub(crate) const fn new(name: &'static str, flags: &'static [FlagSpec]) -> Tool {
         Tool { name, usage_name: name, flags }
     }
 
-    /// Flags that NSQ's tool does not have, as a usage text has them; empty if there are none.
+    /// Usage lines of the flags that NSQ's tool does not have; empty if there are none.
     pub(crate) fn beyond(&self) -> String {
         go_flags::entries(self.flags.iter().filter(|flag| flag.beyond), &go_flags::shown_default)
     }
 
-    /// Reads a command line.
+    /// Parses a command line.
     ///
     /// # Errors
     ///
-    /// Text to print and exit status, for `-h`, `-version`, and any fault.
+    /// Text to print and exit status, for `-h`, `-version`, and any error.
     pub(crate) fn read(&self, arguments: &[String]) -> Result<GoValues, Exit> {
         self.read_all(arguments).map(|(values, _)| values)
     }
 
-    /// Reads a command line, and gives back what stands behind the flags as well.
+    /// Parses a command line, and also returns the arguments after the flags.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl Tool {
     }
 }
 
-/// Ends a tool with a line in the form of Go's standard logger, and status 1.
+/// Ends a tool with a line in the format of Go's standard logger, and status 1.
 pub(crate) fn refuse<T>(line: impl Into<String>) -> Result<T, Exit> {
     Err(Exit::Plain(line.into()))
 }
@@ -87,7 +87,7 @@ pub(crate) fn refuse<T>(line: impl Into<String>) -> Result<T, Exit> {
 ///
 /// # Errors
 ///
-/// It is not.
+/// A duration of zero or below.
 pub(crate) fn positive(values: &GoValues, flag: &str) -> Result<Duration, Exit> {
     let duration = values.duration(flag);
     if duration.is_zero() { refuse(format!("--{flag} should be positive")) } else { Ok(duration) }

@@ -1,5 +1,4 @@
-//! The HTTP side of nsqds and lookupds: many are asked at a time, and one that does not answer costs a
-//! warning.
+//! HTTP requests to nsqds and lookupds: many at a time, with a warning for each one that does not answer.
 
 pub(crate) mod lookupd;
 pub(crate) mod stats;
@@ -12,22 +11,22 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use wire::percent;
 
-/// Largest answer that is read: statistics of a node with many thousand topics.
+/// Largest answer accepted: statistics of a node with many thousand topics.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
-/// Answers of those that answered, in the order of the addresses, and a line about each of the others.
+/// Answers in the order of the addresses, and a line for each address that failed.
 #[derive(Debug)]
 pub(crate) struct Answers<T> {
     pub answers: Vec<(String, T)>,
     pub warnings: Vec<String>,
 }
 
-/// A client with these deadlines.
+/// Client with these timeouts.
 pub(crate) fn client(connect_timeout: Duration, request_timeout: Duration) -> Client {
     Client::new(Limits { connect_timeout, request_timeout, body_bytes_max: ANSWER_BYTES_MAX }, None)
 }
 
-/// Asks each address for `path`, all at the same time.
+/// Requests `path` from every address at the same time.
 pub(crate) async fn ask_all<T>(client: &Client, addresses: &[String], path: &str) -> Answers<T>
 where
     T: DeserializeOwned + Send + 'static,
@@ -55,7 +54,7 @@ async fn ask<T: DeserializeOwned>(client: &Client, url: &str) -> Result<T, Strin
     read(&body)
 }
 
-/// Reads an answer; before NSQ 1.0 what was asked for was wrapped.
+/// Parses an answer; before NSQ 1.0 the data was wrapped.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     #[derive(Deserialize)]
     struct Wrapped<T> {
@@ -67,7 +66,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
         .map_err(|error| format!("the answer cannot be read: {error}"))
 }
 
-/// A query's value with everything escaped that may not stand there.
+/// Query value with every character escaped that is not allowed there.
 pub(crate) fn escaped(text: &str) -> String {
     percent::encode(text.as_bytes(), b"-_.~")
 }

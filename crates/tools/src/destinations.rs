@@ -1,10 +1,10 @@
-//! The choice among several destinations. A pure state machine: time, chance and outcomes in, an index out.
+//! Choice among several destinations. A pure state machine: time, chance and outcomes in, an index out.
 //!
 //! | mode | which |
 //! |---|---|
 //! | round-robin | one after the other, whatever happens |
-//! | hostpool | one after the other; one that failed is left out for 30 s, twice as long each time, 15 minutes at most |
-//! | epsilon-greedy | as hostpool, and the quick ones more often: chance by the mean time of an answer, or any in 3 of 10 cases at first, in 1 of 100 later |
+//! | hostpool | one after the other; a failed one is skipped for 30 s, doubled each time, 15 minutes at most |
+//! | epsilon-greedy | as hostpool, but weighted to the quick ones by mean answer time; any one in 3 of 10 cases at first, in 1 of 100 later |
 //!
 //! If all have failed, all are tried again.
 
@@ -31,7 +31,7 @@ pub(crate) enum Mode {
     EpsilonGreedy,
 }
 
-/// Modes by name, as usage texts have them.
+/// Modes by name, as in the usage texts.
 pub(crate) const MODES: [(&str, Mode); 3] = [
     ("hostpool", Mode::HostPool),
     ("round-robin", Mode::RoundRobin),
@@ -49,7 +49,7 @@ impl Mode {
 ///
 /// # Errors
 ///
-/// There is no such mode. NSQ's tools take any text, and `nsq_to_http` then sends to all.
+/// Unknown mode. NSQ's tools take any text, and `nsq_to_http` then sends to all.
 pub(crate) fn mode_of(values: &GoValues) -> Result<Mode, Exit> {
     let name = values.text("mode");
     let names = MODES.map(|mode| mode.0).join(", ");
@@ -59,9 +59,9 @@ pub(crate) fn mode_of(values: &GoValues) -> Result<Mode, Exit> {
 
 #[derive(Debug, Clone)]
 struct Host {
-    /// It has failed: not before then, and how long it is left out the next time.
+    /// After a failure: time before which it is skipped, and the length of the next skip.
     failed: Option<(Instant, Duration)>,
-    /// Mean time of an answer, seconds.
+    /// Mean answer time, seconds.
     mean: Option<f64>,
 }
 
@@ -80,7 +80,7 @@ impl Destinations {
         Destinations { mode, hosts, next: 0, explore: EXPLORE_FIRST }
     }
 
-    /// The next one. `chance` is from 0 to 1.
+    /// Index of the next destination. `chance` is from 0 to 1.
     pub(crate) fn choose(&mut self, now: Instant, chance: f64) -> usize {
         if self.mode == Mode::RoundRobin {
             return self.turn(|_| true).unwrap_or(0);
@@ -92,7 +92,7 @@ impl Destinations {
         let greedy = self.mode == Mode::EpsilonGreedy && !self.explores(chance);
         let quick = if greedy { self.quick(usable, chance) } else { None };
         let index = quick.or_else(|| self.turn(usable)).unwrap_or(0);
-        // one try, and others are not sent there before its outcome is known
+        // one try; the others wait until its outcome is known
         if let Some(host) = self.hosts.get_mut(index)
             && let Some((until, delay)) = &mut host.failed
         {
@@ -102,7 +102,7 @@ impl Destinations {
         index
     }
 
-    /// Outcome of a request to one of them, after so long.
+    /// Records the outcome of a request to one of them, and how long it took.
     pub(crate) fn outcome(&mut self, index: usize, success: bool, took: Duration, now: Instant) {
         let Some(host) = self.hosts.get_mut(index) else { return };
         if !success {
@@ -127,13 +127,13 @@ impl Destinations {
         explores
     }
 
-    /// One by chance, the quick ones more often; none while nothing is known of some.
+    /// Random choice weighted to the quick ones; none until all have been measured.
     fn quick(&self, usable: impl Fn(&Host) -> bool, chance: f64) -> Option<usize> {
         let mut weights = Vec::new();
         for (index, host) in self.hosts.iter().enumerate().filter(|(_, host)| usable(host)) {
             weights.push((index, 1.0 / host.mean?.max(1e-6)));
         }
-        // what is left of the chance once exploring is out
+        // rescale `chance` to the range left after exploring
         let share = ((chance - self.explore) / (1.0 - self.explore)).clamp(0.0, 1.0);
         let mut rest = share * weights.iter().map(|(_, weight)| weight).sum::<f64>();
         for (index, weight) in &weights {

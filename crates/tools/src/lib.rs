@@ -1,14 +1,14 @@
 //! NSQ's utilities, one file each: programs that read from topics, write to them, or watch them.
 //!
 //! ```text
-//! arguments ▸ command_line ▸ Values ▸ check of one tool (texts and order of NSQ's) ▸ its run
+//! arguments ▸ command_line ▸ Values ▸ checks of the tool (NSQ's texts, in NSQ's order) ▸ run
 //! ```
-//! A tool has a table of flags and a `main` that takes its arguments. It returns when it has done its work,
-//! or with the [`Exit`] that says what to print and with which status to end. Usage texts, complaints and
-//! exit statuses are NSQ's; docs/tools.md describes the tools, docs/compat-nsq.md what they do otherwise.
+//! A tool has a table of flags and a `main` that takes its arguments. It returns when its work is done, or
+//! with the [`Exit`] that holds the text to print and the exit status. Usage texts, error messages and exit
+//! statuses are NSQ's; docs/tools.md describes the tools, docs/compat-nsq.md their differences.
 //!
-//! [`operator`] and [`bench`] are not of NSQ: the commands of `nuthatch` for a queue over its HTTP API, and
-//! loads.
+//! [`operator`] and [`mod@bench`] have no counterpart in NSQ: `nuthatch` commands that manage a queue over
+//! its HTTP API, and load generators.
 
 #![forbid(unsafe_code)]
 
@@ -44,7 +44,7 @@ fn block_on<T>(work: impl Future<Output = std::io::Result<Result<T, Exit>>>) -> 
     let failed = |error: std::io::Error| Exit::Plain(format!("ERROR: cannot start - {error}"));
     let runtime = runtime.map_err(failed)?;
     let ended = runtime.block_on(work);
-    // Standard output that nobody reads is not waited for.
+    // Do not wait for a blocked write to standard output.
     runtime.shutdown_background();
     ended.map_err(failed)?
 }
@@ -53,7 +53,7 @@ fn block_on<T>(work: impl Future<Output = std::io::Result<Result<T, Exit>>>) -> 
 ///
 /// # Errors
 ///
-/// It takes no more. That a reader has gone away, as `head` does, ends the tool without a word.
+/// A failed write. A closed pipe, as with `head`, ends the tool silently.
 fn print(text: impl AsRef<[u8]>) -> Result<(), Exit> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_ref()).and_then(|()| out.flush()).map_err(|error| match error.kind() {
@@ -62,13 +62,13 @@ fn print(text: impl AsRef<[u8]>) -> Result<(), Exit> {
     })
 }
 
-/// The end of a tool with a log of its own: a line in its form, and status 1.
+/// Ends a tool that has its own log: a line in the log's format, and status 1.
 fn fatal(prefix: &str, line: &str) -> Exit {
     let now = jiff::ZonedDateTime::now().strftime("%Y/%m/%d %H:%M:%S%.6f");
     Exit::Usage(1, format!("{prefix}{now} FATAL: {line}\n"))
 }
 
-/// Writes a line to standard error in the form of Go's standard logger.
+/// Writes a line to standard error in the format of Go's standard logger.
 fn log_line(line: &str) {
     eprintln!("{} {line}", jiff::ZonedDateTime::now().strftime("%Y/%m/%d %H:%M:%S"));
 }

@@ -1,4 +1,4 @@
-//! The log of a tool: lines on standard error, as NSQ's tools write them.
+//! The log of a tool: lines on standard error, in the format of NSQ's tools.
 
 use std::io;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use config::checked::LogLevel;
 use config::go_flags::Exit;
 use telemetry::log::{Format, Log, Options, Verbosity};
 
-/// Time for the last lines.
+/// Time allowed for the last lines at exit.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The running log; dropped, it waits until its lines are written.
+/// Handle to the running log; dropping it waits until all lines are written.
 #[derive(Debug)]
 pub(crate) struct Running(Log);
 
-/// Makes the log of the process. There is one, and it lasts as long as the process.
+/// Starts the log of the process. There is one, and it lasts as long as the process.
 ///
 /// # Errors
 ///
-/// It cannot be made.
+/// The log cannot be started.
 pub(crate) fn start(prefix: &str, level: LogLevel) -> Result<Running, Exit> {
     let format = Format::Nsqd(Box::leak(prefix.to_owned().into_boxed_str()));
     let verbosity = Verbosity::named(level.name()).unwrap_or(Verbosity::INFO);

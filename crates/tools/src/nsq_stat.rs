@@ -1,7 +1,7 @@
-//! `nsq_stat`: the numbers of a channel over all its nodes, a line per interval.
+//! `nsq_stat`: the numbers of a channel summed over all nodes, a line per interval.
 //!
-//! Rates are summed over the nodes that answered twice in a row, so that one that comes or goes shows no
-//! jump. A node that does not answer costs a warning on standard error; the tool ends only when nobody
+//! Rates are summed over the nodes that answered twice in a row, so that a node that joins or leaves shows no
+//! jump. A node that does not answer costs a warning on standard error; the tool ends only when no node
 //! answers.
 
 mod report;
@@ -41,7 +41,7 @@ struct Watch {
     topic: String,
     channel: String,
     interval: Duration,
-    /// Lines to print; none for no end.
+    /// Lines to print; `None` for no limit.
     count: Option<u64>,
     sources: Sources,
     client: Client,
@@ -95,7 +95,7 @@ fn check(values: &GoValues) -> Result<Watch, Exit> {
     })
 }
 
-/// A number of reports, in the words of Go's `strconv.ParseInt`.
+/// Checks a number of reports, with the error texts of Go's `strconv.ParseInt`.
 fn count(text: &str) -> Result<(), String> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let reason = if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,10 +1,10 @@
-//! `nsq_tail`: prints the messages of topics as they come.
+//! `nsq_tail`: prints the messages of topics as they arrive.
 //!
 //! ```text
-//! consumer of each topic ─▶ one line of messages ▸ filter ▸ standard output ▸ finish
+//! consumer of each topic ─▶ one queue of messages ▸ filter ▸ standard output ▸ finish
 //! ```
-//! A message is finished once it is printed, or filtered out. The last one that `-n` asks for is finished as
-//! well; what came beyond it goes back to its channel.
+//! A message is finished once it is printed or filtered out. The last message that `-n` asks for is finished
+//! too; any further ones go back to their channel.
 
 mod filter;
 mod from;
@@ -57,13 +57,13 @@ const FLAGS: &[FlagSpec] = &[
     switch("version", "print version string"),
 ];
 
-/// Time for answers to messages at a stop.
+/// Time allowed for answers to messages at a stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Time between two looks whether somebody reads.
+/// Interval of the checks for a closed standard output.
 const READER_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Messages that are printed at a time, at most.
+/// Most messages printed at a time.
 const BATCH: usize = 64;
 
 /// Checked settings.
@@ -72,14 +72,14 @@ struct Tail {
     channel: String,
     sources: Sources,
     config: Config,
-    /// Messages to show; none for no end.
+    /// Messages to show; `None` for no limit.
     total: Option<u64>,
     print_topic: bool,
     filter: Filter,
     from: Option<From>,
 }
 
-/// Flags that NSQ's tool does not have, and whose usage text does not name them.
+/// Usage of the flags that NSQ's tool does not have and its usage text does not list.
 pub fn beyond() -> String {
     TOOL.beyond()
 }
@@ -103,7 +103,7 @@ fn check(values: &GoValues) -> Result<Tail, Exit> {
     }
     let total = u64::try_from(values.int("n")).ok().filter(|total| *total > 0);
     let mut config = consumer_config(TOOL.name, values)?;
-    // No more than is wanted.
+    // Take no more messages than requested.
     let wanted = total.and_then(|total| u32::try_from(total).ok()).unwrap_or(u32::MAX);
     config.max_in_flight = config.max_in_flight.min(wanted);
     let from = From::of(values.text("from"), values.texts(NSQD_HTTP.name), &sources)?;
@@ -128,7 +128,7 @@ fn check(values: &GoValues) -> Result<Tail, Exit> {
     Ok(Tail { topics: topics.to_vec(), channel, sources, config, total, print_topic, filter, from })
 }
 
-/// A channel that goes with its only consumer.
+/// Name of a channel that disappears with its only consumer.
 fn passing_channel() -> String {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let number = (clock.subsec_nanos() ^ std::process::id()) % 999_999;
@@ -167,13 +167,13 @@ impl Tail {
         }
         tokio::select! {
             printed = printing => Ok(printed),
-            // A second signal, or nobody reads what is printed.
+            // A second signal, or a closed standard output.
             () = stop.wait() => Ok(Ok(())),
             () = tokio::time::sleep(STOP_PATIENCE) => Ok(Ok(())),
         }
     }
 
-    /// Prints messages until there are enough, or no more come.
+    /// Prints messages until the requested number is reached or the stream ends.
     async fn print_all(
         &self,
         mut messages: mpsc::Receiver<(String, Message)>,
@@ -193,7 +193,7 @@ impl Tail {
                 left -= u64::from(self.add_line(&topic, &message, &mut lines));
                 done.push(message);
             }
-            // Standard output may take its time; heartbeats are answered all the while.
+            // Standard output may block; heartbeats are answered meanwhile.
             let printed = tokio::task::spawn_blocking(move || crate::print(lines)).await;
             match printed.unwrap_or(Ok(())) {
                 Ok(()) => {
@@ -232,7 +232,7 @@ impl Tail {
         Ok(control)
     }
 
-    /// Adds the line of a message; false if it is filtered out.
+    /// Appends the line of a message; false if it is filtered out.
     fn add_line(&self, topic: &str, message: &Message, lines: &mut Vec<u8>) -> bool {
         if !self.filter.lets_through(&message.body) {
             return false;
@@ -247,7 +247,7 @@ impl Tail {
     }
 }
 
-/// Waits until nobody reads standard output any more, as after `| head`.
+/// Waits until standard output is closed, as after `| head`.
 async fn reader_gone() {
     let mut every = tokio::time::interval(READER_INTERVAL);
     loop {
@@ -261,7 +261,7 @@ async fn reader_gone() {
     }
 }
 
-/// Lets a message come again at once, for somebody else.
+/// Requeues a message without delay, for another consumer.
 fn give_back(message: &Message) {
     message.requeue_without_backoff(Some(Duration::ZERO));
 }

@@ -1,9 +1,9 @@
 //! `nsq_to_file`: writes the messages of topics to files, and finishes them once they are on the disk.
 //!
 //! ```text
-//! options (command line, checked) ▸ run: topics, as given or discovered ▸ topic: consumer, thread ▸ writer ▸ disk
+//! options (command line, checked) ▸ run: topics, given or discovered ▸ topic: consumer, thread ▸ writer ▸ disk
 //! ```
-//! The form of a message is in `record` and `encoder`, its file in `name`, its safety in `writer`.
+//! Record formats are in `record` and `encoder`, file names in `name`, durability in `writer`.
 
 mod name;
 mod record;
@@ -41,7 +41,7 @@ use record::Form;
 use topic::{Common, Ended, NotStarted, Topic};
 use writer::Plan;
 
-/// The usage text of NSQ's tool has the name of another one.
+/// NSQ's tool shows the name of another program in its usage text.
 const TOOL: Tool = Tool { usage_name: "nsqd", ..Tool::new("nsq_to_file", FLAGS) };
 
 const FLAGS: &[FlagSpec] = &[
@@ -87,10 +87,10 @@ const FLAGS: &[FlagSpec] = &[
     int("zstd-level", "3", "zstd compression level (1-19)").beyond(),
 ];
 
-/// Time the last answers may take to leave.
+/// Time allowed for sending the last answers.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Options of a topic's files and messages, and where topics come from.
+/// Options for files, messages and the source of topics.
 struct Options {
     common: Common,
     format: Format,
@@ -102,7 +102,7 @@ struct Options {
     log_prefix: String,
 }
 
-/// Flags that NSQ's tool does not have, and whose usage text does not name them.
+/// Usage of the flags that NSQ's tool does not have and its usage text does not list.
 pub fn beyond() -> String {
     TOOL.beyond()
 }
@@ -229,8 +229,8 @@ fn pattern(text: &str) -> Result<Option<Regex>, Exit> {
     }
 }
 
-/// The topics of the command line that the pattern lets through. What cannot work for one of them is refused
-/// at once: NSQ's tool logs it and waits for ever.
+/// Topics of the command line that match the pattern. A topic that cannot work is refused at once: NSQ's tool
+/// logs it and waits forever.
 fn allowed(topics: &[String], pattern: Option<&Regex>, format: &Format) -> Result<Vec<String>, Exit> {
     let fits = |topic: &&String| pattern.is_none_or(|pattern| pattern.is_match(topic));
     let kept: Vec<String> = topics.iter().filter(fits).cloned().collect();
@@ -247,8 +247,8 @@ fn allowed(topics: &[String], pattern: Option<&Regex>, format: &Format) -> Resul
     }
 }
 
-/// Settings of the consumers. A message is never given up, unless an option says so: it would be finished
-/// unwritten.
+/// Consumer settings. Messages have no attempt limit unless an option sets one: a message given up would be
+/// finished unwritten.
 fn consumer_settings(values: &GoValues) -> Result<Config, Exit> {
     let mut config = consumer_config(TOOL.name, values)?;
     if !is_given(values, "max_attempts") {
@@ -257,7 +257,7 @@ fn consumer_settings(values: &GoValues) -> Result<Config, Exit> {
     Ok(config)
 }
 
-/// Writes until a signal ends it; an error is the reason for the last line of the log.
+/// Writes until a signal arrives; an error is the reason for the last line of the log.
 async fn run(options: Options) -> io::Result<Result<Result<(), String>, Exit>> {
     let mut stop = Stop::new()?;
     let mut hang_up = signals::hang_up()?;
@@ -290,7 +290,7 @@ async fn run(options: Options) -> io::Result<Result<Result<(), String>, Exit>> {
     fleet.stop();
     while !fleet.topics.is_empty() {
         tokio::select! {
-            // A second signal: what was not finished comes again.
+            // A second signal: unfinished messages are delivered again.
             () = stop.wait() => break,
             Some((topic, ended)) = ended.recv() => {
                 fleet.ended(&topic);
@@ -309,7 +309,7 @@ async fn run(options: Options) -> io::Result<Result<Result<(), String>, Exit>> {
     Ok(Ok(result))
 }
 
-/// The topics that are written.
+/// Topics being written.
 struct Fleet {
     common: Arc<Common>,
     format: Format,
@@ -320,9 +320,9 @@ struct Fleet {
     http: Client,
     machine: Machine,
     topics: BTreeMap<String, Topic>,
-    /// Connections of topics that have ended.
+    /// Connections of topics that have ended, still closing.
     closing: Vec<JoinHandle<()>>,
-    /// Names for the progress, shared with it.
+    /// Topic names, shared with the progress display.
     names: Arc<Mutex<Vec<String>>>,
     ended: mpsc::UnboundedSender<Ended>,
 }
@@ -366,7 +366,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Starts a topic that is not written yet.
+    /// Starts a topic that is not yet being written.
     fn start(&mut self, topic: &str) -> Result<(), String> {
         if self.topics.contains_key(topic) {
             return Ok(());
@@ -384,7 +384,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Asks lookups for topics and starts those that are new.
+    /// Queries the lookups for topics and starts new ones.
     async fn discover(&mut self) {
         let Sources::Lookupd(lookupds) = &self.common.sources else { return };
         let (topics, warnings) = lookupd::topics(&self.http, lookupds).await;
@@ -400,7 +400,7 @@ impl Fleet {
         }
     }
 
-    /// A topic's files are closed.
+    /// Removes a topic whose files are closed.
     fn ended(&mut self, topic: &str) {
         self.closing.extend(self.topics.remove(topic).map(|topic| topic.forward));
     }
@@ -414,7 +414,7 @@ impl Fleet {
     }
 }
 
-/// Files get their names in the output directory as links, which do not cross file systems.
+/// Checks that both directories are on one file system: files get their final names as links.
 fn one_file_system(plan: &Plan) -> Result<(), String> {
     let device = |directory: &Path| {
         let made = std::fs::create_dir_all(directory).and_then(|()| std::fs::metadata(directory));

@@ -1,10 +1,10 @@
-//! `nsq_to_http`: makes an HTTP request of each message of a topic.
+//! `nsq_to_http`: sends each message of a topic as an HTTP request.
 //!
 //! ```text
-//! consumer ▸ sample ▸ one address ▸ POST of the body, or GET with it in the URL ▸ finish       anything but success: requeued, with a pause
+//! consumer ▸ sample ▸ one address ▸ POST of the body, or GET with it in the URL ▸ finish       any failure: requeued, with a pause
 //! ```
-//! A POST succeeds with any 2xx, a GET with 200. A message is finished once its request has succeeded; one
-//! whose answer was lost is sent again.
+//! A POST succeeds with any 2xx, a GET with 200. A message is finished once its request has succeeded; if the
+//! answer is lost, it is sent again.
 
 mod requests;
 
@@ -70,16 +70,16 @@ struct Posting {
     publisher: Publisher,
 }
 
-/// Makes requests of messages.
+/// Sends messages as requests.
 struct Publisher {
     client: Client,
     requests: Requests,
-    /// Share of messages that are sent; the others are finished without.
+    /// Share of messages that are sent; the others are finished unsent.
     sample: f64,
     destinations: Mutex<Destinations>,
     statuses: Vec<Status>,
     status: Status,
-    /// Messages that have arrived somewhere.
+    /// Messages sent successfully.
     count: Count,
 }
 
@@ -155,7 +155,7 @@ fn check(values: &GoValues) -> Result<Posting, Exit> {
     })
 }
 
-/// A client that knows the system's authorities, if an address needs them.
+/// A client; it loads the system's certificate authorities if an address needs them.
 fn client(limits: Limits, addresses: &[String], concurrency: usize) -> Result<Client, Exit> {
     if !addresses.iter().any(|address| address.starts_with("https:")) {
         return Ok(Client::keeping(limits, None, concurrency));

@@ -1,10 +1,10 @@
-//! `nsq_to_nsq`: publishes the messages of topics again, at other nodes.
+//! `nsq_to_nsq`: republishes the messages of topics to other nodes.
 //!
 //! ```text
-//! consumer of each topic ▸ filter ▸ one destination ▸ its OK ▸ finish        anything else: requeued, with a pause
+//! consumer of each topic ▸ filter ▸ one destination ▸ its OK ▸ finish        any failure: requeued, with a pause
 //! ```
-//! A message is finished once a destination has it, so that none is lost; one whose answer was lost comes
-//! twice.
+//! A message is finished once a destination has accepted it, so that none is lost; if the answer is lost, it
+//! is published twice.
 
 mod filter;
 
@@ -76,15 +76,15 @@ struct Copying {
     publisher: Publisher,
 }
 
-/// Publishes messages again.
+/// Republishes messages.
 struct Publisher {
-    /// The topic for all messages; empty for their own.
+    /// Topic for all messages; empty to keep the original one.
     topic: String,
     filter: Filter,
     producers: Vec<(Producer, Status)>,
     destinations: Mutex<Destinations>,
     status: Status,
-    /// Messages that have arrived somewhere.
+    /// Messages published successfully.
     count: Count,
 }
 
@@ -136,7 +136,7 @@ fn check(values: &GoValues) -> Result<(Sources, Config, Config, Mode), Exit> {
     Ok((sources, config, producer_config(TOOL.name, values)?, mode))
 }
 
-/// Needs a tokio runtime.
+/// Builds the publisher. Needs a tokio runtime.
 fn publisher(values: &GoValues, config: &Config, mode: Mode) -> Result<Publisher, Exit> {
     let every = values.int("status-every");
     let mut producers = Vec::new();
@@ -208,7 +208,7 @@ impl Publisher {
         let (producer, status) = &self.producers[index];
         let result = producer.publish(topic, body).await;
         let took = begun.elapsed();
-        // a message that cannot be published anywhere says nothing about the destination
+        // an unpublishable message says nothing about the health of the destination
         let reached = !matches!(result, Err(PublishError::NotSent(_) | PublishError::Unanswered(_)));
         self.destinations().outcome(index, reached, took, Instant::now());
         status.took(took);

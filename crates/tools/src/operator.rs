@@ -1,10 +1,10 @@
-//! The operator's commands: look at topics and channels of a queue, and steer them, over its HTTP API.
+//! Operator commands: inspect and control topics and channels of a queue over its HTTP API.
 //!
 //! ```text
 //! nuthatch topics … ▸ Operator (clap) ▸ request ▸ api ▸ answer ▸ table for people | --json for scripts
 //! ```
-//! Exit statuses: 0 done; 1 the queue refused it, and says why; 2 the command line is wrong; 3 nobody answers
-//! at the address.
+//! Exit statuses: 0 done; 1 the queue refused, with the reason; 2 wrong command line; 3 no answer at the
+//! address.
 
 mod failure;
 mod api;
@@ -124,7 +124,7 @@ pub enum What {
     Dead,
 }
 
-/// Does it, and prints what came of it.
+/// Executes the command and prints the answer.
 ///
 /// # Errors
 ///
@@ -133,7 +133,7 @@ pub fn run(operator: Operator) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::refused(format!("cannot start: {error}")))?;
     let text = runtime.block_on(operator.answer())?;
-    // That a reader has gone away is no failure.
+    // A closed pipe is not an error.
     match crate::print(text) {
         Ok(()) => Ok(()),
         Err(exit) if exit.text().is_empty() => Ok(()),
@@ -142,7 +142,7 @@ pub fn run(operator: Operator) -> Result<(), Failure> {
 }
 
 impl Operator {
-    /// Output.
+    /// Sends the request and formats the answer.
     async fn answer(&self) -> Result<String, Failure> {
         match self {
             Operator::Topics { topics, at } => {
@@ -185,7 +185,7 @@ impl Operator {
     }
 }
 
-/// The name, if there is only one.
+/// The name, if there is exactly one.
 fn single(names: &[String]) -> Option<&str> {
     match names {
         [name] => Some(name),
@@ -203,7 +203,7 @@ impl At {
         Api::at(self.address.clone().or_else(environment))
     }
 
-    /// The API's answer, or the same in words.
+    /// The API's answer as JSON, or `words`.
     fn say(&self, answer: &Value, words: impl FnOnce() -> String) -> String {
         if self.json { json(answer) } else { words() + "\n" }
     }

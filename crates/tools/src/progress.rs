@@ -1,6 +1,6 @@
-//! Progress of long work: a line on a terminal, rewritten every second, with rate, total and what is left.
+//! Progress of long work: a terminal line, rewritten every second, with rate, total and remaining messages.
 //!
-//! It is on standard error, and only if that is a terminal: what is piped or logged stays clean.
+//! Written to standard error only if it is a terminal, so that pipes and logs stay clean.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use http::client::Client;
 use crate::daemons::{self, lookupd, stats};
 use crate::sources::Sources;
 
-/// Messages that are done with; clones count together.
+/// Messages completed; clones count together.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Count(Arc<AtomicU64>);
 
@@ -26,7 +26,7 @@ impl Count {
     }
 }
 
-/// Source of the number of messages that are left.
+/// Source of the number of remaining messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Backlog {
     pub client: Client,
@@ -34,8 +34,8 @@ pub(crate) struct Backlog {
     pub channel: String,
 }
 
-/// Shows `tool`'s progress for ever; drop the future to end it. `topics` are those whose backlog counts.
-/// Without a backlog, or where only TCP addresses are known, what is left is not shown.
+/// Shows `tool`'s progress until the future is dropped. The backlog is that of `topics`. Without a backlog,
+/// or with only TCP addresses known, the remaining count is not shown.
 pub(crate) async fn show(tool: &str, count: Count, backlog: Backlog, topics: impl Fn() -> Vec<String>) {
     if !stderr().is_terminal() {
         return std::future::pending().await;
@@ -50,7 +50,7 @@ pub(crate) async fn show(tool: &str, count: Count, backlog: Backlog, topics: imp
         let left = backlog.left(&topics()).await;
         let line = line(tool, now, now - before, left);
         before = now;
-        // The cursor stays at the beginning, so that a line of the log covers this one.
+        // Leave the cursor at the start, so that a log line overwrites this one.
         let _ = write!(stderr(), "\r\x1b[K{line}\r");
     }
 }
@@ -60,7 +60,7 @@ fn line(tool: &str, total: u64, rate: u64, left: Option<i64>) -> String {
     format!("{tool}: {} messages, {}/s{left}", grouped(total), grouped(rate))
 }
 
-/// A number with a comma after each three digits.
+/// Formats a number with thousands separators.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
@@ -74,13 +74,13 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 impl Backlog {
-    /// The backlog of a channel, asked with short deadlines: it must not hold up what is shown.
+    /// Backlog of a channel, queried with short timeouts so that it does not delay the display.
     pub(crate) fn new(sources: &Sources, channel: &str) -> Backlog {
         let client = daemons::client(Duration::from_secs(1), Duration::from_secs(2));
         Backlog { client, sources: sources.clone(), channel: channel.to_owned() }
     }
 
-    /// Depth of the channel of these topics, on all nodes that lookups know.
+    /// Depth of the channel of these topics, over all nodes that the lookups know.
     async fn left(&self, topics: &[String]) -> Option<i64> {
         let Sources::Lookupd(lookupds) = &self.sources else { return None };
         let mut left = None;

@@ -1,4 +1,4 @@
-//! Signals as tools take them: a stop that is awaited, a hang-up that may happen any number of times.
+//! Signals of the tools: a stop to wait for, and a hang-up that may happen any number of times.
 
 use std::io;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use client::ConsumerControl;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Time for answers to messages at a stop.
+/// Time allowed for answers to messages at a stop.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Signals that end a tool. Once made, they no longer kill the process.
+/// Signals that end a tool. Once it exists, they no longer kill the process.
 #[derive(Debug)]
 pub(crate) struct Stop {
     interrupt: Signal,
@@ -27,13 +27,13 @@ impl Stop {
         })
     }
 
-    /// SIGHUP as well.
+    /// SIGINT, SIGTERM and SIGHUP.
     pub(crate) fn with_hang_up() -> io::Result<Stop> {
         Ok(Stop { hang_up: Some(hang_up()?), ..Stop::new()? })
     }
 
-    /// Runs `consumers`, with `progress` beside them, to their end. The first signal stops them, with
-    /// [`STOP_PATIENCE`] for what is in flight; a second one ends it at once: false.
+    /// Runs `consumers` to their end, with `progress` alongside. The first signal stops them, with
+    /// [`STOP_PATIENCE`] for messages in flight; a second one ends at once and returns false.
     pub(crate) async fn attend(
         &mut self,
         consumers: impl Future<Output = ()>,
@@ -56,7 +56,7 @@ impl Stop {
         }
     }
 
-    /// Waits for one of them.
+    /// Waits for any of them.
     pub(crate) async fn wait(&mut self) {
         let hang_up = async {
             match &mut self.hang_up {
@@ -72,7 +72,7 @@ impl Stop {
     }
 }
 
-/// SIGHUP, as often as it comes.
+/// Stream of SIGHUPs.
 pub(crate) fn hang_up() -> io::Result<Signal> {
     signal(SignalKind::hangup())
 }

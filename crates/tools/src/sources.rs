@@ -1,4 +1,4 @@
-//! Sources of messages: addresses of nsqds, or of lookupds that know them, and never both.
+//! Sources of messages: addresses of nsqds, or of lookupds that know them, never both.
 
 use std::io;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(crate) const NSQD_HTTP: FlagSpec =
 pub(crate) const LOOKUPD_HTTP: FlagSpec =
     texts("lookupd-http-address", "lookupd HTTP address (may be given multiple times)");
 
-/// Addresses as they were given: one of the lists is empty.
+/// Addresses as given: only one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sources {
     Nsqd(Vec<String>),
@@ -26,12 +26,12 @@ pub(crate) enum Sources {
 }
 
 impl Sources {
-    /// The addresses of a command line. `nsqd_flag` names the flag for those of nsqds; `full_stop` ends the
-    /// complaint that there are none (one tool has a full stop there).
+    /// The addresses of a command line. `nsqd_flag` names the flag for nsqds; `full_stop` ends the error
+    /// about missing addresses (one tool has a full stop there).
     ///
     /// # Errors
     ///
-    /// There are none, or of both kinds.
+    /// No addresses, or both kinds.
     pub(crate) fn of(values: &GoValues, nsqd_flag: &str, full_stop: &str) -> Result<Sources, Exit> {
         let nsqds = values.texts(nsqd_flag);
         let lookupds = values.texts(LOOKUPD_HTTP.name);
@@ -43,12 +43,12 @@ impl Sources {
         }
     }
 
-    /// Looks whether there is a server at one of the addresses, as a tool does that is started by hand. One
-    /// of several that is away is tried again later; lookups always are.
+    /// Checks that at least one address is reachable, as a tool started by hand should. Unreachable ones are
+    /// retried later if another answers; lookups always are.
     ///
     /// # Errors
     ///
-    /// The error of the first address, if there is no server anywhere.
+    /// The error of the first address, if none is reachable.
     pub(crate) async fn reach(&self, patience: Duration) -> Result<(), Exit> {
         let Sources::Nsqd(nsqds) = self else { return Ok(()) };
         let mut first = None;
@@ -66,7 +66,7 @@ impl Sources {
         first.map_or(Ok(()), refuse)
     }
 
-    /// Gives the addresses to a consumer.
+    /// Passes the addresses to a consumer.
     pub(crate) fn add_to(&self, builder: ConsumerBuilder) -> ConsumerBuilder {
         match self {
             Sources::Nsqd(nsqds) => nsqds.iter().fold(builder, |builder, nsqd| builder.nsqd(nsqd)),

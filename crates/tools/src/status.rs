@@ -1,4 +1,4 @@
-//! Durations, printed every so many:
+//! Statistics of durations, printed once per `every` of them:
 //! `[aggregate]: finished 250 - 99th: 2.01ms - 95th: 1.20ms - avg: 612.40us`.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +15,13 @@ struct Times {
 #[derive(Debug, Clone)]
 pub(crate) struct Status {
     name: Arc<str>,
-    /// Times per line; 0 for no lines.
+    /// Durations per line; 0 for no lines.
     every: usize,
     times: Arc<Mutex<Times>>,
 }
 
 impl Status {
-    /// `every` below 1 switches it off.
+    /// Status for `name`; `every` below 1 switches it off.
     pub(crate) fn new(name: &str, every: i64) -> Status {
         let times = Times { taken: Vec::new(), total: 0 };
         Status {
@@ -31,7 +31,7 @@ impl Status {
         }
     }
 
-    /// Another one has taken this long.
+    /// Records another duration.
     pub(crate) fn took(&self, time: Duration) {
         if let Some(line) = self.line(time) {
             crate::log_line(&line);
@@ -58,7 +58,7 @@ impl Status {
     }
 }
 
-/// Times that are held at most.
+/// Most durations held.
 const EVERY_MAX: usize = 1_000_000;
 
 fn shown(time: Duration) -> String {

@@ -1,9 +1,9 @@
 //! `to_nsq`: publishes standard input, or files, split at a delimiter.
 //!
 //! ```text
-//! input ▸ rate ▸ window of publications, each at every nsqd ▸ answers in order ▸ [how far, for --resume]
+//! input ▸ rate ▸ window of publications, each to every nsqd ▸ answers in order ▸ [progress, for --resume]
 //! ```
-//! The first publication that fails ends it, and it says how many were published before.
+//! The first failed publication ends the run, which then reports how many were published.
 
 mod input;
 mod resume;
@@ -23,10 +23,10 @@ use crate::signals::{STOP_PATIENCE, Stop};
 use input::{Piece, Source};
 use resume::Resume;
 
-/// It has no `-version`.
+/// The tool has no `-version`.
 const TOOL: Tool = Tool::new("to_nsq", FLAGS);
 
-/// Messages that may be without an answer.
+/// Most messages without an answer.
 const WINDOW: usize = 1_000;
 const FLAGS: &[FlagSpec] = &[
     text("delimiter", "\n", "character to split input from stdin"),
@@ -40,7 +40,7 @@ const FLAGS: &[FlagSpec] = &[
     text("topic", "", "NSQ topic to publish to"),
 ];
 
-/// Flags that NSQ's tool does not have, and whose usage text does not name them.
+/// Usage of the flags that NSQ's tool does not have and its usage text does not list.
 pub fn beyond() -> String {
     TOOL.beyond()
 }
@@ -101,7 +101,7 @@ fn resume(values: &GoValues, files: &[String]) -> Result<Option<Resume>, Exit> {
     }
 }
 
-/// Needs a tokio runtime. The same address twice is one.
+/// Producers of the given addresses, without duplicates. Needs a tokio runtime.
 fn producers(values: &GoValues, config: &Config) -> Result<Vec<Producer>, Exit> {
     let mut made: Vec<Producer> = Vec::new();
     for address in values.texts("nsqd-tcp-address") {
@@ -114,7 +114,7 @@ fn producers(values: &GoValues, config: &Config) -> Result<Vec<Producer>, Exit> 
     Ok(made)
 }
 
-/// Bytes that are still to be read, if that can be known.
+/// Bytes still to be read, if known.
 fn total_bytes(sources: &[Source]) -> Option<u64> {
     let length = |source: &Source| match source {
         Source::File(path, from) => std::fs::metadata(path).ok().map(|file| file.len().saturating_sub(*from)),
@@ -123,12 +123,12 @@ fn total_bytes(sources: &[Source]) -> Option<u64> {
     sources.iter().map(length).sum()
 }
 
-/// The work.
+/// A run of the tool.
 struct Publishing {
     topic: String,
     producers: Vec<Producer>,
     pace: Pace,
-    /// Sent, without all their answers.
+    /// Messages sent but not fully answered.
     pending: VecDeque<Pending>,
     sources: Vec<Source>,
     resume: Option<Resume>,
@@ -192,7 +192,7 @@ impl Publishing {
         }
     }
 
-    /// Sends messages at the pace that is allowed, and waits for answers while too many are due.
+    /// Sends messages at the allowed pace, and waits for answers while the window is full.
     async fn send_all(&mut self, pieces: Vec<Piece>) -> Result<(), String> {
         for piece in pieces {
             self.pace.wait().await;
@@ -215,7 +215,7 @@ impl Publishing {
         Ok(())
     }
 
-    /// Waits for the answers to the oldest message. It may be dropped while it waits.
+    /// Waits for the answers to the oldest message. Cancel-safe.
     async fn answer(&mut self) -> Result<(), String> {
         let Some(oldest) = self.pending.front_mut() else { return Ok(()) };
         while let Some((index, receipt)) = oldest.receipts.front_mut() {
@@ -233,7 +233,7 @@ impl Publishing {
         Ok(())
     }
 
-    /// Once a second: how far it is, in the file of --resume and on a terminal.
+    /// Updates the --resume file and the terminal line, once a second.
     fn note(&mut self) -> Result<(), String> {
         self.shown.line(self.published);
         self.save()
@@ -248,7 +248,7 @@ fn failed(producer: &Producer, error: &PublishError) -> String {
     format!("{}: {error}", producer.address())
 }
 
-/// Messages per second, with up to a second's worth at once.
+/// Rate limit in messages per second, with a burst of up to one second.
 #[derive(Debug)]
 struct Pace {
     interval: Option<Duration>,
@@ -276,7 +276,7 @@ impl Pace {
     }
 }
 
-/// The line on a terminal.
+/// Progress line on a terminal.
 #[derive(Debug, Default)]
 struct Shown {
     total: Option<u64>,

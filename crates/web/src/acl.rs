@@ -8,9 +8,9 @@ use http::{HttpRefusal, Link};
 
 const FORBIDDEN: HttpRefusal = HttpRefusal::new(StatusCode::FORBIDDEN, "FORBIDDEN");
 
-/// Admits everybody if no users are named, else only them.
+/// Admits everybody if no users are configured, otherwise only those users.
 ///
-/// The header is what a proxy in front says, which must not pass on a client's own.
+/// The header is set by a proxy in front, which must not pass on the client's own.
 ///
 /// # Errors
 /// 403 `FORBIDDEN`.
@@ -19,10 +19,10 @@ pub(crate) fn admit(settings: &Nsqadmin, headers: &HeaderMap) -> Result<(), Http
         return Ok(());
     }
     let is_known = |user: &[u8]| {
-        // A user without a name would be everybody who has no header.
+        // An empty name would admit everybody without the header.
         !user.is_empty() && settings.admin_users.iter().any(|known| known.as_bytes() == user)
     };
-    // A proxy that adds its header behind a client's own has not said which of them counts.
+    // If a proxy adds its header next to the client's own, every value must be a known user.
     let mut told = headers
         .get_all(settings.acl_header.as_str())
         .iter()
@@ -31,7 +31,7 @@ pub(crate) fn admit(settings: &Nsqadmin, headers: &HeaderMap) -> Result<(), Http
     if told.peek().is_some() && told.all(is_known) { Ok(()) } else { Err(FORBIDDEN) }
 }
 
-/// Admits clients from the range of addresses; those of a unix socket count as 127.0.0.1.
+/// Admits clients from the configured address range; those of a unix socket count as 127.0.0.1.
 ///
 /// # Errors
 /// 403 `FORBIDDEN`.

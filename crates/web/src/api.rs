@@ -1,4 +1,4 @@
-//! State of the API, what its requests share, and the work behind them: views of the fleet and changes to it.
+//! State of the API, shared by its requests, and the work behind them: views of the fleet and changes to it.
 
 pub(crate) mod changes;
 pub(crate) mod views;
@@ -16,32 +16,32 @@ use telemetry::{error, warn};
 use crate::fleet::{Addresses, Fleet, Outcome, Unavailable, Upstreams};
 use crate::notify::Notifier;
 
-/// The daemon's log, as far as `/config` can change it.
+/// The part of the daemon's log that `/config` can change.
 pub trait LogKnob: Send + Sync {
     /// Least severe level that is logged.
     fn level(&self) -> LogLevel;
 
-    /// Changes it.
+    /// Changes the level.
     fn set_level(&self, level: LogLevel);
 }
 
 /// Parts of the daemon.
 pub struct Parts {
-    /// Its settings.
+    /// Settings.
     pub settings: Nsqadmin,
-    /// The version that is shown.
+    /// Version shown on the pages.
     pub version: &'static str,
-    /// The machine's name.
+    /// Host name of the machine.
     pub hostname: String,
-    /// Asks the fleet.
+    /// Client for requests to the fleet.
     pub client: Client,
-    /// Tells the notification endpoint.
+    /// Client for the notification endpoint.
     pub notifications: Client,
-    /// Its log.
+    /// Log of the daemon.
     pub log: Box<dyn LogKnob>,
 }
 
-/// The API; all connections share it.
+/// The API, shared by all connections.
 pub struct Api {
     pub(crate) settings: Nsqadmin,
     pub(crate) version: &'static str,
@@ -56,8 +56,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// The state of a daemon made of `parts`; bodies of settings take their bytes from `budget`. Needs a
-    /// tokio runtime, in which notifications are sent.
+    /// State of a daemon made of `parts`; request bodies that change settings are charged to `budget`. Needs
+    /// a tokio runtime, in which notifications are sent.
     pub(crate) fn new(parts: Parts, rows: &'static [Row<Api>], budget: Budget) -> Api {
         let Parts { settings, version, hostname, client, notifications, log } = parts;
         let addresses = Addresses { lookups: settings.lookups.clone(), nsqds: settings.nsqds.clone() };
@@ -74,12 +74,12 @@ impl Api {
         }
     }
 
-    /// Present addresses of the fleet.
+    /// Current addresses of the fleet.
     pub(crate) fn addresses(&self) -> Arc<Addresses> {
         Arc::clone(&self.addresses.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks other lookups from now on.
+    /// Replaces the lookups to query.
     pub(crate) fn set_lookups(&self, lookups: Vec<String>) {
         let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
         *addresses = Arc::new(Addresses { lookups, nsqds: addresses.nsqds.clone() });
@@ -90,12 +90,12 @@ impl Api {
     }
 }
 
-/// Warnings of all steps of one answer.
+/// Warnings collected over all steps of an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings(Vec<String>);
 
 impl Warnings {
-    /// Takes the answer of a step and keeps its warnings.
+    /// Takes the result of a step and keeps its warnings.
     pub(crate) fn take<T>(&mut self, outcome: Outcome<T>) -> Result<T, Unavailable> {
         let gathered =
             outcome.inspect_err(|Unavailable(reason)| error!(reason, "the fleet did not answer"))?;
@@ -107,7 +107,7 @@ impl Warnings {
         Ok(gathered.value)
     }
 
-    /// As `message` has them.
+    /// Text of the field `message`.
     pub(crate) fn message(&self) -> String {
         if self.0.is_empty() { String::new() } else { format!("WARNING: {}", self.0.join("; ")) }
     }
@@ -119,7 +119,7 @@ impl From<Unavailable> for HttpRefusal {
     }
 }
 
-/// An answer that is nothing but its warnings.
+/// Answer that contains only warnings.
 fn done(warnings: &Warnings) -> Response<Body> {
     #[derive(serde::Serialize)]
     struct Done {
@@ -128,7 +128,7 @@ fn done(warnings: &Warnings) -> Response<Body> {
     answer::json(&Done { message: warnings.message() })
 }
 
-/// A word of the path.
+/// Word of the path.
 pub(crate) fn word(asked: &Asked, at: usize) -> &str {
     asked.words.get(at).map_or("", String::as_str)
 }

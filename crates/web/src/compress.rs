@@ -1,4 +1,4 @@
-//! gzip and deflate for clients that ask for it, as nsqadmin does; small answers stay as they are.
+//! gzip and deflate for clients that accept it, as nsqadmin does; small answers stay uncompressed.
 
 use std::io::{self, Write};
 
@@ -13,9 +13,9 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use http_body_util::BodyExt;
 
-/// Answers smaller than this are not worth it, bytes.
+/// Size below which answers are not compressed, bytes.
 const SMALLEST: u64 = 512;
-/// Answers larger than this are compressed on a thread of their own, bytes.
+/// Size above which answers are compressed on a separate thread, bytes.
 const LARGE: usize = 64 << 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(crate) fn layer(router: Router) -> Router {
     }))
 }
 
-/// The first coding of ours that a client takes.
+/// First supported coding that the client accepts.
 fn wanted(headers: &HeaderMap) -> Option<Coding> {
     let lists = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|list| list.to_str().ok());
     let mut codings = lists.flat_map(|list| list.split(','));
@@ -60,7 +60,7 @@ async fn compressed(answer: Response<Body>, coding: Coding) -> Response<Body> {
         return answer;
     }
     let (mut parts, body) = answer.into_parts();
-    // It is in memory already.
+    // The body is in memory already.
     let Ok(body) = body.collect().await else { return Response::from_parts(parts, Body::empty()) };
     let body = body.to_bytes();
     let packed = if body.len() > LARGE {

@@ -1,8 +1,7 @@
-//! The fleet as its daemons tell it: all are asked at once, and their answers are merged.
+//! The fleet as reported by its daemons: all are queried at once, and their answers are merged.
 //!
-//! Producers come from the lookups, or from the queues themselves if no lookup is named; statistics from
-//! every producer. What fails is a warning as long as somebody answers. Texts of failures are those of
-//! nsqadmin.
+//! Producers come from the lookups, or from the queues themselves if no lookup is configured; statistics from
+//! every producer. Failures are warnings as long as one daemon answers. Failure texts are those of nsqadmin.
 
 mod actions;
 mod ask;
@@ -29,30 +28,30 @@ pub struct Gathered<T> {
     pub warnings: Vec<String>,
 }
 
-/// The reason that no daemon answered.
+/// Reason that no daemon answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unavailable(pub String);
 
-/// Result of asking the fleet.
+/// Result of a query to the fleet.
 pub type Outcome<T> = Result<Gathered<T>, Unavailable>;
 
 /// Addresses of the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Addresses {
-    /// HTTP addresses of lookups. They are asked if there are any.
+    /// HTTP addresses of lookups, queried if there are any.
     pub lookups: Vec<String>,
     /// HTTP addresses of queues.
     pub nsqds: Vec<String>,
 }
 
-/// A fleet at the addresses of this moment.
+/// A fleet at its current addresses.
 #[derive(Debug, Clone)]
 pub struct Fleet {
     upstreams: Upstreams,
     at: Arc<Addresses>,
 }
 
-/// Kind of daemon, as nsqadmin's texts name it.
+/// Kind of daemon, with its name in nsqadmin's texts.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Lookup,
@@ -65,12 +64,12 @@ impl Fleet {
         Fleet { upstreams, at }
     }
 
-    /// True if lookups are asked for producers.
+    /// True if producers come from lookups.
     pub fn has_lookups(&self) -> bool {
         !self.at.lookups.is_empty()
     }
 
-    /// Number of lookups, with each of which a producer is to be registered.
+    /// Number of lookups; a producer should be registered with each.
     pub fn lookups(&self) -> usize {
         self.at.lookups.len()
     }
@@ -80,7 +79,7 @@ impl Fleet {
     }
 }
 
-/// Separates answers from failures; an error if there are failures only.
+/// Separates answers from failures; an error if there are only failures.
 fn sift<T>(kind: Kind, answers: Vec<Result<T, String>>) -> Outcome<Vec<T>> {
     let asked = answers.len();
     let mut value = Vec::with_capacity(asked);

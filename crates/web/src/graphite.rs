@@ -1,4 +1,4 @@
-//! Graphite: a rate for the API, and graphs for browsers that cannot reach it themselves.
+//! Graphite: a rate for the API, and graphs for browsers that cannot reach graphite themselves.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ struct Series {
     datapoints: Vec<Vec<Option<f64>>>,
 }
 
-/// `/api/graphite`: messages a second of a target, in the last but one interval of statsd.
+/// `/api/graphite`: messages per second of a target, in the last but one interval of statsd.
 pub(crate) async fn rate(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     #[derive(Serialize)]
     struct Rate {
@@ -53,7 +53,7 @@ pub(crate) async fn rate(api: &Api, asked: Asked) -> Result<Response<Body>, Http
     Ok(answer::json(&Rate { rate: per_second(first.ok_or(FAILED)?, interval) }))
 }
 
-/// Rate of a count in an interval, as nsqadmin shows it.
+/// Rate of a count in an interval, formatted as nsqadmin does.
 fn per_second(count: f64, interval: Duration) -> String {
     match interval.as_secs() {
         0 => "N/A".into(),
@@ -67,7 +67,7 @@ fn failed(error: ClientError) -> HttpRefusal {
     FAILED
 }
 
-/// `/render`, answered by graphite.
+/// `/render`, proxied to graphite.
 pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let query = asked.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let url = format!("{}/render{query}", api.settings.graphite.url.trim_end_matches('/'));
@@ -92,7 +92,7 @@ pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, Ht
             answer.headers_mut().insert(name, value.clone());
         }
     }
-    // What graphite sends is not to be read as a page of ours.
+    // Graphite's answer must not run as a page of this site.
     let headers = answer.headers_mut();
     headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
@@ -100,7 +100,7 @@ pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, Ht
     Ok(answer)
 }
 
-/// The content type that Go's server finds for a body without one.
+/// Content type that Go's server detects for a body without one.
 fn sniffed(body: &[u8]) -> &'static str {
     let start = body.get(..512).unwrap_or(body);
     let is_text = !start.iter().any(|byte| matches!(byte, 0..=8 | 11 | 14..=26 | 28..=31));

@@ -5,11 +5,11 @@
 //!                                                          │             ◂ merged (pure), with a warning for each that failed
 //!                                                          └ acl, notify, audit in the log
 //! ```
-//! [`nsqadmin`] is nsqadmin 1.3.0's API, its paths and answers, over the originals, over nuthatches, and over
-//! both mixed. [`fleet`] asks every daemon at once with a deadline each, so that a dead one costs a warning
-//! and not the answer; what is merged from the answers is worked out by functions that are given all of them.
+//! [`nsqadmin`] is nsqadmin 1.3.0's API, its paths and answers, over a fleet of originals, nuthatches, or
+//! both. [`fleet`] queries every daemon at once, each with a deadline, so that a dead one costs a warning and
+//! not the answer; pure functions merge the collected answers.
 //!
-//! Pages are written on the server, need no script, and show names from outside as text, never as markup.
+//! Pages are rendered on the server, need no script, and show outside names as text, never as markup.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
-//! Notifications of changes: a POST of JSON for each, one after the other.
+//! Notifications of changes: one POST of JSON each, in order.
 //!
-//! The endpoint may be slow, wrong or gone: changes do not wait for it. Notices wait in a queue of
-//! [`NOTICES_MAX`]; beyond that they are dropped, and the log says so.
+//! The endpoint may be slow, wrong or down: changes do not wait for it. Notices wait in a queue of
+//! [`NOTICES_MAX`]; beyond that they are dropped and logged.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use tokio::sync::mpsc::{Receiver, Sender as Mailbox, channel};
 
 use crate::request::Sender;
 
-/// Notices that wait at most.
+/// Most notices that may wait.
 const NOTICES_MAX: usize = 1000;
 
 /// A notice, in the order of nsqadmin's fields.
@@ -36,7 +36,7 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    /// About a topic, a channel and a node, of which the last two may be empty.
+    /// Notice about a topic, a channel and a node; the last two may be empty.
     pub(crate) fn new(action: &'static str, about: [&str; 3], sender: &Sender, via: &str) -> Notice {
         let [topic, channel, node] = about.map(str::to_owned);
         Notice {
@@ -61,7 +61,7 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// Starts to send to an endpoint, if there is one. Needs a tokio runtime.
+    /// Starts the sender if there is an endpoint. Needs a tokio runtime.
     pub(crate) fn start(endpoint: &str, client: Client) -> Option<Notifier> {
         if endpoint.is_empty() {
             return None;
@@ -71,7 +71,7 @@ impl Notifier {
         Some(Notifier { notices })
     }
 
-    /// Puts a notice into the queue.
+    /// Queues a notice.
     pub(crate) fn tell(&self, notice: Notice) {
         let action = notice.action;
         if self.notices.try_send(notice).is_err() {

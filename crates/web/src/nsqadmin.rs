@@ -2,14 +2,14 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `/ping`, `/config/:opt` | as every daemon of NSQ |
+//! | `/ping`, `/config/:opt` | as in every NSQ daemon |
 //! | `/api/…` | the fleet as JSON, and changes to it |
-//! | `/render` | graphite, if it is proxied |
+//! | `/render` | graphite, if proxied |
 //! | everything else | pages; their forms go to `/action` |
 //!
-//! A warning stands in `message` beside whatever could be gathered; if nobody answered it is 502
-//! `UPSTREAM_ERROR`. Changes need a user of `admin-user`, if there are any, and are told to the notification
-//! endpoint.
+//! Warnings go to `message`, next to the data that could be gathered; if no daemon answered, the answer is
+//! 502 `UPSTREAM_ERROR`. Changes need a user of `admin-user`, if any is configured, and are sent to the
+//! notification endpoint.
 
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ use crate::api::Api;
 pub use crate::api::{LogKnob, Parts};
 use crate::{compress, graphite, option, page};
 
-/// Environment variable with names that browsers may use, for the refusal of pages of other sites.
+/// Environment variable with the host names that browsers may use, to refuse pages of other sites.
 pub const NAMES_OPTION: &str = "NUTHATCH_HTTP_NAMES";
 
-/// Rows that are there with and without graphite.
+/// Rows served with and without graphite.
 const ROWS: &[Row<Api>] = &[
     quiet(get("/ping", |_, _| Box::pin(async { Ok(with_type(StatusCode::OK, TEXT, "OK")) }))),
     get("/", |api, asked| Box::pin(page::topics(api, asked))),
@@ -57,10 +57,10 @@ const ROWS: &[Row<Api>] = &[
     put("/config/:opt", |api, asked| Box::pin(option::write(api, asked))),
 ];
 
-/// The row of graphite behind us.
+/// Row of the graphite proxy.
 const PROXY_ROWS: &[Row<Api>] = &[get("/render", |api, asked| Box::pin(graphite::render(api, asked)))];
 
-/// nsqadmin's text for an asset that it does not have; pages of ours have none.
+/// nsqadmin's text for a missing asset; our pages have no assets.
 fn no_asset() -> Response<Body> {
     with_type(StatusCode::NOT_FOUND, TEXT, "NOT_FOUND")
 }
@@ -79,7 +79,7 @@ impl http::Api for Api {
     }
 }
 
-/// The service. Needs a tokio runtime, in which notifications are sent.
+/// Builds the service. Needs a tokio runtime, in which notifications are sent.
 pub fn router(parts: Parts) -> Router {
     let tables: &[&[Row<Api>]] = if parts.settings.graphite.proxied { &[ROWS, PROXY_ROWS] } else { &[ROWS] };
     let rows = under(&parts.settings.base_path, tables);

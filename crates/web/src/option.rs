@@ -1,4 +1,4 @@
-//! `/config/:opt`: every setting by its key in nsqadmin's file, two of which can be changed.
+//! `/config/:opt`: every setting by its key in nsqadmin's file; two of them can be changed.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -58,7 +58,7 @@ fn show(api: &Api, key: &str) -> Answer {
     })
 }
 
-/// The value of a setting that does not change. What may hold passwords is shown without them.
+/// Value of a read-only setting, with passwords removed.
 fn fixed(settings: &Nsqadmin, key: &str) -> Option<Value> {
     let flag = PROGRAM.flags.iter().find(|flag| flag.file_key().as_deref() == Some(key))?;
     Some(match key {

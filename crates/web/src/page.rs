@@ -1,10 +1,10 @@
-//! nsqadmin's pages, written on the server: topics, a topic, a channel, nodes, a node, messages by channel,
+//! nsqadmin's pages, rendered on the server: topics, a topic, a channel, nodes, a node, messages by channel,
 //! topics without producers.
 //!
-//! They need no script and load nothing. Names and texts from outside become text ([`html::Html`]), a policy
-//! in the header forbids scripts anyway. What changes something is a form to `/action`; a browser that sends
-//! one for another site's page is refused before it gets here. As in nsqadmin, a page about something unknown
-//! is 200 and says so.
+//! They need no script and load nothing. Names and texts from outside are escaped ([`html::Html`]), and a
+//! policy in the header forbids scripts as well. Changes are forms sent to `/action`; a form from another
+//! site's page is refused before it gets here. As in nsqadmin, a page about something unknown is 200 and says
+//! so.
 
 mod action;
 mod channel;
@@ -27,9 +27,9 @@ pub(crate) use self::topic::topic;
 use crate::api::{Api, Warnings};
 use crate::fleet::Unavailable;
 
-/// Content type of a page, as nsqadmin says it.
+/// Content type of a page, as in nsqadmin.
 const PAGE: &str = "text/html";
-/// Content security policy: a page shows itself and its graphs and sends forms here, nothing else.
+/// Content security policy: a page may show itself and its graphs and send forms to us, nothing else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' http: https:; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
 
@@ -42,7 +42,7 @@ form{display:inline-block;margin:0 .5rem .5rem 0}.warning{border-left:.3rem soli
 details{display:inline-block;margin-right:.5rem}footer{color:#888;margin-top:2rem}img{max-width:100%}
 </style>";
 
-/// A page of this title.
+/// Page with this title.
 fn page(api: &Api, title: &str, warnings: &Warnings, body: Html) -> Response<Body> {
     let mut html = Html::default();
     html.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>").text(title);
@@ -73,7 +73,7 @@ fn answer(html: Html) -> Response<Body> {
     answer
 }
 
-/// A page that says why there is nothing to show.
+/// Page with the reason why there is nothing to show.
 fn unavailable(
     api: &Api,
     title: &str,
@@ -83,14 +83,14 @@ fn unavailable(
     page(api, title, warnings, note(&format!("UPSTREAM_ERROR: {reason}")))
 }
 
-/// A note in place of a table.
+/// Note in place of a table.
 fn note(text: &str) -> Html {
     let mut html = Html::default();
     html.raw("<p class=\"warning\">").text(text).raw("</p>\n");
     html
 }
 
-/// The path of a page below the base.
+/// Path of a page below the base path.
 fn at(api: &Api, words: &[&str]) -> String {
     let mut path = api.settings.base_path.trim_end_matches('/').to_owned();
     for word in words {
@@ -100,7 +100,7 @@ fn at(api: &Api, words: &[&str]) -> String {
     path
 }
 
-/// A button: a form that asks for a change. One that loses something is folded away behind a word.
+/// A button: a form that requests a change. Destructive ones are folded behind a word.
 struct Button<'a> {
     words: &'static str,
     change: &'static str,

@@ -1,4 +1,4 @@
-//! The request for a change: the fields of its body, and its sender.
+//! The request for a change: fields of its body, and its sender.
 
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, HOST, USER_AGENT};
@@ -10,8 +10,8 @@ use serde_json::{Deserializer, Map, Value};
 /// Largest body of a change, bytes.
 const BODY_BYTES_MAX: u64 = 64 << 10;
 
-/// The body, read by the rules of Go's decoder: its first value counts, keys in any case, the last one of a
-/// name.
+/// The body, read by the rules of Go's decoder: only its first value counts, keys match in any case, the last
+/// duplicate wins.
 #[derive(Debug)]
 pub(crate) struct Fields(Map<String, Value>);
 
@@ -37,7 +37,7 @@ impl Fields {
         }
     }
 
-    /// A text; one that is not there is empty.
+    /// Text field; empty if it is missing.
     pub(crate) fn text(&self, name: &str) -> Result<String, HttpRefusal> {
         match self.0.iter().rfind(|(key, _)| key.eq_ignore_ascii_case(name)) {
             None | Some((_, Value::Null)) => Ok(String::new()),
@@ -50,7 +50,7 @@ impl Fields {
     }
 }
 
-/// Fields of a form on a page.
+/// Fields of a submitted form.
 pub(crate) async fn form(
     budget: &Budget,
     from: &str,
@@ -71,7 +71,7 @@ pub(crate) struct Sender {
     pub tls: bool,
     /// Path and query.
     pub uri: Uri,
-    /// As sent.
+    /// Headers as sent.
     pub headers: HeaderMap,
 }
 
@@ -92,7 +92,7 @@ impl Sender {
             .unwrap_or_default()
     }
 
-    /// The client's name of itself.
+    /// The client's User-Agent.
     pub(crate) fn user_agent(&self) -> String {
         self.header(&USER_AGENT)
     }
@@ -107,14 +107,14 @@ impl Sender {
         user.and_then(|both| both.split_once(':').map(|(user, _)| user.to_owned())).unwrap_or_default()
     }
 
-    /// User for the log: the one that the proxy in front names, else that of `Authorization`.
+    /// User for the log: the one named by the proxy in front, else that of `Authorization`.
     pub(crate) fn shown_user(&self, acl_header: &str) -> String {
         let told =
             self.headers.get(acl_header).map(|user| String::from_utf8_lossy(user.as_bytes()).into_owned());
         told.unwrap_or_else(|| self.basic_user())
     }
 
-    /// The whole URL, as far as it is known here.
+    /// The whole URL, to the extent known.
     pub(crate) fn url(&self) -> String {
         let secure =
             self.tls || self.headers.get("x-scheme").is_some_and(|scheme| scheme.as_bytes() == b"https");
@@ -124,7 +124,7 @@ impl Sender {
     }
 }
 
-/// The first value of a list that is JSON, or nothing.
+/// First value of a JSON list, or nothing.
 pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     serde_json::from_slice(bytes).ok()
 }

@@ -1,4 +1,4 @@
-//! The context that suites run in, and the outcome of one.
+//! The context in which suites run, and their outcome.
 //!
 //! A suite is a function from a [`Context`] to an [`Outcome`]; its faults are texts for people.
 
@@ -12,17 +12,17 @@ use super::install::Tools;
 pub enum Outcome {
     /// All of it passed.
     Passed,
-    /// All that was run passed; what was not run, and why.
+    /// Everything that ran passed; the text names what was skipped, and why.
     Partly(String),
-    /// Not run, and why.
+    /// Not run, with the reason.
     Skipped(String),
 }
 
 /// Resources of suites.
 pub struct Context {
-    /// The repository.
+    /// Root of the repository.
     pub root: PathBuf,
-    /// Directory of builds.
+    /// Cargo's target directory.
     pub target: PathBuf,
     /// Servers and clients.
     pub tools: Tools,
@@ -34,7 +34,7 @@ impl Context {
         self.target.join("release/nuthatch")
     }
 
-    /// A Python script in the environment that was prepared.
+    /// Python in the prepared environment, to run a script.
     pub fn python(&self) -> Command {
         let mut command = Command::new(&self.tools.python);
         command.current_dir(&self.root).env("NUTHATCH_BIN", self.binary()).env("PYTHONUNBUFFERED", "1");

@@ -1,12 +1,12 @@
 //! Replays captures from the original programs against the release binary.
 //!
-//! The captures and their replayers are not part of this repository; they are looked for in
-//! `../shared/golden` beside it, or where `NUTHATCH_GOLDEN` says. A case may differ on purpose: then
-//! `tests/golden/intended.toml` lists it with the reason. Captures hold times and machines stall, so a case
-//! that fails unlisted is played once more when all others have ended, and nothing runs beside it; if it
-//! fails again it is a failure. A listed one that passes is a remark.
+//! The captures and their replayers are not part of this repository; they are expected in `../shared/golden`
+//! beside it, or where `NUTHATCH_GOLDEN` says. Intended differences are listed with their reasons in
+//! `tests/golden/intended.toml`. Captures contain times and machines stall, so an unlisted case that fails is
+//! replayed once more, alone, after all others; a second failure counts. A listed case that passes is a
+//! remark.
 //!
-//! Replays mostly wait (for a close, for a timeout), so several are played at a time.
+//! Replays mostly wait (for a close, for a timeout), so several run at a time.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,12 +20,12 @@ use serde::Deserialize;
 use super::context::{Context, Outcome};
 use crate::run::{self, Fault};
 
-/// One set of captures and how it is replayed.
+/// One set of captures and its replayer.
 struct Replay {
     /// Name of the data file or directory.
     data: &'static str,
     script: &'static str,
-    /// Faces of the binary that it needs; each becomes an option `--FACE`, the first `--binary` for
+    /// Faces of the binary that it needs; each becomes an option `--FACE`, the first one `--binary` for
     /// nutcracker.
     faces: &'static [&'static str],
     options: &'static [&'static str],
@@ -34,13 +34,13 @@ struct Replay {
 const NSQ: &[&str] = &["--any-version", "--json-semantic", "--skip-runtime-text", "--jobs", "4"];
 const PROXY: &[&str] = &["--backends", "real", "--jobs", "6"];
 
-/// Replayers that cannot be told which cases to play.
+/// Replayers that cannot play a selection of cases.
 const PLAYED_WHOLE: [&str; 2] = ["replay_stats.py", "replay_data.py"];
 
-/// Replays that are played at the same time.
+/// Concurrent replays.
 const AT_A_TIME: usize = 3;
 
-/// All of them, those that take longest first.
+/// All replays, the slowest first.
 const REPLAYS: [Replay; 11] = [
     Replay {
         data: "nutcracker_memcache.jsonl",
@@ -85,7 +85,7 @@ const REPLAYS: [Replay; 11] = [
     },
 ];
 
-/// Programs whose place the binary can take, for the command lines of `tool_outputs.jsonl`.
+/// Programs the binary can replace, for the command lines of `tool_outputs.jsonl`.
 const FACES: [&str; 12] = [
     "nutcracker",
     "nsqd",
@@ -101,7 +101,7 @@ const FACES: [&str; 12] = [
     "nsq_to_stdout",
 ];
 
-/// Differences that are meant.
+/// Intended differences.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Intended {
@@ -109,19 +109,19 @@ struct Intended {
     difference: Vec<Difference>,
 }
 
-/// Cases that differ for one reason.
+/// Cases that differ for the same reason.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Difference {
     /// Name of the data file or directory.
     data: String,
-    /// The reason, for people; docs/compat-*.md says it at length.
+    /// Reason, for people; docs/compat-*.md has the details.
     reason: String,
-    /// The cases.
+    /// Ids of the cases.
     ids: Vec<String>,
 }
 
-/// Replays everything that this build has a face for.
+/// Replays everything for which this build has a face.
 pub fn run(context: &Context) -> Result<Outcome, Fault> {
     let golden =
         std::env::var_os("NUTHATCH_GOLDEN").map_or(context.root.join("../shared/golden"), PathBuf::from);
@@ -154,7 +154,7 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
     if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join(", ")) }
 }
 
-/// Settings all replays share.
+/// Settings common to all replays.
 struct Stage<'a> {
     context: &'a Context,
     golden: &'a Path,
@@ -162,11 +162,11 @@ struct Stage<'a> {
     intended: &'a Intended,
 }
 
-/// Faults of a replay: the cases that failed, by id and as told. None if there is nothing to tell by case.
+/// Faults of a replay: the failed cases by id and message. None if the fault is not that of a case.
 type Suspect = (&'static Replay, Option<Vec<(String, String)>>);
 
 impl Stage<'_> {
-    /// Plays one set of captures and tells what came of it. What is wrong is to be played again.
+    /// Plays one set of captures and reports the result. Returns faults to replay.
     fn play(&self, replay: &'static Replay) -> Option<Suspect> {
         if let Some(absent) = replay.faces.iter().find(|face| !self.faces.contains(face)) {
             println!("-- {}: SKIPPED: this build has no face {absent}", replay.data);
@@ -196,8 +196,7 @@ impl Stage<'_> {
         (!wrong.is_empty()).then_some((replay, Some(wrong)))
     }
 
-    /// Plays what was wrong once more: those cases, or the whole where there is no choice. What is wrong
-    /// again is a fault.
+    /// Replays the failed cases, or all where the replayer cannot select. A second failure is a fault.
     fn play_again(&self, replay: &Replay, wrong: Option<&[(String, String)]>) -> Result<(), Fault> {
         let cases = wrong.filter(|_| !PLAYED_WHOLE.contains(&replay.script)).map(only);
         let text = self.replayed(replay, cases.as_deref())?;
@@ -209,7 +208,7 @@ impl Stage<'_> {
         if wrong.is_empty() { Ok(()) } else { Err(format!("{} of {}", wrong.len(), replay.data)) }
     }
 
-    /// Runs a replayer and gives back what it printed.
+    /// Runs a replayer and returns its output.
     fn replayed(&self, replay: &Replay, only: Option<&str>) -> Result<String, Fault> {
         let binary = self.context.binary().display().to_string();
         let mut command = Command::new("python3");
@@ -226,7 +225,7 @@ impl Stage<'_> {
         if let Some(only) = only {
             command.args(["--only", only]);
         }
-        // The directory of nsqd's data holds its cases; the replayer looks for them one level down.
+        // The directory of nsqd's data holds its cases; the replayer expects them one level down.
         command.args(replay.options).arg(self.golden.join(replay.data));
         let text = run::taken(&mut command, Duration::from_mins(15))?.output;
         let is_whole = text.lines().any(|line| line.contains(" passed, ") && line.contains(" failed"));
@@ -238,15 +237,15 @@ impl Stage<'_> {
     }
 }
 
-/// An expression for these cases and no others.
+/// Regular expression that matches exactly these cases.
 fn only(wrong: &[(String, String)]) -> String {
     // Ids are letters, digits and hyphens.
     let ids: Vec<&str> = wrong.iter().map(|(id, _)| id.as_str()).collect();
     format!("^({})$", ids.join("|"))
 }
 
-/// Listed cases that passed. Worth a look, but no failure: where a close is expected, a replay on a machine
-/// that stalls may see one for reasons of its own.
+/// Listed cases that passed. Only a remark: where a close is expected, a replay on a stalling machine may see
+/// one for other reasons.
 fn stale(text: &str, ids: &BTreeSet<String>, listed: &BTreeSet<&str>) -> Vec<String> {
     let seen = |word: &str, id: &str| text.lines().any(|line| line.starts_with(&format!("{word} {id}: ")));
     let passed = |id: &&&str| ids.contains(**id) && !seen("FAIL", id) && !seen("SKIP", id);
@@ -257,7 +256,7 @@ fn stale(text: &str, ids: &BTreeSet<String>, listed: &BTreeSet<&str>) -> Vec<Str
         .collect()
 }
 
-/// Faults: failures that are not listed, by id and as told.
+/// Faults: unlisted failures, by id and message.
 fn judged(text: &str, listed: &BTreeSet<&str>) -> Vec<(String, String)> {
     let mut wrong = Vec::new();
     for line in text.lines().filter(|line| line.starts_with("FAIL ")) {
@@ -269,7 +268,7 @@ fn judged(text: &str, listed: &BTreeSet<&str>) -> Vec<(String, String)> {
     wrong
 }
 
-/// Ids of the cases of a data file or directory.
+/// Case ids of a data file or directory.
 fn ids(data: &Path) -> Result<BTreeSet<String>, Fault> {
     if data.is_dir() {
         let entries = std::fs::read_dir(data).map_err(|e| e.to_string())?;
@@ -294,7 +293,7 @@ fn listed<'a>(intended: &'a Intended, data: &str) -> BTreeSet<&'a str> {
     ours.flat_map(|difference| difference.ids.iter().map(String::as_str)).collect()
 }
 
-/// True if the binary answers to that name.
+/// True if the binary has a face of that name.
 fn has_face(binary: &Path, face: &str) -> bool {
     // to_nsq has no -version.
     let option = if face == "nutcracker" { "-V" } else { "-h" };

@@ -1,8 +1,8 @@
-//! Gets the servers and clients that suites need, when that can be done without asking.
+//! Installs the servers and clients that suites need, where that needs no questions.
 //!
-//! Servers come from apt, if we are root on a system that has it. Python clients go into an environment of
-//! their own below the target directory, JavaScript clients likewise. `NUTHATCH_NO_INSTALL=1` forbids all
-//! three. What could not be had is told, and the suites that need it skip and say so.
+//! Servers come from apt, if we are root on a system that has it. Python and JavaScript clients go into
+//! separate environments below the target directory. `NUTHATCH_NO_INSTALL=1` forbids all three. Missing ones
+//! are reported, and the suites that need them skip and say so.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::run::{self, Fault};
 
-/// A program that suites use, and Debian's package of it.
+/// Programs that suites use, and their Debian packages.
 const PROGRAMS: [(&str, &str); 11] = [
     ("nutcracker", "nutcracker"),
     ("redis-server", "redis-server"),
@@ -28,19 +28,19 @@ const PROGRAMS: [(&str, &str); 11] = [
 /// Tools to test with.
 #[derive(Debug, Default)]
 pub struct Tools {
-    /// Python, with the clients if they could be had.
+    /// Python interpreter, with the clients if they could be installed.
     pub python: PathBuf,
-    /// The reason there is no pytest, if there is none.
+    /// Reason pytest is missing, if it is.
     pub no_pytest: Option<String>,
     /// Directory of the JavaScript clients.
     pub node_modules: Option<PathBuf>,
     /// True if missing tools may be fetched.
     pub may_install: bool,
-    /// Missing tools, and why.
+    /// Missing tools, with reasons.
     pub missing: Vec<String>,
 }
 
-/// Installs what is missing and may be installed.
+/// Installs missing tools, as far as permitted.
 pub fn prepare(root: &Path, target: &Path) -> Tools {
     let may_install = run::may_install();
     let mut missing = Vec::new();
@@ -88,7 +88,7 @@ fn programs() -> Result<(), Fault> {
     )
 }
 
-/// An environment with what `requirements.txt` asks for; its `python`.
+/// Creates an environment with the packages of `requirements.txt`; returns its `python`.
 fn python_clients(clients: &Path, target: &Path, may_install: bool) -> Result<PathBuf, Fault> {
     let wanted = read(&clients.join("requirements.txt"))?;
     let venv = target.join("test-venv");
@@ -107,7 +107,7 @@ fn python_clients(clients: &Path, target: &Path, may_install: bool) -> Result<Pa
     Ok(python)
 }
 
-/// A directory with what `package.json` asks for; its `node_modules`.
+/// Creates a directory with the packages of `package.json`; returns its `node_modules`.
 fn node_clients(clients: &Path, target: &Path, may_install: bool) -> Result<PathBuf, Fault> {
     let wanted = read(&clients.join("package.json"))?;
     let directory = target.join("test-node");

@@ -1,9 +1,8 @@
 //! Real clients against real servers, through the release binary: those in Python and JavaScript under
 //! pytest, and the `tokio-nsq` crate.
 //!
-//! The crate's test is a project of its own (`tests/integration/tokio_nsq`), because of what it depends on.
-//! Its crates are fetched if they may be; without them it is skipped, and the suite does not count as passed
-//! in whole.
+//! The crate's test is a separate project (`tests/integration/tokio_nsq`), because of its dependencies. They
+//! are fetched if permitted; without them the test is skipped, and the suite passes only in part.
 
 use std::process::Command;
 
@@ -11,7 +10,7 @@ use super::context::{Context, Outcome, minutes};
 use crate::run::{self, Fault};
 use crate::workspace::cargo;
 
-/// Runs both parts, the second also when the first fails.
+/// Runs both parts, the second even if the first fails.
 pub fn run(context: &Context) -> Result<Outcome, Fault> {
     let parts = [("pytest", pytest(context)), ("tokio-nsq", tokio_nsq(context))];
     let mut faults = Vec::new();
@@ -39,7 +38,7 @@ fn pytest(context: &Context) -> Result<Outcome, Fault> {
         return Ok(Outcome::Skipped(why.clone()));
     }
     let mut pytest = context.python();
-    // -rs: each test that is skipped says why.
+    // -rs: show why each skipped test was skipped.
     pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/integration"]);
     run::shown(&mut pytest, minutes(15)).map(|()| Outcome::Passed)
 }

@@ -1,8 +1,8 @@
-//! The packages, made of the release binary: what linters say of them, and how they behave on a machine of
-//! their own. And the pages of the documentation, as somebody follows them.
+//! Packages made of the release binary: linter results, and behaviour on a separate machine. Also the pages
+//! of the documentation, followed step by step.
 //!
-//! `tests/packages` and `tests/pages` have the scripts. What they print after `SKIPPED:` was not run, and is
-//! told at the end.
+//! `tests/packages` and `tests/pages` have the scripts. Lines after `SKIPPED:` name steps that did not run;
+//! they are reported at the end.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::context::{Context, Outcome, minutes};
 use crate::package::{self, Place};
 use crate::run::{self, Fault};
 
-/// Makes the package and the context of the image, and runs every script.
+/// Builds the package and the context of the image, and runs every script.
 pub fn run(context: &Context) -> Result<Outcome, Fault> {
     for program in ["dpkg-deb", "dpkg-shlibdeps", "xz", "python3"] {
         if !run::is_installed(program) {
@@ -42,7 +42,7 @@ pub fn pages(context: &Context) -> Result<Outcome, Fault> {
     Ok(if skipped.is_empty() { Outcome::Passed } else { Outcome::Partly(skipped.join("; ")) })
 }
 
-/// Runs a script; what it skipped.
+/// Runs a script; returns the steps it skipped.
 fn script_run(context: &Context, script: &str, argument: Option<&Path>) -> Result<Vec<String>, Fault> {
     println!("-- {script}");
     let mut command = context.python();

@@ -1,12 +1,12 @@
-//! No circle among the modules of a crate: a file does not name, over whatever detour, a file that names it.
+//! No circles among the modules of a crate: no file names, even indirectly, a file that names it.
 //!
-//! An arrow is a path in the code, with `use` or without, from a file to the file whose names it takes:
-//! `crate::a::B`, `super::B`, or `a::B` of a child, of a child's names in its parent as well as the other way
-//! round. Re-exports are followed to where the name is from; one is an arrow only if its file uses the name
-//! itself. `mod` is none. Methods are not seen: an `impl` may stand in another file than its type. Unit tests
-//! do not count.
+//! An arrow is a path in the code, with or without `use`, from a file to the file whose names it uses:
+//! `crate::a::B`, `super::B`, or `a::B` of a child; from child to parent as well as from parent to child.
+//! Re-exports are followed to the origin of the name; a re-export is an arrow only if its file also uses the
+//! name. `mod` is not an arrow. Methods are not seen: an `impl` may be in another file than its type. Unit
+//! tests do not count.
 //!
-//! A crate that is exempt stands in `tidy.toml`, with a reason. None does.
+//! Exempt crates are listed in `tidy.toml`, with a reason. There are none.
 
 mod names;
 
@@ -18,11 +18,11 @@ use super::exceptions::Exceptions;
 use super::findings::Findings;
 use crate::workspace::{Metadata, rust_files};
 
-/// A module by its path in the crate; the root is empty.
+/// Path of a module in its crate; empty for the root.
 type Module = Vec<String>;
 type Arrows = BTreeMap<Module, BTreeSet<Module>>;
 
-/// Adds a fault for each circle, and for each exception that is not needed.
+/// Adds a fault for each circle, and for each exception that is no longer needed.
 pub fn check(metadata: &Metadata, exceptions: &Exceptions, findings: &mut Findings) {
     let mut excused: BTreeSet<&String> = exceptions.circles.keys().collect();
     for (name, package) in metadata.members() {
@@ -52,7 +52,7 @@ fn shown(module: &Module) -> String {
     if module.is_empty() { "the crate's root".to_owned() } else { format!("{}.rs", module.join("/")) }
 }
 
-/// The modules of a crate with their code, tests left out.
+/// Modules of a crate with their code, without tests.
 fn sources(source: &Path) -> BTreeMap<Module, String> {
     let mut modules = BTreeMap::new();
     for path in rust_files(source) {
@@ -61,7 +61,7 @@ fn sources(source: &Path) -> BTreeMap<Module, String> {
         if module.iter().any(|part| part == "tests" || part == "testing") || module[0] == "bin" {
             continue;
         }
-        // Beside a library, main.rs is a crate of its own, which names the library from outside.
+        // Next to a library, main.rs is a separate crate, which names the library from outside.
         if module == ["lib"] || module == ["main"] && !source.join("lib.rs").exists() {
             module.clear();
         }
@@ -86,7 +86,7 @@ fn arrows(modules: &BTreeMap<Module, String>) -> Arrows {
     arrows
 }
 
-/// A name that a module re-exports, and the path from there to where it is from.
+/// A name that a module re-exports, and the path from there to its origin.
 type Reexports<'a> = BTreeMap<(&'a Module, &'a str), &'a [String]>;
 
 fn reexports<'a>(paths: &'a BTreeMap<&'a Module, Vec<Named>>) -> Reexports<'a> {
@@ -102,7 +102,7 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    /// The module that a path in `from` leads to; None if it leaves the crate.
+    /// Module that a path in `from` leads to; None if it leaves the crate.
     fn find(&self, from: &Module, path: &[String]) -> Option<Module> {
         let (mut module, mut rest) = (from.clone(), path);
         match rest.first()?.as_str() {
@@ -148,7 +148,7 @@ fn circles(arrows: &Arrows) -> Vec<Vec<Module>> {
     circles
 }
 
-/// Modules that a module names, over whatever detour.
+/// Modules that a module names, directly or indirectly.
 fn reach<'a>(arrows: &'a Arrows, from: &Module) -> BTreeSet<&'a Module> {
     let mut reached = BTreeSet::new();
     let mut next: Vec<&Module> = arrows.get(from).into_iter().flatten().collect();
@@ -164,7 +164,7 @@ fn reach<'a>(arrows: &'a Arrows, from: &Module) -> BTreeSet<&'a Module> {
 mod tests {
     use super::*;
 
-    /// The circles of a crate with these files.
+    /// Circles of a crate with these files.
     fn check(files: &[(&str, &str)]) -> Vec<String> {
         let module =
             |name: &str| name.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();

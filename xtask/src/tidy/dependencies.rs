@@ -1,7 +1,7 @@
-//! Every dependency has a row with its reason in `docs/dependencies.md`, and every row its dependency.
+//! Every dependency has a row with its reason in `docs/dependencies.md`, and every row has its dependency.
 //!
-//! What members use comes from cargo; what is declared for all of them from the root manifest. A declared
-//! dependency that no member uses is a fault, since its row would claim a use.
+//! The dependencies of members come from cargo, those declared for the workspace from the root manifest. A
+//! declared dependency that no member uses is a fault, since its row would claim a use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -52,7 +52,7 @@ fn rows(page: &str) -> BTreeMap<String, String> {
     rows
 }
 
-/// Names of `[workspace.dependencies]` that are not ours.
+/// Names in `[workspace.dependencies]` that are not our own crates.
 fn declared(manifest: &str) -> BTreeSet<String> {
     let Ok(manifest) = manifest.parse::<toml::Table>() else { return BTreeSet::new() };
     let table = manifest.get("workspace").and_then(|w| w.get("dependencies")).and_then(|d| d.as_table());

@@ -1,7 +1,7 @@
-//! `tidy.toml`: what may break a rule, and why.
+//! `tidy.toml`: permitted exceptions to the rules, with reasons.
 //!
-//! An exception without a reason is refused here; one that is not needed any more is found by the check it
-//! belongs to. Unknown keys are refused, so that a misspelt one does not go unnoticed.
+//! An exception without a reason is refused here; one that is no longer needed is reported by its check.
+//! Unknown keys are refused, so that a misspelt one does not go unnoticed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::run::Fault;
 
-/// The file.
+/// Content of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exceptions {

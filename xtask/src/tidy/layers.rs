@@ -1,13 +1,13 @@
 //! Arrows between our crates go downwards, never up and never sideways.
 //!
-//! The table here and the drawing in ARCHITECTURE.md say the same. A crate without a row is a fault, so that
-//! each new one is placed on purpose. Development crates may use anything; what we ship may use them in tests
-//! only.
+//! The table here and the drawing in ARCHITECTURE.md agree. A crate without a row is a fault, so that each
+//! new one is placed deliberately. Development crates may use anything; product crates may use them only in
+//! tests.
 
 use super::findings::Findings;
 use crate::workspace::{Metadata, short_name};
 
-/// Every crate of ours and its layer; ARCHITECTURE.md draws the same.
+/// Every crate of the workspace and its layer, as drawn in ARCHITECTURE.md.
 const LAYERS: [(&str, Layer); 22] = [
     ("nuthatch", Layer::Product(5)),
     ("proxy", Layer::Product(4)),
@@ -35,7 +35,7 @@ const LAYERS: [(&str, Layer); 22] = [
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layer {
-    /// Part of what we ship, at this height.
+    /// Part of the product, at this height.
     Product(u8),
     /// May use anything; products may use it in tests only.
     Development,

@@ -1,6 +1,6 @@
-//! Licences of everything we build with, by their SPDX expressions; and packages present in several versions.
+//! Licences of all dependencies, by their SPDX expressions; and packages present in several versions.
 //!
-//! `deny.toml` says the same for those who have cargo-deny, and adds advisories, which need a network.
+//! `deny.toml` lists the same for cargo-deny, and adds advisories, which need a network.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::exceptions::Exceptions;
 use super::findings::Findings;
 use crate::workspace::Metadata;
 
-/// Licences under which a dependency may come.
+/// Licences allowed for dependencies.
 const ALLOWED: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
@@ -25,7 +25,7 @@ const ALLOWED: [&str; 13] = [
     "Zlib",
 ];
 
-/// Checks every package of the graph.
+/// Checks every package of the dependency graph.
 pub fn check(metadata: &Metadata, exceptions: &Exceptions, findings: &mut Findings) {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for package in &metadata.packages {
@@ -47,7 +47,7 @@ pub fn check(metadata: &Metadata, exceptions: &Exceptions, findings: &mut Findin
     }
 }
 
-/// True if some choice that the expression offers is on the list. `/` is the old way to write OR.
+/// True if some alternative of the expression is allowed. `/` is the old form of OR.
 fn is_allowed(expression: &str) -> bool {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();

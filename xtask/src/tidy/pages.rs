@@ -1,7 +1,7 @@
-//! Names in pages: every file that a page names or links to is there.
+//! Names in pages: every file that a page names or links to exists.
 //!
-//! A page is a Markdown file of the root, of `docs/`, `examples/`, `tests/` or a crate. A name of a source
-//! file may leave out its folders: it has to be the end of some file's path.
+//! A page is a Markdown file of the root, of `docs/`, `examples/`, `tests/` or a crate. The name of a source
+//! file may omit its folders: it has to be the end of some file's path.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub fn check(root: &Path, findings: &mut Findings) {
     }
 }
 
-/// Names of sources and of places below `crates/`, in backticks or in a table of paths.
+/// Names of sources and of paths below `crates/`, in backticks or in a table of paths.
 fn names(line: &str) -> impl Iterator<Item = &str> {
     let quoted = line.split('`').skip(1).step_by(2);
     let cell = line.strip_prefix("| crates/").map(|_| line[2..].split(' ').next().unwrap_or_default());
@@ -50,7 +50,7 @@ fn is_there(root: &Path, all: &[String], name: &str) -> bool {
     root.join(name).exists() || all.iter().any(ends)
 }
 
-/// Targets of links to files, without their anchors.
+/// Targets of links to files, without anchors.
 fn links(line: &str) -> impl Iterator<Item = &str> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
     let file = |target| str::split(target, '#').next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The hops in `docs/paths.md`: every function that is named there is in the file that is named beside it,
-//! and is called by a file of the same path.
+//! The hops in `docs/paths.md`: every function named there exists in the file given with it, and is called by
+//! a file of the same path.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use super::findings::Findings;
 
 const PAGE: &str = "docs/paths.md";
 
-/// Functions that the event loop calls, with which a path or a part of it begins.
+/// Functions called by the event loop, where a path or a part of it may begin.
 const BEGINNINGS: [&str; 4] = ["event", "received", "turn_end", "write_all"];
 
 /// Checks the page against the sources.
@@ -38,7 +38,7 @@ pub fn check(root: &Path, findings: &mut Findings) {
     }
 }
 
-/// File and functions of a row; `None` if the line is none.
+/// File and functions of a row; `None` if the line is not a row.
 fn hop(line: &str) -> Option<(&str, Vec<&str>)> {
     let mut cells = line.strip_prefix("| crates/").map(|_| line.split('|').map(str::trim))?;
     let (file, functions) = (cells.nth(1)?, cells.next()?);
@@ -50,7 +50,7 @@ fn has_function(source: &str, name: &str) -> bool {
     found("(") || found("<")
 }
 
-/// True if `name` is called outside of the tests.
+/// True if `name` is called outside the tests.
 fn calls(source: &str, name: &str) -> bool {
     let code = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     code.match_indices(name).any(|(at, _)| {

@@ -1,5 +1,5 @@
-//! The shape of source files: no `mod.rs`, a page at the top, a bounded length, no unsafe code but where it
-//! is allowed. Unit tests that have a file of their own (`tests.rs`) are left alone.
+//! The shape of source files: no `mod.rs`, a page at the top, a bounded length, unsafe code only where
+//! allowed. Unit tests in files of their own (`tests.rs`) are not checked.
 
 use std::path::Path;
 
@@ -7,17 +7,17 @@ use super::exceptions::Exceptions;
 use super::findings::Findings;
 use crate::workspace::{Metadata, Package, rust_files};
 
-/// Crates that may hold unsafe blocks; every other one forbids them in its root file.
+/// Crates that may contain unsafe blocks; all others forbid them in their root file.
 const UNSAFE_ALLOWED: [&str; 2] = ["net", "nuthatch"];
-/// Most lines of a file, its tests left out.
+/// Most lines of a file, without its tests.
 const CODE_LINES_MAX: usize = 500;
-/// Beginnings that no documentation comment has: it says what a thing is, with a noun or a verb, and can be
+/// Words that may not begin a documentation comment: it names the thing with a noun or a verb, and can be
 /// read by itself.
 const RIDDLES: [&str; 16] = [
     "What", "Whether", "How", "Who", "Whom", "Whose", "Where", "When", "Why", "Which", "And", "Or", "But",
     "Then", "The same", "As above",
 ];
-/// Lines of the page at the top that are worth a remark when missed.
+/// Length of the page at the top, in lines, outside of which there is a remark.
 const PAGE_LINES: std::ops::RangeInclusive<usize> = 3..=30;
 
 /// Checks every file of every member.

@@ -1,5 +1,4 @@
-//! The width of comments: what rustfmt lets code have. Tables, and drawings and code between fences, may be
-//! wider.
+//! Comment width: at most rustfmt's width for code. Tables, drawings and code between fences may be wider.
 
 use std::path::Path;
 
@@ -25,7 +24,7 @@ fn width(rustfmt: &str) -> Option<usize> {
     rustfmt.lines().find_map(|line| line.strip_prefix("max_width = ")?.trim().parse().ok())
 }
 
-/// Numbers of the lines that are a comment and too wide.
+/// Numbers of the lines with a comment that is too wide.
 fn too_wide(text: &str, width: usize) -> Vec<usize> {
     let mut fenced = false;
     let mut found = Vec::new();

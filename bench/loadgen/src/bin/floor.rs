@@ -1,10 +1,10 @@
-//! The kernel's cost of a message that is confirmed before the next: the floor under
-//! `cargo xtask bench single`.
+//! The kernel's cost of a message that is confirmed before the next is sent: the lower bound for `cargo xtask
+//! bench single`.
 //!
 //! `floor PORT FILE` reads what a client sends, appends it to the file with one `pwrite`, and answers `OK` in
-//! a frame of NSQ V2. It looks at nothing, keeps nothing, and serves only clients that wait for each answer:
-//! one poll, one recv, one pwrite, one send for each message, which any daemon on sockets that keeps what it
-//! confirms must do.
+//! a frame of NSQ V2. It parses nothing, keeps no state, and serves only clients that wait for each answer:
+//! one poll, one recv, one pwrite and one send per message, the minimum for any daemon on sockets that stores
+//! what it confirms.
 
 #![forbid(unsafe_code)]
 

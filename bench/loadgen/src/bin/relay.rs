@@ -1,12 +1,11 @@
-//! The floor under the proxy: the least relay for one Redis server that scans frames and gathers.
+//! Lower bound for the proxy: the smallest relay for one Redis server that scans frames and batches writes.
 //!
 //! `relay PORT SERVER` reads what clients send, finds where each request ends, and appends it to one buffer
-//! for the server; it finds where each reply ends and appends it to the buffer of the client whose request is
-//! oldest. Each buffer is written once per turn of the loop. It has no limits, no timeouts, no statistics and
-//! no second server, and ends at the first thing it does not expect: what a proxy costs above it is the
-//! proxy's own.
+//! for the server; it finds where each reply ends and appends it to the buffer of the client with the oldest
+//! request. Each buffer is written once per turn of the loop. It has no limits, no timeouts, no statistics
+//! and no second server, and exits at anything unexpected: any further cost of a proxy is its own.
 //!
-//! With `--cert` and `--key` clients speak TLS, which rustls does with its own buffers.
+//! With `--cert` and `--key` clients speak TLS, through rustls with its own buffers.
 
 #![forbid(unsafe_code)]
 
@@ -42,7 +41,7 @@ struct Options {
     key: Option<PathBuf>,
 }
 
-/// A connection and what was read from it and is to be written to it.
+/// A connection with its input and output buffers.
 struct Peer {
     stream: TcpStream,
     tls: Option<Box<ServerConnection>>,
@@ -58,7 +57,7 @@ impl Peer {
         Ok(Peer { stream, tls: None, input: Vec::new(), output: Vec::new(), is_dirty: false })
     }
 
-    /// Reads until the socket has no more; false at its end.
+    /// Reads until the socket is empty; false at the end of the stream.
     fn fill(&mut self, scratch: &mut [u8]) -> Result<bool> {
         if self.tls.is_some() {
             return self.fill_secure();
@@ -128,9 +127,9 @@ impl Peer {
 
 struct Relay {
     poll: Poll,
-    /// The server is the first.
+    /// The server comes first.
     peers: Vec<Option<Peer>>,
-    /// Client of each reply to come, in order.
+    /// Client of each outstanding reply, in order.
     line: VecDeque<usize>,
     /// Peers with output.
     dirty: Vec<usize>,
@@ -169,7 +168,7 @@ impl Relay {
         Ok(())
     }
 
-    /// Writes each peer's output: once per turn.
+    /// Writes each peer's output, once per turn.
     fn write(&mut self) -> Result<()> {
         for peer in self.dirty.drain(..) {
             if let Some(peer) = &mut self.peers[peer] {
@@ -193,7 +192,7 @@ impl Relay {
     }
 }
 
-/// Length of the first request or reply, once it is there whole.
+/// Length of the first request or reply, if complete.
 fn frame(bytes: &[u8]) -> Result<Option<usize>> {
     let Some((kind, number, mut end)) = header(bytes)? else { return Ok(None) };
     match kind {
@@ -228,7 +227,7 @@ fn header(bytes: &[u8]) -> Result<Option<(u8, i64, usize)>> {
     Ok(Some((bytes[0], number, line + 1)))
 }
 
-/// TLS as the options say; None without.
+/// TLS configuration from the options; None without TLS.
 fn secure(options: &Options) -> Result<Option<Arc<ServerConfig>>> {
     let (Some(cert), Some(key)) = (&options.cert, &options.key) else { return Ok(None) };
     let cert = CertificateDer::from_pem_file(cert).map_err(Error::other)?;

@@ -1,13 +1,13 @@
-//! Steady load for the benches of upgrade and reload: what clients feel, request by request.
+//! Steady load for the upgrade and reload benches: the latency clients see, request by request.
 //!
-//! `steady --target ADDRESS --samples FILE` opens `--clients` connections that ask for a key of Redis every
-//! `--interval-us`, and `--idle` ones that ask once at the beginning and once at the end. It prints `ready`
-//! when all have had an answer, and one JSON object at the end: requests, errors, connections that were
-//! closed. A connection that was closed is opened again, so that one fault does not hide others.
+//! `steady --target ADDRESS --samples FILE` opens `--clients` connections that request a Redis key every
+//! `--interval-us`, and `--idle` ones that send a request at the beginning and one at the end. It prints
+//! `ready` when every connection has had an answer, and one JSON object at the end: requests, errors, closed
+//! connections. A closed connection is reopened, so that one fault does not hide others.
 //!
-//! `FILE` gets a line for each request: when it was due, in microseconds since the Unix epoch, and its
-//! latency in microseconds. Where a reply is late, the next request counts from when it was due and not
-//! from when it was sent.
+//! `FILE` gets a line for each request: its due time, in microseconds since the Unix epoch, and its latency
+//! in microseconds. After a late reply, the latency of the next request counts from its due time, not from
+//! when it was sent.
 
 #![forbid(unsafe_code)]
 
@@ -22,7 +22,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Registry, Token};
 use serde_json::json;
 
-/// A reply that takes longer than this ends the load.
+/// Longest wait for a reply; beyond it the load fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Longest reply.
 const REPLY_BYTES_MAX: usize = 1 << 20;
@@ -56,9 +56,9 @@ struct Options {
 struct Client {
     stream: TcpStream,
     input: Vec<u8>,
-    /// Time at which its next request is due.
+    /// Due time of its next request.
     due: Instant,
-    /// Time that the latency of its request counts from; None if it awaits no reply.
+    /// Start of the latency being measured; None if no reply is outstanding.
     waits_since: Option<Instant>,
     /// Time of its last reply.
     replied: Instant,
@@ -95,7 +95,7 @@ impl Load {
         Ok(Load { poll, clients, options, samples: Vec::new(), requests: 0, errors: 0, closed: 0 })
     }
 
-    /// Has every client ask once, and waits for all replies. They are not in the latencies.
+    /// Sends one request per client and waits for all replies. They do not count as latencies.
     fn ask_all(&mut self) -> Result<()> {
         let kept = self.samples.len();
         for at in 0..self.clients.len() {
@@ -106,7 +106,7 @@ impl Load {
         Ok(())
     }
 
-    /// Waits until nobody waits for a reply.
+    /// Waits until no reply is outstanding.
     fn settle(&mut self) -> Result<()> {
         let end = Instant::now() + PATIENCE;
         while self.clients.iter().any(|client| client.waits_since.is_some()) {
@@ -118,7 +118,7 @@ impl Load {
         Ok(())
     }
 
-    /// The load itself. The clients' requests are spread evenly over the interval.
+    /// Runs the load. The clients' requests are spread evenly over the interval.
     fn drive(&mut self) -> Result<()> {
         let interval = Duration::from_micros(self.options.interval_us);
         let begun = Instant::now();
@@ -137,7 +137,7 @@ impl Load {
                     return Err(Error::new(ErrorKind::TimedOut, "a client without a reply"));
                 }
                 if client.waits_since.is_none() && client.due <= now {
-                    // Counts from when it was due if the reply before it was late, and not if this loop was.
+                    // Counts from the due time if the reply before it was late, but not if this loop was.
                     let since = if client.replied > client.due { client.due } else { now };
                     client.due += interval;
                     self.ask(at, since)?;
@@ -161,7 +161,7 @@ impl Load {
         }
     }
 
-    /// Waits for replies, and takes them.
+    /// Waits for replies, and handles them.
     fn turn(&mut self, patience: Duration) -> Result<()> {
         let mut events = Events::with_capacity(1024);
         match self.poll.poll(&mut events, Some(patience)) {
@@ -197,7 +197,7 @@ impl Load {
         Ok(())
     }
 
-    /// Opens a client's connection again. Its request, if any, is lost.
+    /// Reopens a client's connection. Its request, if any, is lost.
     fn reconnect(&mut self, at: usize) -> Result<()> {
         self.closed += 1;
         let due = self.clients[at].due;
@@ -229,7 +229,7 @@ impl Client {
     }
 }
 
-/// Length of the reply that the input begins with; None until it is there.
+/// Length of the reply at the start of the input; None until it is complete.
 fn reply_length(input: &[u8]) -> Result<Option<usize>> {
     let Some(end) = input.windows(2).position(|pair| pair == b"\r\n") else { return Ok(None) };
     let line = &input[..end];

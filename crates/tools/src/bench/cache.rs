@@ -1,4 +1,4 @@
-//! Loads on caches: the options, and the load that they make.
+//! Loads on caches: their options, and running them.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::meter::Meter;
 use super::report::Report;
 use crate::operator::Failure;
 
-/// Longest time that filling may take.
+/// Longest time allowed for filling.
 const FILL_MOST: Duration = Duration::from_mins(10);
-/// Requests that are sent together while filling.
+/// Requests sent together while filling.
 const FILL_PIPELINE: usize = 64;
 
 /// Options of a load on a cache.

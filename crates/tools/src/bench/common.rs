@@ -1,4 +1,4 @@
-//! Options that all loads have: their limit in time, and the form of the report.
+//! Options common to all loads: their time limit and the report format.
 
 use std::time::Duration;
 

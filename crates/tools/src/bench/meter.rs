@@ -1,11 +1,11 @@
-//! Progress of a load: a line on standard error, if that is a terminal, written anew every second.
+//! Progress of a load: a line on standard error, if it is a terminal, rewritten every second.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use crate::progress::grouped;
 
-/// Shows how far a load is.
+/// Progress line of a load.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     before: u64,
@@ -21,7 +21,7 @@ impl Meter {
         }
     }
 
-    /// The line is wiped, so that the report stands alone.
+    /// Wipes the line, so that only the report remains.
     pub(super) fn end() {
         if stderr().is_terminal() {
             let _ = write!(stderr(), "\r\x1b[K");

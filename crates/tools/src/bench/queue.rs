@@ -1,11 +1,11 @@
-//! A load on a queue: producers that keep a window of messages on their way, and consumers of one channel.
+//! A load on a queue: producers with a window of unanswered messages, and the consumers of one channel.
 //!
 //! ```text
 //! producers ─ send ─▶ OK: published, time from sending to OK
 //! queue ─ delivery ─▶ FIN: delivered, time from publication to delivery
 //! ```
-//! A body begins with the number of this run and the time at which it was sent. Messages of other runs are
-//! finished and not counted.
+//! A body begins with the number of this run and its send time. Messages of other runs are finished and not
+//! counted.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,11 +22,11 @@ use super::meter::Meter;
 use super::report::Report;
 use crate::operator::Failure;
 
-/// The channel of its consumers.
+/// Channel of the consumers.
 const CHANNEL: &str = "bench";
-/// Deliveries are waited for until none has come for so long.
+/// The run ends when no delivery has arrived for this long.
 const QUIET: Duration = Duration::from_secs(3);
-/// Bytes of a body before the filling.
+/// Bytes of a body before the padding.
 const HEAD: usize = 16;
 
 /// Options of a load on a queue.
@@ -62,7 +62,7 @@ pub struct Queue {
 struct Counts {
     done: u64,
     errors: u64,
-    /// Time of the last one, since the start.
+    /// Time of the last one since the start.
     last: Duration,
     latency: HistogramRecorder,
 }
@@ -75,7 +75,7 @@ impl Counts {
     }
 }
 
-/// State that producers and consumers share; all are on one thread.
+/// State shared by producers and consumers; all run on one thread.
 #[derive(Debug)]
 struct Run {
     number: u64,
@@ -103,7 +103,7 @@ impl Run {
         body
     }
 
-    /// Counts a delivery, if it is of this run.
+    /// Counts a delivery that belongs to this run.
     fn receive(&self, body: &[u8]) {
         let number =
             |range: std::ops::Range<usize>| Some(u64::from_be_bytes(body.get(range)?.try_into().ok()?));
@@ -121,7 +121,7 @@ impl Queue {
         self.common
     }
 
-    /// A last line for people.
+    /// Closing line for people.
     pub(super) fn note(&self) -> String {
         format!("the topic {} stays: nuthatch delete {}\n", self.topic, self.topic)
     }
@@ -138,7 +138,7 @@ impl Queue {
     async fn drive(&self) -> Result<Rc<Run>, Failure> {
         let run = Run::new();
         let producers = self.producers()?;
-        // The first answer says whether anybody is there, before anything is counted.
+        // The first answer proves that the queue is reachable, before anything is counted.
         producers[0]
             .ping()
             .await
@@ -228,7 +228,7 @@ impl Queue {
     }
 }
 
-/// Publishes until the time is over, and waits for every answer.
+/// Publishes until the time is up, then waits for the outstanding answers.
 async fn publish(producer: Producer, run: &Run, topic: &str, bytes: usize, window: usize, time: Duration) {
     let mut on_their_way: VecDeque<(Instant, Receipt)> = VecDeque::with_capacity(window);
     while run.start.elapsed() < time {
@@ -241,7 +241,7 @@ async fn publish(producer: Producer, run: &Run, topic: &str, bytes: usize, windo
             Ok(receipt) => on_their_way.push_back((Instant::now(), receipt)),
             Err(error) => {
                 answered(run, Instant::now(), Err(error));
-                // A queue that is away is not asked in a loop.
+                // Do not retry an unreachable queue in a busy loop.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -1,4 +1,4 @@
-//! The report of a load: rate, percentiles, and the latencies as bars on a scale of 1, 2, 5.
+//! The report of a load: rate, percentiles, and latencies as bars on a 1-2-5 scale.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use telemetry::HistogramSnapshot;
 
 use crate::progress::grouped;
 
-/// Percentiles that are shown: the name, and the fraction.
+/// Percentiles shown: name and fraction.
 const PERCENTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
-/// Columns of the longest bar.
+/// Width of the longest bar, in columns.
 const WIDTH: u64 = 40;
 
 /// Result of a load, or of one direction of it.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// A line that says what was done.
+    /// A line that describes the load.
     pub title: String,
-    /// Things that are counted.
+    /// Unit that is counted.
     pub what: &'static str,
     pub count: u64,
     pub errors: u64,
@@ -33,7 +33,7 @@ impl Report {
         self.count as f64 / self.time.as_secs_f64().max(1e-9)
     }
 
-    /// For people.
+    /// Text for people.
     pub fn text(&self) -> String {
         let mut text = format!("{}\n", self.title);
         let (count, rate) = (grouped(self.count), grouped(self.per_second() as u64));
@@ -65,7 +65,7 @@ impl Report {
     }
 }
 
-/// For scripts: a list.
+/// JSON list for scripts.
 pub(super) fn json(reports: &[Report]) -> String {
     format!("{:#}\n", reports.iter().map(Report::json).collect::<serde_json::Value>())
 }
@@ -88,7 +88,7 @@ fn bars(latency: &HistogramSnapshot) -> String {
     let longest = rows.iter().map(|row| row.1).max().unwrap_or(1).max(1);
     let mut text = String::new();
     for (limit, count) in rows {
-        // A step in which there is anything is seen.
+        // Every step that has any replies gets at least one column.
         let columns = (count * WIDTH).div_ceil(longest);
         let bar = "█".repeat(columns as usize);
         let share = count as f64 * 100.0 / total.max(1) as f64;
@@ -98,7 +98,7 @@ fn bars(latency: &HistogramSnapshot) -> String {
     text
 }
 
-/// 1, 2, 5, 10, … µs, up to more than any reply takes.
+/// Steps of 1, 2, 5, 10, … µs, up to more than any reply takes.
 fn scale() -> impl Iterator<Item = u64> {
     (0..9).flat_map(|power| [1, 2, 5].map(|step| step * 10_u64.pow(power)))
 }

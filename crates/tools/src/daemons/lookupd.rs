@@ -25,8 +25,8 @@ struct Topics {
     topics: Vec<String>,
 }
 
-/// HTTP addresses of the nodes that have `topic`, each once. A lookupd that does not know it counts as one
-/// without an answer.
+/// HTTP addresses of the nodes that have `topic`, each once. A lookupd that does not know it counts as not
+/// answering.
 pub(crate) async fn nodes(client: &Client, lookupds: &[String], topic: &str) -> Answers<()> {
     let path = format!("/lookup?topic={}", escaped(topic));
     let found = ask_all::<Lookup>(client, lookupds, &path).await;
@@ -38,7 +38,7 @@ pub(crate) async fn nodes(client: &Client, lookupds: &[String], topic: &str) -> 
     Answers { answers, warnings: found.warnings }
 }
 
-/// Every topic that one of them knows, in order.
+/// Topics known to any lookupd, in order.
 pub(crate) async fn topics(client: &Client, lookupds: &[String]) -> (Vec<String>, Vec<String>) {
     let found = ask_all::<Topics>(client, lookupds, "/topics").await;
     let names: BTreeSet<String> = found.answers.into_iter().flat_map(|(_, known)| known.topics).collect();

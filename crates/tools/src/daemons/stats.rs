@@ -1,4 +1,4 @@
-//! `/stats` of nsqds, as far as tools read it.
+//! The fields of nsqd's `/stats` that the tools use.
 
 use http::client::Client;
 use serde::Deserialize;
@@ -35,7 +35,7 @@ pub(crate) struct Channel {
     pub client_count: i64,
 }
 
-/// Each node's report on a channel of a topic; nothing for one that does not have it.
+/// Each node's report on a channel of a topic; nodes without the channel have none.
 pub(crate) async fn channel(
     http: &Client,
     nodes: &[String],
@@ -60,7 +60,7 @@ impl Stats {
 }
 
 impl Channel {
-    /// Counts of two nodes together.
+    /// Adds the counts of another node.
     pub(crate) fn add(&mut self, other: &Channel) {
         self.depth += other.depth;
         self.backend_depth += other.backend_depth;

@@ -1,4 +1,4 @@
-//! A line of numbers, and the two above it that say what they are.
+//! A line of numbers, and the two header lines.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::daemons::stats::Channel;
 const SECTIONS: &str =
     "------rate------+----------------depth----------------+--------------metadata---------------";
 
-/// The two lines that stand above the first report, and above every 25th.
+/// The two header lines printed above the first report and above every 25th.
 pub(super) fn headers() -> String {
     let words = format!(
         "{:>7} {:>7} | {:>7} {:>7} {:>7} {:>5} {:>5} | {:>7} {:>7} {:>12} {:>7}",
@@ -26,8 +26,8 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The numbers of `now`, and rates since `before`. A poll is late when `elapsed` is well above
-    /// `interval`; rates are then by the time that has passed.
+    /// The numbers of `now`, and rates since `before`. If a poll is late (`elapsed` well above `interval`),
+    /// rates use the elapsed time.
     pub(super) fn new(
         before: &BTreeMap<String, Channel>,
         now: &BTreeMap<String, Channel>,
@@ -39,7 +39,7 @@ impl Report {
         for (node, channel) in now {
             sum.add(channel);
             let Some(before) = before.get(node) else { continue };
-            // A node that was started anew counts from zero.
+            // A restarted node counts from zero.
             let came = if channel.message_count < before.message_count {
                 channel.message_count
             } else {

@@ -57,7 +57,7 @@ fn watch(list: &[&str]) -> Watch {
     check(&TOOL.read(&arguments(list)).unwrap()).unwrap()
 }
 
-/// Runs on one thread, as the tool does.
+/// Runs a future on one thread, as the tool does.
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

@@ -1,4 +1,4 @@
-//! Filter of the messages that are shown: those whose body has every text, and every field.
+//! Filter of the messages shown: bodies that contain every text and every field.
 
 use config::go_flags::Exit;
 use serde_json::Value;
@@ -12,16 +12,16 @@ pub(super) struct Filter {
     fields: Vec<Field>,
 }
 
-/// A field of a JSON object, by the names on the way to it.
+/// Field of a JSON object, by its path of names.
 #[derive(Debug, PartialEq, Eq)]
 struct Field {
     path: Vec<String>,
-    /// None if it only has to be there.
+    /// Required value; `None` if the field only has to exist.
     value: Option<String>,
 }
 
 impl Filter {
-    /// The conditions of a command line.
+    /// Conditions given on a command line.
     ///
     /// # Errors
     ///
@@ -32,7 +32,7 @@ impl Filter {
         Ok(Filter { texts: texts.iter().map(finder).collect(), fields: fields? })
     }
 
-    /// True for a body that meets all conditions.
+    /// True if the body meets all conditions.
     pub(super) fn lets_through(&self, body: &[u8]) -> bool {
         if !self.texts.iter().all(|text| text.find(body).is_some()) {
             return false;
@@ -58,7 +58,7 @@ impl Field {
     }
 
     fn is_in(&self, json: &Value) -> bool {
-        // A name may have a dot in it.
+        // A name may itself contain a dot.
         let whole = json.get(self.path.join("."));
         let found = whole.or_else(|| {
             self.path.iter().try_fold(json, |value, name| match value {

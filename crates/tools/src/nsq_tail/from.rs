@@ -1,4 +1,4 @@
-//! `--from`: a channel of our own begins in the past, at a nuthatch that keeps it.
+//! `--from`: a new channel starts in the past, on a nuthatch that retains those messages.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::daemons::{self, escaped, lookupd};
 use crate::sources::Sources;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A seek reads the journal.
+/// Timeout of a seek, which reads the journal.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Answer of a node that does not have the topic.
 const NO_TOPIC: &[u8] = b"TOPIC_NOT_FOUND";
 
-/// A place in the past, and who is asked to go there.
+/// A position in the past, and the nodes to seek on.
 #[derive(Debug)]
 pub(super) struct From {
     to: String,
@@ -31,11 +31,11 @@ enum Nodes {
 }
 
 impl From {
-    /// Value of `--from`; none if it is not given.
+    /// Parses `--from`; none if it is not given.
     ///
     /// # Errors
     ///
-    /// No place, or an HTTP address that cannot be guessed.
+    /// An invalid position, or an HTTP address that cannot be derived.
     pub(super) fn of(to: &str, given: &[String], sources: &Sources) -> Result<Option<From>, Exit> {
         if to.is_empty() {
             return match given {
@@ -60,7 +60,7 @@ impl From {
         Ok(Some(From { to: to.to_owned(), nodes, http }))
     }
 
-    /// Makes the channel of each topic at each node that has the topic, and moves it.
+    /// Creates the channel of each topic on each node that has the topic, and seeks it.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl From {
     }
 }
 
-/// The HTTP address that usually goes with a TCP address.
+/// The HTTP address that usually belongs to a TCP address.
 fn beside(nsqd: &str) -> Result<String, Exit> {
     let next = nsqd.rsplit_once(':').and_then(|(host, port)| {
         port.parse::<u16>().ok()?.checked_add(1).map(|port| format!("{host}:{port}"))

@@ -1,4 +1,4 @@
-//! File operations of the writer, so that it can be run over a simulated disk as well.
+//! File operations of the writer, a trait so that it can also run on a simulated disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,42 +7,42 @@ use std::path::Path;
 /// Mode of opening a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Opening {
-    /// It must not be there.
+    /// Create; the file must not exist.
     New,
-    /// Append: records come behind those that are there.
+    /// Append to any existing records.
     Append,
 }
 
-/// Content of a file as it is opened.
+/// Content of a file when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {
     pub bytes: u64,
-    /// The last record is whole.
+    /// True if the last record is complete.
     pub ends_with_line_feed: bool,
 }
 
-/// A disk. Nothing is retried here; errors are the system's.
+/// A disk. It retries nothing; errors are the system's.
 pub(super) trait Disk {
     type File;
 
-    /// Makes a directory and those above it.
+    /// Creates a directory and its parents.
     fn create_directories(&mut self, directory: &Path) -> io::Result<()>;
     fn exists(&mut self, path: &Path) -> io::Result<bool>;
     fn open(&mut self, path: &Path, opening: Opening) -> io::Result<(Self::File, Found)>;
-    /// Writes at the end; on an error some of it may have been written.
+    /// Appends; after an error some of the bytes may have been written.
     fn append(&mut self, file: &mut Self::File, bytes: &[u8]) -> io::Result<()>;
     fn size(&mut self, file: &Self::File) -> io::Result<u64>;
     fn truncate(&mut self, file: &mut Self::File, bytes: u64) -> io::Result<()>;
-    /// Returns when what the file holds survives a loss of power.
+    /// Returns when the file's content survives a power loss.
     fn sync(&mut self, file: &mut Self::File) -> io::Result<()>;
     /// Flushes the names in a directory to the device.
     fn sync_directory(&mut self, directory: &Path) -> io::Result<()>;
-    /// Gives a file a second name, which must not be taken.
+    /// Gives a file a second name, which must not exist.
     fn link(&mut self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&mut self, path: &Path) -> io::Result<()>;
 }
 
-/// The real one.
+/// The real disk.
 #[derive(Debug)]
 pub(super) struct System;
 
@@ -97,7 +97,7 @@ impl Disk for System {
 
     fn sync_directory(&mut self, directory: &Path) -> io::Result<()> {
         match File::open(directory)?.sync_all() {
-            // Some file systems have nothing to sync there.
+            // Some file systems do not support syncing a directory.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
             done => done,
         }

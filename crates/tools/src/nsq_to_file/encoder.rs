@@ -1,7 +1,7 @@
-//! Compression of what is written, in members that each stand alone.
+//! Compression of records, in members that can each be decompressed alone.
 //!
-//! A member ends with each sync, so that what was finished can be read even if a crash cuts off what comes
-//! after it. Members one after the other are one file for `gzip -d` and `zstd -d`.
+//! Each sync ends a member, so that finished messages stay readable even if a crash cuts off what follows.
+//! Concatenated members are one file for `gzip -d` and `zstd -d`.
 
 use std::io::Write;
 
@@ -18,7 +18,7 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    /// Ending of the names of such files.
+    /// File name suffix.
     pub(super) fn suffix(self) -> &'static str {
         match self {
             Compression::None => "",
@@ -28,10 +28,10 @@ impl Compression {
     }
 }
 
-/// Turns records into the bytes of a file. It holds what was not taken yet.
+/// Encodes records into the bytes of a file, and holds them until they are taken.
 pub(super) struct Encoder {
     compression: Compression,
-    /// Bytes of the file: what is not compressed, and members that have ended.
+    /// Output bytes: uncompressed records, or members that have ended.
     ready: Vec<u8>,
     member: Option<Member>,
 }
@@ -62,7 +62,7 @@ impl Encoder {
         }
     }
 
-    /// Ends the member, if there is one.
+    /// Ends the open member, if any.
     pub(super) fn end_member(&mut self) {
         let Some(member) = self.member.take() else { return };
         self.ready.extend(match member {
@@ -71,12 +71,12 @@ impl Encoder {
         });
     }
 
-    /// Number of bytes that can be written.
+    /// Number of bytes ready to be written.
     pub(super) fn ready_bytes(&self) -> usize {
         self.ready.len() + self.member.as_ref().map_or(0, |member| member.ready().len())
     }
 
-    /// Takes them out.
+    /// Takes the bytes that are ready.
     pub(super) fn take(&mut self) -> Vec<u8> {
         let mut taken = std::mem::take(&mut self.ready);
         if let Some(member) = &mut self.member {

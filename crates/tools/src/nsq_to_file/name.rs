@@ -1,13 +1,13 @@
-//! Names of files: what stands in them for a topic, and what changes with the time and with each revision.
+//! File names: the part fixed for a topic, and the parts that change with time and revision.
 
 use std::path::{Path, PathBuf};
 
 use jiff::ZonedDateTime;
 
-/// `<REV>` of a name, at the number of a file's revision.
+/// Placeholder of a file's revision number.
 const REVISION: &str = "<REV>";
 
-/// The name of a topic's files, in which `<DATETIME>` and `<REV>` are still open.
+/// Name of a topic's files, with `<DATETIME>` and `<REV>` still unresolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
     pattern: String,
@@ -21,25 +21,25 @@ pub(super) struct Machine {
     pub pid: u32,
 }
 
-/// The parts of the command line that make names.
+/// Parts of the command line that form file names.
 #[derive(Debug, Clone)]
 pub(super) struct Format {
     pub filename: String,
     pub datetime: String,
-    /// Empty for the short host name.
+    /// Empty: use the short host name.
     pub host_identifier: String,
-    /// Ending that tells the compression: `.gz`.
+    /// Suffix for the compression: `.gz`.
     pub suffix: &'static str,
-    /// Names need `<REV>`; otherwise it is left out.
+    /// True if names need `<REV>`; otherwise it is left out.
     pub revisions: bool,
 }
 
 impl Format {
-    /// Checks the format, before there is any topic.
+    /// Checks the format before any topic exists.
     ///
     /// # Errors
     ///
-    /// `<REV>` is needed and not there.
+    /// `<REV>` is needed but missing.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         if self.revisions && !self.filename.contains(REVISION) {
             return Err("missing <REV> in --filename-format when gzip, rotation, or work dir enabled");
@@ -68,19 +68,19 @@ impl Format {
 }
 
 impl Name {
-    /// The name at a time, with `<REV>` still open.
+    /// Name at a time, with `<REV>` still unresolved.
     pub(super) fn at(&self, wall: &ZonedDateTime) -> String {
         self.pattern.replace("<DATETIME>", &datetime(&self.datetime, wall))
     }
 }
 
-/// The file `name` of a revision, in `directory`.
+/// Path of a revision of the file `name` in `directory`.
 pub(super) fn path(directory: &Path, name: &str, revision: u64) -> PathBuf {
-    // A name that begins with / is below the directory as well.
+    // A name that begins with / still goes below the directory.
     directory.join(name.replace(REVISION, &format!("-{revision:06}")).trim_start_matches('/'))
 }
 
-/// The conversions that there are; everything else stands for itself.
+/// Supported conversions; every other character stands for itself.
 const CONVERSIONS: &[u8] = b"BbmAadHIMSYypZz%";
 
 fn datetime(format: &str, wall: &ZonedDateTime) -> String {

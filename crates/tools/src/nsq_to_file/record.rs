@@ -1,10 +1,10 @@
-//! Form of a message in a file: its body and a line feed, or a line of JSON.
+//! Format of a message in a file: its body and a line feed, or a line of JSON.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// Form of what is written.
+/// Record format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// The body as it is, and a line feed.
@@ -13,7 +13,7 @@ pub(super) enum Form {
     JsonLines,
 }
 
-/// Facts about a message.
+/// Fields of a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
     pub body: &'a [u8],
@@ -34,7 +34,7 @@ struct Line<'a> {
 }
 
 impl Form {
-    /// The form of that name.
+    /// Format of that name.
     pub(super) fn of(name: &str) -> Option<Form> {
         match name {
             "raw" => Some(Form::Raw),
@@ -43,7 +43,7 @@ impl Form {
         }
     }
 
-    /// Appends what is written of a message.
+    /// Appends the record of a message.
     pub(super) fn append(self, known: Known<'_>, out: &mut Vec<u8>) {
         match self {
             Form::Raw => out.extend_from_slice(known.body),
@@ -63,7 +63,7 @@ impl Form {
     }
 }
 
-/// RFC 4648, with padding.
+/// Base64 of RFC 4648, with padding.
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);

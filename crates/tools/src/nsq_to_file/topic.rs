@@ -1,10 +1,10 @@
-//! A topic that is written: its consumer, and the thread that owns its files.
+//! A topic being written: its consumer, and the thread that owns its files.
 //!
 //! ```text
 //! consumer ─messages─▶ forward ─orders─▶ thread: writer ▸ disk ─▶ finish, requeue
 //! ```
-//! Files are written on a thread of their own, since a sync takes as long as the disk likes. The line of
-//! orders is as long as `max_in_flight` at most, because that is how many messages are unanswered.
+//! Files are written on a thread of their own, since a sync can block for long. At most `max_in_flight`
+//! orders are queued, because no more messages are unanswered.
 
 use std::io;
 use std::sync::Arc;
@@ -25,13 +25,13 @@ use crate::progress::Count;
 use crate::signals::STOP_PATIENCE;
 use crate::sources::Sources;
 
-/// Delay of a message for which the disk had no room. The client's backoff decides when others are tried.
+/// Requeue delay of a message when the disk is full. The client's backoff decides when others are tried.
 const FULL_DELAY: Duration = Duration::from_secs(5);
 
-/// Time between two lines of the log that the disk is full.
+/// Interval between log lines about a full disk.
 const FULL_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// State all topics share.
+/// State shared by all topics.
 #[derive(Debug)]
 pub(super) struct Common {
     pub channel: String,
@@ -44,7 +44,7 @@ pub(super) struct Common {
     pub started: Instant,
 }
 
-/// End of a topic.
+/// Topic that ended, and its result.
 pub(super) type Ended = (String, Result<(), Broken>);
 
 /// A handle to a topic.
@@ -52,22 +52,22 @@ pub(super) type Ended = (String, Result<(), Broken>);
 pub(super) struct Topic {
     orders: Sender<Order>,
     control: ConsumerControl,
-    /// Ends when the connections are closed.
+    /// Task that ends when the connections are closed.
     pub forward: JoinHandle<()>,
 }
 
 #[derive(Debug)]
 enum Order {
     Message(Message),
-    /// Close the file; the next message opens one.
+    /// Close the file; the next message opens a new one.
     HangUp,
-    /// Sync whatever comes at once.
+    /// Sync every message at once.
     Hurry,
-    /// Nothing more comes.
+    /// No more orders follow.
     End,
 }
 
-/// The reason a topic does not start.
+/// Reason a topic did not start.
 #[derive(Debug)]
 pub(super) enum NotStarted {
     Client(StartError),
@@ -75,7 +75,7 @@ pub(super) enum NotStarted {
 }
 
 impl Topic {
-    /// Starts to write `topic`; how it ends is sent to `ended`.
+    /// Starts writing `topic`; its result is sent to `ended`.
     pub(super) fn start(
         topic: &str,
         name: Name,
@@ -108,7 +108,7 @@ impl Topic {
         let to_thread = sender.clone();
         let forward = tokio::spawn(async move {
             while let Some(message) = consumer.next().await {
-                // The thread has ended if it takes no more.
+                // The thread has ended if it accepts no more.
                 if let Err(SendError(Order::Message(message))) = to_thread.send(Order::Message(message)) {
                     give_back(&message);
                 }
@@ -123,27 +123,27 @@ impl Topic {
         let _ = self.orders.send(Order::HangUp);
     }
 
-    /// Ends in good order: what was delivered is written, synced and finished.
+    /// Stops cleanly: delivered messages are written, synced and finished.
     pub(super) fn stop(&self) {
         let _ = self.orders.send(Order::Hurry);
         self.control.stop(STOP_PATIENCE);
     }
 }
 
-/// Lets a message come again at once.
+/// Requeues a message without delay.
 fn give_back(message: &Message) {
     message.requeue_without_backoff(Some(Duration::ZERO));
 }
 
-/// The thread's own.
+/// State of the writer thread.
 struct Keeper {
     label: String,
     common: Arc<Common>,
     control: ConsumerControl,
     writer: Writer<System, Message>,
-    /// Room for a record.
+    /// Reusable buffer for a record.
     record: Vec<u8>,
-    /// Before which time something pending has to be synced, lest its server delivers it again.
+    /// Deadline for syncing pending messages before their server delivers them again.
     sync_by: Option<Instant>,
     hurry: bool,
     full_logged: Option<Instant>,
@@ -151,7 +151,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Writes until nothing more comes. If the disk is broken, what was not finished goes back.
+    /// Writes until the orders end. If the disk is broken, unfinished messages are requeued.
     fn run(mut self, orders: &Receiver<Order>) -> Result<(), Broken> {
         let result = self.write_all(orders);
         if result.is_err() {
@@ -215,7 +215,7 @@ impl Keeper {
             attempts: message.attempts,
         };
         self.common.form.append(known, &mut self.record);
-        // A fifth of its time is left for the sync and the answer.
+        // Leave a fifth of the message's time for the sync and the answer.
         let left = message.deadline().saturating_duration_since(Instant::now());
         let by = Instant::now() + left.mul_f64(0.8);
         self.sync_by = Some(self.sync_by.map_or(by, |earlier| earlier.min(by)));
@@ -231,7 +231,7 @@ impl Keeper {
                 || self.control.stats().starved)
     }
 
-    /// Answers messages, and logs.
+    /// Answers messages, and logs notices.
     fn settle(&mut self) {
         let Outcome { done, failed, notices } = self.writer.take();
         if self.writer.pending().is_empty() {

@@ -1,16 +1,16 @@
-//! The writer of a topic's files: a state machine over a [`Disk`], given records and the time.
+//! Writer of a topic's files: a state machine over a [`Disk`], fed with records and the time.
 //!
 //! ```text
 //! message ▸ rotation due? close, open the next ▸ encoder ▸ file          pending ─sync─▶ done      (to be finished)
 //! tick    ▸ rotation due? close, open the next ▸ sync                            └─full─▶ failed   (to be requeued)
 //! ```
 //! A message is done once its record is on the disk: the file is synced, and so are the directories that name
-//! it. When the disk is full, the file is cut back to what was synced last and everything since then has
-//! failed; the next message tries again. Any other error is the end, since nobody knows what the disk holds
-//! after it.
+//! it. When the disk is full, the file is truncated to the last sync and every message since then fails; the
+//! next message tries again. Any other error ends the writer, since the content of the disk is unknown after
+//! it.
 //!
-//! A finished file in the work directory gets its name in the output directory, where nothing is ever written
-//! over, before it loses the old one.
+//! A finished file in the work directory is first linked into the output directory, where nothing is ever
+//! overwritten, and then loses its old name.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -29,7 +29,7 @@ mod sim_disk;
 #[cfg(test)]
 mod tests;
 
-/// Bytes that wait for a write to the file at most, but for the last record.
+/// Most bytes buffered before a write to the file, not counting the last record.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Directories, names and limits of files.
@@ -39,16 +39,16 @@ pub(super) struct Plan {
     /// Directory of unfinished files; the output directory if files are written in place.
     pub work_directory: PathBuf,
     pub compression: Compression,
-    /// Records of a file, in bytes before compression, beyond which another one is opened; 0 for no limit.
+    /// Record bytes per file, before compression, beyond which a new file is opened; 0 for no limit.
     pub rotate_bytes: u64,
-    /// Age at which another one is opened; zero for none.
+    /// Age at which a new file is opened; zero for no limit.
     pub rotate_interval: Duration,
-    /// No file is opened before there is a message for it.
+    /// Open a file only when there is a message for it.
     pub skip_empty_files: bool,
 }
 
 impl Plan {
-    /// Names of files need a revision.
+    /// True if file names need a revision.
     pub(super) fn has_revisions(&self) -> bool {
         self.compression != Compression::None
             || self.rotate_bytes > 0
@@ -57,34 +57,34 @@ impl Plan {
     }
 }
 
-/// The time: since the start, and by the clock.
+/// The time: elapsed since the start, and wall clock.
 #[derive(Debug, Clone)]
 pub(super) struct Moment {
     pub elapsed: Duration,
     pub wall: ZonedDateTime,
 }
 
-/// Outcomes of messages, and lines for the log.
+/// Outcomes of messages, and notices for the log.
 #[derive(Debug)]
 pub(super) struct Outcome<T> {
-    /// Their records are on the disk.
+    /// Messages whose records are on the disk.
     pub done: Vec<T>,
-    /// Their records are not.
+    /// Messages whose records are not.
     pub failed: Vec<T>,
     pub notices: Vec<Notice>,
 }
 
-/// Something for the log.
+/// A notice for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
     Opened(PathBuf),
     Exists(PathBuf),
     Moved(PathBuf, PathBuf),
-    /// The disk is full: what was tried, and how many messages failed.
+    /// The disk is full: the operation that failed, and the number of failed messages.
     Full(String, usize),
 }
 
-/// An error that the writer does not outlive.
+/// A fatal error of the writer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Broken(pub String);
 
@@ -93,7 +93,7 @@ enum Fault {
     Broken(Broken),
 }
 
-/// The writer; `T` stands for a message that awaits its fate.
+/// The writer; `T` stands for a message that awaits its outcome.
 pub(super) struct Writer<D: Disk, T> {
     disk: D,
     plan: Plan,
@@ -111,22 +111,22 @@ struct Open<F> {
     name: String,
     revision: u64,
     opened: Duration,
-    /// Bytes of records, and what was there before.
+    /// Record bytes, and what the file held when opened.
     bytes: u64,
-    /// Size of the file after our last write.
+    /// File size after our last write.
     size: u64,
-    /// Size that it can have by our writes, those that failed included. Beyond it somebody else has written.
+    /// Largest size our writes, failed ones included, can explain; beyond it another process has written.
     reach: u64,
-    /// Somebody else writes to it as well.
+    /// True if another process writes to the file too.
     shared: bool,
     /// Size at the last sync.
     synced: u64,
-    /// The size at which a crash has cut a record.
+    /// Size at which a crash cut a record.
     cut_at: Option<u64>,
     encoder: Encoder,
-    /// Directories whose names have to be synced with the file.
+    /// Directories to sync along with the file.
     directories: BTreeSet<PathBuf>,
-    /// Second of the clock for which the name was compared.
+    /// Second of the clock at which the name was last compared.
     second: i64,
 }
 
@@ -141,7 +141,7 @@ impl<D: Disk, T> Writer<D, T> {
         &self.pending
     }
 
-    /// Takes out what has become of messages.
+    /// Takes the outcomes of messages.
     pub(super) fn take(&mut self) -> Outcome<T> {
         let empty = Outcome { done: Vec::new(), failed: Vec::new(), notices: Vec::new() };
         std::mem::replace(&mut self.outcome, empty)
@@ -155,14 +155,14 @@ impl<D: Disk, T> Writer<D, T> {
                 Ok(())
             }
             Err(fault) => {
-                // It shares the fate of those before it.
+                // It shares the outcome of the messages before it.
                 self.pending.push(message);
                 self.give_back(fault)
             }
         }
     }
 
-    /// Work of every `--sync-interval`.
+    /// Periodic work, every `--sync-interval`.
     pub(super) fn tick(&mut self, now: &Moment) -> Result<(), Broken> {
         let rotated = match (self.rotation_due(now), self.plan.skip_empty_files) {
             (false, _) => Ok(()),
@@ -172,18 +172,18 @@ impl<D: Disk, T> Writer<D, T> {
         rotated.and_then(|()| self.sync_file()).or_else(|fault| self.give_back(fault))
     }
 
-    /// Hands what is ready to the system, for whoever follows the file.
+    /// Writes ready bytes to the file, for readers that follow it.
     pub(super) fn flush(&mut self) -> Result<(), Broken> {
         let flushed = self.open.as_mut().map_or(Ok(()), |open| open.flush(&mut self.disk));
         flushed.or_else(|fault| self.give_back(fault))
     }
 
-    /// Puts everything on the disk.
+    /// Syncs everything to the disk.
     pub(super) fn sync(&mut self) -> Result<(), Broken> {
         self.sync_file().or_else(|fault| self.give_back(fault))
     }
 
-    /// Syncs and closes the file; the next message opens another one.
+    /// Syncs and closes the file; the next message opens a new one.
     pub(super) fn close(&mut self) -> Result<(), Broken> {
         self.close_file().or_else(|fault| self.give_back(fault))
     }
@@ -210,7 +210,7 @@ impl<D: Disk, T> Writer<D, T> {
         if !rotate_interval.is_zero() && now.elapsed.saturating_sub(open.opened) > rotate_interval {
             return true;
         }
-        // A name changes with the second at most.
+        // A name changes at most once a second.
         let second = now.wall.timestamp().as_second();
         if second == open.second {
             return false;
@@ -295,7 +295,7 @@ impl<D: Disk, T> Writer<D, T> {
         }
     }
 
-    /// Opens a file; none if this revision is taken, or has its size.
+    /// Opens a file; `None` if this revision exists or has reached its size.
     fn try_open(
         &mut self,
         path: &Path,
@@ -347,7 +347,7 @@ impl<D: Disk, T> Writer<D, T> {
         Ok(Some(open))
     }
 
-    /// Makes the directories of a file below `base`, and notes which names are to be synced.
+    /// Creates the directories of a file below `base`, and notes which directories to sync.
     fn prepare(&mut self, path: &Path, base: &Path, noted: &mut BTreeSet<PathBuf>) -> Result<(), Fault> {
         let Some(parent) = path.parent() else { return Ok(()) };
         self.disk
@@ -358,8 +358,8 @@ impl<D: Disk, T> Writer<D, T> {
         Ok(())
     }
 
-    /// After an error: cuts the file back and lets everything since the last sync fail, if the disk was only
-    /// full.
+    /// After an error: if the disk was only full, truncates the file and fails every message since the last
+    /// sync.
     fn give_back(&mut self, fault: Fault) -> Result<(), Broken> {
         let why = match fault {
             Fault::Full(why) => why,
@@ -379,7 +379,7 @@ impl<D: Disk, T> Writer<D, T> {
 }
 
 impl<F> Open<F> {
-    /// Writes what is ready.
+    /// Writes the ready bytes.
     fn flush<D: Disk<File = F>>(&mut self, disk: &mut D) -> Result<(), Fault> {
         let bytes = self.encoder.take();
         if bytes.is_empty() {
@@ -394,7 +394,7 @@ impl<F> Open<F> {
         Ok(())
     }
 
-    /// Back to the last sync. What was not written whole is not part of `size`.
+    /// Truncates to the last sync. Partly written bytes are not part of `size`.
     fn roll_back<D: Disk<File = F>>(&mut self, disk: &mut D, compression: Compression) -> Result<(), Broken> {
         let failed = |error: io::Error| Broken(text("unable to cut back", &self.path, &error));
         let size = disk.size(&self.file).map_err(failed)?;
@@ -408,7 +408,7 @@ impl<F> Open<F> {
         Ok(())
     }
 
-    /// Begins after the last sync. The next record is not to become a part of one that was cut.
+    /// Starts over after the last sync. The next record must not be joined to a cut one.
     fn begin(&mut self, compression: Compression) {
         self.encoder = Encoder::new(compression);
         if self.cut_at == Some(self.synced) {

@@ -1,4 +1,4 @@
-//! The request that a message becomes, and whether it has succeeded.
+//! The HTTP request made of a message, and the check of its success.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,15 +12,15 @@ use wire::percent;
 
 use crate::command_line::refuse;
 
-/// Settings requests have in common.
+/// Settings common to all requests.
 pub(super) struct Requests {
     method: Method,
-    /// With `%s` in them for a GET.
+    /// Contains `%s` for a GET.
     addresses: Vec<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// The reason a request has not succeeded.
+/// Reason a request failed.
 #[derive(Debug)]
 pub(super) struct Failed {
     address: String,
@@ -34,11 +34,11 @@ impl fmt::Display for Failed {
 }
 
 impl Requests {
-    /// The requests of a command line: one of the lists of addresses is empty.
+    /// Requests of a command line, where one of the lists of addresses is empty.
     ///
     /// # Errors
     ///
-    /// A header that is none, or an address that cannot be asked.
+    /// An invalid header or address.
     pub(super) fn of(
         posts: &[String],
         gets: &[String],

@@ -1,6 +1,6 @@
-//! Filter on bodies: all of it, some fields of its JSON, or nothing is passed on.
+//! Filter on bodies: passes the whole body, some of its JSON fields, or nothing.
 //!
-//! Fields that are passed on keep their text as it is; they come in the order of their names.
+//! Fields that pass keep their text unchanged, in the order of their names.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +9,22 @@ use serde_json::value::RawValue;
 /// Conditions on JSON messages.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Filter {
-    /// Only messages with this field; empty for all.
+    /// Field that a message must have; empty to pass all.
     pub(super) field: String,
     /// Value that the field must have, text or number; empty for any.
     pub(super) value: String,
-    /// Only these fields; none for all.
+    /// Fields to keep; empty for all.
     pub(super) whitelist: Vec<String>,
 }
 
 /// Action on a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Passage {
-    /// It goes on as it is.
+    /// Publish unchanged.
     AsItIs,
-    /// This goes on.
+    /// Publish this body.
     Changed(Vec<u8>),
-    /// It goes nowhere.
+    /// Do not publish.
     Dropped,
 }
 

@@ -1,4 +1,4 @@
-//! Requests to the HTTP API of a queue, and what their failures mean.
+//! Requests to the HTTP API of a queue, and explanations of their failures.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::daemons::{self, escaped};
 /// Default address of a queue.
 const DEFAULT: &str = "127.0.0.1:4151";
 
-/// Exit status when nobody answers.
+/// Exit status when there is no answer.
 const NOBODY: u8 = 3;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A redrive or a seek takes as long as the journal needs.
+/// Timeout of a request; a redrive or a seek has to read the journal.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A queue's API.
@@ -86,7 +86,7 @@ fn nobody(base: &str, error: &ClientError) -> Failure {
     Failure { status: NOBODY, text: format!("no queue answers at {base} ({error}): {help}") }
 }
 
-/// Text of a refusal: code, help, and what the codes of names mean.
+/// Text of a refusal: code, help, and an explanation of codes about names.
 fn refusal(status: u16, body: &[u8]) -> String {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
     let Some(code) = answer["message"].as_str() else {

@@ -1,18 +1,18 @@
-//! Failures of commands, for a person and for a script.
+//! Failures of commands, for people and scripts.
 
 use std::fmt;
 
-/// The reason a command failed.
+/// Reason a command failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// The exit status.
+    /// Exit status.
     pub status: u8,
-    /// For standard error.
+    /// Text for standard error.
     pub text: String,
 }
 
 impl Failure {
-    /// The queue, or something here, does not let it happen.
+    /// Refused by the queue, or failed locally.
     pub(crate) fn refused(text: impl Into<String>) -> Failure {
         Failure { status: 1, text: text.into() }
     }

@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::failure::Failure;
 use super::table::{Column, table};
 
-/// Characters of a body in a table.
+/// Characters of a body shown in a table.
 const BODY_SHOWN: usize = 80;
 
-/// The topics of `/stats`: all, or those that are named.
+/// Topics of `/stats`: all, or the named ones.
 pub(super) fn topics(mut stats: Value, named: &[String]) -> Result<Vec<Value>, Failure> {
     let all = take_list(&mut stats["topics"]);
     let name = |topic: &Value| text(topic, "topic_name");
@@ -150,7 +150,7 @@ fn local_time(ns: i64) -> String {
     }
 }
 
-/// The beginning of a body. What a terminal would obey is escaped.
+/// Beginning of a body, with terminal control characters escaped.
 fn body(message: &Value) -> String {
     let Some(body) = message["body"].as_str() else {
         return format!(

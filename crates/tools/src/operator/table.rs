@@ -1,11 +1,10 @@
-//! Tables for people: columns as wide as they need to be, two spaces between them, nothing at the end of a
-//! line.
+//! Tables for people: columns as wide as their content, two spaces between them, no trailing spaces.
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column {
     heading: &'static str,
-    /// Numbers stand at the right.
+    /// Right-aligned, for numbers.
     right: bool,
 }
 
@@ -19,7 +18,7 @@ impl Column {
     }
 }
 
-/// The table; `none` is said when there are no rows.
+/// Formats the table; `none` is the text when there are no rows.
 pub(super) fn table<const N: usize>(
     columns: &[Column; N],
     rows: impl Iterator<Item = [String; N]>,

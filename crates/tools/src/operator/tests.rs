@@ -13,7 +13,7 @@ fn parsed(words: &str) -> Operator {
     Line::try_parse_from(["nuthatch"].into_iter().chain(words.split(' '))).unwrap().operator
 }
 
-/// The request of a command to a queue that gives `reply`, and its output.
+/// The request a command sends to a queue that answers `reply`, and the command's output.
 fn asked(words: &str, status: u16, reply: &str) -> (String, Result<String, Failure>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

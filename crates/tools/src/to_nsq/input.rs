@@ -1,7 +1,7 @@
-//! Messages of the input: what stands between delimiters, with its place in the file.
+//! Messages of the input: the text between delimiters, with its offset in the file.
 //!
-//! A thread of its own reads, since files and terminals have no other way; it waits when nobody takes what it
-//! has read.
+//! A separate thread reads, since files and terminals have no asynchronous reads; it blocks while the channel
+//! is full.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,26 +10,26 @@ use tokio::sync::mpsc;
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
-/// Longest message, bytes: far above what servers take.
+/// Longest message, bytes: far above the limits of servers.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
-/// Pieces of input that wait.
+/// Pieces of input that may be queued.
 const WAITING: usize = 4;
 
 /// Source to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
     StandardInput,
-    /// A file, from this byte on.
+    /// A file, read from this byte.
     File(String, u64),
 }
 
-/// A message, and where it ends.
+/// A message and its end offset.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Piece {
     pub(super) body: Vec<u8>,
     /// Index of the source.
     pub(super) source: usize,
-    /// The offset behind it and its delimiter.
+    /// Offset after the message and its delimiter.
     pub(super) end: u64,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn read(sources: Vec<Source>, delimiter: u8) -> mpsc::Receiver<Pieces
             };
             match result {
                 Ok(true) => {}
-                // nobody takes any more
+                // the receiver is gone
                 Ok(false) => return,
                 Err(why) => return drop(sender.blocking_send(Err(why))),
             }
@@ -72,7 +72,7 @@ fn open(path: &str, from: u64) -> Result<File, String> {
     Ok(file)
 }
 
-/// Splits one source; false if nobody takes the pieces.
+/// Splits one source; false if the receiver is gone.
 fn split(
     mut input: impl Read,
     source: usize,
@@ -101,9 +101,9 @@ fn split(
 struct Splitter {
     delimiter: u8,
     source: usize,
-    /// Offset of what comes next.
+    /// Offset of the next byte.
     at: u64,
-    /// A message whose end has not come.
+    /// A message without its end so far.
     rest: Vec<u8>,
 }
 
@@ -124,14 +124,14 @@ impl Splitter {
         Ok(pieces)
     }
 
-    /// The last message, whole even without a delimiter behind it.
+    /// The last message, which needs no delimiter.
     fn finish(&mut self) -> Vec<Piece> {
         let mut pieces = Vec::new();
         self.take(&mut pieces);
         pieces
     }
 
-    /// Messages without a body do not exist in NSQ, and are skipped.
+    /// Takes the message; empty ones are skipped, since NSQ does not allow them.
     fn take(&mut self, pieces: &mut Vec<Piece>) {
         let body = std::mem::take(&mut self.rest);
         if !body.is_empty() {

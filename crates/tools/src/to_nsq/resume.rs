@@ -1,7 +1,7 @@
-//! Progress of each file, in a file of its own, so that a second start continues there.
+//! Progress of each file, kept in a file, so that a restart continues there.
 //!
-//! JSON: `{"FILE": BYTES, …}`. It is replaced whole (a new file, synced and renamed), so that a crash leaves
-//! the old one or the new one. What was published since it was last written is published again after a crash.
+//! JSON: `{"FILE": BYTES, …}`. The file is replaced as a whole (a new one, synced and renamed), so that a
+//! crash leaves the old one or the new one; messages published since the last save are then published again.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    /// Reads the file; without one, everything is at its beginning.
+    /// Loads the file; without one, everything starts at its beginning.
     pub(super) fn load(path: &str) -> Result<Resume, String> {
         let offsets = match fs::read(path) {
             Ok(text) => serde_json::from_slice(&text)
@@ -30,12 +30,12 @@ impl Resume {
         Ok(Resume { path: path.into(), offsets, changed: false })
     }
 
-    /// Bytes of a file that were published.
+    /// Bytes of a file already published.
     pub(super) fn offset(&self, file: &str) -> u64 {
         self.offsets.get(file).copied().unwrap_or(0)
     }
 
-    /// A file was published up to there.
+    /// Records that a file is published up to `offset`.
     pub(super) fn advance(&mut self, file: &str, offset: u64) {
         if self.offset(file) != offset {
             self.offsets.insert(file.to_owned(), offset);
@@ -43,7 +43,7 @@ impl Resume {
         }
     }
 
-    /// Writes what has changed.
+    /// Saves any changes.
     pub(super) fn save(&mut self) -> Result<(), String> {
         if !std::mem::take(&mut self.changed) {
             return Ok(());

@@ -45,7 +45,7 @@ impl Api {
         self.finish(change, &sender).await
     }
 
-    /// Checks the authorization of a change, and takes its request apart.
+    /// Checks the authorization of a change, and splits its request.
     pub(crate) fn admit(&self, asked: Asked) -> Result<(Sender, Body, Link), HttpRefusal> {
         acl::admit(&self.settings, &asked.headers)?;
         Ok((Sender::of(&asked), asked.body, asked.link))
@@ -60,11 +60,11 @@ impl Api {
         Ok(done(&warnings))
     }
 
-    /// Makes a change and notifies of it.
+    /// Makes a change and sends its notification.
     pub(crate) async fn change(&self, change: Change, sender: &Sender) -> Result<Warnings, Unavailable> {
         let mut warnings = Warnings::default();
         let made = warnings.take(self.fleet().change(change.clone()).await);
-        // nsqadmin tells of these although nobody could be asked.
+        // nsqadmin announces these even if no daemon answered.
         let told_anyway = matches!(change, Change::Pause(..) | Change::Unpause(..) | Change::Empty(..));
         if made.is_ok() || told_anyway {
             self.tell(&change, sender);
@@ -95,7 +95,7 @@ pub(crate) fn create(topic: &str, channel: Option<&str>) -> Result<Change, HttpR
     Ok(Change::Create(topic.to_owned(), channel.map(str::to_owned)))
 }
 
-/// The change that an `action` of the API names.
+/// Change named by an `action` of the API.
 pub(crate) fn action(word: &str, topic: String, channel: Option<String>) -> Result<Change, HttpRefusal> {
     match word {
         "pause" => Ok(Change::Pause(topic, channel)),

@@ -1,4 +1,4 @@
-//! The fleet as JSON. Each answer is gathered by a function that the pages use too.
+//! The fleet as JSON. The pages use the same functions to gather each answer.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::fleet::{
     ChannelStats, Inactive, Producer, Stats, TopicStats, Unavailable, channel_of, counts, topic_of,
 };
 
-/// A value with `message` beside its fields.
+/// A value with `message` next to its fields.
 #[derive(Serialize)]
 struct Beside<'a, T: Serialize> {
     #[serde(flatten)]
@@ -42,11 +42,11 @@ pub(crate) struct NodeView {
     pub topics: Option<Stats>,
     /// Messages published to it.
     pub total_messages: i64,
-    /// Consumers of it.
+    /// Number of its consumers.
     pub total_clients: i64,
 }
 
-/// The reason a queue is not shown.
+/// Reason a queue is not shown.
 pub(crate) enum NoNode {
     /// No lookup knows it.
     Unknown,
@@ -79,7 +79,7 @@ impl Api {
         Ok(answer::json(&Topics { topics, message: warnings.message() }))
     }
 
-    /// Topics that nobody has.
+    /// Topics without a producer.
     pub(crate) async fn gather_inactive(&self, warnings: &mut Warnings) -> Result<Inactive, Unavailable> {
         let fleet = self.fleet();
         let topics = warnings.take(fleet.topics().await)?;
@@ -107,7 +107,7 @@ impl Api {
     pub(crate) async fn channel(&self, asked: Asked) -> Answer {
         let mut warnings = Warnings::default();
         let channel = self.gather_channel(word(&asked, 0), word(&asked, 1), &mut warnings).await?;
-        // nsqadmin's answer, by way of a panic.
+        // nsqadmin answers this because of a panic.
         let unknown = HttpRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
         let value = channel.ok_or(unknown)?;
         Ok(answer::json(&Beside { value: &value, message: warnings.message() }))

@@ -1,7 +1,7 @@
-//! Changes to the fleet: told to the lookups, then to the queues, each time to all of them at once.
+//! Changes to the fleet: sent to the lookups, then to the queues, each time to all at once.
 //!
-//! Who has a topic is asked before it is deleted from the lookups, which forget it. A change goes on to its
-//! end although nobody waits for it any more: half of a fleet paused helps nobody.
+//! The producers of a topic are queried before it is deleted from the lookups, which forget them. A change
+//! runs to its end even if its client has left, so that no fleet stays half paused.
 
 use http::query::escape_query;
 
@@ -11,23 +11,23 @@ use super::{Fleet, Gathered, Outcome};
 /// A change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A topic, and a channel of it if one is named, are made known to the lookups; a channel to the topic's
+    /// Registers a topic, and a channel if one is named, with the lookups; creates the channel on the topic's
     /// queues as well.
     Create(String, Option<String>),
-    /// A topic or a channel is deleted everywhere.
+    /// Deletes a topic or a channel everywhere.
     Delete(String, Option<String>),
-    /// Channels get no messages of a topic, or consumers none of a channel.
+    /// Stops a topic's messages to its channels, or a channel's to its consumers.
     Pause(String, Option<String>),
     /// The opposite of a pause.
     Unpause(String, Option<String>),
-    /// Messages that wait are thrown away.
+    /// Discards waiting messages.
     Empty(String, Option<String>),
-    /// A topic is hidden on a queue, so that consumers do not make it again, and deleted there.
+    /// Hides a topic on a queue, so that consumers do not recreate it, and deletes it there.
     Tombstone(String, String),
 }
 
 impl Change {
-    /// Its names in notifications.
+    /// Action names in notifications.
     pub fn actions(&self) -> Vec<&'static str> {
         match self {
             Change::Create(_, None) => vec!["create_topic"],
@@ -44,7 +44,7 @@ impl Change {
         }
     }
 
-    /// The topic it is about.
+    /// Topic that is changed.
     pub fn topic(&self) -> &str {
         match self {
             Change::Create(topic, _)
@@ -56,7 +56,7 @@ impl Change {
         }
     }
 
-    /// The channel it is about.
+    /// Channel that is changed.
     pub fn channel(&self) -> Option<&str> {
         match self {
             Change::Create(_, channel)
@@ -68,7 +68,7 @@ impl Change {
         }
     }
 
-    /// The queue it is about.
+    /// Queue that is changed.
     pub fn node(&self) -> Option<&str> {
         match self {
             Change::Tombstone(_, node) => Some(node),
@@ -77,17 +77,17 @@ impl Change {
     }
 }
 
-/// The query of a request about a topic or a channel.
+/// Query string of a request about a topic or a channel.
 fn query(topic: &str, channel: Option<&str>) -> String {
     let channel = channel.map(|channel| format!("&channel={}", escape_query(channel)));
     format!("topic={}{}", escape_query(topic), channel.unwrap_or_default())
 }
 
 impl Fleet {
-    /// Makes a change. The value is nothing; the warnings tell who did not take it.
+    /// Makes a change. The result has no value; its warnings name the daemons that failed.
     ///
     /// # Errors
-    /// If nobody could say whom it concerns.
+    /// If no daemon could say which queues the change concerns.
     pub async fn change(self, change: Change) -> Outcome<()> {
         let done = tokio::spawn(async move {
             match &change {

@@ -1,7 +1,6 @@
-//! One question to one daemon, or the same to many at once.
+//! Requests to one daemon, or the same request to many at once.
 //!
-//! A daemon that requires TLS says so with the port where it speaks it (403 and `https_port`); it is asked
-//! again there.
+//! A daemon that requires TLS answers 403 with its TLS port (`https_port`); the request is repeated there.
 
 use std::sync::Arc;
 
@@ -15,12 +14,12 @@ use telemetry::debug;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Questions under way at once, over all pages that are asked for.
+/// Concurrent requests, over all pages being served.
 const AT_ONCE: usize = 128;
-/// Characters shown of a body that is no answer.
+/// Characters shown of a body that is not a valid answer.
 const SHOWN_CHARS_MAX: usize = 300;
 
-/// The way to other daemons; clones share it.
+/// Access to other daemons; clones share it.
 #[derive(Debug, Clone)]
 pub struct Upstreams {
     client: Client,
@@ -28,7 +27,7 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
-    /// By this client.
+    /// Access through this client.
     pub fn new(client: Client) -> Upstreams {
         Upstreams { client, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
@@ -38,7 +37,7 @@ impl Upstreams {
         &self.client
     }
 
-    /// Asks one daemon for JSON.
+    /// Gets JSON from one daemon.
     ///
     /// # Errors
     /// The failure, with the URL.
@@ -49,7 +48,7 @@ impl Upstreams {
         })
     }
 
-    /// Tells one daemon to do something.
+    /// Posts a command to one daemon.
     ///
     /// # Errors
     /// The failure, with the URL.
@@ -65,7 +64,7 @@ impl Upstreams {
         call: fn(String) -> Call,
     ) -> Result<Bytes, String> {
         let failed = |url: &str, error: &ClientError| format!("{verb} {}: {}", quote(url), said(error));
-        // Nobody closes it.
+        // The semaphore is never closed.
         let _place = self.places.acquire().await;
         let shown = format!("http://{address}{path}");
         let mut url = endpoint(address, path).map_err(|error| failed(&shown, &error))?;
@@ -81,7 +80,7 @@ impl Upstreams {
         }
     }
 
-    /// Does the same with each of these, all at once; answers are in their order.
+    /// Runs `work` for every item, all at once; answers are in the order of the items.
     pub async fn each<I, T, F>(&self, items: Vec<I>, work: impl Fn(Upstreams, I) -> F) -> Vec<T>
     where
         T: Send + 'static,
@@ -103,7 +102,7 @@ impl Upstreams {
         answers.into_iter().flatten().collect()
     }
 
-    /// Tells all of these daemons to do something; returns failures in their order.
+    /// Posts a command to all of these daemons; returns failures in their order.
     pub async fn post_each(&self, addresses: Vec<String>, path: &str) -> Vec<String> {
         let path: Arc<str> = path.into();
         let told = self.each(addresses, |upstreams, address| {
@@ -114,7 +113,7 @@ impl Upstreams {
     }
 }
 
-/// The URL to ask instead, if the daemon requires TLS.
+/// URL to use instead, if the daemon requires TLS.
 fn secure(url: &str, address: &str, path: &str, reply: &Reply) -> Option<String> {
     #[derive(Deserialize)]
     struct TlsRequired {
@@ -128,7 +127,7 @@ fn secure(url: &str, address: &str, path: &str, reply: &Reply) -> Option<String>
     Some(format!("https://{host}:{}{path}", required.https_port))
 }
 
-/// The failure in the words of Go, where Go has some.
+/// The failure in Go's words, where Go has some.
 fn said(error: &ClientError) -> String {
     match error {
         ClientError::Connect(why) | ClientError::Request(why) => why.clone(),

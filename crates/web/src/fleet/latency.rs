@@ -1,29 +1,29 @@
-//! Time from publication to FIN, as quantiles: what a queue tells, and what several tell together.
+//! Time from publication to FIN, as quantiles: of one queue, and of several combined.
 //!
-//! Quantiles of several queues cannot be merged; what is shown is their least, their greatest, and their
-//! average by the number of messages. nsqadmin shows a wrong least.
+//! Quantiles of several queues cannot be merged; shown are their minimum, their maximum, and their average
+//! weighted by messages. nsqadmin shows a wrong minimum.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Quantiles, with whose they are.
+/// Quantiles and the topic, channel and host they belong to.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Latency {
     /// Messages that were measured.
     pub count: i64,
-    /// Each with `quantile`, `min`, `max`, `average`, `count`, in nanoseconds; a queue's own ones have their
-    /// `value` too.
+    /// Each with `quantile`, `min`, `max`, `average`, `count`, in nanoseconds; those of a single queue also
+    /// have `value`.
     pub percentiles: Option<Vec<Quantile>>,
-    /// Their topic, if several queues tell it.
+    /// Topic; set if several queues are combined.
     pub topic: String,
-    /// Their channel, likewise.
+    /// Channel; likewise.
     pub channel: String,
     /// `*` for several queues.
     pub host: String,
 }
 
-/// Numbers by their names, which JSON shows in order.
+/// Numbers by name, in JSON's order.
 pub type Quantile = BTreeMap<String, f64>;
 
 impl<'de> Deserialize<'de> for Latency {
@@ -51,12 +51,12 @@ fn number(quantile: &Quantile, name: &str) -> f64 {
 }
 
 impl Latency {
-    /// Nothing yet, of several queues.
+    /// Empty quantiles, to combine several queues.
     pub(super) fn of_all(topic: &str, channel: &str) -> Latency {
         Latency { topic: topic.into(), channel: channel.into(), host: "*".into(), ..Latency::default() }
     }
 
-    /// Takes in what another queue tells.
+    /// Adds the quantiles of another queue.
     pub(super) fn add(&mut self, other: &Latency) {
         self.host = "*".into();
         self.count = self.count.saturating_add(other.count);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::producers::Producer;
 use super::{Fleet, Gathered, Kind, Outcome, sift};
 
-/// Topics that nobody has, each with its channels; none is told as nothing.
+/// Topics without a producer, each with its channels; `None` if it has no channels.
 pub type Inactive = BTreeMap<String, Option<Vec<String>>>;
 
 #[derive(Deserialize, Default)]
@@ -34,7 +34,7 @@ impl Fleet {
     /// All topics, in order.
     ///
     /// # Errors
-    /// If nobody answers.
+    /// If no daemon answers.
     pub async fn topics(&self) -> Outcome<Vec<String>> {
         let (kind, addresses) = self.topic_fleet();
         let answers = self.upstreams.each(addresses.to_vec(), |upstreams, address| async move {
@@ -52,7 +52,7 @@ impl Fleet {
         Ok(sift(kind, answers.await)?.map(merged))
     }
 
-    /// Topics that the lookups know and no queue has, of `topics`. Without lookups there is none.
+    /// Those of `topics` that the lookups know and no queue has. Empty without lookups.
     ///
     /// # Errors
     /// If no lookup answers.
@@ -79,12 +79,12 @@ impl Fleet {
     }
 }
 
-/// Lists of names as one, in order, each once.
+/// Merges lists of names: sorted, without duplicates.
 fn merged(lists: Vec<Vec<String>>) -> Vec<String> {
     lists.into_iter().flatten().collect::<BTreeSet<String>>().into_iter().collect()
 }
 
-/// Topics that no producer has, or only under a tombstone.
+/// Topics without a producer, or with tombstoned ones only.
 fn without_producer(topics: Vec<String>, producers: &[Producer]) -> Vec<String> {
     let topics_of = |producer: &'_ Producer| producer.topics.clone().unwrap_or_default();
     let live: HashSet<String> = producers

@@ -1,4 +1,4 @@
-//! Producers: the queues of the fleet, as the lookups know them, or as they say themselves.
+//! Producers: the queues of the fleet, as the lookups know them, or as they describe themselves.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fleet, Gathered, Kind, Outcome, sift};
 
-/// Producers that are shown and asked; a fleet has hundreds at most.
+/// Most producers shown and queried; a fleet has hundreds at most.
 const PRODUCERS_MAX: usize = 10_000;
 
 /// A queue, in the order of nsqadmin's fields.
@@ -19,7 +19,7 @@ pub struct Producer {
     pub remote_addresses: Option<Vec<String>>,
     /// Address and port of its connection to a lookup.
     pub remote_address: String,
-    /// Its machine.
+    /// Host name of its machine.
     pub hostname: String,
     /// Host name or address for clients.
     pub broadcast_address: String,
@@ -29,15 +29,15 @@ pub struct Producer {
     pub http_port: i64,
     /// Its version.
     pub version: String,
-    /// Its zone, if it has one.
+    /// Zone, if it has one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub topology_zone: String,
-    /// Its region, if it has one.
+    /// Region, if it has one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub topology_region: String,
     /// Its topics, in order.
     pub topics: Option<Vec<ProducerTopic>>,
-    /// Another one has a newer version.
+    /// True if another producer has a newer version.
     pub out_of_date: bool,
 }
 
@@ -51,7 +51,7 @@ pub struct ProducerTopic {
 }
 
 impl Producer {
-    /// Its HTTP address, which nsqadmin calls the node.
+    /// HTTP address, which nsqadmin calls the node.
     pub fn http_address(&self) -> String {
         host_port(&self.broadcast_address, self.http_port)
     }
@@ -61,7 +61,7 @@ impl Producer {
     }
 }
 
-/// A producer in an answer of a lookup.
+/// A producer in a lookup's answer.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Node {
@@ -83,7 +83,7 @@ struct Nodes {
     producers: Option<Vec<Node>>,
 }
 
-/// A queue about itself.
+/// A queue's description of itself.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Info {
@@ -112,7 +112,7 @@ impl Fleet {
     /// All producers.
     ///
     /// # Errors
-    /// If nobody answers.
+    /// If no daemon answers.
     pub async fn producers(&self) -> Outcome<Vec<Producer>> {
         if !self.has_lookups() {
             return self.themselves(self.at.nsqds.clone(), None).await;
@@ -127,7 +127,7 @@ impl Fleet {
     /// The producers of a topic.
     ///
     /// # Errors
-    /// If nobody answers; a lookup that does not know the topic does not.
+    /// If no lookup answers; one that does not know the topic counts as not answering.
     pub async fn topic_producers(&self, topic: &str) -> Outcome<Vec<Producer>> {
         if !self.has_lookups() {
             return self.themselves(self.at.nsqds.clone(), Some(topic)).await;
@@ -135,7 +135,7 @@ impl Fleet {
         self.looked_up(topic).await
     }
 
-    /// The producers of a topic, as the lookups know them.
+    /// Producers of a topic, as the lookups know them.
     pub(super) async fn looked_up(&self, topic: &str) -> Outcome<Vec<Producer>> {
         let path = format!("/lookup?topic={}", escape_query(topic));
         let answers = self.upstreams.each(self.at.lookups.clone(), |upstreams, address| {
@@ -148,7 +148,7 @@ impl Fleet {
     }
 
     /// Queues at these addresses, as they describe themselves; only those that have the topic, if one is
-    /// named.
+    /// given.
     pub(super) async fn themselves(
         &self,
         addresses: Vec<String>,
@@ -183,7 +183,7 @@ impl Fleet {
     }
 }
 
-/// A queue as it describes itself; the address that was asked stands for one that it does not name.
+/// A queue as it describes itself; the requested address replaces one that it does not report.
 fn itself(address: &str, info: Info, own: OwnStats) -> Producer {
     let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
     let host = host.trim_matches(['[', ']']);
@@ -227,7 +227,7 @@ impl From<Node> for Producer {
     }
 }
 
-/// Answers of all lookups as one list: each producer once, with all its registrations.
+/// Merges the answers of all lookups: each producer once, with all its registrations.
 fn of_lookups(answers: Vec<(String, Vec<Node>)>) -> Vec<Producer> {
     let mut by_address: HashMap<String, usize> = HashMap::new();
     let mut all: Vec<Producer> = Vec::new();
@@ -250,7 +250,7 @@ fn of_lookups(answers: Vec<(String, Vec<Node>)>) -> Vec<Producer> {
     all
 }
 
-/// The producers of a topic that all lookups know, each once.
+/// Merges the producers of a topic from all lookups, each once.
 fn of_topic(answers: Vec<Vec<Node>>) -> Vec<Producer> {
     let mut all: Vec<Producer> = Vec::new();
     let mut known = std::collections::HashSet::new();
@@ -263,7 +263,7 @@ fn of_topic(answers: Vec<Vec<Node>>) -> Vec<Producer> {
     all
 }
 
-/// Marks those whose version is older than the newest one.
+/// Marks producers whose version is older than the newest one.
 fn mark_old(producers: &mut [Producer]) {
     let version = |producer: &Producer| Version::parse(&producer.version).unwrap_or(Version::new(0, 0, 0));
     let Some(newest) = producers.iter().map(version).max_by(Version::cmp_precedence) else { return };

@@ -1,4 +1,4 @@
-//! Statistics of topics and channels: of each queue, and of all of them together.
+//! Statistics of topics and channels: per queue, and over all queues.
 
 mod merge;
 mod shapes;
@@ -13,7 +13,7 @@ pub use self::shapes::{ChannelStats, ClientStats, TopicStats};
 use super::producers::Producer;
 use super::{Fleet, Kind, Outcome, sift};
 
-/// Topics of all queues, each as its queue reports it.
+/// Topics of all queues, each as reported by its queue.
 pub type Stats = Vec<TopicStats>;
 
 #[derive(Debug, Default, Deserialize)]
@@ -26,7 +26,7 @@ impl Fleet {
     /// Statistics of these producers: of one topic, one channel, or everything.
     ///
     /// # Errors
-    /// If none of them answers.
+    /// If no producer answers.
     pub async fn stats(
         &self,
         producers: Vec<Producer>,

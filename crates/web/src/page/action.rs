@@ -1,4 +1,4 @@
-//! A form that was sent: the change is made, then the browser goes on to where its result can be seen.
+//! A submitted form: makes the change, then redirects the browser to the page that shows it.
 
 use axum::body::Body;
 use axum::http::header::LOCATION;
@@ -44,7 +44,7 @@ fn change(form: &Query) -> Result<Change, HttpRefusal> {
     }
 }
 
-/// The page that shows what came of a change.
+/// Page that shows the result of a change.
 fn result(api: &Api, change: &Change) -> String {
     match change {
         Change::Create(..) | Change::Delete(_, None) => at(api, &["topics"]),

@@ -91,7 +91,7 @@ fn features(client: &ClientStats) -> String {
     features.join(", ")
 }
 
-/// Seconds as people read them.
+/// Seconds in a readable form.
 fn duration(seconds: i64) -> String {
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes) {

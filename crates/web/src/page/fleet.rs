@@ -1,4 +1,4 @@
-//! Pages over the whole fleet: topics, queues, messages by channel, topics that nobody has.
+//! Pages over the whole fleet: topics, queues, messages by channel, topics without producers.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -31,7 +31,7 @@ pub(crate) async fn topics(api: &Api, _: Asked) -> Answer {
     Ok(page(api, "Topics", &warnings, html))
 }
 
-/// A form for a new topic or channel.
+/// Form that creates a topic or channel.
 fn create_form(api: &Api, html: &mut Html) {
     html.raw("<h2>Create</h2>\n<form method=\"post\" action=\"").text(&at(api, &["action"]));
     html.raw("\"><input type=\"hidden\" name=\"change\" value=\"create\">");

@@ -1,5 +1,4 @@
-//! HTML that is written piece by piece. Only text of this program is markup: what comes from outside can be
-//! nothing but text.
+//! HTML built piece by piece. Only literals of this program are markup; text from outside is always escaped.
 
 use std::fmt::Write;
 
@@ -10,7 +9,7 @@ use wire::percent;
 pub(super) struct Html(String);
 
 impl Html {
-    /// Markup; it is part of this program.
+    /// Markup, which is a literal of this program.
     pub fn raw(&mut self, markup: &'static str) -> &mut Html {
         self.0.push_str(markup);
         self
@@ -26,7 +25,7 @@ impl Html {
                 '"' => self.0.push_str("&#34;"),
                 '\'' => self.0.push_str("&#39;"),
                 '\n' | '\t' => self.0.push(c),
-                // Control characters, also those that turn text around.
+                // Control characters, including those that change text direction.
                 c if c.is_control()
                     || ('\u{202a}'..='\u{202e}').contains(&c)
                     || ('\u{2066}'..='\u{2069}').contains(&c) =>
@@ -39,12 +38,12 @@ impl Html {
         self
     }
 
-    /// A link to a path of ours.
+    /// Link to a path of this site.
     pub fn link(&mut self, path: &str, words: &str) -> &mut Html {
         self.raw("<a href=\"").text(path).raw("\">").text(words).raw("</a>")
     }
 
-    /// Other HTML.
+    /// Appends other HTML.
     pub fn append(&mut self, other: Html) -> &mut Html {
         self.0.push_str(&other.0);
         self
@@ -56,7 +55,7 @@ impl Html {
         self
     }
 
-    /// Begins a table; names that begin with `#` head columns of numbers.
+    /// Begins a table; columns whose name starts with `#` hold numbers.
     pub fn table(&mut self, columns: &[&'static str]) -> &mut Html {
         self.raw("<table><tr>");
         for column in columns {
@@ -79,13 +78,13 @@ impl Html {
         self.raw("<td>").text(text).raw("</td>")
     }
 
-    /// All of it.
+    /// The whole HTML.
     pub fn into_string(self) -> String {
         self.0
     }
 }
 
-/// A word as it stands in a path.
+/// Path segment, escaped.
 pub(super) fn escape_word(word: &str) -> String {
     percent::encode(word.as_bytes(), b"-_.~:[]")
 }

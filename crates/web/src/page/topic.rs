@@ -50,7 +50,7 @@ fn numbers(topic: &TopicStats, html: &mut Html) {
     html.count(topic.backend_depth).count(topic.message_count).cell(state(topic.paused)).raw("</tr>\n");
 }
 
-/// Columns of [`channel_numbers`], with a name before them.
+/// Columns of [`channel_numbers`], preceded by a name.
 pub(super) const CHANNEL_COLUMNS: [&str; 11] = [
     "Channel",
     "#Depth",
@@ -105,7 +105,7 @@ pub(super) fn latency(latency: Option<&Latency>, html: &mut Html) {
     html.raw("</table>\n");
 }
 
-/// A URL without the user and password that it may name: pages are for everybody.
+/// URL without its user and password, since pages are public.
 fn without_user(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let (authority, tail) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -113,7 +113,7 @@ fn without_user(url: &str) -> String {
     format!("{scheme}://{place}{}", tail.trim_end_matches('/'))
 }
 
-/// Graphs of the last two hours, if graphite is there.
+/// Graphs of the last two hours, if graphite is configured.
 pub(super) fn graphs(api: &Api, topic: &str, channel: Option<&str>, keys: &[&'static str], html: &mut Html) {
     let graphite = &api.settings.graphite;
     if graphite.url.is_empty() {

@@ -1,21 +1,21 @@
-//! Paths in the text of a Rust file, as far as arrows between modules need them.
+//! Paths in the text of a Rust file, in the detail that arrows between modules need.
 //!
-//! The text is cut into words and marks, not parsed: `use a::{b, c::D}` gives `a::b` and `a::c::D`, and so
-//! does the same path in a signature or an expression. A name that the file re-exports is told apart, as is
-//! whether the file uses it itself.
+//! The text is split into words and punctuation, not parsed: `use a::{b, c::D}` gives `a::b` and `a::c::D`,
+//! and so does the same path in a signature or an expression. Re-exported names are marked, and whether the
+//! file uses them itself.
 
 use std::collections::BTreeSet;
 
 /// A path in the code.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Named {
-    /// Its names, the first one as written: `crate`, `self`, `super` or a name in scope.
+    /// Names of the path; the first one as written: `crate`, `self`, `super` or a name in scope.
     pub segments: Vec<String>,
-    /// The name it goes by in the file: its last one, or that after `as`.
+    /// Name under which the file knows it: the last one, or that after `as`.
     pub alias: String,
-    /// It stands in a `pub use`.
+    /// True if it is in a `pub use`.
     pub reexported: bool,
-    /// The file uses it; always true unless it is re-exported.
+    /// True if the file uses it; always true unless it is re-exported.
     pub used: bool,
 }
 
@@ -25,13 +25,13 @@ pub fn code(text: &str) -> String {
     text[..end].lines().map(without_comment).collect::<Vec<_>>().join("\n")
 }
 
-/// A line up to its comment; slashes within quotes begin none.
+/// Line without its comment; slashes inside quotes do not start one.
 fn without_comment(line: &str) -> &str {
     let begins = |(at, _): &(usize, &str)| line[..*at].matches('"').count().is_multiple_of(2);
     line.match_indices("//").find(begins).map_or(line, |(at, _)| &line[..at])
 }
 
-/// All paths of more than one segment in a text, each name of a group by itself.
+/// All paths of more than one segment in a text, with groups expanded.
 pub fn named(text: &str) -> Vec<Named> {
     let tokens = tokens(text);
     let mut found = Vec::new();
@@ -66,8 +66,8 @@ pub fn named(text: &str) -> Vec<Named> {
     found
 }
 
-/// True for a word that names an item in scope: a type or a constant, or a function or macro that is called.
-/// Fields, methods and variables may have the name of a function.
+/// True if the word names an item in scope: a type or a constant, or a function or macro that is called.
+/// Fields, methods and variables may share the name of a function.
 fn is_used(before: Option<&str>, word: &str, after: Option<&str>) -> bool {
     let called = matches!(after, Some("(" | "!" | "::"));
     is_word(word)
@@ -75,7 +75,7 @@ fn is_used(before: Option<&str>, word: &str, after: Option<&str>) -> bool {
         && (called || word.starts_with(char::is_uppercase))
 }
 
-/// Reads the path at `at`, with what is in its braces; returns where it ends.
+/// Reads the path at `at` and its braces; returns its end.
 fn tree(tokens: &[&str], mut at: usize, prefix: &[String], out: &mut Vec<(Vec<String>, String)>) -> usize {
     let mut path = prefix.to_vec();
     loop {
@@ -116,7 +116,7 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
-/// Words, `::` and single marks.
+/// Words, `::` and single punctuation marks.
 fn tokens(text: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();

@@ -1,4 +1,4 @@
-//! A disk in memory that forgets what was not synced when the power fails, and that can be full or broken.
+//! A disk in memory that loses unsynced data at a power loss, and can be full or broken.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::super::disk::{Disk, Found, Opening};
 
-/// A file's content, and how much of it survives a loss of power.
+/// A file's content, and how much of it survives a power loss.
 #[derive(Debug, Default, Clone)]
 struct Inode {
     data: Vec<u8>,
@@ -20,13 +20,13 @@ struct State {
     inodes: Vec<Inode>,
     names: BTreeMap<PathBuf, usize>,
     durable_names: BTreeMap<PathBuf, usize>,
-    /// Bytes that can still be written; none for no limit.
+    /// Bytes that can still be written; `None` for no limit.
     room: Option<usize>,
-    /// The next syncs fail with EIO.
+    /// True if the next syncs fail with EIO.
     broken: bool,
 }
 
-/// A handle; clones share the disk, as processes one after the other do.
+/// A handle; clones share the disk, as successive processes do.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SimDisk {
     state: Rc<RefCell<State>>,
@@ -41,7 +41,7 @@ impl SimDisk {
         self.state.borrow_mut().broken = broken;
     }
 
-    /// The power fails: of what was not synced, a part stays, as `chance` has it.
+    /// Loses the power: `chance` decides which part of the unsynced data stays.
     pub(super) fn lose_power(&self, mut chance: impl FnMut(usize) -> usize) {
         let mut state = self.state.borrow_mut();
         for inode in &mut state.inodes {
@@ -65,7 +65,7 @@ impl SimDisk {
             }
         }
         let present = state.names.clone();
-        // A removal that was not synced may not have happened.
+        // An unsynced removal may not have happened.
         names.retain(|name, _| present.contains_key(name) || chance(2) == 0);
         state.names = names.clone();
         state.durable_names = names;

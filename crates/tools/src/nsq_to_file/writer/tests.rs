@@ -48,7 +48,7 @@ fn names(disk: &SimDisk) -> Vec<String> {
     disk.files().into_iter().map(|(name, _)| name.display().to_string()).collect()
 }
 
-/// Number of times each message is in a file, whole. Files end where a crash has cut them.
+/// Number of complete copies of each message in files. Crashes cut files.
 fn copies(disk: &SimDisk) -> BTreeMap<u32, u32> {
     let mut copies = BTreeMap::new();
     for (name, data) in disk.files() {
@@ -98,7 +98,7 @@ fn rotation_by_name_size_and_interval() {
         sizes.message(&record(message), message, &at(0)).unwrap();
     }
     sizes.close().unwrap();
-    // 6 fills the file beyond its size, 14 opens the next one; the one that was there is full
+    // 6 fills the file beyond its size, 14 opens the next one; the existing one is full
     assert_eq!(names(&disk), ["/out/t-000000.22", "/out/t-000001.22", "/out/t-000002.22"]);
 
     let disk = SimDisk::default();
@@ -159,7 +159,7 @@ fn a_cut_record_is_not_joined_with_the_next() {
     let disk = SimDisk::default();
     disk.put("/out/t.22", b"message 1 xxx");
     let mut writer = writer(&disk, &plan("/out", Compression::None));
-    // nor after a try for which the disk had no room
+    // nor after an attempt that found the disk full
     disk.set_room(Some(3));
     writer.message(b"message 2 \n", 2, &at(0)).unwrap();
     writer.flush().unwrap();
@@ -223,7 +223,7 @@ fn a_broken_disk_is_the_end() {
     assert!(writer.take().done.is_empty());
 }
 
-/// A generator of numbers that a seed replays.
+/// A random number generator that a seed replays.
 struct Chance(u64);
 
 impl Chance {
@@ -235,9 +235,9 @@ impl Chance {
     }
 }
 
-/// Runs a writer through messages, rotations, full disks and crashes; a message that failed, or awaited its
-/// fate in a crash, is delivered again. Nothing that was done is missing; what is there twice has survived a
-/// crash without being done.
+/// Runs a writer through messages, rotations, full disks and crashes; a message that failed or was pending in
+/// a crash is delivered again. No message reported done is missing; extra copies come only from crashes while
+/// it was pending.
 fn life(seed: u64) {
     let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let disk = SimDisk::default();

@@ -1,6 +1,6 @@
-//! Statistics of several queues as one: sums, with the numbers of each queue beside them.
+//! Statistics of several queues combined: sums, with the numbers of each queue listed below them.
 //!
-//! Nothing is asked here and no time is read: the same statistics give the same sums.
+//! Pure functions: no requests and no clock, so the same statistics give the same sums.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ macro_rules! sum {
     };
 }
 
-/// A topic on all queues together.
+/// A topic summed over all queues.
 pub fn topic_of(name: &str, stats: Stats) -> TopicStats {
     let mut all = TopicStats {
         topic_name: name.to_owned(),
@@ -50,7 +50,7 @@ pub fn topic_of(name: &str, stats: Stats) -> TopicStats {
     all
 }
 
-/// A channel on all queues together; `None` if none has it.
+/// A channel summed over all queues; `None` if none has it.
 pub fn channel_of(topic: &str, name: &str, stats: Stats) -> Option<ChannelStats> {
     let channels = stats.into_iter().flat_map(|topic| topic.channels.unwrap_or_default());
     let mut channels = channels.filter(|channel| channel.channel_name == name).peekable();
@@ -81,7 +81,7 @@ pub fn counts(stats: &Stats) -> BTreeMap<String, (&ChannelStats, i64)> {
 }
 
 impl ChannelStats {
-    /// Makes one queue's channel that of several.
+    /// Adds another queue's channel, which makes it a channel of several queues.
     fn join(&mut self, other: &ChannelStats) {
         if self.nodes.is_none() {
             let first = self.clone();

@@ -1,7 +1,7 @@
-//! Shapes of statistics: nsqd's fields as they come in and nsqadmin's as they go out, in its order.
+//! Statistics as JSON: nsqd's fields on input, nsqadmin's on output, in nsqadmin's order.
 //!
-//! A missing list stays missing: what was not asked for is `null`, and what is empty is `[]`. Fields that
-//! nsqd does not send are filled in by [`super::Fleet::stats`].
+//! A missing list stays missing: `null` if it was not requested, `[]` if it is empty. Fields that nsqd does
+//! not send are filled in by [`super::Fleet::stats`].
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct TopicStats {
     /// HTTP address of the queue.
     #[serde(skip_deserializing)]
     pub node: String,
-    /// Its machine.
+    /// Host name of its machine.
     #[serde(skip_deserializing)]
     pub hostname: String,
     /// Name.
@@ -45,7 +45,7 @@ pub struct TopicStats {
     pub nodes: Option<Vec<TopicStats>>,
     /// Its channels.
     pub channels: Option<Vec<ChannelStats>>,
-    /// Channels get no messages.
+    /// True if its channels get no messages.
     pub paused: bool,
     /// Time from publication to FIN.
     pub e2e_processing_latency: Option<Latency>,
@@ -58,7 +58,7 @@ pub struct ChannelStats {
     /// HTTP address of the queue.
     #[serde(skip_deserializing)]
     pub node: String,
-    /// Its machine.
+    /// Host name of its machine.
     #[serde(skip_deserializing)]
     pub hostname: String,
     /// Its topic.
@@ -75,7 +75,7 @@ pub struct ChannelStats {
     pub backend_depth: i64,
     /// Messages in flight.
     pub in_flight_count: i64,
-    /// Messages that are not due yet.
+    /// Messages not yet due.
     pub deferred_count: i64,
     /// Messages requeued.
     pub requeue_count: i64,
@@ -102,7 +102,7 @@ pub struct ChannelStats {
     pub nodes: Option<Vec<ChannelStats>>,
     /// Its consumers.
     pub clients: Option<Vec<ClientStats>>,
-    /// Consumers get no messages.
+    /// True if its consumers get no messages.
     pub paused: bool,
     /// Time from publication to FIN.
     pub e2e_processing_latency: Option<Latency>,
@@ -122,9 +122,9 @@ pub struct ClientStats {
     pub version: String,
     /// Its name.
     pub client_id: String,
-    /// Its machine.
+    /// Host name of its machine.
     pub hostname: String,
-    /// Its library.
+    /// Client library.
     pub user_agent: String,
     /// Time of its connection, in seconds since 1970.
     pub connect_ts: i64,
@@ -135,23 +135,23 @@ pub struct ClientStats {
     pub in_flight_count: i64,
     /// Its RDY.
     pub ready_count: i64,
-    /// Messages it finished.
+    /// Messages finished by it.
     pub finish_count: i64,
-    /// Messages it requeued.
+    /// Messages requeued by it.
     pub requeue_count: i64,
-    /// Messages it got.
+    /// Messages delivered to it.
     pub message_count: i64,
-    /// Share of the messages it wants, percent; 0: all.
+    /// Share of the messages it receives, percent; 0: all.
     pub sample_rate: i64,
-    /// It speaks deflate.
+    /// True if it uses deflate.
     pub deflate: bool,
-    /// It speaks snappy.
+    /// True if it uses snappy.
     pub snappy: bool,
-    /// An authorization server answered for it.
+    /// True if an authorization server authenticated it.
     pub authed: bool,
-    /// Its identity for that server.
+    /// Identity given by that server.
     pub auth_identity: String,
-    /// Page about that identity.
+    /// URL of a page about that identity.
     pub auth_identity_url: String,
     /// Region of its queue.
     #[serde(skip_deserializing, skip_serializing_if = "String::is_empty")]
@@ -165,15 +165,15 @@ pub struct ClientStats {
     /// Its own zone.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub topology_zone: String,
-    /// It speaks TLS.
+    /// True if it uses TLS.
     pub tls: bool,
-    /// The cipher.
+    /// TLS cipher suite.
     pub tls_cipher_suite: String,
-    /// The version.
+    /// TLS version.
     pub tls_version: String,
-    /// The protocol negotiated over it.
+    /// Protocol negotiated by TLS (ALPN).
     pub tls_negotiated_protocol: String,
-    /// True if both sides named it.
+    /// True if both sides proposed that protocol.
     pub tls_negotiated_protocol_is_mutual: bool,
 }
 
