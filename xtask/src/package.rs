@@ -1,10 +1,11 @@
-//! `cargo xtask package [deb|static] [--profile PROFILE]`: packages for operators, in `target/package`.
+//! `cargo xtask package [deb|static] [--profile PROFILE]`: what operators install, in `target/package`.
 //!
 //! ```text
-//! deb      cargo build ▸ the binary writes its manual pages and completions ▸ cargo-deb (contents listed in crates/nuthatch/Cargo.toml)
+//! deb      cargo build ▸ the binary writes its manual pages and completions ▸ cargo-deb (crates/nuthatch/Cargo.toml says what is in it)
 //! static   cargo build for a target without shared libraries ▸ nuthatch, the context of contrib/Containerfile, a .tar.gz
 //! ```
-//! The profile is `dist` by default; the test suite packs the release binary, which it has already built.
+//! The profile is `dist` unless another is named; the test suite packs the release binary, which it has built
+//! already.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,26 +14,26 @@ use std::time::Duration;
 use crate::run::{self, Fault, may_install};
 use crate::workspace::{Metadata, cargo, root};
 
-/// Time limit of a full build.
+/// A build with everything may take this long.
 const BUILD: Duration = Duration::from_hours(1);
-/// Time limit of other steps, which take seconds.
+/// Everything else takes seconds.
 const SHORT: Duration = Duration::from_mins(5);
 
 /// Version of cargo-deb.
 const CARGO_DEB: &str = "3.8.0";
 
-/// Targets without shared libraries, best first. The second one links std's own glibc statically, which needs
-/// a flag.
+/// Targets without shared libraries, best first. With the second one std's own glibc is linked in, which
+/// needs a flag.
 const STATIC_TARGETS: [(&str, &str); 2] =
     [("x86_64-unknown-linux-musl", ""), ("x86_64-unknown-linux-gnu", "-C target-feature=+crt-static")];
 
-/// Completion scripts: shell and expected file name.
+/// Completion scripts: the shell, and the file name that it looks for.
 const COMPLETIONS: [(&str, &str); 3] =
     [("bash", "nuthatch.bash"), ("zsh", "_nuthatch"), ("fish", "nuthatch.fish")];
 
-/// Target directory and profile of a build.
+/// Directory and profile of a build.
 pub struct Place {
-    /// Cargo's target directory.
+    /// cargo's directory of builds.
     pub target: PathBuf,
     /// Profile of the binary.
     pub profile: String,
@@ -44,15 +45,15 @@ impl Place {
         self.target.join("package")
     }
 
-    /// Directory of the binary, built for `target` or for this machine.
+    /// Directory of the binary, built for a target or for this machine.
     fn built(&self, target: Option<&str>) -> PathBuf {
         let directory = target.map_or_else(|| self.target.clone(), |target| self.target.join(target));
-        // The only profile whose directory has another name.
+        // cargo's one profile whose directory has another name.
         directory.join(if self.profile == "dev" { "debug" } else { &self.profile })
     }
 }
 
-/// Builds the named packages.
+/// Builds what the words name.
 pub fn run(words: &[&str]) -> Result<(), Fault> {
     let mut kinds = Vec::new();
     let mut profile = "dist";
@@ -78,7 +79,7 @@ pub fn run(words: &[&str]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Builds the Debian package; returns its path.
+/// Builds the Debian package; its path.
 pub fn deb(place: &Place) -> Result<PathBuf, Fault> {
     let profile = ["--profile", &place.profile];
     run::shown(cargo().args(["build", "--package", "nuthatch"]).args(profile), BUILD)?;
@@ -87,12 +88,20 @@ pub fn deb(place: &Place) -> Result<PathBuf, Fault> {
     make(&place.output())?;
     let path = place.output().join("nuthatch.deb");
     let mut deb = Command::new(cargo_deb(&place.target)?);
-    deb.current_dir(root()).args(["--package", "nuthatch", "--no-build", "--quiet", "--deb-revision", "1"]);
+    deb.current_dir(root()).args([
+        "--package",
+        "nuthatch",
+        "--no-build",
+        "--strip",
+        "--quiet",
+        "--deb-revision",
+        "1",
+    ]);
     run::shown(deb.args(profile).arg("--output").arg(&path), SHORT)?;
     Ok(path)
 }
 
-/// Finds cargo-deb; installs it below the target directory if it is missing and may be installed.
+/// cargo-deb, which is installed below the target directory if it is nowhere and may be.
 pub fn cargo_deb(target: &Path) -> Result<PathBuf, Fault> {
     if run::is_installed("cargo-deb") {
         return Ok("cargo-deb".into());
@@ -104,7 +113,7 @@ pub fn cargo_deb(target: &Path) -> Result<PathBuf, Fault> {
             return Err("cargo-deb is not installed, and NUTHATCH_NO_INSTALL forbids it".into());
         }
         println!("install: cargo-deb into {}", tools.display());
-        // Unoptimised: the slow part is xz, which runs as a separate program then.
+        // Without optimisation: what takes time is done by xz, which is a program of its own then.
         let mut install = cargo();
         install.args(["install", "--quiet", "--locked", "--debug", "--no-default-features"]);
         install.args(["--version", CARGO_DEB, "cargo-deb", "--root"]).arg(&tools);
@@ -114,7 +123,7 @@ pub fn cargo_deb(target: &Path) -> Result<PathBuf, Fault> {
     Ok(program)
 }
 
-/// Writes manual pages and completions of a binary into `directory`, after emptying it.
+/// Writes manual pages and completions of a binary into `directory`, which is emptied first.
 fn stage(binary: &Path, directory: &Path) -> Result<(), Fault> {
     let completions = directory.join("completions");
     let _ = std::fs::remove_dir_all(directory);
@@ -133,7 +142,7 @@ fn stage(binary: &Path, directory: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Builds the static binary, the context of the image, and an archive of both with manual pages; returns the
+/// Builds the static binary, the context of the image, and an archive of both with manual pages; the
 /// archive's path.
 fn static_binary(place: &Place) -> Result<PathBuf, Fault> {
     let (target, flags) = static_target()?;
@@ -151,13 +160,13 @@ fn static_binary(place: &Place) -> Result<PathBuf, Fault> {
     archive(place, &binary)
 }
 
-/// Writes the configuration and the empty data directory for contrib/Containerfile.
+/// The configuration and the empty data directory of contrib/Containerfile.
 pub fn image_context(output: &Path) -> Result<(), Fault> {
     let container = output.join("container");
     make(&container.join("data"))?;
     let example = std::fs::read_to_string(root().join("contrib/nuthatch.example.toml"));
     let example = example.map_err(|error| format!("contrib/nuthatch.example.toml: {error}"))?;
-    // Inside a container, a loopback listener is unreachable.
+    // What listens on loopback in a container is reached by nobody.
     write(&container.join("nuthatch.toml"), &example.replace("\"127.0.0.1:", "\"0.0.0.0:"))
 }
 
@@ -178,7 +187,7 @@ fn archive(place: &Place, binary: &Path) -> Result<PathBuf, Fault> {
     Ok(path)
 }
 
-/// First target whose standard library is installed, and its flags.
+/// The first target whose standard library is installed, and its flags.
 fn static_target() -> Result<(&'static str, &'static str), Fault> {
     let libraries = run::output(Command::new("rustc").args(["--print", "sysroot"]), SHORT)?;
     let installed = Path::new(libraries.trim()).join("lib/rustlib");
