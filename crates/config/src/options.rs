@@ -18,7 +18,7 @@ mod user;
 mod table;
 
 pub use spec::{Absent, Applies, Kind, OptionSpec, Scope};
-pub(crate) use spec::{duration, duration_or_off, integer, size};
+pub(crate) use spec::{duration, duration_or_off, integer, option, size};
 pub use table::{all, is_read_with_the_configuration, sets_secret};
 
 #[cfg(test)]

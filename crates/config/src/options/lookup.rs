@@ -10,17 +10,7 @@ const fn option(
     applies: Applies,
     doc: &'static str,
 ) -> OptionSpec {
-    OptionSpec {
-        name,
-        scope: Scope::Lookup,
-        kind,
-        absent,
-        applies,
-        doc,
-        since: "0.1",
-        nutcracker: None,
-        nsqd: None,
-    }
+    super::option(Scope::Lookup, name, kind, absent, applies, doc)
 }
 
 pub(super) const OPTIONS: &[OptionSpec] = &[

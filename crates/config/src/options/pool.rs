@@ -15,7 +15,7 @@ const fn option(
     applies: Applies,
     doc: &'static str,
 ) -> OptionSpec {
-    OptionSpec { name, scope: Scope::Pool, kind, absent, applies, doc, since: "0.1", nutcracker, nsqd: None }
+    OptionSpec { nutcracker, ..super::option(Scope::Pool, name, kind, absent, applies, doc) }
 }
 
 const fn server(
@@ -25,17 +25,7 @@ const fn server(
     applies: Applies,
     doc: &'static str,
 ) -> OptionSpec {
-    OptionSpec {
-        name,
-        scope: Scope::Server,
-        kind,
-        absent,
-        applies,
-        doc,
-        since: "0.1",
-        nutcracker: None,
-        nsqd: None,
-    }
+    super::option(Scope::Server, name, kind, absent, applies, doc)
 }
 
 pub(super) const OPTIONS: &[OptionSpec] = &[

@@ -6,19 +6,8 @@
 use std::time::Duration;
 
 use super::Applies::{Live, NewConnections, Restart};
-use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, integer, size};
+use super::{Absent, Kind, OptionSpec, Scope, duration, integer, option, size};
 use crate::checked::{LogFormat, LogLevel};
-
-const fn option(
-    scope: Scope,
-    name: &'static str,
-    kind: Kind,
-    absent: Absent,
-    applies: Applies,
-    doc: &'static str,
-) -> OptionSpec {
-    OptionSpec { name, scope, kind, absent, applies, doc, since: "0.1", nutcracker: None, nsqd: None }
-}
 
 pub(super) const OPTIONS: &[OptionSpec] = &[
     option(

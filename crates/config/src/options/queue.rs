@@ -18,17 +18,7 @@ const fn option(
     applies: Applies,
     doc: &'static str,
 ) -> OptionSpec {
-    OptionSpec {
-        name,
-        scope: Scope::Queue,
-        kind,
-        absent,
-        applies,
-        doc,
-        since: "0.1",
-        nutcracker: None,
-        nsqd: Some(nsqd),
-    }
+    OptionSpec { nsqd: Some(nsqd), ..super::option(Scope::Queue, name, kind, absent, applies, doc) }
 }
 
 const fn own(
@@ -38,17 +28,7 @@ const fn own(
     applies: Applies,
     doc: &'static str,
 ) -> OptionSpec {
-    OptionSpec {
-        name,
-        scope: Scope::Queue,
-        kind,
-        absent,
-        applies,
-        doc,
-        since: "0.1",
-        nutcracker: None,
-        nsqd: None,
-    }
+    super::option(Scope::Queue, name, kind, absent, applies, doc)
 }
 
 pub(super) const OPTIONS: &[OptionSpec] = &[

@@ -29,6 +29,18 @@ pub struct OptionSpec {
     pub nsqd: Option<&'static str>,
 }
 
+/// A row of the table that nutcracker and nsqd have no name for.
+pub(crate) const fn option(
+    scope: Scope,
+    name: &'static str,
+    kind: Kind,
+    absent: Absent,
+    applies: Applies,
+    doc: &'static str,
+) -> OptionSpec {
+    OptionSpec { name, scope, kind, absent, applies, doc, since: "0.1", nutcracker: None, nsqd: None }
+}
+
 /// Section of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {

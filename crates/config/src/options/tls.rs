@@ -1,19 +1,8 @@
 //! Options of TLS: the tables that `tls` and `server_tls` are, and a listener written as a table.
 
 use super::Applies::{Live, NewConnections};
-use super::{Absent, Applies, Kind, OptionSpec, Scope};
+use super::{Absent, Kind, OptionSpec, Scope, option};
 use crate::checked::{ClientCertificate, TlsVersion};
-
-const fn option(
-    scope: Scope,
-    name: &'static str,
-    kind: Kind,
-    absent: Absent,
-    applies: Applies,
-    doc: &'static str,
-) -> OptionSpec {
-    OptionSpec { name, scope, kind, absent, applies, doc, since: "0.1", nutcracker: None, nsqd: None }
-}
 
 const VERSIONS: Kind = Kind::Choice(|| TlsVersion::SPOKEN.map(|(_, name)| name).to_vec());
 
