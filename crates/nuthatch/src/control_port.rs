@@ -15,7 +15,7 @@ use net::{BindError, Binder, SocketFile};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::bind::bind;
-use crate::start::Listening;
+use crate::places::Listening;
 
 /// Most clients served at the same time.
 pub const CLIENTS_MAX: usize = 64;

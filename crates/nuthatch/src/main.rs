@@ -23,6 +23,7 @@ mod health;
 mod outcome;
 mod overrides;
 mod pid_file;
+mod places;
 mod reload;
 mod running_process;
 mod stdout;

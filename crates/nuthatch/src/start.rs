@@ -4,7 +4,6 @@
 //! served yet are refused: a listener that does not answer is useless.
 
 mod bound;
-mod places;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,6 +29,7 @@ use crate::descriptors::Descriptors;
 use crate::discovery::LookupHttp;
 use crate::notices;
 use crate::nsqadmin::Admin;
+use crate::places::{Listening, Places};
 use crate::proxy_service::{BoundProxy, Plan, PoolListener, ProxyService};
 use crate::queue_service::{ControlJobs, DataPath, Http};
 use crate::services::Services;
@@ -41,8 +41,6 @@ use crate::upgrade::arrivals;
 use crate::upgrade::predecessor::Predecessor;
 use crate::users::ProcessUsers;
 use crate::version::VERSION;
-
-pub use places::{Listening, Places};
 
 /// A running process: [`Running::stop`] stops it gracefully, dropping it stops it at once.
 pub struct Running {
