@@ -119,7 +119,7 @@ impl Facts {
 }
 
 /// Now, in milliseconds since the Unix epoch.
-pub(crate) fn wall_ms() -> u64 {
+pub fn wall_ms() -> u64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 

@@ -48,7 +48,7 @@ pub mod source;
 mod upgrades;
 
 pub use certificates::{Certificate, CertificateFault, Certificates, Side};
-pub use facts::{Facts, Listening, Member, Placement, PoolFacts};
+pub use facts::{Facts, Listening, Member, Placement, PoolFacts, wall_ms};
 pub use router::{router, serve_client};
 pub use trouble::{Severity, Trouble};
 pub use upgrades::{UpgradeFailure, UpgradeFailures, Upgrades};

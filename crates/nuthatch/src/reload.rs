@@ -17,10 +17,10 @@ pub mod command;
 pub mod source;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use admin::Severity;
 use admin::reload::{Failure, Generations, Outcome};
+use admin::{Severity, wall_ms};
 use config::change::{self, Change};
 use config::checked::Config;
 use config::options::Applies;
@@ -68,7 +68,7 @@ pub struct Reloads {
 impl Reloads {
     /// Starts with the first generation in force.
     pub fn begin(source: Source, serving: &Serving) -> Reloads {
-        let generations = Generations { generation: 1, since_ms: now_ms(), ..Generations::default() };
+        let generations = Generations { generation: 1, since_ms: wall_ms(), ..Generations::default() };
         serving.show(generations.clone());
         Reloads { source, generations }
     }
@@ -143,7 +143,7 @@ impl Reloads {
             change::changes(in_force, wanted).iter().map(ToString::to_string).collect();
         if applies {
             generations.generation += 1;
-            generations.since_ms = now_ms();
+            generations.since_ms = wall_ms();
         }
     }
 
@@ -159,7 +159,7 @@ impl Reloads {
             }
             error!(generation, "reload failed: the configuration in force stays");
             serving.tell(Severity::Warning, format!("reload failed: {reason}"));
-            self.generations.failure = Some(Failure { at_ms: now_ms(), error: reason.clone() });
+            self.generations.failure = Some(Failure { at_ms: wall_ms(), error: reason.clone() });
         } else {
             for change in &outcome.changes {
                 info!("configuration: {change}");
@@ -199,11 +199,6 @@ pub fn lines(outcome: &Outcome) -> Result<String, String> {
         }
     };
     Ok(text)
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn micros(time: Duration) -> u64 {
