@@ -6,9 +6,9 @@
 //! expects, and any error frame but three makes it drop the connection. A scenario fails when that happens:
 //! whatever comes next is `Healthy` again and not what was expected, or nothing.
 //!
-//! What the crate cannot do: set a timeout of its own for its messages (the daemon's is used), tell why it
-//! was refused (no event comes of it), choose a deflate level on the wire, or wait for the answer to FIN, REQ
-//! and TOUCH (NSQ has none).
+//! Limits of the crate: it cannot set a timeout of its own for its messages (the daemon's is used), tell why
+//! it was refused (no event comes of it), choose a deflate level on the wire, or wait for the answer to FIN,
+//! REQ and TOUCH (NSQ has none).
 
 mod daemon;
 

@@ -1,6 +1,6 @@
 //! Topic and channel names: `^[.a-zA-Z0-9_-]+(#ephemeral)?$`, 1 to 64 bytes with the suffix.
 //!
-//! The same rule applies to commands, HTTP, lookup's protocol and files. The suffix alone is no name.
+//! Commands, HTTP, lookup's protocol and files have one rule. The suffix alone is no name.
 
 /// Longest name, suffix included.
 pub const NAME_BYTES_MAX: usize = 64;
