@@ -14,6 +14,7 @@ use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
+pub use crate::topology::{Discovery, ReadFrom, Topology};
 pub use nsqadmin::{Graphite, HttpClient, Nsqadmin};
 pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
@@ -159,6 +160,8 @@ pub struct Pool {
     pub server_tls: Option<TlsToServers>,
     /// Protocol of clients and servers.
     pub protocol: Protocol,
+    /// Topology, and settings of its discovery.
+    pub discovery: Discovery,
     /// Key hash.
     pub hash: ring::Hash,
     /// The two bytes that enclose the hashed part of a key.

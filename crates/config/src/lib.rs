@@ -26,6 +26,7 @@ mod secret_file;
 mod setting;
 mod settings;
 mod log_level;
+mod topology;
 
 mod file_kind;
 

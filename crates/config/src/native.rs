@@ -10,6 +10,7 @@ mod sections;
 mod lookup;
 mod pool;
 mod queue;
+mod topology;
 mod user;
 
 use self::listeners::Listeners;

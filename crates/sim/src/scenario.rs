@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::checked::{Listen, Pool, PoolListen, Protocol, Server, Target, Unsupported};
+use config::checked::{
+    Discovery, Listen, Pool, PoolListen, Protocol, ReadFrom, Server, Target, Topology, Unsupported,
+};
 use ring::{Distribution, Hash};
 
 use crate::network::Travel;
@@ -144,6 +146,12 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
         tls: None,
         server_tls: None,
         protocol,
+        discovery: Discovery {
+            topology: Topology::Ring,
+            refresh: Duration::from_secs(10),
+            read_from: ReadFrom::Primary,
+            zone: None,
+        },
         hash: Hash::Fnv1a64,
         hash_tag: rng.one_in(3).then_some(*b"{}"),
         distribution: rng.pick(&[Distribution::Ketama, Distribution::Ketama, Distribution::Modula]),

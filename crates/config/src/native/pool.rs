@@ -4,7 +4,8 @@
 //! ([`crate::warnings`]) are reported at the option that causes them.
 
 use super::listeners::Listeners;
-use crate::checked::{Pool, Protocol, Server, Target, Unsupported};
+use super::topology;
+use crate::checked::{Discovery, Pool, Protocol, ReadFrom, Server, Target, Topology, Unsupported};
 use crate::fault::{Fault, Position};
 use crate::options::Scope;
 use crate::tls_table;
@@ -29,6 +30,8 @@ pub(super) fn check(
     let servers = servers(&section, &read, faults);
     let pool = assemble(name, &read, servers)?;
     contradictions(&section, &read, &pool, faults);
+    let default = values::read(Scope::Pool, "", at, &[], &mut Vec::new());
+    topology::check(&section, &read, &pool, &assemble(name, &default, Vec::new())?, faults);
     if !read.faulty && !pool.servers.is_empty() {
         faults.extend(warnings::of_pool(&pool, has_users).into_iter().map(|warning| {
             let place = read.place(warning.option).or(Some(at));
@@ -67,6 +70,12 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         tls: read.tls("tls"),
         server_tls: read.server_tls("server_tls"),
         protocol: read.text("protocol").and_then(Protocol::of).unwrap_or(Protocol::Redis),
+        discovery: Discovery {
+            topology: read.text("topology").and_then(Topology::of).unwrap_or_default(),
+            refresh: read.duration("topology_refresh"),
+            read_from: read.text("read_from").and_then(ReadFrom::of).unwrap_or_default(),
+            zone: read.text("zone").map(str::to_owned),
+        },
         hash: ring::Hash::from_name(read.text("hash").unwrap_or("fnv1a_64"))?,
         hash_tag: read.hash_tag("hash_tag"),
         distribution: ring::Distribution::from_name(read.text("distribution").unwrap_or("ketama"))?,

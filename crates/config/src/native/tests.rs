@@ -24,6 +24,25 @@ fn faults(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn topologies() {
+    let pool = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:2\"]\n";
+    let not_yet = |name: &str| format!("[pool.p]: topology = \"{name}\" is not available in this version");
+    for (options, wanted) in [
+        ("topology = \"ring\"", vec![]),
+        ("topology = \"cluster\"", vec![not_yet("cluster")]),
+        ("topology = \"sentinel\"", vec![not_yet("sentinel")]),
+        (
+            "read_from = \"replica\"",
+            vec!["[pool.p]: read_from is for pools with topology = \"cluster\" only".to_owned()],
+        ),
+    ] {
+        let faults = check(&format!("{pool}{options}\n"), 1).faults;
+        let errors: Vec<String> = faults.iter().map(|fault| fault.text.clone()).collect();
+        assert_eq!(errors, wanted, "{options}");
+    }
+}
+
+#[test]
 fn an_empty_snapshot_is_none() {
     for (written, file) in
         [("", Some("nuthatch-data/lookup.json")), ("snapshot = \"\"", None), ("snapshot = \"s\"", Some("s"))]

@@ -6,6 +6,7 @@
 use super::Applies::{Live, NewConnections};
 use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, duration_or_off, integer, size};
 use crate::checked::{Protocol, Unsupported};
+use crate::topology::{ReadFrom, Topology};
 
 const fn option(
     name: &'static str,
@@ -70,6 +71,41 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "The servers of the pool, as HOST:PORT[:WEIGHT] [NAME] or /PATH[:WEIGHT] [NAME], or \"local\" for the cache \
          inside the process. A name takes the place of the address in the hash ring, so that a server can move \
          without moving its keys.",
+    ),
+    option(
+        "topology",
+        None,
+        Kind::Choice(|| Topology::ALL.map(|(_, name)| name).to_vec()),
+        Absent::Is("ring"),
+        Live,
+        "Who places the keys. With `ring` the servers are those written here, and hash and distribution place the keys. \
+         With `cluster` the servers are seeds: nodes of a Redis Cluster, which say which node has which slots. With \
+         `sentinel` Redis Sentinels name the masters; this is not available yet.",
+    ),
+    option(
+        "topology_refresh",
+        None,
+        duration(100),
+        Absent::Is("10s"),
+        Live,
+        "Interval between questions about the topology while nothing is in doubt. A redirect or a lost connection makes for \
+         one at once, at most two a second over the whole process.",
+    ),
+    option(
+        "read_from",
+        None,
+        Kind::Choice(|| ReadFrom::ALL.map(|(_, name)| name).to_vec()),
+        Absent::Is("primary"),
+        Live,
+        "Nodes of a discovered topology that read commands go to. Only `primary` is available yet.",
+    ),
+    option(
+        "zone",
+        None,
+        Kind::Text,
+        Absent::Unset("no zone"),
+        Live,
+        "Zone of this process, for read_from = \"nearest\".",
     ),
     option(
         "hash",

@@ -1,0 +1,78 @@
+//! Topology of a pool: the source of its servers, and the way they share the keys.
+
+use std::time::Duration;
+
+/// The way in which a pool finds its servers and places keys on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Topology {
+    /// The configured servers; a hash ring places the keys.
+    #[default]
+    Ring,
+    /// A Redis Cluster, which says itself which node has which slots. The configured servers are seeds.
+    Cluster,
+    /// Masters that Redis Sentinels name; a hash ring places the keys.
+    Sentinel,
+}
+
+/// Nodes that reads may go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadFrom {
+    /// The master.
+    #[default]
+    Primary,
+    /// A replica; the master if there is none.
+    Replica,
+    /// A replica while one can be reached, else the master.
+    PreferReplica,
+    /// A node of the pool's own zone, else any.
+    Nearest,
+}
+
+/// Settings of a discovered topology.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovery {
+    /// Kind of topology.
+    pub topology: Topology,
+    /// Interval between questions about the topology while nothing is in doubt.
+    pub refresh: Duration,
+    /// Nodes that reads may go to.
+    pub read_from: ReadFrom,
+    /// Zone of this process, for [`ReadFrom::Nearest`].
+    pub zone: Option<String>,
+}
+
+impl Topology {
+    /// Every topology with its name.
+    pub const ALL: [(Topology, &'static str); 3] =
+        [(Topology::Ring, "ring"), (Topology::Cluster, "cluster"), (Topology::Sentinel, "sentinel")];
+
+    /// Its name in the native file.
+    pub fn name(self) -> &'static str {
+        Topology::ALL.iter().find(|(own, _)| *own == self).map_or("", |(_, name)| name)
+    }
+
+    /// The topology of that name.
+    pub fn of(name: &str) -> Option<Topology> {
+        Topology::ALL.iter().find(|(_, own)| *own == name).map(|(value, _)| *value)
+    }
+}
+
+impl ReadFrom {
+    /// Every policy with its name.
+    pub const ALL: [(ReadFrom, &'static str); 4] = [
+        (ReadFrom::Primary, "primary"),
+        (ReadFrom::Replica, "replica"),
+        (ReadFrom::PreferReplica, "prefer_replica"),
+        (ReadFrom::Nearest, "nearest"),
+    ];
+
+    /// Its name in the native file.
+    pub fn name(self) -> &'static str {
+        ReadFrom::ALL.iter().find(|(own, _)| *own == self).map_or("", |(_, name)| name)
+    }
+
+    /// The policy of that name.
+    pub fn of(name: &str) -> Option<ReadFrom> {
+        ReadFrom::ALL.iter().find(|(_, own)| *own == name).map(|(value, _)| *value)
+    }
+}
