@@ -60,6 +60,19 @@ pub fn redis_replies() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Redirects, and replies to CLUSTER INFO and CLUSTER SLOTS.
+pub fn redis_cluster() -> Vec<Vec<u8>> {
+    own(&[
+        b"-MOVED 12182 127.0.0.1:37003\r\n",
+        b"-ASK 2853 ::1:7000\r\n",
+        b"-MOVED 1 :1\r\n",
+        b"-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
+        b"-CLUSTERDOWN The cluster is down\r\n",
+        b"$53\r\ncluster_state:ok\r\ncluster_current_epoch:6\r\nx:123456\r\n\r\n",
+        b"*1\r\n*4\r\n:0\r\n:16383\r\n*4\r\n$9\r\n127.0.0.1\r\n:7000\r\n$2\r\nab\r\n*0\r\n*4\r\n$-1\r\n:7001\r\n$2\r\ncd\r\n%1\r\n+ip\r\n+1\r\n",
+    ])
+}
+
 /// memcached's text commands.
 pub fn memcache_requests() -> Vec<Vec<u8>> {
     let mut seeds = own(&[

@@ -29,6 +29,7 @@ macro_rules! targets {
 targets! {
     "redis_request" "RESP requests, inline commands, routing" wire::redis::fuzzing::request, seeds::redis_requests, seeds::words::REDIS;
     "redis_reply" "RESP2 and RESP3 replies" wire::redis::fuzzing::reply, seeds::redis_replies, seeds::words::REDIS;
+    "redis_cluster" "redirects, and what a node says about its cluster" wire::redis::fuzzing::cluster, seeds::redis_cluster, seeds::words::REDIS;
     "memcache_request" "memcached's text commands" wire::memcache::fuzzing::request, seeds::memcache_requests, seeds::words::MEMCACHE;
     "memcache_meta" "memcached's meta commands" wire::memcache::fuzzing::request, seeds::memcache_meta, seeds::words::META;
     "memcache_reply" "memcached's replies, meta ones included" wire::memcache::fuzzing::reply, seeds::memcache_replies, seeds::words::MEMCACHE;

@@ -11,6 +11,7 @@ mod table;
 // Key to hash.
 mod hash;
 mod tag;
+mod slot;
 
 // Hash to server.
 mod distribution;
@@ -32,5 +33,6 @@ pub use node::Node;
 pub use order::{libmemcached_identity, sort_order};
 pub use random::Random;
 pub use ring::Ring;
+pub use slot::{SLOTS, key_slot};
 pub use tag::tagged;
 pub use warning::{Warning, warnings};

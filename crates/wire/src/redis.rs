@@ -21,10 +21,14 @@
 //! continues after a refusal, except for a [stateful](Refusal::stateful) command, and never after a protocol
 //! error. [`command_reply`] answers `COMMAND`; [`docs_rows`] fills the table in the documentation.
 //!
+//! Clusters: [`Redirect::of`] reads errors that say "not here" or "not now"; [`cluster`] reads what a node
+//! says about its cluster.
+//!
 //! Writing ([`encode`]): arrays, bulks, integers, errors, maps and nulls in either version.
 //!
 //! Checking ([`fuzzing`]): invariants for arbitrary bytes, for fuzzers and tests.
 
+pub mod cluster;
 pub mod command;
 pub mod encode;
 pub mod fuzzing;
@@ -38,6 +42,7 @@ mod item;
 mod kind;
 mod limits;
 mod passage;
+mod redirect;
 mod reply;
 mod request;
 
@@ -54,5 +59,6 @@ pub use inline::encode_inline;
 pub use kind::Kind;
 pub use limits::{Limits, ReplyLimits};
 pub use passage::{Piece, ReplyPassage};
+pub use redirect::Redirect;
 pub use reply::{Elements, Reply, ReplyScan, ReplyScanner, array_len};
 pub use request::{Request, RequestScanner, Scan};

@@ -5,8 +5,8 @@
 //! corpus call these.
 
 use super::{
-    Kind, Limits, Piece, Reply, ReplyLimits, ReplyPassage, ReplyScan, ReplyScanner, Request, RequestScanner,
-    Route, Scan, Version, command_reply, encode, encode_inline,
+    Kind, Limits, Piece, Redirect, Reply, ReplyLimits, ReplyPassage, ReplyScan, ReplyScanner, Request,
+    RequestScanner, Route, Scan, Version, cluster, command_reply, encode, encode_inline,
 };
 
 /// Limits that random bytes can reach.
@@ -51,6 +51,21 @@ pub fn reply(bytes: &[u8]) {
         while let Some(len) = one_reply(&mut scanner, rest, &limits) {
             assert!(0 < len && len <= rest.len().min(limits.reply_bytes_max), "{len} of {}", rest.len());
             rest = &rest[len..];
+        }
+    }
+}
+
+/// Checks what is read of a cluster's own words: redirects, and what a node says about its cluster. What is
+/// read is within bounds.
+pub fn cluster(bytes: &[u8]) {
+    if let Some(Redirect::Moved(slot, place) | Redirect::Ask(slot, place)) = Redirect::of(bytes) {
+        assert!(slot < 16_384 && place.port > 0 && place.host.len() <= 255);
+    }
+    let _ = cluster::info(bytes);
+    for range in cluster::slots(bytes).unwrap_or_default() {
+        assert!(range.first <= range.last && range.last < 16_384 && !range.nodes.is_empty());
+        for node in range.nodes {
+            assert!(node.port > 0 && node.id.len() + node.host.map_or(0, |host| host.len()) <= 510);
         }
     }
 }
