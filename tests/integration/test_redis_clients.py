@@ -85,7 +85,7 @@ def test_redis_cli_sets_and_gets(proxy, prefix):
 
 @pytest.mark.needs("redis-cli")
 def test_redis_cli_reads_commands_from_standard_input(proxy, prefix):
-    lines = f"set {prefix}k 'a b'\nget {prefix}k\nkeys *\nget {prefix}k\nmulti\nset {prefix}k c\nget {prefix}k\n"
+    lines = f"set {prefix}k 'a b'\nget {prefix}k\nshutdown\nget {prefix}k\nmulti\nset {prefix}k c\nget {prefix}k\n"
     said = redis_cli(proxy, "--no-auth-warning", stdin=lines.encode())
     first, second, refused, third, multi = [line for line in said.split("\n") if line][:5]
     assert (first, second, third) == ("OK", "a b", "a b")
@@ -451,9 +451,14 @@ def test_redis_py_what_every_server_is_asked(sharded, servers, prefix):
         assert r.dbsize() == total >= 50
         with pytest.raises(redis.ResponseError, match=r"compiling script.*\(server r\d\)"):
             r.script_load("this is no lua")
-        for command in (["SCRIPT", "KILL"], ["FLUSHALL"], ["FLUSHDB"]):
-            with pytest.raises(redis.ResponseError, match="unsupported"):
+        for command in (["FLUSHALL"], ["FLUSHDB"]):
+            with pytest.raises(redis.ResponseError, match="not allowed in this pool"):
                 r.execute_command(*command)
+        with pytest.raises(redis.ResponseError, match="NOTBUSY"):
+            r.script_kill()
+        mine = [f"{prefix}{n}".encode() for n in range(50)]
+        assert sorted(r.keys(f"{prefix}*")) == sorted(r.scan_iter(f"{prefix}*", count=7)) == sorted(mine)
+        assert r.randomkey() is not None
         assert r.dbsize() == total
 
 

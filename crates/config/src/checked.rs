@@ -194,6 +194,8 @@ pub struct Pool {
     pub keepalive: Option<Duration>,
     /// Action on an unsupported command.
     pub unsupported: Unsupported,
+    /// Permissions for commands that are not served otherwise.
+    pub allow: Vec<wire::redis::Permit>,
     /// Servers in index order: sorted as nutcracker sorts them (identity length, then bytes).
     pub servers: Vec<Server>,
     /// Size limit of a request, in bytes.

@@ -1,5 +1,6 @@
 //! Answers to commands that need no server, so that any client connects without errors.
 
+mod client_info;
 mod facts;
 mod info;
 mod settings;
@@ -7,7 +8,7 @@ mod settings;
 use config::checked::Pool as Config;
 use net::Io;
 use wire::redis::encode::{self, Version};
-use wire::redis::{Args, Local, Request, integer};
+use wire::redis::{Args, Argument, Local, Request, integer};
 
 use self::facts::REDIS_VERSION;
 use crate::client::{Client, Session};
@@ -94,6 +95,13 @@ impl Proxy {
             // the name follows the subcommand
             Local::ClientSetName => set_name(session, args.nth(1).map_or(b"", |a| a.bytes()), &mut out),
             Local::ClientSetInfo => out.extend_from_slice(OK),
+            Local::ClientGetRedir => encode::integer(&mut out, -1),
+            Local::ClientInfo => {
+                let line = client_info::line(client, &pool.config, io.now());
+                encode::verbatim(&mut out, line.as_bytes(), client.session.version());
+            }
+            Local::ClientOnOff => on_off(args.nth(1), &mut out),
+            Local::ClientTrackingInfo => tracking_info(session.version(), &mut out),
             Local::Command => wire::redis::command_reply(request.args(frame), session.version(), &mut out),
             Local::ConfigGet => {
                 let about = (About::Settings, session.version());
@@ -304,6 +312,24 @@ fn write_hello(session: &Session, out: &mut Vec<u8>) {
         encode::bulk(out, value.as_bytes());
     }
     encode::bulk(out, b"modules");
+    encode::array(out, 0);
+}
+
+/// Handles `CLIENT NO-EVICT ON|OFF` and `NO-TOUCH ON|OFF`, which concern memory that the proxy does not have.
+fn on_off(word: Option<Argument<'_>>, out: &mut Vec<u8>) {
+    let known = word.is_some_and(|word| word.is("on") || word.is("off"));
+    out.extend_from_slice(if known { OK } else { b"-ERR syntax error\r\n" });
+}
+
+/// Answers `CLIENT TRACKINGINFO`: tracking is off.
+fn tracking_info(version: Version, out: &mut Vec<u8>) {
+    encode::map(out, 3, version);
+    encode::bulk(out, b"flags");
+    encode::set(out, 1, version);
+    encode::bulk(out, b"off");
+    encode::bulk(out, b"redirect");
+    encode::integer(out, -1);
+    encode::bulk(out, b"prefixes");
     encode::array(out, 0);
 }
 

@@ -64,6 +64,14 @@ pub(crate) enum Merge {
     Sum,
     /// `+OK` if all parts are (MSET, SCRIPT FLUSH).
     Ok,
+    /// `+OK` if any part is (SCRIPT KILL).
+    AnyOk,
+    /// Arrays, one after another (KEYS).
+    Lists,
+    /// The first reply that is not null (RANDOMKEY).
+    Some,
+    /// One server's part of a SCAN: its place among so many servers.
+    Scan { at: u16, count: u16 },
     /// The reply common to all parts (SCRIPT LOAD).
     Same,
     /// Arrays of integers, the least at each place (SCRIPT EXISTS).
@@ -146,7 +154,10 @@ impl Gathers {
             // An array after attributes is checked when it is merged.
             Merge::Array => first == Some(b'|') || wire::redis::array_len(reply) == Some(keys as usize),
             Merge::Sum => matches!(first, Some(b':' | b'|')),
-            Merge::Ok => matches!(first, Some(b'+' | b'|')),
+            Merge::Ok | Merge::AnyOk => matches!(first, Some(b'+' | b'|')),
+            Merge::Lists => matches!(first, Some(b'*' | b'~' | b'|')),
+            Merge::Some => matches!(first, Some(b'$' | b'_' | b'|')),
+            Merge::Scan { .. } => wire::redis::array_len(reply) == Some(2) || first == Some(b'|'),
             Merge::Least => matches!(first, Some(b'*' | b'|')),
             Merge::About(About::Info, _) => matches!(first, Some(b'$' | b'=' | b'|')),
             Merge::About(About::Settings, _) => matches!(first, Some(b'*' | b'%' | b'|')),
@@ -159,7 +170,7 @@ impl Gathers {
     pub(crate) fn store(&mut self, id: GatherId, part: u16, reply: &[u8]) -> bool {
         let g = &mut self.records[id as usize];
         g.waiting -= 1;
-        if g.error.is_none()
+        if (g.error.is_none() || g.merge == Merge::AnyOk)
             && let Some(place) = g.parts.get_mut(part as usize)
         {
             let before = place.capacity();

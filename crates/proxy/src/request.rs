@@ -7,6 +7,7 @@ mod refuse;
 mod transaction;
 mod split;
 mod every;
+mod scan;
 mod about;
 mod forward;
 mod embedded;

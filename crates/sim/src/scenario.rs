@@ -168,6 +168,7 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
         server_failure_limit: rng.pick(&[1, 2, 3]),
         keepalive: None,
         unsupported: Unsupported::Error,
+        allow: Vec::new(),
         servers,
         request_bytes_max: 16 << 20,
         client_pipeline_max: if rng.one_in(4) { rng.pick(&[1, 2, 7]) } else { 1024 },

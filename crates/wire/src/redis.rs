@@ -48,7 +48,7 @@ mod request;
 
 pub use args::{Args, Argument};
 pub use command::{
-    Command, DocsRow, KeyError, Keys, Local, Merge, Part, Parts, Proxied, Reason, Refusal, Route,
+    Command, DocsRow, KeyError, Keys, Local, Merge, Part, Parts, Permit, Proxied, Reason, Refusal, Route,
     command_reply, docs_rows, lookup, write_split_head,
 };
 pub use decimal::integer;

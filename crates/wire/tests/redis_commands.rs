@@ -2,8 +2,8 @@
 
 use nuthatch_wire::redis::command::{IDS_MAX, Side, all, flags};
 use nuthatch_wire::redis::{
-    Kind, Local, Merge, Proxied, ReplyLimits, ReplyScan, ReplyScanner, Request, RequestScanner, Route, Scan,
-    Version, command_reply, docs_rows, encode, encode_inline, lookup, write_split_head,
+    Kind, Local, Merge, Permit, Proxied, ReplyLimits, ReplyScan, ReplyScanner, Request, RequestScanner,
+    Route, Scan, Version, command_reply, docs_rows, encode, encode_inline, lookup, write_split_head,
 };
 
 /// A request from a typed line.
@@ -30,6 +30,13 @@ fn route(line: &str) -> String {
             format!("split {merge:?} {}", keys.join(" "))
         }
         Ok((_, Route::Every(merge))) => format!("every {merge:?}"),
+        Ok((_, Route::Any)) => "any".into(),
+        Ok((_, Route::Only(refusal))) => {
+            let mut out = Vec::new();
+            refusal.write(&mut out);
+            format!("only, or {}", text(out.strip_suffix(b"\r\n").unwrap()))
+        }
+        Ok((_, Route::Scan)) => "scan".into(),
         Ok((_, Route::Local(local))) => format!("local {local:?}"),
         Err(refusal) => {
             let mut out = Vec::new();
@@ -144,6 +151,17 @@ fn sent_to_every_server() {
         ("SCRIPT FLUSH", "every AllOk"),
         ("SCRIPT FLUSH ASYNC", "every AllOk"),
         ("DBSIZE", "every Sum"),
+        ("FLUSHALL ASYNC", "every AllOk"),
+        ("FLUSHDB", "every AllOk"),
+        ("CONFIG SET a b", "every AllOk"),
+        ("KEYS *", "every Lists"),
+        ("RANDOMKEY", "every Some"),
+        ("SCRIPT KILL", "every AnyOk"),
+        ("FUNCTION LOAD REPLACE x", "every Same"),
+        ("FUNCTION DELETE x", "every AllOk"),
+        ("FUNCTION LIST", "any"),
+        ("OBJECT HELP", "any"),
+        ("SCAN 0 MATCH x", "scan"),
         ("SCRIPT LOAD", "-ERR wrong number of arguments for 'script|load' command"),
         ("SCRIPT LOAD a b", "-ERR wrong number of arguments for 'script|load' command"),
         ("SCRIPT EXISTS", "-ERR wrong number of arguments for 'script|exists' command"),
@@ -187,6 +205,11 @@ fn answered_here() {
         ("client getname", "local ClientGetName"),
         ("CLIENT SETNAME n", "local ClientSetName"),
         ("CLIENT SETINFO LIB-NAME x", "local ClientSetInfo"),
+        ("CLIENT GETREDIR", "local ClientGetRedir"),
+        ("CLIENT INFO", "local ClientInfo"),
+        ("CLIENT NO-EVICT ON", "local ClientOnOff"),
+        ("CLIENT NO-TOUCH ON", "local ClientOnOff"),
+        ("CLIENT TRACKINGINFO", "local ClientTrackingInfo"),
         ("COMMAND", "local Command"),
         ("COMMAND DOCS get", "local Command"),
         ("CONFIG GET maxmemory", "local ConfigGet"),
@@ -205,12 +228,8 @@ fn refused_with_the_reason() {
     let pubsub = "publish/subscribe is not proxied; connect to one of the servers itself";
     let transaction =
         "a transaction needs a connection of its own; use a script (EVAL), or connect to the server itself";
-    let all_keys = "it is about the keys of all servers; ask each server itself";
-    let destroys = "it would change the data of all servers; send it to each server itself, if it is meant";
     let script = "it is about a script that runs on one server; send it to that server itself";
-    let function = "functions are managed on each server; send it to each server itself (FCALL is served)";
     let admin = "it administers one server; send it to that server itself";
-    let tells = "it tells about one server; ask that server itself";
     let cluster = "it belongs to Redis Cluster; switch cluster mode off in the client: the proxy finds the server \
                    of a key";
     let stream = "a connection that clients share cannot become a stream; connect to the server itself";
@@ -236,17 +255,8 @@ fn refused_with_the_reason() {
         ("SUBSCRIBE c", unsupported("subscribe", pubsub)),
         ("MULTI", unsupported("multi", transaction)),
         ("UNWATCH", unsupported("unwatch", transaction)),
-        ("KEYS *", unsupported("keys", all_keys)),
-        ("SCAN 0", unsupported("scan", all_keys)),
-        ("FLUSHALL ASYNC", unsupported("flushall", destroys)),
-        ("SWAPDB 0 1", unsupported("swapdb", destroys)),
-        ("SCRIPT KILL", unsupported("script|kill", script)),
         ("SCRIPT DEBUG YES", unsupported("script|debug", script)),
-        ("FUNCTION LIST", unsupported("function|list", function)),
-        ("DEBUG SLEEP 1", unsupported("debug", admin)),
-        ("CONFIG SET a b", unsupported("config|set", admin)),
-        ("MEMORY DOCTOR", unsupported("memory|doctor", tells)),
-        ("ROLE", unsupported("role", tells)),
+        ("SHUTDOWN", unsupported("shutdown", admin)),
         ("CLUSTER SLOTS", unsupported("cluster|slots", cluster)),
         ("MONITOR", unsupported("monitor", stream)),
         ("PSYNC ? -1", unsupported("psync", stream)),
@@ -255,14 +265,12 @@ fn refused_with_the_reason() {
         ("CLIENT LIST TYPE normal", unsupported("client|list", clients)),
         ("CLIENT KILL ID 7", unsupported("client|kill", clients)),
         ("CLIENT KILL", unsupported("client|kill", clients)),
-        ("CLIENT INFO", unsupported("client|info", clients)),
         ("CLIENT PAUSE 100", unsupported("client|pause", clients)),
         (
             "CLIENT REPLY OFF",
             unsupported("client|reply", "it changes a connection that clients share; leave it out"),
         ),
         ("CLIENT HELP", unsupported("client|help", help)),
-        ("OBJECT HELP", unsupported("object|help", help)),
         (
             "COMMAND GETKEYSANDFLAGS GET k",
             unsupported(
@@ -279,10 +287,6 @@ fn refused_with_the_reason() {
         ("\"a\\r\\nb\"", "-ERR unknown command 'a  b', with args beginning with: ".into()),
         ("''", "-ERR unknown command '', with args beginning with: ".into()),
         ("OBJECT NOSUCH k", "-ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP.".into()),
-        (
-            "EVAL script 0",
-            "-ERR 'eval' needs at least one key here, to find its server by; give it one, used or not".into(),
-        ),
     ];
     for (line, expected) in &cases {
         assert_eq!(route(line), *expected, "{line}");
@@ -291,6 +295,53 @@ fn refused_with_the_reason() {
     }
     let (frame, found) = request("GET");
     assert!(!found.route(&frame).unwrap_err().is_unsupported());
+}
+
+#[test]
+fn for_the_server_of_a_pool_that_has_one() {
+    let unsupported = |name: &str, reason: &str| {
+        format!("only, or -ERR unknown command '{name}', unsupported by this proxy: {reason}")
+    };
+    let tells = "it tells about one server; ask that server itself";
+    let cases = [
+        ("SWAPDB 0 1", unsupported("swapdb", "it would change the data of all servers; send it to each server itself, if it is meant")),
+        ("DEBUG SLEEP 1", unsupported("debug", "it administers one server; send it to that server itself")),
+        ("MEMORY DOCTOR", unsupported("memory|doctor", tells)),
+        ("ROLE", unsupported("role", tells)),
+        ("SLOWLOG GET", unsupported("slowlog|get", tells)),
+        (
+            "EVAL script 0",
+            "only, or -ERR 'eval' needs at least one key here, to find its server by; give it one, used or not".into(),
+        ),
+    ];
+    for (line, expected) in &cases {
+        assert_eq!(route(line), *expected, "{line}");
+    }
+}
+
+/// Nobody empties or changes servers through a pool unless its configuration says so.
+#[test]
+fn what_needs_a_permission() {
+    let rows = all().iter().flat_map(|c| std::iter::once(c).chain(c.subcommands));
+    let needs: Vec<String> = rows
+        .filter(|command| command.permit != Permit::Always)
+        .map(|command| format!("{} {}", command.permit.name(), command.name))
+        .collect();
+    let expected = [
+        "admin bgrewriteaof",
+        "admin bgsave",
+        "admin config|resetstat",
+        "admin config|rewrite",
+        "admin config|set",
+        "admin debug",
+        "flush flushall",
+        "flush flushdb",
+        "admin memory|purge",
+        "admin pfselftest",
+        "admin save",
+        "admin swapdb",
+    ];
+    assert_eq!(needs, expected);
 }
 
 /// Refusing one of these closes the connection, whatever is wrong with the request.
@@ -310,8 +361,7 @@ fn commands_that_later_ones_depend_on_are_stateful() {
     {
         assert!(is_stateful(line), "{line}");
     }
-    for line in
-        ["EXEC", "GET", "CLIENT", "CLIENT NOSUCH", "NOSUCH", "XREAD BLOCK 0 STREAMS a $", "SCRIPT KILL"]
+    for line in ["EXEC", "GET", "CLIENT", "CLIENT NOSUCH", "NOSUCH", "XREAD BLOCK 0 STREAMS a $", "SHUTDOWN"]
     {
         assert!(!is_stateful(line), "{line}");
     }
@@ -370,7 +420,9 @@ fn the_table_agrees_with_itself() {
         assert!(served || !command.retry_safe(), "{name}");
         match command.proxied {
             Proxied::Forward | Proxied::Split(_) => assert!(keys, "{name} is forwarded without a key"),
-            Proxied::Local(_) | Proxied::Every(_) => assert!(!keys, "{name}"),
+            Proxied::Local(_) | Proxied::Every(_) | Proxied::Any | Proxied::Only(_) | Proxied::Scan => {
+                assert!(!keys, "{name}");
+            }
             Proxied::Refused(reason) => {
                 assert!(!reason.why().is_empty() && !reason.remedy().is_empty(), "{name}");
             }
@@ -380,7 +432,7 @@ fn the_table_agrees_with_itself() {
     }
     let retried =
         ["get", "mget", "exists", "hgetall", "xread", "eval_ro", "sort_ro", "ttl", "object|encoding"];
-    let not_retried = ["set", "incr", "del", "eval", "getex", "sort", "ping", "keys"];
+    let not_retried = ["set", "incr", "del", "eval", "getex", "sort", "ping", "flushall"];
     let find = |name: &str| match name.split_once('|') {
         None => lookup(name.as_bytes()).unwrap(),
         Some((container, sub)) => lookup(container.as_bytes()).unwrap().subcommand(sub.as_bytes()).unwrap(),
@@ -505,10 +557,10 @@ fn command_shows_what_is_served() {
     assert_eq!(text("COMMAND GETKEYS LMPOP x a LEFT"), "-ERR Invalid arguments specified for command\r\n");
     assert_eq!(text("COMMAND LIST FILTERBY PATTERN mg?t"), "*1\r\n$4\r\nmget\r\n");
     assert_eq!(text("COMMAND LIST FILTERBY PATTERN object|f*"), "*1\r\n$11\r\nobject|freq\r\n");
-    assert_eq!(text("COMMAND LIST FILTERBY PATTERN keys"), "*0\r\n", "refused");
+    assert_eq!(text("COMMAND LIST FILTERBY PATTERN monitor"), "*0\r\n", "refused");
     assert_eq!(
         text("COMMAND LIST FILTERBY ACLCAT hyperloglog"),
-        "*3\r\n$5\r\npfadd\r\n$7\r\npfcount\r\n$7\r\npfmerge\r\n"
+        "*4\r\n$5\r\npfadd\r\n$7\r\npfcount\r\n$7\r\npfmerge\r\n$10\r\npfselftest\r\n"
     );
     assert_eq!(text("COMMAND LIST FILTERBY"), "-ERR syntax error\r\n");
     assert_eq!(text("COMMAND GETKEYS EVAL script 0"), "*0\r\n");

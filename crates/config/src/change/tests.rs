@@ -40,6 +40,7 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
         Kind::HashTag => ["{}", "[]"].map(quoted),
         Kind::Listen | Kind::Listens | Kind::Target => ["127.0.0.1:7001", "127.0.0.1:7002"].map(quoted),
         Kind::Servers => ["[\"a:1\", \"b:1\"]", "[\"b:1\"]"].map(str::to_owned),
+        Kind::Texts if option.name == "allow" => ["flush", "admin"].map(quoted),
         Kind::Texts => ["[\"one:1\"]", "[\"two:2\"]"].map(str::to_owned),
         Kind::Quantiles => ["[0.5]", "[0.99]"].map(str::to_owned),
         Kind::Rate => ["1/s", "2/s"].map(quoted),

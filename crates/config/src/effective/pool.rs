@@ -38,6 +38,7 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("server_failure_limit", integer(pool.server_failure_limit)),
         ("keepalive", Some(duration_or_off(pool.keepalive))),
         ("unsupported", Setting::text(pool.unsupported.name())),
+        ("allow", allow(pool)),
         ("request_bytes_max", Some(bytes(pool.request_bytes_max))),
         ("client_pipeline_max", integer(pool.client_pipeline_max)),
         ("client_output_soft_bytes", Some(bytes(pool.client_output_soft_bytes))),
@@ -45,4 +46,9 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("server_queue_max", integer(pool.server_queue_max)),
     ];
     Section { name: pool.name.clone(), ..Section::new(Scope::Pool, settings) }
+}
+
+fn allow(pool: &Pool) -> Option<Setting> {
+    let names: Vec<String> = pool.allow.iter().map(|permit| permit.name().to_owned()).collect();
+    (!names.is_empty()).then_some(Setting::Texts(names))
 }

@@ -3,11 +3,14 @@
 //! Two servers of one identity and contradictory options are faults; legal but doubtful settings
 //! ([`crate::warnings`]) are reported at the option that causes them.
 
+use wire::redis::Permit;
+
 use super::listeners::Listeners;
 use super::topology;
 use crate::checked::{Discovery, Pool, Protocol, ReadFrom, Server, Target, Topology, Unsupported};
 use crate::fault::{Fault, Position};
 use crate::options::Scope;
+use crate::suggest;
 use crate::tls_table;
 use crate::values::{self, Settings};
 use crate::warnings;
@@ -32,6 +35,7 @@ pub(super) fn check(
     contradictions(&section, &read, &pool, faults);
     let default = values::read(Scope::Pool, "", at, &[], &mut Vec::new());
     topology::check(&section, &read, &pool, &assemble(name, &default, Vec::new())?, faults);
+    permits(&section, &read, faults);
     if !read.faulty && !pool.servers.is_empty() {
         faults.extend(warnings::of_pool(&pool, has_users).into_iter().map(|warning| {
             let place = read.place(warning.option).or(Some(at));
@@ -92,6 +96,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         server_failure_limit: read.integer("server_failure_limit") as u32,
         keepalive: read.duration_if_on("keepalive"),
         unsupported: read.text("unsupported").and_then(Unsupported::of).unwrap_or(Unsupported::Error),
+        allow: read.texts("allow").iter().filter_map(|name| Permit::of(name)).collect(),
         servers,
         request_bytes_max: read.size("request_bytes_max"),
         client_pipeline_max: read.integer("client_pipeline_max") as u32,
@@ -101,13 +106,26 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
     })
 }
 
+/// Reports words of `allow` that mean nothing.
+fn permits(section: &str, read: &Settings, faults: &mut Vec<Fault>) {
+    let known = || Permit::ALL.iter().map(|permit| permit.name());
+    for word in read.texts("allow").iter().filter(|word| Permit::of(word).is_none()) {
+        let help = match suggest::nearest(word, known()) {
+            Some(name) => format!("did you mean {name}?"),
+            None => format!("it takes {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        let text = format!("{section}: allow has no {}", word.escape_debug());
+        faults.push(Fault::error(read.place("allow"), text, help));
+    }
+}
+
 /// Options that contradict each other.
 fn contradictions(section: &str, read: &Settings, pool: &Pool, faults: &mut Vec<Fault>) {
     let mut fail = |option: &str, text: &str, help: &str| {
         faults.push(Fault::error(read.place(option), format!("{section}: {text}"), help));
     };
     if pool.protocol == Protocol::Memcache {
-        for option in ["auth", "auth_file", "db"] {
+        for option in ["auth", "auth_file", "db", "allow"] {
             if read.written(option) {
                 fail(
                     option,

@@ -253,6 +253,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Answer to a command that cannot be proxied: an error in its place, or a closed connection as in nutcracker.",
     ),
     option(
+        "allow",
+        None,
+        Kind::Texts,
+        Absent::Unset("nothing"),
+        Live,
+        "Commands that are served only if this names them: \"flush\" (FLUSHDB and FLUSHALL, sent to every server; the embedded cache \
+         serves them anyway), \"admin\" (CONFIG SET, DEBUG, SAVE and others that change the servers themselves). Redis only.",
+    ),
+    option(
         "request_bytes_max",
         None,
         size(1024, u32::MAX as u64 * 4),

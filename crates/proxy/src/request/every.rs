@@ -6,9 +6,11 @@
 //! comes back without one it answers `NOSCRIPT`, whereupon clients load it again.
 
 use net::Io;
+use wire::redis::Permit;
 
 use crate::client::Client;
 use crate::gather::GatherId;
+use crate::keys::{LaneKey, PoolKey};
 use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
 use crate::request::forward::Traits;
@@ -28,6 +30,21 @@ impl Proxy {
         let gather = self.open_gather(io, client, merge_of(merge));
         self.gathers.get_mut(gather).names_servers = true;
         self.forward_parts(io, client, gather, frame, traits);
+    }
+
+    /// True if a pool serves commands that need this permission. The embedded cache may always be emptied.
+    pub(super) fn permits(&self, pool: PoolKey, permit: Permit) -> bool {
+        let pool = &self.pools[pool];
+        let is_local = || pool.servers.iter().all(|server| self.servers[*server].is_local());
+        permit == Permit::Always
+            || pool.config.allow.contains(&permit)
+            || (permit == Permit::Flush && is_local())
+    }
+
+    /// The client's connection to the first server in the ring; None if no server is left.
+    pub(super) fn any_lane(&self, client: &Client) -> Option<LaneKey> {
+        let mut servers = self.pools[client.pool].servers.iter().map(|server| &self.servers[*server]);
+        servers.find(|server| server.is_in_ring()).map(|server| server.lane_of(client))
     }
 
     /// Fills `scratch.parts` with the servers of a client's pool that may be asked.
@@ -123,6 +140,74 @@ mod tests {
             b"-ERR Invalid argument (server b)\r\n",
         );
         check(DBSIZE, [Says(b":3\r\n"), Says(b":0\r\n"), Says(b":40\r\n")], b":43\r\n");
+    }
+
+    #[test]
+    fn of_all_servers_together() {
+        let keys =
+            |keys: &[u8]| [b"*2\r\n$4\r\nKEYS\r\n$1\r\n", keys, b"\r\n"].concat().leak() as &'static [u8];
+        check(
+            keys(b"*"),
+            [Says(b"*1\r\n$1\r\na\r\n"), Says(b"*0\r\n"), Says(b"*2\r\n$1\r\nb\r\n$1\r\nc\r\n")],
+            b"*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n",
+        );
+        let any = b"*1\r\n$9\r\nRANDOMKEY\r\n";
+        check(any, [Says(b"$-1\r\n"), Says(b"$1\r\nb\r\n"), Says(b"$-1\r\n")], b"$1\r\nb\r\n");
+        check(any, [Says(b"$-1\r\n"), Says(b"$-1\r\n"), Says(b"$-1\r\n")], b"$-1\r\n");
+        let kill = b"*2\r\n$6\r\nSCRIPT\r\n$4\r\nKILL\r\n";
+        let idle = || Says(b"-NOTBUSY No scripts in execution right now.\r\n");
+        check(kill, [idle(), Says(b"+OK\r\n"), idle()], b"+OK\r\n");
+        check(kill, [idle(), idle(), idle()], b"-NOTBUSY No scripts in execution right now. (server c)\r\n");
+    }
+
+    /// A pool of one or two servers, or the embedded cache; its `allow`; a request; whether a server gets it.
+    #[test]
+    fn what_is_permitted_and_what_needs_a_pool_with_one_server() {
+        let (one, two, local) =
+            ("\"127.0.0.1:11:1 a\"", "\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"", "\"local\"");
+        let cases = [
+            (
+                two,
+                "",
+                "FLUSHALL",
+                "-ERR 'flushall' is not allowed in this pool: it empties all servers; if it is meant, set allow = [\"flush\"] of the pool\r\n",
+            ),
+            (two, "flush", "FLUSHALL", ""),
+            (one, "flush", "flushdb ASYNC", ""),
+            (local, "", "FLUSHALL", "+OK\r\n"),
+            (
+                one,
+                "flush",
+                "CONFIG SET a b",
+                "-ERR 'config|set' is not allowed in this pool: it changes the servers themselves; if it is meant, set allow = [\"admin\"] of the pool\r\n",
+            ),
+            (one, "admin", "CONFIG SET a b", ""),
+            (one, "", "EVAL x 0", ""),
+            (
+                two,
+                "",
+                "EVAL x 0",
+                "-ERR 'eval' needs at least one key here, to find its server by; give it one, used or not\r\n",
+            ),
+            (one, "", "ROLE", ""),
+            (
+                two,
+                "",
+                "ROLE",
+                "-ERR unknown command 'role', unsupported by this proxy: it tells about one server; ask that server itself\r\n",
+            ),
+            (two, "", "FUNCTION LIST", ""),
+        ];
+        for (servers, allow, line, answer) in cases {
+            let allow = if allow.is_empty() { String::new() } else { format!("allow = [\"{allow}\"]\n") };
+            let text = format!("[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [{servers}]\n{allow}");
+            let mut w = crate::testing::World::new(&text);
+            let mut request = Vec::new();
+            wire::redis::encode_inline(line.as_bytes(), &mut request).unwrap();
+            let client = w.ask(&request);
+            assert_eq!(w.sent(client), answer, "{line}");
+            assert_eq!(w.io.connects.is_empty(), !answer.is_empty(), "{line}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::proxy::Proxy;
 use crate::request::about::about;
 use crate::request::admission::{To, Verdict, is_more};
 use crate::request::forward::Traits;
+use crate::request::scan::{self, ScanStep};
 use crate::request::{Partial, hand_on};
 use crate::server::Server;
 
@@ -26,6 +27,8 @@ enum Plan<'a> {
     Split(&'static Command, Merge, Parts<'a>),
     /// Sent unchanged to the servers in `scratch.parts`.
     Every(&'static Command, Merge),
+    /// `SCAN`, sent to one server with its own cursor.
+    Scan(ScanStep),
     /// Sent to the only server, which knows more about itself than the proxy does.
     Ask(About),
     /// The proxy answers it.
@@ -40,6 +43,8 @@ enum Here<'a> {
     NoPassword(Option<&'static Command>),
     InRefusedTransaction,
     CrossSlot(&'static Command),
+    /// A `SCAN` that no server is left for: its reply.
+    Scanned(&'static [u8]),
     /// Its user lacks the right.
     Forbidden(access::Verdict, &'static Command),
 }
@@ -164,6 +169,10 @@ impl Proxy {
                 let traits = Traits::redis(command.retry_safe());
                 hand_on(input, len, |frame| self.broadcast_redis(io, client, merge, frame, traits));
             }
+            Plan::Scan(step) => {
+                self.send_scan(io, client, step, request.args(frame));
+                input.consume(len);
+            }
             Plan::Ask(about) => hand_on(input, len, |frame| self.ask_server(io, client, about, frame)),
             Plan::Here(Here::Local(local @ (Local::Auth | Local::Hello)))
                 if self.pools[client.pool].gate.needs_login() =>
@@ -197,7 +206,7 @@ impl Proxy {
         }
         match routed {
             Ok((command, Route::One(key))) => Plan::One(self.lane_of_key(client, key.bytes()), command),
-            routed => self.plan_further(client, routed),
+            routed => self.plan_further(client, routed, request, frame),
         }
     }
 
@@ -209,17 +218,26 @@ impl Proxy {
         }
         let routed = request.route(frame);
         if may_come_before_password(&routed) {
-            return self.plan_further(client, routed);
+            return self.plan_further(client, routed, request, frame);
         }
         let command = routed.map_or_else(|refusal| refusal.stateful(), |(command, _)| Some(command));
         Plan::Here(Here::NoPassword(command.filter(|command| command.stateful)))
     }
 
-    fn plan_further<'a>(&mut self, client: &Client, routed: Routed<'a>) -> Plan<'a> {
+    fn plan_further<'a>(
+        &mut self,
+        client: &Client,
+        routed: Routed<'a>,
+        request: &Request,
+        frame: &'a [u8],
+    ) -> Plan<'a> {
         let (command, route) = match routed {
             Ok(found) => found,
             Err(refusal) => return Plan::Here(Here::Refusal(refusal)),
         };
+        if !self.permits(client.pool, command.permit) {
+            return Plan::Here(Here::Refusal(Refusal::NotPermitted(command)));
+        }
         match route {
             Route::One(key) => Plan::One(self.lane_of_key(client, key.bytes()), command),
             Route::Same(keys) => self.plan_together(client, command, keys),
@@ -238,6 +256,16 @@ impl Proxy {
                     _ => Plan::Every(command, merge),
                 }
             }
+            Route::Any => Plan::One(self.any_lane(client), command),
+            Route::Only(refusal) => match self.pools[client.pool].servers[..] {
+                [_] => Plan::One(self.any_lane(client), command),
+                _ => Plan::Here(Here::Refusal(refusal)),
+            },
+            Route::Scan => match self.plan_scan(client, request.args(frame)) {
+                scan::Scan::Only => Plan::One(self.any_lane(client), command),
+                scan::Scan::Step(step) => Plan::Scan(step),
+                scan::Scan::Reply(reply) => Plan::Here(Here::Scanned(reply)),
+            },
             Route::Local(local) => match about(local) {
                 Some(about) if self.is_asked_of_a_server(client.pool) => {
                     self.list_servers(client, Server::is_in_ring);
@@ -284,6 +312,7 @@ impl Proxy {
                 let stateful = Some(*command).filter(|command| command.stateful);
                 self.reject_redis(io, client, stateful, error.as_bytes());
             }
+            Here::Scanned(reply) => self.give(io, client, reply),
             Here::InRefusedTransaction => self.refuse_in_transaction(io, client, request),
             Here::CrossSlot(command) => {
                 pool.stats.cross_slot.inc();
@@ -299,7 +328,7 @@ impl Plan<'_> {
     fn to(&self) -> To {
         match self {
             Plan::One(Some(lane), _) => To::One(*lane),
-            Plan::Split(..) | Plan::Every(..) | Plan::Ask(_) => To::Parts,
+            Plan::Split(..) | Plan::Every(..) | Plan::Scan(_) | Plan::Ask(_) => To::Parts,
             Plan::One(None, _) | Plan::Here(_) => To::Nobody,
         }
     }

@@ -233,8 +233,8 @@ mod tests {
     #[test]
     fn the_client_stays_after_any_other_refusal() {
         let stays = [
-            "KEYS *",
             "FLUSHALL",
+            "DEBUG SLEEP 1",
             "BLPOP k 0",
             "GET",
             "NOSUCH",
@@ -245,10 +245,7 @@ mod tests {
             "PUBLISH c m",
             "READONLY",
             "READWRITE",
-            "CLIENT NO-EVICT ON",
-            "CLIENT NO-TOUCH ON",
             "CLIENT CACHING YES",
-            "CLIENT TRACKINGINFO",
             "CLIENT MAINT_NOTIFICATIONS ON",
             "CLIENT SETNAME 'a b'",
             "HELLO 4",
@@ -264,7 +261,7 @@ mod tests {
 
     #[test]
     fn an_unsupported_command_closes_without_a_word_if_the_pool_says_so() {
-        for request in ["KEYS *", "MULTI", "SELECT 1", "CLIENT REPLY OFF"] {
+        for request in ["FLUSHALL", "MULTI", "SELECT 1", "CLIENT REPLY OFF"] {
             let mut w = Session::new("unsupported = \"close\"\n");
             w.receive(&packet(&[INCR, request, INCR]));
             assert_eq!(w.serve().matches("INCR").count(), 1, "{request}");
@@ -299,7 +296,7 @@ mod tests {
         w.proxy.notify = Box::new(move |notice| notices.send(notice).unwrap());
         let told = |command| vec![Notice::ClientRefused { pool: "p".into(), command }];
         for (seconds, request, expected) in [
-            (0, "KEYS *", vec![]),
+            (0, "FLUSHALL", vec![]),
             (0, "MULTI", told("multi")),
             (59, "MULTI", vec![]),
             (1, "SELECT 1", told("select")),

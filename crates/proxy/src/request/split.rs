@@ -210,6 +210,9 @@ pub(super) fn merge_of(merge: wire::redis::Merge) -> Merge {
         wire::redis::Merge::Values => Merge::Array,
         wire::redis::Merge::Sum => Merge::Sum,
         wire::redis::Merge::AllOk => Merge::Ok,
+        wire::redis::Merge::AnyOk => Merge::AnyOk,
+        wire::redis::Merge::Lists => Merge::Lists,
+        wire::redis::Merge::Some => Merge::Some,
         wire::redis::Merge::Same => Merge::Same,
         wire::redis::Merge::Least => Merge::Least,
     }

@@ -8,6 +8,7 @@ use crate::client::{Client, Reply};
 use crate::fail::Failure;
 use crate::gather::{Gather, GatherId, Merge};
 use crate::proxy::Proxy;
+use crate::response::scan::write_scanned;
 
 impl Proxy {
     /// Answers a request whose parts are all answered. `client` is given if the caller holds it.
@@ -23,6 +24,10 @@ impl Proxy {
                 let request = std::mem::take(&mut gather.keys.0);
                 let said = if error.is_none() { gather.parts.first_mut().map(std::mem::take) } else { None };
                 self.write_about(io, pool, (about, version), &request, said.as_deref(), &mut merged)
+            }
+            (Merge::AnyOk, Some(_)) if gather.used().any(|part| part.starts_with(b"+")) => {
+                merged.extend_from_slice(b"+OK\r\n");
+                Some(())
             }
             (_, Some(error)) => {
                 merged.extend_from_slice(&error);
@@ -66,7 +71,7 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
             encode::integer(out, sum);
             Some(())
         }
-        Merge::Ok => {
+        Merge::Ok | Merge::AnyOk => {
             if gather.used().any(|part| part.first() != Some(&b'+')) {
                 return None;
             }
@@ -79,6 +84,14 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
             parts.all(|part| part == first).then(|| out.extend_from_slice(first))
         }
         Merge::Least => merge_least(gather, out),
+        Merge::Lists => merge_lists(gather, out),
+        Merge::Some => {
+            let is_null = |part: &&[u8]| part.starts_with(b"$-1") || part.starts_with(b"_");
+            let found = gather.used().find(|part| !is_null(part)).or_else(|| gather.used().next())?;
+            out.extend_from_slice(found);
+            Some(())
+        }
+        Merge::Scan { at, count } => write_scanned(gather.used().next()?, (at, count), out),
         Merge::Values => merge_values(gather, out),
         Merge::OkLine => {
             out.extend_from_slice(b"OK\r\n");
@@ -105,6 +118,19 @@ fn merge_arrays(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
         out.extend_from_slice(element);
     }
     parts.iter_mut().all(|rest| rest.next().is_none()).then_some(())
+}
+
+/// Merges arrays by appending one to the other.
+fn merge_lists(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
+    let mut count = 0;
+    for part in gather.used() {
+        count += Elements::of_array(part)?.count();
+    }
+    encode::array(out, count);
+    for part in gather.used() {
+        Elements::of_array(part)?.for_each(|(_, element)| out.extend_from_slice(element));
+    }
+    Some(())
 }
 
 /// Merges arrays of integers by the least at each place. Arrays of different lengths cannot be merged.

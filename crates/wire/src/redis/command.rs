@@ -9,6 +9,7 @@ mod category;
 mod keys;
 mod lookup;
 mod merge;
+mod permit;
 mod reason;
 mod refusal;
 mod render;
@@ -23,6 +24,7 @@ pub use category::categories;
 pub use keys::{Count, KeyError, KeySpec, Keys, Part, Parts};
 pub use lookup::{all, lookup, named};
 pub use merge::Merge;
+pub use permit::Permit;
 pub use reason::Reason;
 pub use refusal::Refusal;
 pub use render::{DocsRow, command_reply, docs_rows};
@@ -53,6 +55,8 @@ pub struct Command {
     pub sides: Sides,
     /// Treatment by the proxy.
     pub proxied: Proxied,
+    /// Permission that it needs of its pool.
+    pub permit: Permit,
     /// Redis' group for it: `string`, `sorted-set`, `generic` ….
     pub group: &'static str,
     /// The version of Redis that introduced it.
@@ -74,6 +78,12 @@ pub enum Proxied {
     Split(Merge),
     /// Sent verbatim to every server that is not ejected; the replies are merged.
     Every(Merge),
+    /// Sent verbatim to any server, since all of them answer alike.
+    Any,
+    /// Sent verbatim to the server of a pool that has one; refused for this reason where there are several.
+    Only(Reason),
+    /// `SCAN`: sent to one server after another.
+    Scan,
     /// Answered by the proxy itself.
     Local(Local),
     /// Not served, for this reason.
@@ -111,6 +121,14 @@ pub enum Local {
     ClientId,
     /// `CLIENT GETNAME`
     ClientGetName,
+    /// `CLIENT GETREDIR`
+    ClientGetRedir,
+    /// `CLIENT INFO`
+    ClientInfo,
+    /// `CLIENT NO-EVICT ON|OFF` and `CLIENT NO-TOUCH ON|OFF`: without effect here.
+    ClientOnOff,
+    /// `CLIENT TRACKINGINFO`
+    ClientTrackingInfo,
     /// `CLIENT SETNAME name`
     ClientSetName,
     /// `CLIENT SETINFO attribute value` (Redis 7.2; clients send it to any server)
@@ -135,7 +153,7 @@ impl Command {
 
     /// True if servers answer it.
     fn reaches_servers(&self) -> bool {
-        matches!(self.proxied, Proxied::Forward | Proxied::Split(_) | Proxied::Every(_))
+        !matches!(self.proxied, Proxied::Local(_) | Proxied::Refused(_))
     }
 
     /// True if it writes data.

@@ -172,8 +172,8 @@ fn route(request: &Request, frame: &[u8]) {
             out.clear();
             command_reply(request.args(frame), Version::Resp3, &mut out);
         }
-        Ok((_, Route::Local(_) | Route::Every(_))) => return,
-        Err(refusal) => refusal.write(&mut out),
+        Ok((_, Route::Local(_) | Route::Every(_) | Route::Any | Route::Scan)) => return,
+        Ok((_, Route::Only(refusal))) | Err(refusal) => refusal.write(&mut out),
     }
     assert!(out.is_empty() || is_reply(&out), "{}", out.escape_ascii());
 }

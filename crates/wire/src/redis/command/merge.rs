@@ -12,6 +12,12 @@ pub enum Merge {
     Sum,
     /// `+OK` if every part answered so (`MSET`, `SCRIPT FLUSH`).
     AllOk,
+    /// `+OK` if any part answered so, or else the first error (`SCRIPT KILL`).
+    AnyOk,
+    /// Arrays, one after another (`KEYS`).
+    Lists,
+    /// Any reply that is not null (`RANDOMKEY`).
+    Some,
     /// Identical replies, any of which is the merged one (`SCRIPT LOAD`).
     Same,
     /// Arrays of integers of equal length, merged to the minimum at each place (`SCRIPT EXISTS`).

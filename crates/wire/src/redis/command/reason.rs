@@ -15,9 +15,7 @@ pub enum Reason {
     PubSub,
     /// `MULTI` and the like: state on a connection that clients share.
     Transaction,
-    /// It concerns all keys of all servers.
-    Keyless,
-    /// It would empty or swap the data of every server: too much for a command meant for one.
+    /// It would swap the data of every server: too much for a command meant for one.
     Destructive,
     /// Functions are loaded and listed on single servers; `FCALL` with keys is served.
     Function,
@@ -74,7 +72,6 @@ impl Reason {
                 "a transaction needs a connection of its own",
                 "use a script (EVAL), or connect to the server itself",
             ),
-            Reason::Keyless => ("it is about the keys of all servers", "ask each server itself"),
             Reason::Destructive => {
                 ("it would change the data of all servers", "send it to each server itself, if it is meant")
             }

@@ -26,13 +26,18 @@ pub enum Refusal<'a> {
     Unsupported(&'static Command, Reason),
     /// Its keys cannot be found.
     Keys(&'static Command, KeyError),
+    /// A command that this pool does not permit.
+    NotPermitted(&'static Command),
 }
 
 impl Refusal<'_> {
     /// True if the command as such is not served, rather than this request being invalid.
     pub fn is_unsupported(&self) -> bool {
         match self {
-            Refusal::Unknown(_) | Refusal::UnknownSubcommand(..) | Refusal::Unsupported(..) => true,
+            Refusal::Unknown(_)
+            | Refusal::UnknownSubcommand(..)
+            | Refusal::Unsupported(..)
+            | Refusal::NotPermitted(_) => true,
             Refusal::Keys(_, error) => matches!(error, KeyError::Blocks | KeyError::NoKey),
             Refusal::Arity(_) => false,
         }
@@ -43,9 +48,10 @@ impl Refusal<'_> {
     pub fn stateful(&self) -> Option<&'static Command> {
         match *self {
             Refusal::Unknown(_) | Refusal::UnknownSubcommand(..) => None,
-            Refusal::Arity(command) | Refusal::Unsupported(command, _) | Refusal::Keys(command, _) => {
-                Some(command).filter(|command| command.stateful)
-            }
+            Refusal::Arity(command)
+            | Refusal::Unsupported(command, _)
+            | Refusal::Keys(command, _)
+            | Refusal::NotPermitted(command) => Some(command).filter(|command| command.stateful),
         }
     }
 
@@ -69,6 +75,12 @@ impl Refusal<'_> {
                 format!("ERR unknown command '{name}', unsupported by this proxy: {why}").into_bytes()
             }
             Refusal::Keys(command, error) => format!("ERR {}", error.text(command.name)).into_bytes(),
+            Refusal::NotPermitted(command) => {
+                let (name, permit) = (command.name, command.permit);
+                let (why, word) = (permit.why(), permit.name());
+                format!("ERR '{name}' is not allowed in this pool: {why}; if it is meant, set allow = [\"{word}\"] of the pool")
+                    .into_bytes()
+            }
         }
     }
 }

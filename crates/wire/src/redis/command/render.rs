@@ -4,7 +4,7 @@
 
 use bytes::BufMut;
 
-use super::{Command, KeySpec, Merge, Proxied, all, flags, lookup};
+use super::{Command, KeySpec, Merge, Permit, Proxied, all, flags, lookup};
 use crate::redis::args::Args;
 use crate::redis::encode::{self, Version};
 use crate::redis::glob_matches;
@@ -184,10 +184,22 @@ pub fn docs_rows() -> Vec<DocsRow> {
 
 impl Command {
     fn proxied_text(&self) -> String {
+        match self.permit {
+            Permit::Always => self.routing_text(),
+            permit => format!("with `allow = [\"{}\"]` {}", permit.name(), self.routing_text()),
+        }
+    }
+
+    fn routing_text(&self) -> String {
         match self.proxied {
             Proxied::Forward => "forwarded to the server of its keys".into(),
             Proxied::Split(merge) => format!("split by server, {}", merge.text()),
             Proxied::Every(merge) => format!("sent to every server, {}", merge.text()),
+            Proxied::Any => "sent to any server".into(),
+            Proxied::Only(reason) => {
+                format!("sent to the server of a pool with one; otherwise refused: {}", reason.why())
+            }
+            Proxied::Scan => "sent to one server after another; the cursor says which".into(),
             Proxied::Local(_) => "answered by the proxy".into(),
             Proxied::Refused(_) if self.is_served() => "served in part".into(),
             Proxied::Refused(reason) if self.stateful => {
@@ -204,6 +216,9 @@ impl Merge {
             Merge::Values => "values put together in order",
             Merge::Sum => "replies added",
             Merge::AllOk => "OK if all parts are",
+            Merge::AnyOk => "OK if any is",
+            Merge::Lists => "lists put together",
+            Merge::Some => "any that is not null",
             Merge::Same => "the reply that all give",
             Merge::Least => "the least reply for each argument",
         }

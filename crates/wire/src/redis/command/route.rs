@@ -23,6 +23,12 @@ pub enum Route<'a> {
     Split(Merge, Parts<'a>),
     /// Forwarded verbatim to every server.
     Every(Merge),
+    /// Forwarded verbatim to any server.
+    Any,
+    /// Forwarded verbatim to the server of a pool that has one; otherwise refused.
+    Only(Refusal<'a>),
+    /// Forwarded to the server that the cursor names.
+    Scan,
 }
 
 impl Request {
@@ -50,9 +56,15 @@ impl Request {
         let route = match command.proxied {
             Proxied::Local(local) => Route::Local(local),
             Proxied::Every(merge) => Route::Every(merge),
+            Proxied::Any => Route::Any,
+            Proxied::Only(reason) => Route::Only(Refusal::Unsupported(command, reason)),
+            Proxied::Scan => Route::Scan,
             Proxied::Refused(reason) => return Err(Refusal::Unsupported(command, reason)),
             Proxied::Forward => {
-                let mut keys = self.keys(frame, command)?;
+                let mut keys = match self.keys(frame, command) {
+                    Err(none @ Refusal::Keys(_, KeyError::NoKey)) => return Ok((command, Route::Only(none))),
+                    keys => keys?,
+                };
                 match keys.count_left() {
                     1 => Route::One(keys.next().ok_or(Refusal::Keys(command, KeyError::Syntax))?),
                     _ => Route::Same(keys),

@@ -5,7 +5,7 @@
 use super::Proxied::Split;
 use super::merge::Merge;
 use super::side::{Side, Sides};
-use super::{Command, KeySpec, Local, Proxied, flags};
+use super::{Command, KeySpec, Local, Permit, Proxied, flags};
 
 // Short names keep a command's row on one line.
 pub(super) const R: u32 = flags::READONLY;
@@ -63,7 +63,18 @@ pub(super) const fn container(
     subcommands: &'static [Command],
 ) -> Command {
     let sides = Sides::by_flags(flags);
-    Command { name, id: 0, arity, flags, keys, sides, proxied, group, since, stateful: false, subcommands }
+    let (permit, stateful) = (Permit::Always, false);
+    Command { name, id: 0, arity, flags, keys, sides, proxied, permit, group, since, stateful, subcommands }
+}
+
+/// Marks a command that empties all servers of a pool.
+pub(super) const fn flushes(command: Command) -> Command {
+    Command { permit: Permit::Flush, ..command }
+}
+
+/// Marks a command that changes a server rather than keys.
+pub(super) const fn administers(command: Command) -> Command {
+    Command { permit: Permit::Admin, ..command }
 }
 
 /// Marks a command after which Redis executes or answers later commands of the connection differently.

@@ -1,0 +1,26 @@
+//! The line that `CLIENT INFO` and `CLIENT LIST` have for a client, with the fields of Redis 7.0.
+//!
+//! Fields about buffers and files of a Redis server are 0.
+
+use config::checked::Pool as Config;
+use net::Instant;
+
+use crate::client::Client;
+
+/// The line of a client, with its end.
+pub(super) fn line(client: &Client, config: &Config, _now: Instant) -> String {
+    let session = &client.session;
+    let from = match session.from {
+        Some(std::net::IpAddr::V6(ip)) => format!("[{ip}]:0"),
+        Some(ip) => format!("{ip}:0"),
+        None => "unix:0".to_owned(),
+    };
+    let name = session.name.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    let user = session.user.as_ref().map_or("default", |user| user.name());
+    let (id, db, resp) = (session.number, config.db, if session.resp3 { 3 } else { 2 });
+    format!(
+        "id={id} addr={from} laddr= fd=0 name={name} age=0 idle=0 flags=N db={db} sub=0 psub=0 ssub=0 multi=-1 qbuf=0 \
+         qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client|info user={user} \
+         redir=-1 resp={resp}\n"
+    )
+}
