@@ -109,13 +109,20 @@ REDIS = [
         ("direct", r("GET", "n"), b"$2\r\n%d\r\n" % len(DEPENDED_ON)),
     ]),
     ("a refused transaction is refused as a whole", {}, [REAL], [
-        ("a", r("MULTI") + r("INCR", "n") + r("EXEC") + r("INCR", "n"), rb"-ERR unknown command 'multi'[^\r]*\r\n",
+        ("a", r("MULTI", "x") + r("INCR", "n") + r("EXEC") + r("INCR", "n"), rb"-ERR wrong number[^\r]*\r\n",
          b"-ERR not executed, since the MULTI before it was refused\r\n",
          b"-EXECABORT Transaction discarded because of previous errors.\r\n", CLOSED),
-        ("b", r("MULTI") + r("INCR", "n") + r("DISCARD"), rb"-ERR unknown command 'multi'[^\r]*\r\n",
+        ("b", r("MULTI", "x") + r("INCR", "n") + r("DISCARD"), rb"-ERR wrong number[^\r]*\r\n",
          b"-ERR not executed, since the MULTI before it was refused\r\n+OK\r\n", CLOSED),
-        ("c", r("MULTI"), rb"-ERR unknown command 'multi'[^\r]*\r\n", CLOSED),
+        ("c", r("MULTI", "x"), rb"-ERR wrong number[^\r]*\r\n", CLOSED),
         ("direct", r("GET", "n"), b"$-1\r\n"),
+    ]),
+    ("a transaction is executed as one", {}, [REAL], [
+        ("a", r("MULTI") + r("INCR", "n") + r("GET", "n"), b"+OK\r\n+QUEUED\r\n+QUEUED\r\n"),
+        ("direct", r("SET", "n", 6), b"+OK\r\n"),
+        ("a", r("EXEC") + r("GET", "n"), b"*2\r\n:7\r\n$1\r\n7\r\n$1\r\n7\r\n"),
+        ("a", r("MULTI") + r("INCR") + r("EXEC"), b"+OK\r\n", b"-ERR wrong number of arguments for 'incr' command\r\n",
+         b"-EXECABORT Transaction discarded because of previous errors.\r\n"),
     ]),
     ("refusals that close, before the password", {"redis_auth": "sekret"}, [SECRET], [
         ("a", r("WATCH", "n") + r("AUTH", "sekret") + r("INCR", "n"), b"-NOAUTH Authentication required\r\n", CLOSED),
@@ -137,7 +144,7 @@ REDIS = [
     ]),
     *[(f"{words[0]} is refused and the client stays", {}, [REAL], [
         ("a", r(*words) + r("PING"), rb"-ERR [^\r]*\r\n", b"+PONG\r\n"),
-    ]) for words in [("EXEC",), ("UNWATCH",), ("UNSUBSCRIBE",), ("READONLY",), ("FLUSHALL",), ("DEBUG", "SLEEP", 0), ("AUTH", "x")]],
+    ]) for words in [("EXEC",), ("DISCARD",), ("UNSUBSCRIBE",), ("READONLY",), ("FLUSHALL",), ("DEBUG", "SLEEP", 0), ("AUTH", "x")]],
     ("wrong numbers of arguments are answered", {}, [REAL], [
         ("a", r("GET") + r("MSET", "k") + r("LINSERT", "l", "BEFORE", "p") + r("PING"),
          b"-ERR wrong number of arguments for 'get' command\r\n", b"-ERR wrong number of arguments for 'mset' command\r\n",

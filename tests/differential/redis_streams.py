@@ -169,11 +169,11 @@ def refused(rng, key):
         ]],
         # What a proxy cannot do.
         *[(encode(*words), UNSUPPORTED) for words in [
-            ("EXEC",), ("SHUTDOWN",), ("CLUSTER", "INFO"), ("SLAVEOF", "no", "one"), ("WAIT", 0, 0),
+            ("SHUTDOWN",), ("CLUSTER", "INFO"), ("SLAVEOF", "no", "one"), ("WAIT", 0, 0),
         ]],
         *[(encode(*words), LIKE_REDIS) for words in [("nonsense", key), ("",), ("GETX", key, 1), ("ge",), ("OBJECT", "nosuch", key)]],
         *[(encode(*words), DEPENDED_ON) for words in [
-            ("MULTI",), ("WATCH", key), ("SUBSCRIBE", key), ("MONITOR",), ("CLIENT", "REPLY", "OFF"), ("ASKING",),
+            ("WATCH", key), ("SUBSCRIBE", key), ("MONITOR",), ("CLIENT", "REPLY", "OFF"), ("ASKING",),
         ]],
         (encode("EVAL", "return 1", 0), ERROR),
         *[(encode("SET", key, "v")[:cut] + junk, PROTOCOL) for cut, junk in [

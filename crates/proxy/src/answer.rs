@@ -11,6 +11,7 @@ use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Argument, Local, Request, integer};
 
 use self::facts::REDIS_VERSION;
+use crate::client::stateful::Transaction;
 use crate::client::{Client, Session};
 use crate::gate::acl;
 use crate::gather::About;
@@ -77,7 +78,16 @@ impl Proxy {
                 self.scratch.reply = out;
                 return self.select(io, client, args);
             }
+            Local::Multi => {
+                session.stateful().transaction = Some(Transaction::default());
+                out.extend_from_slice(OK);
+            }
+            Local::Exec => out.extend_from_slice(b"-ERR EXEC without MULTI\r\n"),
+            Local::Discard => out.extend_from_slice(b"-ERR DISCARD without MULTI\r\n"),
+            Local::Unwatch => out.extend_from_slice(OK),
             Local::Reset => {
+                self.end_transaction(client);
+                let (session, pool) = (&mut client.session, &self.pools[client.pool]);
                 session.resp3 = false;
                 session.name = None;
                 pool.gate.leave(session, &pool.config);

@@ -99,9 +99,9 @@ impl Proxy {
     }
 
     fn give_away<I: Io>(&mut self, io: &mut I, id: ConnId, to: usize) {
-        let Some(client) = self.take_client(id) else { return };
+        let Some(mut client) = self.take_client(id) else { return };
         let Some(parcel) = io.release(id) else { return self.put_client(client) };
-        self.unregister_client(&client);
+        self.unregister_client(&mut client);
         let Client { pool, session, .. } = *client;
         let pool = self.pools[pool].id;
         let moved = Moved { pool, parcel, from: session.from, session: Some(session) };

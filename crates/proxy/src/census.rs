@@ -37,7 +37,7 @@ impl Proxy {
         for client in self.clients() {
             census.clients += 1;
             census.waiting += client.waiting();
-            census.held += client.memory();
+            census.held += client.memory() + client.session.state_memory();
         }
         for conn in self.servers.values().flat_map(|server| &server.conns) {
             census.in_flight += conn.line.iter().filter(|p| !matches!(p.owner, Owner::Handshake(_))).count();

@@ -3,6 +3,8 @@
 //! Replies leave in the order of the line. A reply for the front slot goes straight to the socket; an early
 //! one waits in the client's hold, a separate buffer that is reset whenever it is empty.
 
+pub(crate) mod stateful;
+
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use bytes::Bytes;
 use net::{ConnId, Io};
 use wire::redis::Version;
 
+use self::stateful::{Stateful, Transaction};
 use crate::keys::{LaneKey, PoolKey};
 use crate::reply_size::ReplySize;
 use crate::tally::Change;
@@ -69,8 +72,8 @@ pub(crate) struct Session {
     pub(crate) name: Option<Box<[u8]>>,
     /// No more requests are read: it sent FIN, said QUIT or broke the framing. Closed once the line is empty.
     pub(crate) leaving: bool,
-    /// Its MULTI was refused and it has sent neither EXEC nor DISCARD yet: none of its requests are executed.
-    pub(crate) in_refused_transaction: bool,
+    /// State that its commands have left, if any.
+    pub(crate) state: Option<Box<Stateful>>,
     /// The peer has sent FIN.
     pub(crate) ended: bool,
     /// Reason it is not read; None while it is.
@@ -83,6 +86,28 @@ impl Session {
     /// The RESP version it speaks.
     pub(crate) fn version(&self) -> Version {
         if self.resp3 { Version::Resp3 } else { Version::Resp2 }
+    }
+
+    /// The state, which it has from now on.
+    pub(crate) fn stateful(&mut self) -> &mut Stateful {
+        self.state.get_or_insert_default()
+    }
+
+    /// Memory of the state.
+    pub(crate) fn state_memory(&self) -> usize {
+        self.transaction().map_or(0, Transaction::memory)
+    }
+
+    /// The transaction that it is in.
+    pub(crate) fn transaction(&self) -> Option<&Transaction> {
+        self.state.as_ref()?.transaction.as_ref()
+    }
+
+    /// Drops the state if nothing is left of it.
+    pub(crate) fn rest(&mut self) {
+        if self.state.as_ref().is_some_and(|state| state.is_plain()) {
+            self.state = None;
+        }
     }
 }
 
@@ -185,8 +210,7 @@ impl Client {
     /// paused nor ended.
     pub(crate) fn is_quiet(&self) -> bool {
         let s = &self.session;
-        let reading =
-            !(s.leaving || s.ended || s.in_refused_transaction || s.paused.is_some()) && s.skip == 0;
+        let reading = !(s.leaving || s.ended || s.state.is_some() || s.paused.is_some()) && s.skip == 0;
         self.line.is_empty() && self.partial.is_none() && reading
     }
 
@@ -204,7 +228,7 @@ impl Client {
 
     /// Its memory, including the input and output bytes of its connection.
     pub(crate) fn memory_with_socket<I: Io>(&self, io: &I) -> usize {
-        self.memory() + io.unread(self.id) + io.unsent(self.id)
+        self.memory() + self.session.state_memory() + io.unread(self.id) + io.unsent(self.id)
     }
 
     /// The memory at the last count, and now.

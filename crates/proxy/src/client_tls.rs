@@ -60,12 +60,12 @@ impl Proxy {
 
     /// Handles a client whose connection or TLS has failed.
     pub(crate) fn client_failed<I: Io>(&mut self, io: &mut I, id: ConnId, fault: Fault) {
-        let Some(client) = self.take_client(id) else { return };
+        let Some(mut client) = self.take_client(id) else { return };
         self.pools[client.pool].stats.client_err.inc();
         if let Fault::Layer(fault) = fault {
             self.tls_failed(io, client.pool, fault.to_string());
         }
-        self.forget(&client);
+        self.forget(&mut client);
     }
 
     /// Refuses and closes a client that begins with TLS at a listener without it.

@@ -94,7 +94,10 @@ impl Proxy {
     }
 
     /// Removes a client from this shard.
-    pub(crate) fn unregister_client(&mut self, client: &Client) {
+    pub(crate) fn unregister_client(&mut self, client: &mut Client) {
+        if client.session.state.is_some() {
+            self.end_transaction(client);
+        }
         self.released.extend(client.holds_up);
         self.held.apply(Change::gone(client.counted));
         self.clients -= 1;
@@ -137,7 +140,7 @@ impl Proxy {
 
     /// Forgets a client that is gone or about to be. Servers still answer its requests, and the answers are
     /// dropped.
-    pub(crate) fn forget(&mut self, client: &Client) {
+    pub(crate) fn forget(&mut self, client: &mut Client) {
         self.unregister_client(client);
         self.pools[client.pool].clients.fetch_sub(1, Ordering::Relaxed);
     }
@@ -148,7 +151,7 @@ impl Proxy {
         self.recount_client(&mut client);
         if client.session.leaving && client.waiting() == 0 {
             io.finish(client.id);
-            self.forget(&client);
+            self.forget(&mut client);
         } else {
             if self.hand_over.is_some() && client.waiting() == 0 {
                 io.notify_drained(client.id);

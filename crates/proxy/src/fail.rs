@@ -70,6 +70,19 @@ impl Failure {
         !matches!(self, Failure::TimedOut | Failure::Removed) && !self.is_handshake()
     }
 
+    /// True if the connection never took a request.
+    pub(crate) fn shows_no_request_was_sent(self) -> bool {
+        let by_kind = matches!(
+            self,
+            Failure::Refused
+                | Failure::Unresolved
+                | Failure::Layer(_)
+                | Failure::SpeaksTls
+                | Failure::Overloaded
+        );
+        by_kind || self.is_handshake()
+    }
+
     /// True if the server answered the handshake with an error: another connection would get the same.
     pub(crate) fn is_handshake(self) -> bool {
         matches!(self, Failure::Password | Failure::Version | Failure::Database)

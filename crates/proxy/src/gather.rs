@@ -18,8 +18,8 @@ pub(crate) struct Gather {
     pub(crate) seq: Seq,
     pub(crate) pool: PoolKey,
     pub(crate) merge: Merge,
-    /// Parts not answered yet.
-    pub(crate) waiting: u16,
+    /// Replies of parts still to come.
+    pub(crate) waiting: u32,
     /// The part of each key, in the order of the request.
     pub(crate) order: Vec<u16>,
     /// The concatenated keys and the end of each, if the merge has to compare them (memcached). With
@@ -82,6 +82,8 @@ pub(crate) enum Merge {
     OkLine,
     /// memcached STAT lines of all servers, then one END.
     Stats,
+    /// The replies to a transaction: to MULTI and each queued request, then to EXEC.
+    Exec,
     /// The only server's own answer, or the proxy's if that fails.
     About(About, Version),
 }
@@ -105,6 +107,11 @@ pub(crate) struct Gathers {
     /// Memory held by free records.
     held_free: usize,
 }
+
+/// Part of a transaction's record to which the replies before that of EXEC belong.
+pub(crate) const QUEUED_PART: u16 = u16::MAX;
+/// `Expect::keys` of EXEC itself.
+pub(crate) const EXEC: u32 = 1;
 
 /// Most bytes of a record kept for reuse,
 const KEEP_RECORD: usize = 32 * 1024;
@@ -161,6 +168,8 @@ impl Gathers {
             Merge::Least => matches!(first, Some(b'*' | b'|')),
             Merge::About(About::Info, _) => matches!(first, Some(b'$' | b'=' | b'|')),
             Merge::About(About::Settings, _) => matches!(first, Some(b'*' | b'%' | b'|')),
+            Merge::Exec if keys == EXEC => matches!(first, Some(b'*' | b'_' | b'|')),
+            Merge::Exec => first == Some(b'+'),
             // These were checked against the request before.
             Merge::Same | Merge::Values | Merge::OkLine | Merge::Stats => true,
         }

@@ -49,13 +49,13 @@ impl Proxy {
         if !pools.contains(&described(&pool)) {
             return;
         }
-        let Some(client) = self.take_client(id) else { return };
+        let Some(mut client) = self.take_client(id) else { return };
         let Some(state) = state_of(&client.session, &pool) else { return self.put_client(client) };
         let Some(parcel) = io.release(id) else { return self.put_client(client) };
         // Sent before it is unregistered here: a client counted twice for a moment is better than one not
         // counted at all.
         send(Departure { shard: self.shard, client: state, parcel });
-        self.forget(&client);
+        self.forget(&mut client);
     }
 
     /// Takes a client that came from another process, or back from it. It is closed if its pool does not
@@ -96,7 +96,7 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
         number,
         ref name,
         leaving: _,
-        in_refused_transaction: _,
+        state: _,
         ended: _,
         paused: _,
         skip: _,

@@ -159,12 +159,12 @@ impl Proxy {
 
     /// Closes a client that has too many reply bytes waiting.
     pub(crate) fn overflow<I: Io>(&mut self, io: &mut I, id: ConnId, bytes: usize) {
-        let Some(client) = self.take_client(id) else { return };
+        let Some(mut client) = self.take_client(id) else { return };
         let pool = &self.pools[client.pool];
         pool.stats.client_overflows.inc();
         (self.notify)(Notice::ClientOverflow { pool: pool.config.name.clone(), bytes });
         io.abort(id);
-        self.forget(&client);
+        self.forget(&mut client);
     }
 
     /// Resumes a client that waits for `wait`; if the reason persists it will wait again.

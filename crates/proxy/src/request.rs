@@ -4,6 +4,7 @@ mod redis;
 mod memcache;
 mod admission;
 mod refuse;
+mod refused_transaction;
 mod transaction;
 mod split;
 mod every;

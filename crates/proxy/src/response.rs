@@ -2,6 +2,7 @@
 
 mod receive;
 mod scan;
+mod transaction;
 mod merge;
 mod reply;
 

@@ -201,6 +201,10 @@ fn answered_here() {
         ("HELLO 3 AUTH u p SETNAME n", "local Hello"),
         ("SELECT 0", "local Select"),
         ("RESET", "local Reset"),
+        ("MULTI", "local Multi"),
+        ("EXEC", "local Exec"),
+        ("DISCARD", "local Discard"),
+        ("UNWATCH", "local Unwatch"),
         ("CLIENT ID", "local ClientId"),
         ("client getname", "local ClientGetName"),
         ("CLIENT SETNAME n", "local ClientSetName"),
@@ -253,8 +257,7 @@ fn refused_with_the_reason() {
             ),
         ),
         ("SUBSCRIBE c", unsupported("subscribe", pubsub)),
-        ("MULTI", unsupported("multi", transaction)),
-        ("UNWATCH", unsupported("unwatch", transaction)),
+        ("WATCH k", unsupported("watch", transaction)),
         ("SCRIPT DEBUG YES", unsupported("script|debug", script)),
         ("SHUTDOWN", unsupported("shutdown", admin)),
         ("CLUSTER SLOTS", unsupported("cluster|slots", cluster)),
@@ -356,12 +359,20 @@ fn commands_that_later_ones_depend_on_are_stateful() {
         let (frame, found) = request(line);
         found.route(&frame).unwrap_err().stateful().is_some()
     };
-    for line in
-        ["MULTI", "MULTI x", "SELECT", "RESET x", "CLIENT REPLY", "client reply off", "SCRIPT DEBUG", "WATCH"]
-    {
+    for line in [
+        "MONITOR",
+        "MULTI x",
+        "SELECT",
+        "RESET x",
+        "CLIENT REPLY",
+        "client reply off",
+        "SCRIPT DEBUG",
+        "WATCH",
+    ] {
         assert!(is_stateful(line), "{line}");
     }
-    for line in ["EXEC", "GET", "CLIENT", "CLIENT NOSUCH", "NOSUCH", "XREAD BLOCK 0 STREAMS a $", "SHUTDOWN"]
+    for line in
+        ["EXEC x", "GET", "CLIENT", "CLIENT NOSUCH", "NOSUCH", "XREAD BLOCK 0 STREAMS a $", "SHUTDOWN"]
     {
         assert!(!is_stateful(line), "{line}");
     }

@@ -14,6 +14,7 @@ use crate::request::about::about;
 use crate::request::admission::{To, Verdict, is_more};
 use crate::request::forward::Traits;
 use crate::request::scan::{self, ScanStep};
+use crate::request::transaction::Step;
 use crate::request::{Partial, hand_on};
 use crate::server::Server;
 
@@ -31,6 +32,8 @@ enum Plan<'a> {
     Scan(ScanStep),
     /// Sent to the only server, which knows more about itself than the proxy does.
     Ask(About),
+    /// Part of a transaction.
+    Transaction(Step),
     /// The proxy answers it.
     Here(Here<'a>),
 }
@@ -173,6 +176,10 @@ impl Proxy {
                 self.send_scan(io, client, step, request.args(frame));
                 input.consume(len);
             }
+            Plan::Transaction(step) => {
+                self.take_transaction_step(io, client, step, frame);
+                input.consume(len);
+            }
             Plan::Ask(about) => hand_on(input, len, |frame| self.ask_server(io, client, about, frame)),
             Plan::Here(Here::Local(local @ (Local::Auth | Local::Hello)))
                 if self.pools[client.pool].gate.needs_login() =>
@@ -194,7 +201,7 @@ impl Proxy {
     #[inline]
     fn plan_redis<'a>(&mut self, client: &Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
         let session = &client.session;
-        if !session.authenticated || session.in_refused_transaction {
+        if !session.authenticated || session.state.is_some() {
             return self.plan_restricted(client, request, frame);
         }
         let routed = request.route(frame);
@@ -213,8 +220,13 @@ impl Proxy {
     /// Plans a request of a client whose rights are limited.
     #[cold]
     fn plan_restricted<'a>(&mut self, client: &Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
-        if client.session.in_refused_transaction {
-            return Plan::Here(Here::InRefusedTransaction);
+        if let Some(state) = &client.session.state {
+            if state.refused_transaction {
+                return Plan::Here(Here::InRefusedTransaction);
+            }
+            if state.transaction.is_some() {
+                return self.plan_in_transaction(client, request, frame);
+            }
         }
         let routed = request.route(frame);
         if may_come_before_password(&routed) {
@@ -222,6 +234,24 @@ impl Proxy {
         }
         let command = routed.map_or_else(|refusal| refusal.stateful(), |(command, _)| Some(command));
         Plan::Here(Here::NoPassword(command.filter(|command| command.stateful)))
+    }
+
+    /// Plans a request between MULTI and EXEC.
+    fn plan_in_transaction<'a>(&mut self, client: &Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
+        let step = match request.route(frame) {
+            Err(refusal) => Step::refused(&refusal),
+            Ok((command, route)) => match forbidden(&client.session, command, request, frame) {
+                Some(Here::Forbidden(verdict, command)) => {
+                    let error = format!("-{}\r\n", verdict.redis_error(command));
+                    Step::Spoil(error.into_bytes())
+                }
+                _ => self.transaction_step(client, command, route),
+            },
+        };
+        match step {
+            Step::Leave(local) => Plan::Here(Here::Local(local)),
+            step => Plan::Transaction(step),
+        }
     }
 
     fn plan_further<'a>(
@@ -328,6 +358,7 @@ impl Plan<'_> {
     fn to(&self) -> To {
         match self {
             Plan::One(Some(lane), _) => To::One(*lane),
+            Plan::Transaction(step) => step.lane().map_or(To::Nobody, To::One),
             Plan::Split(..) | Plan::Every(..) | Plan::Scan(_) | Plan::Ask(_) => To::Parts,
             Plan::One(None, _) | Plan::Here(_) => To::Nobody,
         }

@@ -240,7 +240,6 @@ mod tests {
             "NOSUCH",
             "EXEC",
             "DISCARD",
-            "UNWATCH",
             "UNSUBSCRIBE",
             "PUBLISH c m",
             "READONLY",
@@ -261,7 +260,7 @@ mod tests {
 
     #[test]
     fn an_unsupported_command_closes_without_a_word_if_the_pool_says_so() {
-        for request in ["FLUSHALL", "MULTI", "SELECT 1", "CLIENT REPLY OFF"] {
+        for request in ["FLUSHALL", "WATCH k", "SELECT 1", "CLIENT REPLY OFF"] {
             let mut w = Session::new("unsupported = \"close\"\n");
             w.receive(&packet(&[INCR, request, INCR]));
             assert_eq!(w.serve().matches("INCR").count(), 1, "{request}");
@@ -297,8 +296,8 @@ mod tests {
         let told = |command| vec![Notice::ClientRefused { pool: "p".into(), command }];
         for (seconds, request, expected) in [
             (0, "FLUSHALL", vec![]),
-            (0, "MULTI", told("multi")),
-            (59, "MULTI", vec![]),
+            (0, "MONITOR", told("monitor")),
+            (59, "MONITOR", vec![]),
             (1, "SELECT 1", told("select")),
             (30, "SELECT 1", vec![]),
         ] {

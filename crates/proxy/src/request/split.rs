@@ -137,7 +137,7 @@ impl Proxy {
         let record = self.gathers.get_mut(id);
         record.seq = client.next_seq();
         client.reserve();
-        record.waiting = parts as u16;
+        record.waiting = parts as u32;
         record.count = parts as u16;
         std::mem::swap(&mut record.order, &mut self.scratch.order);
         if record.parts.len() < parts {
@@ -171,7 +171,7 @@ impl Proxy {
                 let protocol = self.pools[client.pool].config.protocol;
                 if is_error(protocol, &self.scratch.local) {
                     let error = std::mem::take(&mut self.scratch.local);
-                    let finished = self.fail_part(gather, lane, &error);
+                    let finished = self.fail_part((gather, part), lane, &error);
                     self.scratch.local = error;
                     finished
                 } else {
@@ -181,7 +181,7 @@ impl Proxy {
             Forwarded::Refused(failure) => {
                 let protocol = self.pools[client.pool].config.protocol;
                 self.pools[client.pool].stats.forward_error.inc();
-                self.fail_part(gather, lane, &failure.reply(protocol))
+                self.fail_part((gather, part), lane, &failure.reply(protocol))
             }
         };
         if finished {

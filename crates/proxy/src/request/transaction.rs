@@ -1,150 +1,294 @@
-//! Requests of a client between a refused `MULTI` and its `EXEC`.
+//! Transactions: requests from `MULTI` to `EXEC`, collected here and sent as one unit.
 //!
 //! ```text
-//! MULTI           -ERR …              refused
-//! INCR k          -ERR not executed   answered one by one: if the connection closed instead, a client library would resend
-//! EXEC            -EXECABORT …, close them on another connection, without the MULTI that has its error already
+//! MULTI     +OK        nothing is sent
+//! SET k v   +QUEUED    checked as ever; kept in the session
+//! EXEC      the array  MULTI, SET k v, EXEC in one piece to the server of k: one gather record awaits their replies
 //! ```
-//! `DISCARD` ends it as well. A client that sends neither is closed after [`EXEC_WITHIN`]: it has seen the
-//! error and given up.
-
-use std::time::Duration;
+//! So a client that thinks between MULTI and EXEC holds nothing at a server, and what comes from others
+//! cannot get between the requests of a transaction. All keys must live on one server; a request that
+//! cannot be queued gets its error, and EXEC executes nothing then. What only the server finds wrong is the
+//! reason in EXEC's `EXECABORT`. If the connection is lost before EXEC's reply, the error says that the
+//! transaction may have been executed; it is never sent again.
+//!
+//! A transaction is as long as `request_bytes_max`, and has as many requests as `server_queue_max`.
 
 use net::Io;
-use wire::redis::Request;
+use wire::redis::{Command, Local, Refusal, Route, encode};
 
-use crate::alarm::Alarm;
-use crate::answer::OK;
+use crate::answer::{OK, cross_slot};
 use crate::client::Client;
-use crate::proxy::Proxy;
+use crate::client::stateful::Transaction;
+use crate::fail::Failure;
+use crate::gather::{EXEC, Merge, QUEUED_PART};
+use crate::keys::{LaneKey, ServerKey};
+use crate::proxy::{Part, Proxy};
+use crate::request::Frame;
+use crate::request::forward::{Forwarded, Traits};
+use crate::server::pending::{Expect, Owner, Pending};
+use crate::tally::Change;
 
-/// Time allowed from a refused `MULTI` to its `EXEC`. Requests that a client sent before it saw the error
-/// arrive within a round trip.
-const EXEC_WITHIN: Duration = Duration::from_secs(1);
-const NOT_EXECUTED: &[u8] = b"-ERR not executed, since the MULTI before it was refused\r\n";
 /// Error text of Redis.
-const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
+pub(super) const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
+const NESTED: &[u8] = b"-ERR MULTI calls can not be nested\r\n";
+const QUEUED: &[u8] = b"+QUEUED\r\n";
 
-impl Proxy {
-    /// Notes a refused `MULTI`: no more requests of this client are executed.
-    pub(super) fn begin_refused_transaction<I: Io>(&mut self, io: &mut I, client: &mut Client) {
-        client.session.in_refused_transaction = true;
-        self.refused_transactions.push_back((client.id, io.now() + EXEC_WITHIN));
-        if self.refused_transactions.len() == 1 {
-            io.set_timer(io.now() + EXEC_WITHIN, Alarm::RefusedTransaction.token());
-        }
+/// Effect of a request between MULTI and EXEC.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// It is queued, for this server if it has keys.
+    Queue(Option<ServerKey>),
+    /// It gets this error, and nothing is executed at EXEC.
+    Spoil(Vec<u8>),
+    /// It gets this error.
+    Answer(&'static [u8]),
+    /// EXEC; over this connection, if there is anything to send.
+    Exec(Option<LaneKey>),
+    /// DISCARD.
+    Discard,
+    /// QUIT and RESET, which end the transaction with the session's state.
+    Leave(Local),
+}
+
+impl Step {
+    /// The step of a request that is refused.
+    pub(super) fn refused(refusal: &Refusal<'_>) -> Step {
+        let mut error = Vec::new();
+        refusal.write(&mut error);
+        Step::Spoil(error)
     }
 
-    /// Answers a request of such a client, in order.
-    #[cold]
-    pub(super) fn refuse_in_transaction<I: Io>(&self, io: &mut I, client: &mut Client, request: &Request) {
-        let (reply, ends) = match request.command().map(|command| command.name) {
-            Some("exec") => (ABORTED, true),
-            Some("discard" | "quit") => (OK, true),
-            _ => (NOT_EXECUTED, false),
-        };
-        self.reject(io, client, ends, reply);
-    }
-
-    /// Closes clients that have exceeded [`EXEC_WITHIN`].
-    pub(crate) fn end_refused_transactions<I: Io>(&mut self, io: &mut I) {
-        let now = io.now();
-        while let Some(&(id, due)) = self.refused_transactions.front() {
-            if due > now {
-                io.set_timer(due, Alarm::RefusedTransaction.token());
-                return;
-            }
-            self.refused_transactions.pop_front();
-            if let Some(mut client) = self.take_client(id) {
-                client.session.leaving = true;
-                self.settle(io, client);
-            }
-        }
+    /// Connection that it needs room on.
+    pub(super) fn lane(&self) -> Option<LaneKey> {
+        if let Step::Exec(lane) = self { *lane } else { None }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use net::{App, ConnId};
-
-    use super::*;
-    use crate::testing::World;
-
-    const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\n";
-    const ERROR: &str = "-ERR not executed, since the MULTI before it was refused";
-    const ABORT: &str = "-EXECABORT Transaction discarded because of previous errors.";
-
-    /// A client and the proxy.
-    struct Session {
-        world: World,
-        client: ConnId,
-    }
-
-    impl Session {
-        fn new(options: &str) -> Session {
-            let mut world = World::new(&format!("{POOL}{options}"));
-            let client = world.accept(0);
-            Session { world, client }
+impl Proxy {
+    /// The step that a request is, apart from the rights of its client's user.
+    pub(super) fn transaction_step(
+        &mut self,
+        client: &Client,
+        command: &'static Command,
+        route: Route<'_>,
+    ) -> Step {
+        if !self.permits(client.pool, command.permit) {
+            return Step::refused(&Refusal::NotPermitted(command));
         }
-
-        /// Sends the lines in pieces of `cut` bytes.
-        fn send(&mut self, lines: &[&str], cut: usize) {
-            let mut bytes = Vec::new();
-            for line in lines {
-                wire::redis::encode_inline(line.as_bytes(), &mut bytes).unwrap();
-            }
-            self.world.receive_in_pieces(self.client, &bytes, cut);
-        }
-
-        /// All replies but the first, whether the client was closed, and whether a server got a request.
-        fn outcome(&self) -> (Vec<String>, bool, bool) {
-            let replies = self.world.sent(self.client);
-            let rest = replies.lines().skip(1).map(str::to_owned).collect();
-            (rest, self.world.io.closed.contains(&self.client), !self.world.io.connects.is_empty())
-        }
-    }
-
-    #[test]
-    fn each_request_up_to_exec_gets_an_error_and_then_the_client_is_closed() {
-        for multi in ["MULTI", "multi", "MULTI x"] {
-            for (end, reply) in [("EXEC", ABORT), ("exec x", ABORT), ("DISCARD", "+OK"), ("QUIT", "+OK")] {
-                for cut in [usize::MAX, 20, 1] {
-                    let mut w = Session::new("");
-                    w.send(&[multi, "INCR k", "MULTI", "PING", "nosuch", end, "INCR k"], cut);
-                    let replies = [ERROR, ERROR, ERROR, ERROR, reply].map(str::to_owned).to_vec();
-                    assert_eq!(w.outcome(), (replies, true, false), "{multi} {end} {cut}");
+        match route {
+            Route::Local(local) => self.step_local(client, local, command),
+            Route::One(key) => match self.pools[client.pool].placement.server_of_key(key.bytes()) {
+                Some(server) => self.step_to(client, command, server),
+                None => Step::Spoil(Failure::Refused.reply(config::checked::Protocol::Redis)),
+            },
+            Route::Same(keys) => self.step_to_all(client, command, keys.map(|key| key.bytes())),
+            Route::Split(_, parts) => self.step_to_all(client, command, parts.map(|part| part.key.bytes())),
+            Route::Every(_) | Route::Any | Route::Only(_) | Route::Scan => {
+                match self.pools[client.pool].servers[..] {
+                    [only] => self.step_to(client, command, only),
+                    _ => Step::Spoil(of_all_servers(command)),
                 }
             }
         }
     }
 
-    #[test]
-    fn a_client_that_gives_up_is_closed_within_a_second() {
-        let mut w = Session::new("");
-        w.send(&["MULTI"], usize::MAX);
-        w.world.io.now = w.world.io.now + Duration::from_millis(600);
-        let first = w.client;
-        w.client = w.world.accept(0);
-        w.send(&["MULTI"], usize::MAX);
-        let token = Alarm::RefusedTransaction.token();
-        assert_eq!(
-            w.world.io.timers.values().filter(|timer| **timer == token).count(),
-            1,
-            "one for all of them"
-        );
-        for (wait, closed) in [(399, [false; 2]), (1, [true, false]), (599, [true, false]), (1, [true; 2])] {
-            w.world.io.now = w.world.io.now + Duration::from_millis(wait);
-            w.world.proxy.timer(&mut w.world.io, token);
-            assert_eq!([first, w.client].map(|id| w.world.io.closed.contains(&id)), closed, "{wait}");
+    fn step_local(&self, client: &Client, local: Local, command: &'static Command) -> Step {
+        match local {
+            Local::Quit | Local::Reset => Step::Leave(local),
+            Local::Multi => Step::Answer(NESTED),
+            Local::Discard => Step::Discard,
+            Local::Exec => {
+                let transaction = client.session.transaction();
+                let wanted = transaction.filter(|it| !it.spoiled && !it.ends.is_empty());
+                Step::Exec(wanted.and_then(|transaction| match transaction.server {
+                    Some(server) => self.servers.get(server).map(|server| server.lane_of(client)),
+                    None => self.any_lane(client),
+                }))
+            }
+            Local::Ping | Local::Echo | Local::Time | Local::Lolwut | Local::Unwatch => Step::Queue(None),
+            _ => {
+                let name = command.name;
+                let text = format!(
+                    "ERR '{name}' cannot be part of a transaction here: it is about the client's connection, which servers do \
+                     not see"
+                );
+                let mut error = Vec::new();
+                encode::error(&mut error, text.as_bytes());
+                Step::Spoil(error)
+            }
         }
-        assert!(w.world.proxy.refused_transactions.is_empty());
     }
 
-    /// `MULTI, AUTH password, INCR`: refused for the missing password, with the same consequence.
-    #[test]
-    fn before_the_password_too() {
-        let mut w = Session::new("auth = \"sekret\"\n");
-        w.send(&["MULTI", "AUTH sekret", "INCR k", "EXEC"], usize::MAX);
-        assert_eq!(w.outcome(), ([ERROR, ERROR, ABORT].map(str::to_owned).to_vec(), true, false));
+    fn step_to_all<'a>(
+        &mut self,
+        client: &Client,
+        command: &'static Command,
+        keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Step {
+        let placement = &mut self.pools[client.pool].placement;
+        let mut servers = keys.map(|key| placement.server_of_key(key));
+        let Some(first) = servers.next().flatten() else {
+            return Step::Spoil(Failure::Refused.reply(config::checked::Protocol::Redis));
+        };
+        if servers.any(|server| server != Some(first)) {
+            return self.step_across(client, command);
+        }
+        self.step_to(client, command, first)
+    }
+
+    /// Queues a request for this server, unless the transaction has keys of another one.
+    fn step_to(&self, client: &Client, command: &'static Command, server: ServerKey) -> Step {
+        match client.session.transaction().and_then(|transaction| transaction.server) {
+            Some(bound) if bound != server => self.step_across(client, command),
+            _ => Step::Queue(Some(server)),
+        }
+    }
+
+    fn step_across(&self, client: &Client, command: &'static Command) -> Step {
+        let pool = &self.pools[client.pool];
+        pool.stats.cross_slot.inc();
+        let mut error = Vec::new();
+        cross_slot(pool.config.hash_tag, command.name, &mut error);
+        Step::Spoil(error)
+    }
+
+    /// Takes a step of a transaction.
+    #[cold]
+    pub(super) fn take_transaction_step<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        step: Step,
+        frame: &[u8],
+    ) {
+        match step {
+            Step::Queue(server) => self.queue(io, client, server, frame),
+            Step::Spoil(error) => {
+                if let Some(transaction) = &mut client.session.stateful().transaction {
+                    transaction.spoiled = true;
+                }
+                self.give(io, client, &error);
+            }
+            Step::Answer(error) => self.give(io, client, error),
+            Step::Discard => {
+                self.end_transaction(client);
+                self.give(io, client, OK);
+            }
+            Step::Exec(lane) => self.execute(io, client, lane),
+            Step::Leave(_) => {}
+        }
+    }
+
+    fn queue<I: Io>(&mut self, io: &mut I, client: &mut Client, server: Option<ServerKey>, frame: &[u8]) {
+        let config = &self.pools[client.pool].config;
+        let Some(transaction) = &mut client.session.stateful().transaction else { return };
+        let full = match () {
+            () if transaction.requests.len() + frame.len() > config.request_bytes_max => "request_bytes_max",
+            () if transaction.ends.len() >= config.server_queue_max as usize => "server_queue_max",
+            () => "",
+        };
+        if !full.is_empty() {
+            transaction.spoiled = true;
+            let error = format!("-ERR the transaction is too large ({full} of the pool)\r\n");
+            return self.give(io, client, error.as_bytes());
+        }
+        // Nothing will be executed: its bytes are not needed.
+        if !transaction.spoiled {
+            transaction.requests.extend_from_slice(frame);
+            transaction.ends.push(transaction.requests.len());
+            transaction.server = transaction.server.or(server);
+            let now = transaction.memory();
+            self.held.apply(Change::note(&mut transaction.counted, now));
+        }
+        self.give(io, client, QUEUED);
+    }
+
+    /// Takes the transaction out of a session.
+    pub(crate) fn end_transaction(&mut self, client: &mut Client) -> Option<Transaction> {
+        let transaction = client.session.state.as_mut()?.transaction.take()?;
+        self.held.apply(Change::gone(transaction.counted));
+        client.session.rest();
+        Some(transaction)
+    }
+
+    fn execute<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: Option<LaneKey>) {
+        let Some(transaction) = self.end_transaction(client) else { return };
+        if transaction.spoiled {
+            return self.give(io, client, ABORTED);
+        }
+        if transaction.ends.is_empty() {
+            return self.give(io, client, b"*0\r\n");
+        }
+        let Some(lane) = lane else {
+            self.pools[client.pool].stats.no_server.inc();
+            let error = b"-EXECABORT Transaction discarded because of: no server is left for it\r\n";
+            return self.give(io, client, error);
+        };
+        if self.servers[lane.server].is_local() {
+            return self.execute_here(io, client, lane, &transaction);
+        }
+        self.send_transaction(io, client, lane, &transaction);
+    }
+
+    /// Executes a transaction on the embedded cache: nothing else runs on this thread meanwhile.
+    fn execute_here<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: LaneKey, queued: &Transaction) {
+        let mut reply = std::mem::take(&mut self.scratch.reply);
+        reply.clear();
+        encode::array(&mut reply, queued.ends.len());
+        for request in queued.requests() {
+            self.execute_local(io, client, lane.server, request);
+            reply.extend_from_slice(&self.scratch.local);
+        }
+        self.pools[client.pool].stats.latency.record(0);
+        self.give(io, client, &reply);
+        self.scratch.reply = reply;
+    }
+
+    /// Sends a transaction as one unit: nothing of another client gets in between.
+    fn send_transaction<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        lane: LaneKey,
+        queued: &Transaction,
+    ) {
+        self.scratch.parts.clear();
+        self.scratch.parts.push(Part { lane, group: None, keys: 0, refused: false });
+        self.scratch.order.clear();
+        let gather = self.open_gather(io, client, Merge::Exec);
+        self.gathers.get_mut(gather).waiting = queued.ends.len() as u32 + 2;
+        let traits = Traits::redis(false);
+        let multi: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+        let exec: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
+        let before = std::iter::once(multi).chain(queued.requests()).map(|request| (request, QUEUED_PART, 0));
+        for (request, part, keys) in before.chain([(exec, 0, EXEC)]) {
+            let expect = Expect { keys, ..traits.expect };
+            let owner = Owner::Part(gather, part);
+            let pending = Pending { expect, ..Pending::new(owner, io.now(), request.len()) };
+            match self.forward(io, client, lane, Frame::Slice(request), pending, traits.keep) {
+                Forwarded::Queued | Forwarded::Answered => {}
+                Forwarded::Refused(failure) => {
+                    // Only the first request can open a connection: nothing was sent.
+                    let error = failure.reply(config::checked::Protocol::Redis);
+                    self.pools[client.pool].stats.forward_error.inc();
+                    self.gathers.get_mut(gather).waiting = 1;
+                    self.gathers.fail(gather, &error);
+                    return self.finish_gather(io, Some(client), gather);
+                }
+            }
+        }
     }
 }
+
+fn of_all_servers(command: &Command) -> Vec<u8> {
+    let text = format!(
+        "ERR '{}' cannot be part of a transaction: it is about all servers, and a transaction is for one",
+        command.name
+    );
+    let mut error = Vec::new();
+    encode::error(&mut error, text.as_bytes());
+    error
+}
+
+#[cfg(test)]
+mod tests;

@@ -78,6 +78,7 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
             out.extend_from_slice(b"+OK\r\n");
             Some(())
         }
+        Merge::Exec => gather.used().next().map(|reply| out.extend_from_slice(reply)),
         Merge::Same => {
             let mut parts = gather.used();
             let first = parts.next()?;

@@ -7,8 +7,10 @@ use wire::memcache::Silence;
 use crate::client::{Reply, Seq, Wait};
 use crate::fail::Failure;
 use crate::gather::GatherId;
+use crate::gather::{Merge, QUEUED_PART};
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
+use crate::response::transaction::{aborted_by, unknown_outcome};
 use crate::server::pending::{Owner, Pending};
 use crate::server::scan::Found;
 
@@ -29,7 +31,7 @@ impl Proxy {
             }
             Owner::Part(gather, part) => {
                 let finished = if found.is_error {
-                    self.fail_part(gather, lane, reply.bytes())
+                    self.fail_part((gather, part), lane, reply.bytes())
                 } else {
                     self.gathers.store(gather, part, reply.bytes())
                 };
@@ -43,7 +45,10 @@ impl Proxy {
 
     /// Notes that a part has failed; true once no part is missing. A request that went to every server gets
     /// an error that names the server, after the server's own words: clients look at how an error begins.
-    pub(crate) fn fail_part(&mut self, gather: GatherId, lane: LaneKey, error: &[u8]) -> bool {
+    pub(crate) fn fail_part(&mut self, (gather, part): (GatherId, u16), lane: LaneKey, error: &[u8]) -> bool {
+        if part == QUEUED_PART {
+            return self.gathers.fail(gather, &aborted_by(error));
+        }
         match error.strip_suffix(b"\r\n") {
             Some(text) if self.gathers.get_mut(gather).names_servers && text.starts_with(b"-") => {
                 let server = self.servers[lane.server].identity.as_bytes();
@@ -70,9 +75,17 @@ impl Proxy {
                 let hidden = pending.silence == Silence::Always;
                 self.fail(io, id, seq, if hidden { b"" } else { &error }, pending.at);
             }
-            Owner::Part(gather, _) => {
+            Owner::Part(gather, part) => {
                 server.pool_stats.forward_error.inc();
-                if self.fail_part(gather, lane, &error) {
+                let is_transaction = self.gathers.get_mut(gather).merge == Merge::Exec;
+                let finished = if is_transaction {
+                    let error =
+                        if failure.shows_no_request_was_sent() { error } else { unknown_outcome(&error) };
+                    self.gathers.fail(gather, &error)
+                } else {
+                    self.fail_part((gather, part), lane, &error)
+                };
+                if finished {
                     self.finish_gather(io, None, gather);
                 }
             }

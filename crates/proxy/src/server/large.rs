@@ -179,13 +179,13 @@ impl Proxy {
 
     /// Closes a client whose server was lost in the middle of its reply.
     pub(crate) fn cut_off<I: Io>(&mut self, io: &mut I, lane: LaneKey, to: ConnId) {
-        let Some(client) = self.take_client(to) else { return };
+        let Some(mut client) = self.take_client(to) else { return };
         let server = &self.servers[lane.server];
         server.pool_stats.client_err.inc();
         let (pool, server) = server.names();
         (self.notify)(Notice::ReplyCut { pool, server });
         io.abort(to);
-        self.forget(&client);
+        self.forget(&mut client);
     }
 }
 

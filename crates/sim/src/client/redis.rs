@@ -8,7 +8,7 @@ use crate::value;
 
 /// Refused commands on which later ones depend.
 const REFUSED: &[&[&[u8]]] = &[
-    &[b"MULTI"],
+    &[b"MULTI", b"x"],
     &[b"WATCH", b"k"],
     &[b"SELECT", b"1"],
     &[b"SUBSCRIBE", b"c"],
@@ -55,7 +55,7 @@ impl Client {
         let incr = resp::request(&[b"INCR", &self.own_key()]);
         let error = |text| (What::ErrorLike(text), None);
         self.push(resp::request(refused), error("ERR "), &[]);
-        if refused == [b"MULTI"] {
+        if refused[0] == b"MULTI" {
             self.push(incr.clone(), error("ERR not executed"), &[]);
             self.push(resp::request(&[b"EXEC"]), error("EXECABORT "), &[]);
         }

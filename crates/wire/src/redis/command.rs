@@ -107,6 +107,14 @@ pub enum Local {
     Select,
     /// `RESET`
     Reset,
+    /// `MULTI`: requests up to EXEC are collected.
+    Multi,
+    /// `EXEC`
+    Exec,
+    /// `DISCARD`
+    Discard,
+    /// `UNWATCH`
+    Unwatch,
     /// `ACL CAT [category]`
     AclCat,
     /// `ACL GETUSER name`

@@ -4,7 +4,7 @@
 
 use bytes::BufMut;
 
-use super::{Command, KeySpec, Merge, Permit, Proxied, all, flags, lookup};
+use super::{Command, KeySpec, Local, Merge, Permit, Proxied, all, flags, lookup};
 use crate::redis::args::Args;
 use crate::redis::encode::{self, Version};
 use crate::redis::glob_matches;
@@ -200,6 +200,10 @@ impl Command {
                 format!("sent to the server of a pool with one; otherwise refused: {}", reason.why())
             }
             Proxied::Scan => "sent to one server after another; the cursor says which".into(),
+            Proxied::Local(Local::Multi) => "collects requests up to EXEC".into(),
+            Proxied::Local(Local::Exec) => {
+                "sent to the server of all keys, with the collected requests".into()
+            }
             Proxied::Local(_) => "answered by the proxy".into(),
             Proxied::Refused(_) if self.is_served() => "served in part".into(),
             Proxied::Refused(reason) if self.stateful => {

@@ -24,7 +24,10 @@
 
 use super::Count::{self, Algebra, Card, Pop, Script};
 use super::KeySpec::{self, Georadius, Migrate, Numkeys, NumkeysAndDestination, Range, Sort, Streams};
-use super::Local::{self as By, Auth, Echo, Hello, Info, Lolwut, Ping, Quit, Reset, Select, Time};
+use super::Local::{
+    self as By, Auth, Discard, Echo, Exec, Hello, Info, Lolwut, Multi, Ping, Quit, Reset, Select, Time,
+    Unwatch,
+};
 use super::Proxied::{Every, Forward, Only, Refused, Scan, Split};
 use super::Reason::{
     Admin, Blocking, Cluster, Destructive, Function, Help, Inspection, PubSub, Replicas, RunningScript,
@@ -67,14 +70,14 @@ pub(super) static TABLE: [Command; COMMANDS] = numbered(0, [
     modifies(row("decr", 2, W | OOM | F, FIRST, Forward, "string", "1.0.0")),
     modifies(row("decrby", 3, W | OOM | F, FIRST, Forward, "string", "1.0.0")),
     row("del", -2, W, ALL, SUM, "generic", "1.0.0"),
-    row("discard", 1, NS | L | S | F | AB, KeySpec::None, Refused(Transaction), "transactions", "2.0.0"),
+    row("discard", 1, NS | L | S | F | AB, KeySpec::None, local(Discard), "transactions", "2.0.0"),
     row("dump", 2, R, FIRST, Forward, "generic", "2.6.0"),
     row("echo", 2, L | S | F, KeySpec::None, local(Echo), "connection", "1.0.0"),
     row("eval", -3, NS | S | MK | NMK | SM, Numkeys { at: 2, count: Script }, Forward, "scripting", "2.6.0"),
     row("eval_ro", -3, R | NS | S | MK | NMK | SM, Numkeys { at: 2, count: Script }, Forward, "scripting", "7.0.0"),
     row("evalsha", -3, NS | S | MK | NMK | SM, Numkeys { at: 2, count: Script }, Forward, "scripting", "2.6.0"),
     row("evalsha_ro", -3, R | NS | S | MK | NMK | SM, Numkeys { at: 2, count: Script }, Forward, "scripting", "7.0.0"),
-    row("exec", 1, NS | L | S | SS, KeySpec::None, Refused(Transaction), "transactions", "1.2.0"),
+    row("exec", 1, NS | L | S | SS, KeySpec::None, local(Exec), "transactions", "1.2.0"),
     learns(row("exists", -2, R | F, ALL, SUM, "generic", "1.0.0")),
     row("expire", -3, W | F, FIRST, Forward, "generic", "1.0.0"),
     row("expireat", -3, W | F, FIRST, Forward, "generic", "1.2.0"),
@@ -160,7 +163,7 @@ pub(super) static TABLE: [Command; COMMANDS] = numbered(0, [
     modifies(row("move", 3, W | F, FIRST, Forward, "generic", "1.0.0")),
     row("mset", -3, W | OOM, PAIRS, Split(Merge::AllOk), "string", "1.0.1"),
     row("msetnx", -3, W | OOM, PAIRS, Forward, "string", "1.0.1"),
-    stateful(row("multi", 1, NS | L | S | F | AB, KeySpec::None, Refused(Transaction), "transactions", "1.2.0")),
+    stateful(row("multi", 1, NS | L | S | F | AB, KeySpec::None, local(Multi), "transactions", "1.2.0")),
     container("object", -2, 0, KeySpec::None, Refused(Help), "generic", "2.2.3", &OBJECT),
     row("persist", 2, W | F, FIRST, Forward, "generic", "2.2.0"),
     row("pexpire", -3, W | F, FIRST, Forward, "generic", "2.6.0"),
@@ -240,7 +243,7 @@ pub(super) static TABLE: [Command; COMMANDS] = numbered(0, [
     learns(row("type", 2, R | F, FIRST, Forward, "generic", "1.0.0")),
     row("unlink", -2, W | F, ALL, SUM, "generic", "4.0.0"),
     row("unsubscribe", -1, PS | NS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0"),
-    row("unwatch", 1, NS | L | S | F | AB, KeySpec::None, Refused(Transaction), "transactions", "2.2.0"),
+    row("unwatch", 1, NS | L | S | F | AB, KeySpec::None, local(Unwatch), "transactions", "2.2.0"),
     row("wait", 3, NS, KeySpec::None, Refused(Replicas), "generic", "3.0.0"),
     learns(stateful(row("watch", -2, NS | L | S | F | AB, ALL, Refused(Transaction), "transactions", "2.2.0"))),
     row("xack", -4, W | F, FIRST, Forward, "stream", "5.0.0"),

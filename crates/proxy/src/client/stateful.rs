@@ -1,0 +1,47 @@
+//! State that commands leave in a session: a transaction, or one that was refused. A session without any
+//! has none of this, which is all that the path of other requests looks at.
+
+use crate::keys::ServerKey;
+
+/// State of a session beyond its login.
+#[derive(Debug, Default)]
+pub(crate) struct Stateful {
+    /// Its MULTI was refused and it has sent neither EXEC nor DISCARD yet: none of its requests are executed.
+    pub(crate) refused_transaction: bool,
+    /// The transaction between its MULTI and its EXEC.
+    pub(crate) transaction: Option<Transaction>,
+}
+
+/// Requests between `MULTI` and `EXEC`.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    /// The queued requests as arrays, one after another.
+    pub(crate) requests: Vec<u8>,
+    /// End of each.
+    pub(crate) ends: Vec<usize>,
+    /// Server of its keys; None before the first request with a key.
+    pub(crate) server: Option<ServerKey>,
+    /// A request could not be queued: EXEC executes nothing.
+    pub(crate) spoiled: bool,
+    /// [`Transaction::memory`] at the last count.
+    pub(crate) counted: usize,
+}
+
+impl Stateful {
+    /// True if nothing is left of it.
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.refused_transaction && self.transaction.is_none()
+    }
+}
+
+impl Transaction {
+    pub(crate) fn memory(&self) -> usize {
+        self.requests.capacity() + self.ends.capacity() * size_of::<usize>()
+    }
+
+    /// The queued requests.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.requests[start..*end])
+    }
+}

@@ -1,0 +1,13 @@
+//! Errors of `EXEC` that are not the server's reply to it.
+
+/// The error after a server refused to queue a request with this one.
+pub(crate) fn aborted_by(error: &[u8]) -> Vec<u8> {
+    let reason = error.strip_prefix(b"-").unwrap_or(error);
+    [b"-EXECABORT Transaction discarded because of: ", reason].concat()
+}
+
+/// The error if the reply did not come.
+pub(crate) fn unknown_outcome(error: &[u8]) -> Vec<u8> {
+    let text = error.strip_suffix(b"\r\n").unwrap_or(error);
+    [text, b" (the transaction may have been executed)\r\n"].concat()
+}
