@@ -90,7 +90,7 @@ def r(*words):
 
 # Requests that are refused, and that what comes behind them depends on.
 DEPENDED_ON = [
-    ("WATCH", "k"), ("SELECT", 1), ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c"), ("SSUBSCRIBE", "c"), ("MONITOR",), ("SYNC",),
+    ("WATCH",), ("SELECT", 1), ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c"), ("SSUBSCRIBE", "c"), ("MONITOR",), ("SYNC",),
     ("CLIENT", "REPLY", "OFF"), ("CLIENT", "TRACKING", "ON"), ("ASKING",), ("SCRIPT", "DEBUG", "YES"), ("SELECT", "x"), ("RESET", "x"),
 ]
 

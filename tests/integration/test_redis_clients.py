@@ -85,11 +85,11 @@ def test_redis_cli_sets_and_gets(proxy, prefix):
 
 @pytest.mark.needs("redis-cli")
 def test_redis_cli_reads_commands_from_standard_input(proxy, prefix):
-    lines = f"set {prefix}k 'a b'\nget {prefix}k\nshutdown\nget {prefix}k\nwatch {prefix}k\nset {prefix}k c\nget {prefix}k\n"
+    lines = f"set {prefix}k 'a b'\nget {prefix}k\nshutdown\nget {prefix}k\nmonitor\nset {prefix}k c\nget {prefix}k\n"
     said = redis_cli(proxy, "--no-auth-warning", stdin=lines.encode())
-    first, second, refused, third, watch = [line for line in said.split("\n") if line][:5]
+    first, second, refused, third, monitor = [line for line in said.split("\n") if line][:5]
     assert (first, second, third) == ("OK", "a b", "a b")
-    assert "unsupported" in refused and "unsupported" in watch
+    assert "unsupported" in refused and "unsupported" in monitor
 
 
 @pytest.mark.needs("redis-cli")
@@ -284,7 +284,7 @@ def test_redis_py_unsupported_commands_are_refused_and_the_connection_lives(prox
         assert r.client_id() == number
 
 
-@pytest.mark.parametrize("command", ["MULTI x", "WATCH k", "SUBSCRIBE x", "MONITOR", "SELECT 1", "CLIENT REPLY OFF"])
+@pytest.mark.parametrize("command", ["MULTI x", "WATCH", "SUBSCRIBE x", "MONITOR", "SELECT 1", "CLIENT REPLY OFF"])
 def test_redis_py_is_told_before_it_is_closed(proxy, prefix, command):
     """What comes behind such a command may not be executed, so the connection ends with the error; the client makes another."""
     with client(proxy, decode_responses=True) as r:
@@ -321,10 +321,68 @@ def test_redis_py_transactions(proxy, prefix):
         for _ in range(20_000):
             many.incr(l)
         assert many.execute() == list(range(1, 20_001))
-        # WATCH is not served yet: whoever sees it fail may do it again.
-        with pytest.raises(redis.RedisError):
-            r.transaction(lambda pipeline: pipeline.incr(prefix + "n"), prefix + "n")
-        assert r.get(prefix + "n") is None
+
+
+def test_redis_py_watch(stack, servers, prefix):
+    """Counters of many clients that each read, add one and write, all or nothing."""
+    proxy = kit.start_native(stack.path, "redis", servers)
+    n = prefix + "n"
+
+    def add_one(pipeline):
+        value = int(pipeline.get(n) or 0)
+        pipeline.multi()
+        pipeline.set(n, value + 1)
+
+    def work(_):
+        with client(proxy) as r:
+            for _ in range(50):
+                r.transaction(add_one, n)
+
+    try:
+        kit.in_threads(8, work)
+        with client(proxy) as r:
+            assert int(r.get(n)) == 8 * 50
+            with r.pipeline() as pipeline:
+                pipeline.watch(n)
+                r.set(n, "other")
+                pipeline.multi()
+                pipeline.set(n, "lost")
+                with pytest.raises(redis.WatchError):
+                    pipeline.execute()
+            assert r.get(n) == b"other"
+    finally:
+        proxy.stop()
+
+
+def test_redis_py_blocking(stack, servers, prefix):
+    """Elements that are pushed reach exactly one of those who block for them; who has left gets none."""
+    proxy = kit.start_native(stack.path, "redis", servers[:1])
+    jobs, count, workers = prefix + "jobs", 2000, 20
+    done = []
+
+    def work(n):
+        with client(proxy) as r:
+            if n == workers:
+                for job in range(count):
+                    r.rpush(jobs, job)
+                    if job % 100 == 0:
+                        # A client that goes away while it blocks.
+                        gone = r.connection_pool.get_connection()
+                        gone.send_command("BLPOP", prefix + "nothing", 0)
+                        gone.disconnect()
+                [r.rpush(jobs, "end") for _ in range(workers)]
+                return
+            while (job := r.blpop([jobs], timeout=20)[1]) != b"end":
+                done.append(int(job))
+
+    try:
+        kit.in_threads(workers + 1, work)
+        assert sorted(done) == list(range(count))
+        with client(proxy) as r:
+            assert r.blpop([prefix + "none"], timeout=0.2) is None
+            assert r.xread({prefix + "stream": "$"}, block=100) in (None, [], {})
+    finally:
+        proxy.stop()
 
 
 def test_redis_py_a_transaction_is_for_one_server(sharded, prefix):

@@ -206,6 +206,8 @@ pub struct Pool {
     pub client_output_soft_bytes: usize,
     /// Reply bytes held for a client above which it is closed.
     pub client_output_hard_bytes: usize,
+    /// Limit on connections to a server that are for one client at a time, per shard.
+    pub private_connections: u32,
     /// Limit on requests queued or pending on a server, per shard; above it requests are refused.
     pub server_queue_max: u32,
 }

@@ -79,14 +79,20 @@ impl Proxy {
                 return self.select(io, client, args);
             }
             Local::Multi => {
-                session.stateful().transaction = Some(Transaction::default());
+                let server = session.watched().map(|lane| lane.server);
+                session.stateful().transaction = Some(Transaction { server, ..Transaction::default() });
                 out.extend_from_slice(OK);
             }
             Local::Exec => out.extend_from_slice(b"-ERR EXEC without MULTI\r\n"),
             Local::Discard => out.extend_from_slice(b"-ERR DISCARD without MULTI\r\n"),
-            Local::Unwatch => out.extend_from_slice(OK),
+            // Keys are watched on the client's own connection, to which these are sent.
+            Local::Watch | Local::Unwatch => {
+                self.end_watch(client);
+                out.extend_from_slice(OK);
+            }
             Local::Reset => {
                 self.end_transaction(client);
+                self.end_watch(client);
                 let (session, pool) = (&mut client.session, &self.pools[client.pool]);
                 session.resp3 = false;
                 session.name = None;

@@ -15,7 +15,7 @@ use net::{ConnId, Io};
 use wire::redis::Version;
 
 use self::stateful::{Stateful, Transaction};
-use crate::keys::{LaneKey, PoolKey};
+use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::reply_size::ReplySize;
 use crate::tally::Change;
 
@@ -98,6 +98,26 @@ impl Session {
         self.transaction().map_or(0, Transaction::memory)
     }
 
+    /// Ends the watch of its keys. True if the watch was broken.
+    pub(crate) fn unwatch(&mut self) -> bool {
+        let Some(state) = &mut self.state else { return false };
+        state.watching = false;
+        let is_broken = std::mem::take(&mut state.watch_broken);
+        self.rest();
+        is_broken
+    }
+
+    /// The private connection on which it watches keys.
+    pub(crate) fn watched(&self) -> Option<LaneKey> {
+        let state = self.state.as_ref()?;
+        state.private.filter(|_| state.watching)
+    }
+
+    /// Its private connection to this server.
+    pub(crate) fn private_to(&self, server: ServerKey) -> Option<LaneKey> {
+        self.state.as_ref()?.private.filter(|lane| lane.server == server)
+    }
+
     /// The transaction that it is in.
     pub(crate) fn transaction(&self) -> Option<&Transaction> {
         self.state.as_ref()?.transaction.as_ref()
@@ -125,6 +145,10 @@ pub(crate) enum Wait {
     Changeover,
     /// Waits for the verification of its login.
     Login,
+    /// Waits for a private connection to a server: it is in [`crate::server::private::Privates`].
+    Private,
+    /// Waits for the reply to its blocking request. Its socket is read all the same, to notice its end.
+    Block,
     /// Waits for a server: it is in [`crate::server::connection::ServerConn::waiting_clients`].
     Server,
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use net::{ConnId, Io};
 
-use crate::client::{Client, Session};
+use crate::client::{Client, Session, Wait};
 use crate::fail::{pool_removed, too_many_clients, user_removed};
 use crate::keys::PoolKey;
 use crate::proxy::{Proxy, Role};
@@ -97,6 +97,10 @@ impl Proxy {
     pub(crate) fn unregister_client(&mut self, client: &mut Client) {
         if client.session.state.is_some() {
             self.end_transaction(client);
+            if client.session.paused == Some(Wait::Block) {
+                self.pools[client.pool].stats.blocked_clients_gone.inc();
+            }
+            self.leave_private(client);
         }
         self.released.extend(client.holds_up);
         self.held.apply(Change::gone(client.counted));
@@ -163,6 +167,9 @@ impl Proxy {
     pub(crate) fn client_ended<I: Io>(&mut self, io: &mut I, id: ConnId) {
         let Some(mut client) = self.take_client(id) else { return };
         self.pools[client.pool].stats.client_eof.inc();
+        if self.end_blocked(io, &mut client) {
+            return;
+        }
         client.session.ended = true;
         client.session.leaving = true;
         client.partial = None;

@@ -31,6 +31,7 @@ impl Proxy {
         for number in 0..server.conns.len() as u16 {
             self.send_elsewhere(io, LaneKey { server: key, number });
         }
+        self.dismiss_private_waits(io, key);
         if self.drain_further(io, key) {
             return;
         }

@@ -29,6 +29,8 @@ pub(crate) enum Failure {
     Os(i32),
     /// The server's queue is full.
     Overloaded,
+    /// All private connections to the server are in use.
+    NoPrivate,
     /// The server did not accept the pool's password.
     Password,
     /// The server does not know HELLO 3. Clients of RESP2 can still use it.
@@ -114,6 +116,9 @@ impl Failure {
             }
             Failure::PoolLimit => {
                 "too many requests: limit_requests of this pool is reached, try again later"
+            }
+            Failure::NoPrivate => {
+                "all connections to this server for single clients are in use (private_connections): try again later"
             }
             Failure::Password => "the server did not accept the pool's password",
             Failure::Version => "the server does not speak RESP3 (HELLO 3)",

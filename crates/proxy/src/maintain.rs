@@ -24,7 +24,7 @@ impl Proxy {
 
     pub(crate) fn maintain<I: Io>(&mut self, io: &mut I) {
         self.maintaining = false;
-        self.busy |= self.serve_waiting(io);
+        self.busy |= self.serve_waiting(io) | self.end_private_waits(io);
         let quiet = !std::mem::take(&mut self.busy);
         if !quiet {
             self.maintain_later(io);

@@ -28,6 +28,7 @@ use crate::pool::Pool;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
 use crate::server::drain::Drains;
+use crate::server::privates::Departed;
 use crate::slab::Slab;
 use crate::tally::Tally;
 
@@ -88,6 +89,8 @@ pub struct Proxy {
     pub(crate) held: Tally,
     /// Clients that are not read because memory is short.
     pub(crate) starving: Vec<ConnId>,
+    /// Private connections that clients have left in this turn.
+    pub(crate) departed: Vec<Departed>,
     /// Server connections to read again because the client that held them up is gone.
     pub(crate) released: Vec<LaneKey>,
     /// Time clients began to starve, or one was last closed because of that; None while none starves.
@@ -191,6 +194,7 @@ impl Proxy {
             held_elsewhere: 0,
             held: Tally::default(),
             starving: Vec::new(),
+            departed: Vec::new(),
             released: Vec::new(),
             starving_since: None,
             scratch: Scratch::default(),
@@ -357,6 +361,9 @@ impl<I: Io> App<I> for Proxy {
     fn turn_end(&mut self, io: &mut I) {
         self.stats.turns.inc();
         self.relieve(io);
+        if !self.departed.is_empty() {
+            self.take_back_privates(io);
+        }
         for lane in std::mem::take(&mut self.released) {
             self.resume_server(io, lane);
         }

@@ -6,6 +6,7 @@ mod admission;
 mod refuse;
 mod refused_transaction;
 mod transaction;
+mod private;
 mod split;
 mod every;
 mod scan;

@@ -12,6 +12,8 @@
 
 pub(crate) mod connection;
 pub(crate) mod pending;
+pub(crate) mod private;
+pub(crate) mod privates;
 pub(crate) mod kept;
 mod handshake;
 pub(crate) mod room;
@@ -45,6 +47,7 @@ use crate::server::connection::ServerConn;
 use crate::server::drain::Drain;
 use crate::server::health::{Health, Policy, State};
 use crate::server::kept::Resend;
+use crate::server::privates::Privates;
 
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -69,8 +72,11 @@ pub(crate) struct Server {
     pub(crate) resend: Resend,
     /// Password of its handshake; None if it gets none.
     pub(crate) password: Option<Secret>,
-    /// `server_connections` for RESP2 and memcached, then as many for RESP3, then one for probes.
+    /// `server_connections` for RESP2 and memcached, as many for RESP3, one for probes, then private ones.
     pub(crate) conns: Vec<ServerConn>,
+    /// `server_connections`.
+    shared: u16,
+    pub(crate) privates: Privates,
     pub(crate) health: Health,
     /// Backoff for attempts to speak RESP3 with it.
     pub(crate) resp3: Backoff,
@@ -117,6 +123,8 @@ impl Server {
             address,
             options: socket_options(config, server, tls),
             password: generation::password(config, server).cloned(),
+            shared: config.server_connections as u16,
+            privates: Privates::default(),
             conns: (0..lanes).map(|_| ServerConn::default()).collect(),
             health: Health::new(seed),
             resp3: Backoff::new(seed),
@@ -188,7 +196,7 @@ impl Server {
     /// The connection for a client: always the same one, so that the client reads its own writes.
     #[inline]
     pub(crate) fn lane_of(&self, client: &Client) -> LaneKey {
-        let each = (self.conns.len() / 2) as u32;
+        let each = u32::from(self.shared);
         let spread = if each == 1 { 0 } else { client.id.index % each };
         self.lane_key((spread + if client.session.resp3 { each } else { 0 }) as u16)
     }
@@ -201,12 +209,13 @@ impl Server {
 
     /// The connection for probes.
     pub(crate) fn probe_lane(&self) -> u16 {
-        (self.conns.len() - 1) as u16
+        2 * self.shared
     }
 
     /// True for a lane whose connection speaks RESP3.
     pub(crate) fn speaks_resp3(&self, lane: u16) -> bool {
-        lane as usize >= self.conns.len() / 2 && lane != self.probe_lane()
+        let shared = self.shared;
+        lane >= shared && lane != 2 * shared && (lane < 2 * shared || self.private_speaks_resp3(lane))
     }
 }
 

@@ -30,6 +30,9 @@ impl Proxy {
             .collect();
         for id in clients {
             if let Some(mut client) = self.take_client(id) {
+                if self.end_blocked(io, &mut client) {
+                    continue;
+                }
                 client.session.leaving = true;
                 self.settle(io, client);
             }

@@ -174,6 +174,7 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
         client_pipeline_max: if rng.one_in(4) { rng.pick(&[1, 2, 7]) } else { 1024 },
         client_output_soft_bytes: if harsh { 500 } else { 64 << 10 },
         client_output_hard_bytes: if harsh { 4 << 20 } else { 64 << 20 },
+        private_connections: 4,
         server_queue_max: if harsh { 3 } else { 10_000 },
     }
 }

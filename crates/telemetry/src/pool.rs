@@ -34,6 +34,7 @@ stats_table! {
             login_failures: Counter, "# logins that failed";
             limited: Counter, "# requests refused at limit_requests of their user or pool";
             refused: Counter, "# requests refused because a queue or the memory budget was full";
+            blocked_clients_gone: Counter, "# clients that left while a blocking request of theirs waited at a server";
             timeouts: Counter, "# requests whose deadline passed before a reply";
             no_server: Counter, "# requests that found no server to go to";
             tls_handshakes: Counter, "# TLS handshakes with clients";
@@ -77,6 +78,8 @@ stats_table! {
             late_replies: Counter, "# replies discarded because their request had timed out";
             stray_replies: Counter, "# replies that no request had asked for";
             retries: Counter, "# safe requests sent again on a fresh connection";
+            private_connections: Gauge, "# connections that one client has for itself now";
+            private_waits: Counter, "# times a client had to wait for a connection for itself";
             queue_waits: Counter, "# times a client had to wait for room in this server's queue";
             refused: Counter, "# requests refused because this server's queue was full and it had let requests time out";
             failures: Counter, "# failures that count towards ejection";

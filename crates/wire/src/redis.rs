@@ -48,8 +48,8 @@ mod request;
 
 pub use args::{Args, Argument};
 pub use command::{
-    Command, DocsRow, KeyError, Keys, Local, Merge, Part, Parts, Permit, Proxied, Reason, Refusal, Route,
-    command_reply, docs_rows, lookup, write_split_head,
+    BlockTime, Command, DocsRow, KeyError, Keys, Local, Merge, Part, Parts, Permit, Proxied, Reason, Refusal,
+    Route, command_reply, docs_rows, lookup, write_split_head,
 };
 pub use decimal::integer;
 pub use encode::Version;

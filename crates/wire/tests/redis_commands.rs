@@ -2,8 +2,9 @@
 
 use nuthatch_wire::redis::command::{IDS_MAX, Side, all, flags};
 use nuthatch_wire::redis::{
-    Kind, Local, Merge, Permit, Proxied, ReplyLimits, ReplyScan, ReplyScanner, Request, RequestScanner,
-    Route, Scan, Version, command_reply, docs_rows, encode, encode_inline, lookup, write_split_head,
+    BlockTime, Kind, Local, Merge, Permit, Proxied, ReplyLimits, ReplyScan, ReplyScanner, Request,
+    RequestScanner, Route, Scan, Version, command_reply, docs_rows, encode, encode_inline, lookup,
+    write_split_head,
 };
 
 /// A request from a typed line.
@@ -37,6 +38,13 @@ fn route(line: &str) -> String {
             format!("only, or {}", text(out.strip_suffix(b"\r\n").unwrap()))
         }
         Ok((_, Route::Scan)) => "scan".into(),
+        Ok((_, Route::Block(keys, time))) => {
+            let keys: Vec<_> = keys.map(|key| text(key.bytes())).collect();
+            match time {
+                BlockTime::Forever => format!("block {}", keys.join(" ")),
+                BlockTime::AtMost(time) => format!("block {time:?} {}", keys.join(" ")),
+            }
+        }
         Ok((_, Route::Local(local))) => format!("local {local:?}"),
         Err(refusal) => {
             let mut out = Vec::new();
@@ -143,6 +151,25 @@ fn splits() {
 }
 
 #[test]
+fn over_a_connection_of_its_own() {
+    check(&[
+        ("BLPOP a 0", "block a"),
+        ("BLPOP a b 1.5", "block 1.5s a b"),
+        ("BRPOP a x", "block 1ns a"),
+        ("BLMOVE a b LEFT RIGHT 3", "block 3s a b"),
+        ("BRPOPLPUSH a b 0", "block a b"),
+        ("BZPOPMIN a 2", "block 2s a"),
+        ("BLMPOP 0 1 a LEFT", "block a"),
+        ("BZMPOP 0.25 2 a b MIN COUNT 2", "block 250ms a b"),
+        ("XREAD BLOCK 0 STREAMS a $", "block a"),
+        ("XREAD COUNT 2 BLOCK 1500 STREAMS a b $ $", "block 1.5s a b"),
+        ("XREADGROUP GROUP block c COUNT 1 block 5 STREAMS a >", "block 5ms a"),
+        ("XREADGROUP GROUP g BLOCK STREAMS a >", "one a"),
+        ("BLPOP", "-ERR wrong number of arguments for 'blpop' command"),
+    ]);
+}
+
+#[test]
 fn sent_to_every_server() {
     check(&[
         ("SCRIPT LOAD 'return 1'", "every Same"),
@@ -205,6 +232,7 @@ fn answered_here() {
         ("EXEC", "local Exec"),
         ("DISCARD", "local Discard"),
         ("UNWATCH", "local Unwatch"),
+        ("WATCH k", "local Watch"),
         ("CLIENT ID", "local ClientId"),
         ("client getname", "local ClientGetName"),
         ("CLIENT SETNAME n", "local ClientSetName"),
@@ -228,10 +256,7 @@ fn answered_here() {
 
 #[test]
 fn refused_with_the_reason() {
-    let blocks = "it would block a connection that clients share; ask again and again without blocking";
     let pubsub = "publish/subscribe is not proxied; connect to one of the servers itself";
-    let transaction =
-        "a transaction needs a connection of its own; use a script (EVAL), or connect to the server itself";
     let script = "it is about a script that runs on one server; send it to that server itself";
     let admin = "it administers one server; send it to that server itself";
     let cluster = "it belongs to Redis Cluster; switch cluster mode off in the client: the proxy finds the server \
@@ -245,9 +270,6 @@ fn refused_with_the_reason() {
         format!("-ERR unknown command '{name}', unsupported by this proxy: {reason}")
     };
     let cases = [
-        ("BLPOP a 0", unsupported("blpop", blocks)),
-        ("BLPOP", unsupported("blpop", blocks)),
-        ("BZMPOP 0 1 a MIN", unsupported("bzmpop", blocks)),
         (
             "WAIT 1 0",
             unsupported(
@@ -257,7 +279,6 @@ fn refused_with_the_reason() {
             ),
         ),
         ("SUBSCRIBE c", unsupported("subscribe", pubsub)),
-        ("WATCH k", unsupported("watch", transaction)),
         ("SCRIPT DEBUG YES", unsupported("script|debug", script)),
         ("SHUTDOWN", unsupported("shutdown", admin)),
         ("CLUSTER SLOTS", unsupported("cluster|slots", cluster)),
@@ -280,11 +301,6 @@ fn refused_with_the_reason() {
                 "command|getkeysandflags",
                 "the proxy does not know what a command does to each key; use COMMAND GETKEYS",
             ),
-        ),
-        ("XREAD BLOCK 0 STREAMS a $", format!("-ERR unsupported option BLOCK of 'xread': {blocks}")),
-        (
-            "XREADGROUP GROUP g c COUNT 1 block 5 STREAMS a >",
-            format!("-ERR unsupported option BLOCK of 'xreadgroup': {blocks}"),
         ),
         ("NOSUCH a b", "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' ".into()),
         ("\"a\\r\\nb\"", "-ERR unknown command 'a  b', with args beginning with: ".into()),
@@ -371,9 +387,7 @@ fn commands_that_later_ones_depend_on_are_stateful() {
     ] {
         assert!(is_stateful(line), "{line}");
     }
-    for line in
-        ["EXEC x", "GET", "CLIENT", "CLIENT NOSUCH", "NOSUCH", "XREAD BLOCK 0 STREAMS a $", "SHUTDOWN"]
-    {
+    for line in ["EXEC x", "GET", "CLIENT", "CLIENT NOSUCH", "NOSUCH", "SHUTDOWN"] {
         assert!(!is_stateful(line), "{line}");
     }
 }
@@ -430,7 +444,10 @@ fn the_table_agrees_with_itself() {
         assert!(!command.retry_safe() || !command.is_write(), "{name}");
         assert!(served || !command.retry_safe(), "{name}");
         match command.proxied {
-            Proxied::Forward | Proxied::Split(_) => assert!(keys, "{name} is forwarded without a key"),
+            Proxied::Forward | Proxied::Split(_) | Proxied::Block => {
+                assert!(keys, "{name} is forwarded without a key");
+            }
+            Proxied::Local(Local::Watch) => assert!(keys),
             Proxied::Local(_) | Proxied::Every(_) | Proxied::Any | Proxied::Only(_) | Proxied::Scan => {
                 assert!(!keys, "{name}");
             }
@@ -439,7 +456,7 @@ fn the_table_agrees_with_itself() {
             }
         }
         let blocking = command.flags & flags::BLOCKING != 0;
-        assert!(!blocking || !served || name.starts_with("xread"), "{name} blocks");
+        assert!(!blocking || command.proxied == Proxied::Block || name.starts_with("xread"), "{name} blocks");
     }
     let retried =
         ["get", "mget", "exists", "hgetall", "xread", "eval_ro", "sort_ro", "ttl", "object|encoding"];
@@ -548,7 +565,7 @@ fn command_shows_what_is_served() {
     assert_eq!(count("COMMAND DOCS", Version::Resp3), (Kind::Map, 2 * served));
     assert_eq!(count("COMMAND INFO", Version::Resp3), (Kind::Array, served));
     assert_eq!(
-        text("COMMAND INFO get blpop nosuch"),
+        text("COMMAND INFO get monitor nosuch"),
         "*3\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n\
          *3\r\n+@read\r\n+@string\r\n+@fast\r\n*0\r\n*0\r\n*0\r\n*-1\r\n*-1\r\n"
     );
@@ -587,7 +604,7 @@ fn docs_have_a_row_for_each_command() {
     assert_eq!(row("OBJECT ENCODING").keys, "argument 2");
     assert_eq!(
         row("BLPOP").proxied,
-        "refused: it would block a connection that clients share; ask again and again without blocking"
+        "forwarded to the server of its keys, over a connection for this client"
     );
     assert_eq!(row("COMMAND").proxied, "answered by the proxy");
     assert_eq!(row("SCRIPT LOAD").proxied, "sent to every server, the reply that all give");

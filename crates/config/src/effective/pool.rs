@@ -43,6 +43,7 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("client_pipeline_max", integer(pool.client_pipeline_max)),
         ("client_output_soft_bytes", Some(bytes(pool.client_output_soft_bytes))),
         ("client_output_hard_bytes", Some(bytes(pool.client_output_hard_bytes))),
+        ("private_connections", integer(pool.private_connections)),
         ("server_queue_max", integer(pool.server_queue_max)),
     ];
     Section { name: pool.name.clone(), ..Section::new(Scope::Pool, settings) }

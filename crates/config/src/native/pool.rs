@@ -102,6 +102,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         client_pipeline_max: read.integer("client_pipeline_max") as u32,
         client_output_soft_bytes: read.size("client_output_soft_bytes"),
         client_output_hard_bytes: read.size("client_output_hard_bytes"),
+        private_connections: read.integer("private_connections") as u32,
         server_queue_max: read.integer("server_queue_max") as u32,
     })
 }

@@ -295,6 +295,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Reply bytes held for one client past which it is closed.",
     ),
     option(
+        "private_connections",
+        None,
+        integer(0, 16_384),
+        Absent::Is("1024"),
+        Live,
+        "Most connections to each server that one client at a time has for itself, per shard: while it watches keys (WATCH) or blocks \
+         (BLPOP). They are kept and used again. At the limit clients wait as long as `timeout`, then get an error.",
+    ),
+    option(
         "server_queue_max",
         None,
         integer(1, u32::MAX as i64),

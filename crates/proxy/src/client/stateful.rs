@@ -1,7 +1,9 @@
 //! State that commands leave in a session: a transaction, or one that was refused. A session without any
 //! has none of this, which is all that the path of other requests looks at.
 
-use crate::keys::ServerKey;
+use net::Instant;
+
+use crate::keys::{LaneKey, ServerKey};
 
 /// State of a session beyond its login.
 #[derive(Debug, Default)]
@@ -10,6 +12,18 @@ pub(crate) struct Stateful {
     pub(crate) refused_transaction: bool,
     /// The transaction between its MULTI and its EXEC.
     pub(crate) transaction: Option<Transaction>,
+    /// Its private connection to a server.
+    pub(crate) private: Option<LaneKey>,
+    /// It watches keys on that connection,
+    pub(crate) watching: bool,
+    /// and the server may know of some, watched or not.
+    pub(crate) dirty: bool,
+    /// The connection on which it watched keys was lost: its transaction is not executed.
+    pub(crate) watch_broken: bool,
+    /// A blocking request is under way on that connection.
+    pub(crate) blocked: bool,
+    /// Time at which it stops waiting for a private connection.
+    pub(crate) waits_until: Option<Instant>,
 }
 
 /// Requests between `MULTI` and `EXEC`.
@@ -30,7 +44,9 @@ pub(crate) struct Transaction {
 impl Stateful {
     /// True if nothing is left of it.
     pub(crate) fn is_plain(&self) -> bool {
-        !self.refused_transaction && self.transaction.is_none()
+        let Stateful { refused_transaction, transaction, private, watch_broken, waits_until, .. } = self;
+        let is_free = private.is_none() && !watch_broken && waits_until.is_none();
+        is_free && !refused_transaction && transaction.is_none()
     }
 }
 

@@ -7,7 +7,8 @@
 //!                         ├─ too many requests wait, or too much is held          Wait::Reply    resumed at a reply
 //!                         ├─ it does not take its replies                         Wait::Drain    resumed once it has
 //!                         ├─ memory is short, and it has more than its reserve    Wait::Memory, or one of the two above
-//!                         └─ a server's queue has no room                         Wait::Server   resumed when it has
+//!                         ├─ a server's queue has no room                         Wait::Server   resumed when it has
+//!                         └─ it needs a private connection, and none is free      Wait::Private  resumed when one is
 //! ```
 //! A client that has to wait is not read. Its request stays in the input and is planned again when the client
 //! is read again. A queue that is getting long may take a request and then make its client wait
@@ -24,6 +25,7 @@ use crate::client::{Client, Wait};
 use crate::fail::Failure;
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
+use crate::request::private::{Admitted, Private};
 use crate::server::room::Room;
 
 /// Memory of a request that awaits its reply, besides its bytes: its entries in the lines of its client and
@@ -43,6 +45,8 @@ pub(super) enum To {
     One(LaneKey),
     /// The servers of the parts in `scratch.parts`.
     Parts,
+    /// One server, over a connection that the client has for itself.
+    Private(Private),
 }
 
 /// Decision on a request.
@@ -99,6 +103,14 @@ impl Proxy {
                 }
             }
             To::Parts => self.admit_parts(io, client, len),
+            To::Private(private) => match self.admit_private(io, client, private) {
+                Admitted::Yes => Verdict::Take,
+                Admitted::No(failure) => Verdict::Refuse(failure),
+                Admitted::Wait(wait) => {
+                    self.make_wait(io, client, wait);
+                    Verdict::Wait
+                }
+            },
         }
     }
 
@@ -145,7 +157,7 @@ impl Proxy {
         match wait {
             Wait::Drain => io.notify_drained(client.id),
             Wait::Memory => self.starving.push(client.id),
-            Wait::Reply | Wait::Server | Wait::Changeover | Wait::Login => {}
+            Wait::Reply | Wait::Server | Wait::Changeover | Wait::Login | Wait::Private | Wait::Block => {}
         }
         client.session.paused = Some(wait);
         io.pause(client.id);

@@ -6,13 +6,14 @@ use wire::redis::{
     Command, Keys, Local, Merge, Parts, ProtocolError, Refusal, Request, RequestScanner, Route, Scan,
 };
 
-use crate::client::{Client, Session};
+use crate::client::{Client, Session, Wait};
 use crate::gather::About;
-use crate::keys::LaneKey;
+use crate::keys::{LaneKey, ServerKey};
 use crate::proxy::Proxy;
 use crate::request::about::about;
 use crate::request::admission::{To, Verdict, is_more};
 use crate::request::forward::Traits;
+use crate::request::private::{Home, Private, own_lane};
 use crate::request::scan::{self, ScanStep};
 use crate::request::transaction::Step;
 use crate::request::{Partial, hand_on};
@@ -34,6 +35,8 @@ enum Plan<'a> {
     Ask(About),
     /// Part of a transaction.
     Transaction(Step),
+    /// Sent on a connection that the client has for itself.
+    Private(Private),
     /// The proxy answers it.
     Here(Here<'a>),
 }
@@ -46,6 +49,8 @@ enum Here<'a> {
     NoPassword(Option<&'static Command>),
     InRefusedTransaction,
     CrossSlot(&'static Command),
+    /// The embedded cache does not block or watch.
+    NotEmbedded(&'static Command),
     /// A `SCAN` that no server is left for: its reply.
     Scanned(&'static [u8]),
     /// Its user lacks the right.
@@ -94,6 +99,9 @@ impl Proxy {
             bytes += len as u64;
         }
         self.pools[client.pool].count_requests(requests, bytes);
+        if client.session.paused == Some(Wait::Block) {
+            Proxy::watch_blocked(io, client, input);
+        }
     }
 
     /// Answers lost framing: an error after all earlier replies, then the close.
@@ -176,6 +184,10 @@ impl Proxy {
                 self.send_scan(io, client, step, request.args(frame));
                 input.consume(len);
             }
+            Plan::Private(private) => {
+                self.send_private(io, client, private, frame);
+                input.consume(len);
+            }
             Plan::Transaction(step) => {
                 self.take_transaction_step(io, client, step, frame);
                 input.consume(len);
@@ -199,7 +211,7 @@ impl Proxy {
     }
 
     #[inline]
-    fn plan_redis<'a>(&mut self, client: &Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
+    fn plan_redis<'a>(&mut self, client: &mut Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
         let session = &client.session;
         if !session.authenticated || session.state.is_some() {
             return self.plan_restricted(client, request, frame);
@@ -219,13 +231,16 @@ impl Proxy {
 
     /// Plans a request of a client whose rights are limited.
     #[cold]
-    fn plan_restricted<'a>(&mut self, client: &Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
+    fn plan_restricted<'a>(&mut self, client: &mut Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
         if let Some(state) = &client.session.state {
             if state.refused_transaction {
                 return Plan::Here(Here::InRefusedTransaction);
             }
             if state.transaction.is_some() {
                 return self.plan_in_transaction(client, request, frame);
+            }
+            if client.session.authenticated {
+                return self.plan_with_private(client, request, frame);
             }
         }
         let routed = request.route(frame);
@@ -234,6 +249,45 @@ impl Proxy {
         }
         let command = routed.map_or_else(|refusal| refusal.stateful(), |(command, _)| Some(command));
         Plan::Here(Here::NoPassword(command.filter(|command| command.stateful)))
+    }
+
+    /// Plans a request of a client that has a private connection: its requests to the server of that one use
+    /// it, so that none overtakes another.
+    fn plan_with_private<'a>(&mut self, client: &mut Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
+        self.leave_private_if_done(client);
+        let routed = request.route(frame);
+        if let Ok((command, _)) = &routed
+            && let Some(forbidden) = forbidden(&client.session, command, request, frame)
+        {
+            return Plan::Here(forbidden);
+        }
+        match self.plan_further(client, routed, request, frame) {
+            Plan::One(Some(lane), command) => Plan::One(Some(own_lane(client, lane)), command),
+            plan => {
+                self.scratch.parts.iter_mut().for_each(|part| part.lane = own_lane(client, part.lane));
+                plan
+            }
+        }
+    }
+
+    /// Plans a request that needs a private connection to the server of these keys.
+    fn plan_private<'a>(
+        &mut self,
+        client: &Client,
+        command: &'static Command,
+        keys: Keys<'_>,
+        private: impl Fn(ServerKey) -> Private,
+    ) -> Plan<'a> {
+        match self.home_of(client, keys) {
+            Home::Several => Plan::Here(Here::CrossSlot(command)),
+            Home::Nowhere => Plan::One(None, command),
+            Home::One(server) if self.servers[server].is_local() => Plan::Here(Here::NotEmbedded(command)),
+            Home::One(server) => match client.session.state.as_ref().and_then(|state| state.private) {
+                // A client has one private connection; it watches keys on another server.
+                Some(held) if held.server != server => Plan::Here(Here::CrossSlot(command)),
+                _ => Plan::Private(private(server)),
+            },
+        }
     }
 
     /// Plans a request between MULTI and EXEC.
@@ -296,6 +350,16 @@ impl Proxy {
                 scan::Scan::Step(step) => Plan::Scan(step),
                 scan::Scan::Reply(reply) => Plan::Here(Here::Scanned(reply)),
             },
+            Route::Block(keys, time) => {
+                self.plan_private(client, command, keys, |server| Private::Block(server, time))
+            }
+            Route::Local(Local::Watch) => match command.keys.find(request.args(frame)) {
+                Ok(keys) => self.plan_private(client, command, keys, Private::Watch),
+                Err(error) => Plan::Here(Here::Refusal(Refusal::Keys(command, error))),
+            },
+            Route::Local(Local::Unwatch) if client.session.watched().is_some() => {
+                Plan::Private(Private::Unwatch)
+            }
             Route::Local(local) => match about(local) {
                 Some(about) if self.is_asked_of_a_server(client.pool) => {
                     self.list_servers(client, Server::is_in_ring);
@@ -342,6 +406,10 @@ impl Proxy {
                 let stateful = Some(*command).filter(|command| command.stateful);
                 self.reject_redis(io, client, stateful, error.as_bytes());
             }
+            Here::NotEmbedded(command) => {
+                let error = format!("-ERR '{}' is not served by the embedded cache\r\n", command.name);
+                self.give(io, client, error.as_bytes());
+            }
             Here::Scanned(reply) => self.give(io, client, reply),
             Here::InRefusedTransaction => self.refuse_in_transaction(io, client, request),
             Here::CrossSlot(command) => {
@@ -359,6 +427,7 @@ impl Plan<'_> {
         match self {
             Plan::One(Some(lane), _) => To::One(*lane),
             Plan::Transaction(step) => step.lane().map_or(To::Nobody, To::One),
+            Plan::Private(private) => To::Private(*private),
             Plan::Split(..) | Plan::Every(..) | Plan::Scan(_) | Plan::Ask(_) => To::Parts,
             Plan::One(None, _) | Plan::Here(_) => To::Nobody,
         }

@@ -25,12 +25,14 @@ use crate::keys::{LaneKey, ServerKey};
 use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
 use crate::request::forward::{Forwarded, Traits};
+use crate::request::private::own_lane;
 use crate::server::pending::{Expect, Owner, Pending};
 use crate::tally::Change;
 
 /// Error text of Redis.
 pub(super) const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
 const NESTED: &[u8] = b"-ERR MULTI calls can not be nested\r\n";
+const WATCH_INSIDE: &[u8] = b"-ERR WATCH inside MULTI is not allowed\r\n";
 const QUEUED: &[u8] = b"+QUEUED\r\n";
 
 /// Effect of a request between MULTI and EXEC.
@@ -81,7 +83,9 @@ impl Proxy {
                 Some(server) => self.step_to(client, command, server),
                 None => Step::Spoil(Failure::Refused.reply(config::checked::Protocol::Redis)),
             },
-            Route::Same(keys) => self.step_to_all(client, command, keys.map(|key| key.bytes())),
+            Route::Same(keys) | Route::Block(keys, _) => {
+                self.step_to_all(client, command, keys.map(|key| key.bytes()))
+            }
             Route::Split(_, parts) => self.step_to_all(client, command, parts.map(|part| part.key.bytes())),
             Route::Every(_) | Route::Any | Route::Only(_) | Route::Scan => {
                 match self.pools[client.pool].servers[..] {
@@ -95,13 +99,18 @@ impl Proxy {
     fn step_local(&self, client: &Client, local: Local, command: &'static Command) -> Step {
         match local {
             Local::Quit | Local::Reset => Step::Leave(local),
+            Local::Watch => Step::Answer(WATCH_INSIDE),
             Local::Multi => Step::Answer(NESTED),
             Local::Discard => Step::Discard,
             Local::Exec => {
                 let transaction = client.session.transaction();
-                let wanted = transaction.filter(|it| !it.spoiled && !it.ends.is_empty());
+                let watched = client.session.watched();
+                let wanted =
+                    transaction.filter(|it| !it.spoiled && (watched.is_some() || !it.ends.is_empty()));
                 Step::Exec(wanted.and_then(|transaction| match transaction.server {
-                    Some(server) => self.servers.get(server).map(|server| server.lane_of(client)),
+                    Some(server) => {
+                        self.servers.get(server).map(|server| own_lane(client, server.lane_of(client)))
+                    }
                     None => self.any_lane(client),
                 }))
             }
@@ -172,6 +181,7 @@ impl Proxy {
             Step::Answer(error) => self.give(io, client, error),
             Step::Discard => {
                 self.end_transaction(client);
+                self.end_watch(client);
                 self.give(io, client, OK);
             }
             Step::Exec(lane) => self.execute(io, client, lane),
@@ -213,10 +223,18 @@ impl Proxy {
 
     fn execute<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: Option<LaneKey>) {
         let Some(transaction) = self.end_transaction(client) else { return };
+        let watched = client.session.watched();
+        let is_broken = client.session.unwatch();
         if transaction.spoiled {
+            self.leave_private_if_done(client);
             return self.give(io, client, ABORTED);
         }
-        if transaction.ends.is_empty() {
+        if is_broken {
+            let mut reply = Vec::new();
+            encode::null_array(&mut reply, client.session.version());
+            return self.give(io, client, &reply);
+        }
+        if transaction.ends.is_empty() && watched.is_none() {
             return self.give(io, client, b"*0\r\n");
         }
         let Some(lane) = lane else {
@@ -224,10 +242,21 @@ impl Proxy {
             let error = b"-EXECABORT Transaction discarded because of: no server is left for it\r\n";
             return self.give(io, client, error);
         };
+        if let Some(state) = &mut client.session.state
+            && state.private == Some(lane)
+        {
+            state.dirty = false;
+        }
         if self.servers[lane.server].is_local() {
             return self.execute_here(io, client, lane, &transaction);
         }
         self.send_transaction(io, client, lane, &transaction);
+    }
+
+    /// Ends the watch of a client's keys, which DISCARD and RESET do.
+    pub(crate) fn end_watch(&mut self, client: &mut Client) {
+        client.session.unwatch();
+        self.leave_private_if_done(client);
     }
 
     /// Executes a transaction on the embedded cache: nothing else runs on this thread meanwhile.

@@ -18,6 +18,7 @@ impl Proxy {
         let gather = self.gathers.get_mut(id);
         let (to, seq, at, pool) = (gather.client, gather.seq, gather.at, gather.pool);
         let protocol = self.pools[pool].config.protocol;
+        let is_transaction = gather.merge == Merge::Exec;
         let (silent, failed) = (gather.silent, gather.error.is_some());
         let written = match (gather.merge, gather.error.take()) {
             (Merge::About(about, version), error) => {
@@ -43,6 +44,7 @@ impl Proxy {
             merged.clear();
         }
         self.gathers.close(id);
+        let held = client.is_some();
         match client {
             Some(client) => {
                 let pool = &self.pools[pool];
@@ -53,6 +55,9 @@ impl Proxy {
             }
             None if failed => self.fail(io, to, seq, &merged, at),
             None => self.reply(io, to, seq, Reply::Slice(&merged), at),
+        }
+        if is_transaction && !held {
+            self.after_private(io, to);
         }
         merged.shrink_to(1 << 20);
         self.scratch.reply = merged;

@@ -29,6 +29,10 @@ impl Proxy {
                 let hidden = found.status.is_some_and(|status| pending.silence.hides(status));
                 self.reply(io, id, seq, if hidden { Reply::Slice(b"") } else { reply }, pending.at);
             }
+            Owner::Private(id, seq) => {
+                self.reply(io, id, seq, reply, pending.at);
+                self.after_private(io, id);
+            }
             Owner::Part(gather, part) => {
                 let finished = if found.is_error {
                     self.fail_part((gather, part), lane, reply.bytes())
@@ -74,6 +78,11 @@ impl Proxy {
                 server.pool_stats.forward_error.inc();
                 let hidden = pending.silence == Silence::Always;
                 self.fail(io, id, seq, if hidden { b"" } else { &error }, pending.at);
+            }
+            Owner::Private(id, seq) => {
+                server.pool_stats.forward_error.inc();
+                self.fail(io, id, seq, &error, pending.at);
+                self.after_private(io, id);
             }
             Owner::Part(gather, part) => {
                 server.pool_stats.forward_error.inc();

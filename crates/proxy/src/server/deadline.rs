@@ -23,7 +23,7 @@ impl Proxy {
         server.conns[lane.number as usize].timer = None;
         let patience = self.end_of_patience(io, lane);
         let now = io.now();
-        let Some(timeout) = self.servers[lane.server].config.timeout else {
+        let Some(timeout) = self.servers[lane.server].timeout_on(lane.number) else {
             return self.look_again(io, lane, patience);
         };
         let mut any = false;

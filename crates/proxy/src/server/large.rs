@@ -51,7 +51,7 @@ impl Proxy {
             Owner::Handshake(_) => return false,
             // Its request has expired.
             _ if conn.expired > 0 => None,
-            Owner::Client(id, seq) => match self.client_mut(id) {
+            Owner::Client(id, seq) | Owner::Private(id, seq) => match self.client_mut(id) {
                 None => None,
                 // Only a whole reply shows whether it is hidden from its client.
                 Some(client) if client.is_first(seq) && is_shown(pending.silence) => Some(id),
@@ -152,9 +152,13 @@ impl Proxy {
         };
         let found = Found { len: passage.len, is_error: false, status: None };
         let works = server.count_reply(&found, !expired || passage.client().is_some());
-        if let (Some(_), Owner::Client(id, seq)) = (passage.client(), pending.owner) {
+        if let (Some(_), Owner::Client(id, seq) | Owner::Private(id, seq)) = (passage.client(), pending.owner)
+        {
             server.stats.latency.record(passage.begun.since(pending.at).as_micros() as u64);
             self.reply(io, id, seq, last, pending.at + now.since(passage.begun));
+            if let Owner::Private(id, _) = pending.owner {
+                self.after_private(io, id);
+            }
         } else if expired {
             server.stats.late_replies.inc();
         }

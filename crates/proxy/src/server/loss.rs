@@ -107,6 +107,9 @@ impl Proxy {
         if let Some(id) = lost.id {
             self.vacate(id);
         }
+        if lane.number >= self.servers[lane.server].first_private() {
+            self.private_lost(lane);
+        }
         if let Some(to) = lost.passage.as_ref().and_then(|passage| passage.client()) {
             self.cut_off(io, lane, to);
         }
@@ -161,7 +164,7 @@ impl Proxy {
     /// True if the reply is still wanted.
     fn is_wanted(&mut self, pending: &Pending) -> bool {
         match pending.owner {
-            Owner::Client(id, _) => self.client_mut(id).is_some(),
+            Owner::Client(id, _) | Owner::Private(id, _) => self.client_mut(id).is_some(),
             Owner::Part(..) => true,
             Owner::Handshake(_) => false,
         }

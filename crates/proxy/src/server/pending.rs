@@ -11,6 +11,8 @@ use crate::gather::GatherId;
 pub(crate) enum Owner {
     /// A client's request.
     Client(ConnId, Seq),
+    /// A client's request on a private connection.
+    Private(ConnId, Seq),
     /// A part of a request that was split or went to every server.
     Part(GatherId, u16),
     /// The handshake: the password, the protocol version, the database.

@@ -9,7 +9,7 @@ use crate::value;
 /// Refused commands on which later ones depend.
 const REFUSED: &[&[&[u8]]] = &[
     &[b"MULTI", b"x"],
-    &[b"WATCH", b"k"],
+    &[b"WATCH"],
     &[b"SELECT", b"1"],
     &[b"SUBSCRIBE", b"c"],
     &[b"PSUBSCRIBE", b"c*"],

@@ -5,6 +5,7 @@
 //! come from it.
 
 pub mod flags;
+mod block_time;
 mod category;
 mod keys;
 mod lookup;
@@ -20,6 +21,7 @@ mod subcommands;
 mod subject;
 mod table;
 
+pub use block_time::BlockTime;
 pub use category::categories;
 pub use keys::{Count, KeyError, KeySpec, Keys, Part, Parts};
 pub use lookup::{all, lookup, named};
@@ -84,6 +86,8 @@ pub enum Proxied {
     Only(Reason),
     /// `SCAN`: sent to one server after another.
     Scan,
+    /// Forwarded verbatim to the server of its keys, over a connection that the client has for itself.
+    Block,
     /// Answered by the proxy itself.
     Local(Local),
     /// Not served, for this reason.
@@ -113,6 +117,8 @@ pub enum Local {
     Exec,
     /// `DISCARD`
     Discard,
+    /// `WATCH`: forwarded over a connection that the client has for itself until EXEC.
+    Watch,
     /// `UNWATCH`
     Unwatch,
     /// `ACL CAT [category]`

@@ -161,6 +161,7 @@ fn route(request: &Request, frame: &[u8]) {
             assert!(keys.count_left() >= 2);
             keys.for_each(|key| is_argument(&key));
         }
+        Ok((_, Route::Block(keys, _))) => keys.for_each(|key| is_argument(&key)),
         Ok((_, Route::Split(_, parts))) => {
             assert_eq!(parts.count(), parts.count_left());
             assert_eq!(1 + parts.count_left() * parts.arguments_each(), request.argument_count());

@@ -55,6 +55,7 @@ fn what_is_answered_here() {
         (&["UNWATCH"], "+OK\r\n"),
         (&["MULTI", "EXEC"], "+OK\r\n*0\r\n"),
         (&["MULTI", "MULTI", "EXEC"], "+OK\r\n-ERR MULTI calls can not be nested\r\n*0\r\n"),
+        (&["MULTI", "WATCH a", "EXEC"], "+OK\r\n-ERR WATCH inside MULTI is not allowed\r\n*0\r\n"),
         (&["MULTI", "SET a 1", "DISCARD", "EXEC"], "+OK\r\n+QUEUED\r\n+OK\r\n-ERR EXEC without MULTI\r\n"),
         (&["MULTI", "SET a 1", "RESET", "EXEC"], "+OK\r\n+QUEUED\r\n+RESET\r\n-ERR EXEC without MULTI\r\n"),
         (&["MULTI", "GET a", "GET b", "EXEC"], &format!("+OK\r\n{QUEUED}{cross}{ABORTED}")),

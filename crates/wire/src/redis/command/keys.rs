@@ -6,7 +6,6 @@
 
 use super::super::args::{Args, Argument};
 use super::super::decimal::integer;
-use super::Reason;
 
 /// The rule for finding a command's keys. Indexes count from 0, the command's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub enum KeySpec {
     Sort,
     /// `GEORADIUS key … [STORE key | STOREDIST key]`
     Georadius,
-    /// `XREAD … STREAMS key… id…`, refused with `BLOCK`.
+    /// `XREAD … STREAMS key… id…`
     Streams,
     /// `MIGRATE host port key|"" … [KEYS key…]`
     Migrate,
@@ -84,8 +83,6 @@ pub enum KeyError {
     KeyAndKeys,
     /// A script without keys: Redis would run it, but no server can be chosen.
     NoKey,
-    /// `XREAD … BLOCK`: see [`super::Reason::Blocking`].
-    Blocks,
 }
 
 impl KeyError {
@@ -108,9 +105,6 @@ impl KeyError {
             KeyError::NoKey => format!(
                 "'{name}' needs at least one key here, to find its server by; give it one, used or not"
             ),
-            KeyError::Blocks => {
-                format!("unsupported option BLOCK of '{name}': {}", Reason::Blocking.text())
-            }
         }
     }
 }
@@ -311,9 +305,7 @@ fn streams(args: Args<'_>) -> Result<Span, KeyError> {
     let mut options = args.enumerate().skip(1);
     while let Some((at, option)) = options.next() {
         let follow = argument_count - at - 1;
-        if option.is("block") && follow > 0 {
-            return Err(KeyError::Blocks);
-        } else if option.is("count") && follow > 0 {
+        if (option.is("count") || option.is("block")) && follow > 0 {
             options.next();
         } else if option.is("group") && follow > 1 {
             options.nth(1);

@@ -7,14 +7,10 @@
 /// The reason a command cannot be served over connections shared by many clients, or across many servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// It blocks, and every request after it on the server's connection would wait.
-    Blocking,
     /// `WAIT`: it concerns writes on the same connection.
     Replicas,
     /// Publish and subscribe.
     PubSub,
-    /// `MULTI` and the like: state on a connection that clients share.
-    Transaction,
     /// It would swap the data of every server: too much for a command meant for one.
     Destructive,
     /// Functions are loaded and listed on single servers; `FCALL` with keys is served.
@@ -60,18 +56,11 @@ impl Reason {
 
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Reason::Blocking => {
-                ("it would block a connection that clients share", "ask again and again without blocking")
-            }
             Reason::Replicas => (
                 "it waits for what was written on a connection that clients share",
                 "set min-replicas-to-write on the servers",
             ),
             Reason::PubSub => ("publish/subscribe is not proxied", "connect to one of the servers itself"),
-            Reason::Transaction => (
-                "a transaction needs a connection of its own",
-                "use a script (EVAL), or connect to the server itself",
-            ),
             Reason::Destructive => {
                 ("it would change the data of all servers", "send it to each server itself, if it is meant")
             }

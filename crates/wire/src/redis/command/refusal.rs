@@ -38,7 +38,7 @@ impl Refusal<'_> {
             | Refusal::UnknownSubcommand(..)
             | Refusal::Unsupported(..)
             | Refusal::NotPermitted(_) => true,
-            Refusal::Keys(_, error) => matches!(error, KeyError::Blocks | KeyError::NoKey),
+            Refusal::Keys(_, error) => matches!(error, KeyError::NoKey),
             Refusal::Arity(_) => false,
         }
     }

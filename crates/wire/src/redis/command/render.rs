@@ -200,6 +200,10 @@ impl Command {
                 format!("sent to the server of a pool with one; otherwise refused: {}", reason.why())
             }
             Proxied::Scan => "sent to one server after another; the cursor says which".into(),
+            Proxied::Block => "forwarded to the server of its keys, over a connection for this client".into(),
+            Proxied::Local(Local::Watch) => {
+                "forwarded to the server of its keys, over a connection for this client until EXEC".into()
+            }
             Proxied::Local(Local::Multi) => "collects requests up to EXEC".into(),
             Proxied::Local(Local::Exec) => {
                 "sent to the server of all keys, with the collected requests".into()

@@ -6,7 +6,7 @@
 use bytes::BufMut;
 
 use super::merge::Merge;
-use super::{Command, KeyError, KeySpec, Keys, Local, Parts, Proxied, Refusal};
+use super::{BlockTime, Command, KeyError, KeySpec, Keys, Local, Parts, Proxied, Refusal, flags};
 use crate::redis::args::Argument;
 use crate::redis::{Request, encode};
 
@@ -29,6 +29,8 @@ pub enum Route<'a> {
     Only(Refusal<'a>),
     /// Forwarded to the server that the cursor names.
     Scan,
+    /// Forwarded verbatim to the server of these keys, where it may block for this long.
+    Block(Keys<'a>, BlockTime),
 }
 
 impl Request {
@@ -59,6 +61,10 @@ impl Request {
             Proxied::Any => Route::Any,
             Proxied::Only(reason) => Route::Only(Refusal::Unsupported(command, reason)),
             Proxied::Scan => Route::Scan,
+            Proxied::Block => self.block(frame, command)?,
+            Proxied::Forward if command.flags & flags::BLOCKING != 0 && self.blocks(frame, command) => {
+                self.block(frame, command)?
+            }
             Proxied::Refused(reason) => return Err(Refusal::Unsupported(command, reason)),
             Proxied::Forward => {
                 let mut keys = match self.keys(frame, command) {
@@ -89,6 +95,17 @@ impl Request {
             Some(command) if command.takes(self.argument_count()) => Ok(command),
             Some(command) => Err(unless_refused(command, Refusal::Arity(command))),
         }
+    }
+
+    fn blocks(&self, frame: &[u8], command: &'static Command) -> bool {
+        command.block_time(self.args(frame)).is_some()
+    }
+
+    fn block<'a>(&self, frame: &'a [u8], command: &'static Command) -> Result<Route<'a>, Refusal<'a>> {
+        let keys = self.keys(frame, command)?;
+        // Malformed arguments are the server's to answer, which it does at once.
+        let at_once = BlockTime::AtMost(std::time::Duration::ZERO);
+        Ok(Route::Block(keys, command.block_time(self.args(frame)).unwrap_or(at_once)))
     }
 
     fn keys<'a>(&self, frame: &'a [u8], command: &'static Command) -> Result<Keys<'a>, Refusal<'a>> {

@@ -26,12 +26,12 @@ use super::Count::{self, Algebra, Card, Pop, Script};
 use super::KeySpec::{self, Georadius, Migrate, Numkeys, NumkeysAndDestination, Range, Sort, Streams};
 use super::Local::{
     self as By, Auth, Discard, Echo, Exec, Hello, Info, Lolwut, Multi, Ping, Quit, Reset, Select, Time,
-    Unwatch,
+    Unwatch, Watch,
 };
-use super::Proxied::{Every, Forward, Only, Refused, Scan, Split};
+use super::Proxied::{Block, Every, Forward, Only, Refused, Scan, Split};
 use super::Reason::{
-    Admin, Blocking, Cluster, Destructive, Function, Help, Inspection, PubSub, Replicas, RunningScript,
-    ServerClients, Stream, Transaction,
+    Admin, Cluster, Destructive, Function, Help, Inspection, PubSub, Replicas, RunningScript, ServerClients,
+    Stream,
 };
 use super::merge::Merge;
 use super::{COMMANDS, Command};
@@ -52,14 +52,14 @@ pub(super) static TABLE: [Command; COMMANDS] = numbered(0, [
     row("bitfield_ro", -2, R | F, FIRST, Forward, "bitmap", "6.0.0"),
     stores(row("bitop", -4, W | OOM, Range { first: 2, last: -1, step: 1 }, Forward, "bitmap", "2.6.0")),
     row("bitpos", -3, R, FIRST, Forward, "bitmap", "2.8.7"),
-    moves(row("blmove", 6, W | OOM | NS | BLK, TWO, Refused(Blocking), "list", "6.2.0")),
-    modifies(row("blmpop", -5, W | BLK | MK, Numkeys { at: 2, count: Pop }, Refused(Blocking), "list", "7.0.0")),
-    modifies(row("blpop", -3, W | NS | BLK, Range { first: 1, last: -2, step: 1 }, Refused(Blocking), "list", "2.0.0")),
-    modifies(row("brpop", -3, W | NS | BLK, Range { first: 1, last: -2, step: 1 }, Refused(Blocking), "list", "2.0.0")),
-    moves(row("brpoplpush", 4, W | OOM | NS | BLK, TWO, Refused(Blocking), "list", "2.2.0")),
-    modifies(row("bzmpop", -5, W | BLK | MK, Numkeys { at: 2, count: Pop }, Refused(Blocking), "sorted-set", "7.0.0")),
-    modifies(row("bzpopmax", -3, W | NS | BLK | F, Range { first: 1, last: -2, step: 1 }, Refused(Blocking), "sorted-set", "5.0.0")),
-    modifies(row("bzpopmin", -3, W | NS | BLK | F, Range { first: 1, last: -2, step: 1 }, Refused(Blocking), "sorted-set", "5.0.0")),
+    moves(row("blmove", 6, W | OOM | NS | BLK, TWO, Block, "list", "6.2.0")),
+    modifies(row("blmpop", -5, W | BLK | MK, Numkeys { at: 2, count: Pop }, Block, "list", "7.0.0")),
+    modifies(row("blpop", -3, W | NS | BLK, Range { first: 1, last: -2, step: 1 }, Block, "list", "2.0.0")),
+    modifies(row("brpop", -3, W | NS | BLK, Range { first: 1, last: -2, step: 1 }, Block, "list", "2.0.0")),
+    moves(row("brpoplpush", 4, W | OOM | NS | BLK, TWO, Block, "list", "2.2.0")),
+    modifies(row("bzmpop", -5, W | BLK | MK, Numkeys { at: 2, count: Pop }, Block, "sorted-set", "7.0.0")),
+    modifies(row("bzpopmax", -3, W | NS | BLK | F, Range { first: 1, last: -2, step: 1 }, Block, "sorted-set", "5.0.0")),
+    modifies(row("bzpopmin", -3, W | NS | BLK | F, Range { first: 1, last: -2, step: 1 }, Block, "sorted-set", "5.0.0")),
     container("client", -2, 0, KeySpec::None, Refused(ServerClients), "connection", "2.4.0", &CLIENT),
     container("cluster", -2, 0, KeySpec::None, Refused(Cluster), "cluster", "3.0.0", &CLUSTER),
     container("command", -1, L | S, KeySpec::None, local(By::Command), "server", "2.8.13", &COMMAND),
@@ -245,7 +245,7 @@ pub(super) static TABLE: [Command; COMMANDS] = numbered(0, [
     row("unsubscribe", -1, PS | NS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.0.0"),
     row("unwatch", 1, NS | L | S | F | AB, KeySpec::None, local(Unwatch), "transactions", "2.2.0"),
     row("wait", 3, NS, KeySpec::None, Refused(Replicas), "generic", "3.0.0"),
-    learns(stateful(row("watch", -2, NS | L | S | F | AB, ALL, Refused(Transaction), "transactions", "2.2.0"))),
+    learns(stateful(row("watch", -2, NS | L | S | F | AB, ALL, local(Watch), "transactions", "2.2.0"))),
     row("xack", -4, W | F, FIRST, Forward, "stream", "5.0.0"),
     row("xadd", -5, W | OOM | F, FIRST, Forward, "stream", "5.0.0"),
     row("xautoclaim", -6, W | F, FIRST, Forward, "stream", "6.2.0"),
