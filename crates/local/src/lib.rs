@@ -9,7 +9,14 @@
 
 pub mod memcache;
 pub mod redis;
+mod decimal;
+mod entry;
+mod eviction;
+mod index;
+mod keyspace;
 mod store;
+mod value;
+mod watches;
 
 pub use memcache::counters::Surroundings;
 pub use store::{Counters, Store};

@@ -1,18 +1,35 @@
-//! Redis on the embedded cache: strings, counters, expiry.
+//! Redis on the embedded cache: strings, lists, hashes, sets, sorted sets, keys, expiry.
 //!
 //! One table holds the commands, their number of arguments and their functions. Replies and error texts are
 //! Redis 7.0's. A command either appends its whole reply or fails without leaving any output.
 
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod bitmap;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod blocking;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod call;
 mod counter;
 mod expire;
 mod fault;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod hash;
 mod integer;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod key;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod list;
 mod long_double;
 mod options;
+mod random;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod scan;
+mod score;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod set;
+mod sort;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod sorted_set;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod string;
 
@@ -20,8 +37,10 @@ use wire::redis::Version;
 use wire::redis::encode;
 
 use crate::Store;
+pub use call::Block;
 use call::Call;
 use fault::Fault;
+use sorted_set::{algebra, range};
 
 /// A row of the table of commands.
 struct Command {
@@ -39,6 +58,20 @@ const fn row(name: &'static str, arity: isize, run: fn(&mut Call<'_>) -> Result<
 /// Every command of the embedded cache, sorted by name.
 static COMMANDS: &[Command] = &[
     row("append", 3, string::append),
+    row("bitcount", -2, bitmap::bitcount),
+    row("bitfield", -2, bitmap::bitfield),
+    row("bitfield_ro", -2, bitmap::bitfield_ro),
+    row("bitop", -4, bitmap::bitop),
+    row("bitpos", -3, bitmap::bitpos),
+    row("blmove", 6, blocking::blmove),
+    row("blmpop", -5, blocking::blmpop),
+    row("blpop", -3, blocking::blpop),
+    row("brpop", -3, blocking::brpop),
+    row("brpoplpush", 4, blocking::brpoplpush),
+    row("bzmpop", -5, blocking::bzmpop),
+    row("bzpopmax", -3, blocking::bzpopmax),
+    row("bzpopmin", -3, blocking::bzpopmin),
+    row("copy", -3, key::copy),
     row("dbsize", 1, key::dbsize),
     row("decr", 2, counter::decr),
     row("decrby", 3, counter::decrby),
@@ -51,16 +84,48 @@ static COMMANDS: &[Command] = &[
     row("flushall", -1, key::flush),
     row("flushdb", -1, key::flush),
     row("get", 2, string::get),
+    row("getbit", 3, bitmap::getbit),
     row("getdel", 2, string::getdel),
     row("getex", -2, string::getex),
     row("getrange", 4, string::getrange),
     row("getset", 3, string::getset),
+    row("hdel", -3, hash::hdel),
+    row("hexists", 3, hash::hexists),
+    row("hget", 3, hash::hget),
+    row("hgetall", 2, hash::hgetall),
+    row("hincrby", 4, hash::hincrby),
+    row("hincrbyfloat", 4, hash::hincrbyfloat),
+    row("hkeys", 2, hash::hkeys),
+    row("hlen", 2, hash::hlen),
+    row("hmget", -3, hash::hmget),
+    row("hmset", -4, hash::hmset),
+    row("hrandfield", -2, hash::hrandfield),
+    row("hscan", -3, hash::hscan),
+    row("hset", -4, hash::hset),
+    row("hsetnx", 4, hash::hsetnx),
+    row("hstrlen", 3, hash::hstrlen),
+    row("hvals", 2, hash::hvals),
     row("incr", 2, counter::incr),
     row("incrby", 3, counter::incrby),
     row("incrbyfloat", 3, counter::incrbyfloat),
+    row("keys", 2, scan::keys),
+    row("lindex", 3, list::lindex),
+    row("linsert", 5, list::linsert),
+    row("llen", 2, list::llen),
+    row("lmove", 5, list::lmove),
+    row("lmpop", -4, list::lmpop),
+    row("lpop", -2, list::lpop),
+    row("lpos", -3, list::lpos),
+    row("lpush", -3, list::lpush),
+    row("lpushx", -3, list::lpushx),
+    row("lrange", 4, list::lrange),
+    row("lrem", 4, list::lrem),
+    row("lset", 4, list::lset),
+    row("ltrim", 4, list::ltrim),
     row("mget", -2, string::mget),
     row("mset", -3, string::mset),
     row("msetnx", -3, string::msetnx),
+    row("object", 3, key::object),
     row("persist", 2, expire::persist),
     row("pexpire", -3, expire::pexpire),
     row("pexpireat", -3, expire::pexpireat),
@@ -68,16 +133,76 @@ static COMMANDS: &[Command] = &[
     row("ping", -1, key::ping),
     row("psetex", 4, string::psetex),
     row("pttl", 2, expire::pttl),
+    row("randomkey", 1, scan::randomkey),
+    row("rename", 3, key::rename),
+    row("renamenx", 3, key::renamenx),
+    row("rpop", -2, list::rpop),
+    row("rpoplpush", 3, list::rpoplpush),
+    row("rpush", -3, list::rpush),
+    row("rpushx", -3, list::rpushx),
+    row("sadd", -3, set::sadd),
+    row("scan", -2, scan::scan),
+    row("scard", 2, set::scard),
+    row("sdiff", -2, set::sdiff),
+    row("sdiffstore", -3, set::sdiffstore),
     row("set", -3, string::set),
+    row("setbit", 4, bitmap::setbit),
     row("setex", 4, string::setex),
     row("setnx", 3, string::setnx),
     row("setrange", 4, string::setrange),
+    row("sinter", -2, set::sinter),
+    row("sintercard", -3, set::sintercard),
+    row("sinterstore", -3, set::sinterstore),
+    row("sismember", 3, set::sismember),
+    row("smembers", 2, set::smembers),
+    row("smismember", -3, set::smismember),
+    row("smove", 4, set::smove),
+    row("sort", -2, sort::sort),
+    row("sort_ro", -2, sort::sort_ro),
+    row("spop", -2, set::spop),
+    row("srandmember", -2, set::srandmember),
+    row("srem", -3, set::srem),
+    row("sscan", -3, set::sscan),
     row("strlen", 2, string::strlen),
     row("substr", 4, string::getrange),
+    row("sunion", -2, set::sunion),
+    row("sunionstore", -3, set::sunionstore),
     row("touch", -2, key::touch),
     row("ttl", 2, expire::ttl),
     row("type", 2, key::kind),
     row("unlink", -2, key::del),
+    row("zadd", -4, sorted_set::zadd),
+    row("zcard", 2, sorted_set::zcard),
+    row("zcount", 4, range::zcount),
+    row("zdiff", -3, algebra::zdiff),
+    row("zdiffstore", -4, algebra::zdiffstore),
+    row("zincrby", 4, sorted_set::zincrby),
+    row("zinter", -3, algebra::zinter),
+    row("zintercard", -3, algebra::zintercard),
+    row("zinterstore", -4, algebra::zinterstore),
+    row("zlexcount", 4, range::zlexcount),
+    row("zmpop", -4, sorted_set::zmpop),
+    row("zmscore", -3, sorted_set::zmscore),
+    row("zpopmax", -2, sorted_set::zpopmax),
+    row("zpopmin", -2, sorted_set::zpopmin),
+    row("zrandmember", -2, sorted_set::zrandmember),
+    row("zrange", -4, range::zrange),
+    row("zrangebylex", -4, range::zrangebylex),
+    row("zrangebyscore", -4, range::zrangebyscore),
+    row("zrangestore", -5, range::zrangestore),
+    row("zrank", -3, sorted_set::zrank),
+    row("zrem", -3, sorted_set::zrem),
+    row("zremrangebylex", 4, range::zremrangebylex),
+    row("zremrangebyrank", 4, range::zremrangebyrank),
+    row("zremrangebyscore", 4, range::zremrangebyscore),
+    row("zrevrange", -4, range::zrevrange),
+    row("zrevrangebylex", -4, range::zrevrangebylex),
+    row("zrevrangebyscore", -4, range::zrevrangebyscore),
+    row("zrevrank", -3, sorted_set::zrevrank),
+    row("zscan", -3, sorted_set::zscan),
+    row("zscore", 3, sorted_set::zscore),
+    row("zunion", -3, algebra::zunion),
+    row("zunionstore", -4, algebra::zunionstore),
 ];
 
 /// Names of the commands of the embedded cache, in lower case, sorted.
@@ -85,16 +210,32 @@ pub fn commands() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.name)
 }
 
+/// True if the embedded cache has this command; the name in lower case.
+pub fn serves(name: &str) -> bool {
+    lookup(name.as_bytes()).is_some()
+}
+
 impl Store {
     /// Runs one Redis command and appends its reply, which is one RESP value in the client's `version`.
     ///
-    /// `args` begin with the command's name. `now_ms` is wall-clock time, milliseconds since 1970.
-    pub fn execute_redis(&mut self, args: &[&[u8]], now_ms: u64, version: Version, out: &mut Vec<u8>) {
+    /// `args` begin with the command's name. `now_ms` is wall-clock time, milliseconds since 1970. A command
+    /// that has to wait for an element says so and replies nothing: see [`Block`].
+    pub fn execute_redis(
+        &mut self,
+        args: &[&[u8]],
+        now_ms: u64,
+        version: Version,
+        out: &mut Vec<u8>,
+    ) -> Option<Block> {
         self.tick(now_ms);
         let start = out.len();
-        if let Err(fault) = run(self, args, now_ms, version, out) {
-            out.truncate(start);
-            encode::error(out, fault.text().as_bytes());
+        match run(self, args, now_ms, version, out) {
+            Ok(block) => block,
+            Err(fault) => {
+                out.truncate(start);
+                encode::error(out, fault.text().as_bytes());
+                None
+            }
         }
     }
 }
@@ -105,7 +246,7 @@ fn run(
     now_ms: u64,
     version: Version,
     out: &mut Vec<u8>,
-) -> Result<(), Fault> {
+) -> Result<Option<Block>, Fault> {
     let Some((name, _)) = args.split_first() else {
         return Err(Fault::EmptyRequest);
     };
@@ -117,7 +258,9 @@ fn run(
     if !fits {
         return Err(Fault::Arity(command.name));
     }
-    (command.run)(&mut Call { store, args, now_ms, version, out, name: command.name })
+    let mut call = Call { store, args, now_ms, version, out, name: command.name, block: None };
+    (command.run)(&mut call)?;
+    Ok(call.block)
 }
 
 fn lookup(name: &[u8]) -> Option<&'static Command> {
@@ -140,7 +283,7 @@ mod tests {
         for command in COMMANDS {
             assert!(lookup(command.name.to_ascii_uppercase().as_bytes()).is_some(), "{}", command.name);
         }
-        for name in [&b""[..], b"gett", b"ge", b"lpush", b"get\0", &[b'g'; 100]] {
+        for name in [&b""[..], b"gett", b"ge", b"xadd", b"get\0", &[b'g'; 100]] {
             assert!(lookup(name).is_none());
         }
     }
@@ -200,9 +343,9 @@ mod tests {
     #[test]
     fn what_the_embedded_cache_cannot_do() {
         let mut store = Store::new(4096);
-        let error = "-ERR the embedded cache holds strings only: 'LPUSH' needs a redis server \
+        let error = "-ERR the embedded cache does not serve 'XADD', which needs a redis server \
                      (set servers = [...])\r\n";
-        check(&mut store, 0, Version::Resp2, "LPUSH l x", error);
+        check(&mut store, 0, Version::Resp2, "XADD s * f v", error);
         let long = "x".repeat(5000);
         let error =
             "-OOM the value does not fit into the embedded cache (at most 3712 bytes of key and value)\r\n";

@@ -1,34 +1,42 @@
 //! Entries under a byte limit: lookup, change, expiry, eviction.
 //!
-//! The limit counts keys, values and [`ENTRY_OVERHEAD_BYTES`] for each entry; `quick_cache` evicts the least
-//! used (S3-FIFO kin). Expiry is lazy: an expired entry is removed when it is accessed.
+//! The limit counts every byte of every value, of whatever type, and what an entry costs beside it. A change
+//! says beforehand how much it may add; room is made first, so that the limit holds at all times. Expiry is
+//! lazy: an expired entry is removed when it is accessed.
 //!
 //! Time is in milliseconds of wall-clock time. `deadline_ms` is the last millisecond of an entry's life.
 
-use quick_cache::unsync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+mod edit;
+mod evict;
+mod watch;
 
+use crate::entry::{Entry, Item};
+use crate::eviction::Eviction;
+use crate::keyspace::Keyspace;
 use crate::memcache::counters::{CommandCounters, Surroundings};
+use crate::value::Value;
+use crate::watches::Watches;
+pub(crate) use edit::{EditFault, Room};
 
-/// Cost of an entry beyond its key and value: slab slot, hash slot, two allocations.
+/// Most bytes that an entry costs beyond its key and value: its place, its share of the index, the
+/// allocator's rounding.
 pub const ENTRY_OVERHEAD_BYTES: usize = 128;
-
-/// The deadline of an entry that never expires.
-pub const NEVER: u64 = u64::MAX;
-
-/// Bytes of the limit per remembered key of an evicted entry; these distinguish returning keys from new ones.
-const BYTES_PER_GHOST: usize = 2048;
 
 /// The cache of a pool whose server is `local`. Owned by one shard.
 #[derive(Debug)]
 pub struct Store {
-    cache: Cache<Box<[u8]>, Entry, EntryBytes, DefaultHashBuilder, CountEvictions>,
+    keyspace: Keyspace,
+    bytes: usize,
     bytes_max: usize,
+    eviction: Eviction,
+    watches: Watches,
     cas_last: u64,
     /// Time of a delayed `flush_all`.
     flush_at_ms: Option<u64>,
     /// Time the store was first used.
     pub(super) started_ms: Option<u64>,
+    /// State of the dice for `RANDOMKEY` and the like.
+    dice: u64,
     pub(super) counters: Counters,
     pub(super) commands: CommandCounters,
     /// The pool's figures for memcached's `stats`; set before use.
@@ -52,51 +60,11 @@ pub struct Counters {
     pub evicted: u64,
 }
 
-/// A value and its attributes for both protocols.
-#[derive(Debug, Clone, Default)]
-pub struct Entry {
-    /// The string.
-    pub value: Vec<u8>,
-    /// Last millisecond of its life; [`NEVER`] without expiry.
-    pub deadline_ms: u64,
-    /// Last access that counted as use.
-    pub accessed_ms: u64,
-    /// memcached's cas unique, renewed on each change of the value.
-    pub cas: u64,
-    /// memcached's client flags.
-    pub flags: u32,
-    /// True if it was read since it was stored (meta flag `h`).
-    pub fetched: bool,
-    /// True if it was invalidated but may still be served (meta reply flag `X`).
-    pub stale: bool,
-    /// True if a client has won the right to refill it (meta reply flags `W`, then `Z`).
-    pub token_sent: bool,
-    /// True if its key arrived in base64 and must be sent so.
-    pub key_base64: bool,
-}
-
-impl Entry {
-    fn is_live(&self, now_ms: u64) -> bool {
-        now_ms <= self.deadline_ms
-    }
-
-    /// Replaces the value; reuses storage unless it is too small or wastes much.
-    fn replace_value(&mut self, value: &[u8]) {
-        let room = self.value.capacity();
-        if room < value.len() || room > value.len() + value.len() / 4 + 64 {
-            self.value = value.to_vec();
-        } else {
-            self.value.clear();
-            self.value.extend_from_slice(value);
-        }
-    }
-}
-
 /// Attributes of a value to store.
 #[derive(Debug, Clone, Copy)]
 pub struct Attributes {
-    /// Client flags.
-    pub flags: u32,
+    /// Client flags, if memcached stores it.
+    pub flags: Option<u32>,
     /// Last millisecond of its life.
     pub deadline_ms: u64,
     /// True if the key arrived in base64.
@@ -106,7 +74,7 @@ pub struct Attributes {
 impl Attributes {
     /// No flags, a plain key, and this deadline.
     pub fn until(deadline_ms: u64) -> Attributes {
-        Attributes { flags: 0, deadline_ms, key_base64: false }
+        Attributes { flags: None, deadline_ms, key_base64: false }
     }
 }
 
@@ -114,51 +82,24 @@ impl Attributes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLarge;
 
-#[derive(Debug, Clone)]
-struct EntryBytes;
-
-impl Weighter<Box<[u8]>, Entry> for EntryBytes {
-    fn weight(&self, key: &Box<[u8]>, entry: &Entry) -> u64 {
-        weight(key.len(), entry.value.len())
-    }
-}
-
-fn weight(key: usize, value: usize) -> u64 {
-    key.saturating_add(value).saturating_add(ENTRY_OVERHEAD_BYTES) as u64
-}
-
-/// Counts entries evicted by an insertion.
-#[derive(Debug, Clone)]
-struct CountEvictions;
-
-impl Lifecycle<Box<[u8]>, Entry> for CountEvictions {
-    type RequestState = u64;
-
-    fn on_evict(&self, evicted: &mut u64, _: Box<[u8]>, _: Entry) {
-        *evicted += 1;
-    }
-}
-
 impl Store {
-    /// An empty cache of at most `bytes_max` bytes of keys, values and overhead. Memory grows as it fills.
+    /// An empty cache of at most `bytes_max` bytes. Memory grows as it fills.
     pub fn new(bytes_max: usize) -> Store {
-        let mut options = OptionsBuilder::new();
-        options.weight_capacity(bytes_max as u64);
-        options.estimated_items_capacity((bytes_max / BYTES_PER_GHOST).max(1)).ghost_allocation(1.0);
-        // The builder can only fail for lack of one of the two values above.
-        let options = options.build().expect("capacities are set");
-        let cache = Cache::with_options(options, EntryBytes, DefaultHashBuilder::default(), CountEvictions);
-        let counters = Counters::default();
-        let (commands, surroundings) = Default::default();
+        let keyspace = Keyspace::default();
+        let dice = u64::from(keyspace.hash(b"dice")) | 1 << 32;
         Store {
-            cache,
+            keyspace,
+            bytes: 0,
             bytes_max,
+            eviction: Eviction::default(),
+            watches: Watches::default(),
             cas_last: 0,
             flush_at_ms: None,
             started_ms: None,
-            counters,
-            commands,
-            surroundings,
+            dice,
+            counters: Counters::default(),
+            commands: CommandCounters::default(),
+            surroundings: Surroundings::default(),
         }
     }
 
@@ -169,17 +110,17 @@ impl Store {
 
     /// Bytes of keys, values and overhead of all entries.
     pub fn bytes(&self) -> u64 {
-        self.cache.weight()
+        self.bytes as u64
     }
 
     /// Number of entries, including expired ones not yet found.
     pub fn len(&self) -> usize {
-        self.cache.len()
+        self.keyspace.len()
     }
 
     /// True if there are no entries.
     pub fn is_empty(&self) -> bool {
-        self.cache.is_empty()
+        self.len() == 0
     }
 
     /// Counters so far.
@@ -187,8 +128,7 @@ impl Store {
         self.counters
     }
 
-    /// Most bytes of a key and its value together. `quick_cache` admits nothing larger than its share for
-    /// frequently used entries (97 %), so the rest of the limit does not count.
+    /// Most bytes of a key and its value together. A sixteenth of the limit is left to others.
     pub fn item_bytes_max(&self) -> usize {
         (self.bytes_max - self.bytes_max / 16).saturating_sub(ENTRY_OVERHEAD_BYTES)
     }
@@ -207,31 +147,55 @@ impl Store {
     }
 
     /// Passes the live entry of `key` to `look` and counts that as use.
+    #[inline]
     pub(super) fn read<R>(&mut self, key: &[u8], now_ms: u64, look: impl FnOnce(Option<&Entry>) -> R) -> R {
         self.counters.gets += 1;
-        match self.cache.get(key) {
-            Some(entry) if entry.is_live(now_ms) => {
-                self.counters.get_hits += 1;
-                return look(Some(entry));
-            }
-            Some(_) => {}
-            None => return look(None),
-        }
-        self.expire(key);
-        look(None)
+        let Some(at) = self.find(key, now_ms) else { return look(None) };
+        self.counters.get_hits += 1;
+        let entry = self.keyspace.at_mut(at);
+        entry.note_use(now_ms);
+        look(Some(entry))
     }
 
     /// The live entry of `key`, without counting this as use.
     pub(super) fn peek(&mut self, key: &[u8], now_ms: u64) -> Option<&Entry> {
-        let dead = !self.cache.peek(key)?.is_live(now_ms);
-        if dead {
-            self.expire(key);
-            return None;
-        }
-        self.cache.peek(key)
+        self.find(key, now_ms).map(|at| self.keyspace.at(at))
     }
 
-    /// Stores a value under a new cas unique, and returns that. All earlier attributes of the key are reset.
+    /// The live entry of `key`, if it is a string, with memcached's attributes.
+    pub(super) fn peek_item(&mut self, key: &[u8], now_ms: u64) -> Option<&Entry> {
+        let at = self.find_item(key, now_ms)?;
+        Some(self.keyspace.at(at))
+    }
+
+    /// The position of the live entry of `key`.
+    #[inline]
+    fn find(&mut self, key: &[u8], now_ms: u64) -> Option<usize> {
+        let at = self.keyspace.find(key)?;
+        if self.keyspace.at(at).is_live(now_ms) {
+            return Some(at);
+        }
+        self.counters.expired += 1;
+        self.take_at(at);
+        None
+    }
+
+    fn find_item(&mut self, key: &[u8], now_ms: u64) -> Option<usize> {
+        let at = self.find(key, now_ms)?;
+        let entry = self.keyspace.at(at);
+        entry.string()?;
+        if entry.is_item() {
+            return Some(at);
+        }
+        // Written by Redis' commands: memcached's attributes begin here.
+        let item = Item { cas: self.cas_next(), flags: 0 };
+        self.make_room(32, key);
+        let at = self.keyspace.find(key)?;
+        self.resize(at, |entry| entry.set_item(item));
+        Some(at)
+    }
+
+    /// Stores a string under a new cas unique, and returns that. All earlier attributes of the key are reset.
     pub(super) fn put(
         &mut self,
         key: &[u8],
@@ -243,31 +207,71 @@ impl Store {
             return Err(TooLarge);
         }
         self.counters.sets += 1;
-        let cas = self.cas_next();
         let Attributes { flags, deadline_ms, key_base64 } = attributes;
-        let fresh = |value| Entry {
-            value,
-            deadline_ms,
-            accessed_ms: now_ms,
-            cas,
-            flags,
-            key_base64,
-            ..Entry::default()
-        };
-        if self.grows_past_limit(value.len()) {
-            self.cache.remove(key);
-        } else if let Some(mut entry) = self.cache.get_mut(key) {
-            entry.replace_value(value);
-            let value = std::mem::take(&mut entry.value);
-            *entry = fresh(value);
-            return Ok(cas);
+        let cas = self.cas_next();
+        let item = flags.map(|flags| Item { cas, flags });
+        if let Some(at) = self.keyspace.find(key) {
+            let entry = self.keyspace.at_mut(at);
+            let same_shape = item.is_some() == entry.is_item() && entry.value().is_none();
+            if same_shape && entry.text().len() == value.len() {
+                entry.set_string(value);
+                item.into_iter().for_each(|item| entry.set_item(item));
+                entry.deadline_ms = deadline_ms;
+                entry.note_use(now_ms);
+                (entry.fetched, entry.stale, entry.token_sent) = (false, false, false);
+                entry.key_base64 = key_base64;
+                self.changed(key);
+                return Ok(cas);
+            }
         }
-        self.insert(key.into(), fresh(value.to_vec()));
+        let mut entry = Entry::new(key, value, deadline_ms, item, now_ms);
+        entry.key_base64 = key_base64;
+        self.put_entry(entry);
         Ok(cas)
     }
 
-    /// Changes the live entry of `key`; None if there is none. `growth` is the most bytes its value can gain;
-    /// the caller has checked [`Store::fits`].
+    /// Stores a value that is not a string beside its key.
+    pub(super) fn put_value(
+        &mut self,
+        key: &[u8],
+        value: Value,
+        deadline_ms: u64,
+        now_ms: u64,
+    ) -> Result<(), TooLarge> {
+        if !self.fits(key.len(), value.bytes()) {
+            return Err(TooLarge);
+        }
+        self.put_entry(Entry::with_value(key, value, deadline_ms, now_ms));
+        Ok(())
+    }
+
+    /// Stores an entry, in the place of one of the same key. It fits.
+    pub(super) fn put_entry(&mut self, mut entry: Entry) {
+        let weight = entry.weight();
+        if let Some(at) = self.keyspace.find(entry.key()) {
+            if self.bytes + weight <= self.bytes_max {
+                self.changed(entry.key());
+                entry.uses = self.keyspace.at(at).uses;
+                entry.on_probation = self.keyspace.at(at).on_probation;
+                self.resize(at, |place| *place = entry);
+                return;
+            }
+            self.take_at(at);
+        }
+        self.changed(entry.key());
+        self.make_room(weight, b"");
+        let hash = self.keyspace.hash(entry.key());
+        entry.on_probation = self.needs_probation(hash);
+        let on_probation = entry.on_probation;
+        self.keyspace.push(entry);
+        self.bytes += weight;
+        if on_probation {
+            self.begin_probation(hash, weight);
+        }
+    }
+
+    /// Changes the live entry of `key`; None if there is none. `growth` is the most bytes its string can
+    /// gain; the caller has checked [`Store::fits`].
     pub(super) fn change<R>(
         &mut self,
         key: &[u8],
@@ -275,35 +279,73 @@ impl Store {
         now_ms: u64,
         change: impl FnOnce(&mut Entry) -> R,
     ) -> Option<R> {
-        self.peek(key, now_ms)?;
-        if !self.grows_past_limit(growth) {
-            return self.cache.get_mut(key).map(|mut entry| change(&mut entry));
+        let mut at = self.find(key, now_ms)?;
+        if growth > 0 {
+            self.make_room(growth + key.len() + ENTRY_OVERHEAD_BYTES, key);
+            at = self.keyspace.find(key)?;
         }
-        // Changed in place, it would exceed the limit until the next insertion.
-        let (key, mut entry) = self.cache.remove(key)?;
-        let result = change(&mut entry);
-        self.insert(key, entry);
-        Some(result)
+        self.changed(key);
+        Some(self.resize(at, change))
+    }
+
+    /// [`Store::change`] for memcached: the entry has its attributes.
+    pub(super) fn change_item<R>(
+        &mut self,
+        key: &[u8],
+        growth: usize,
+        now_ms: u64,
+        change: impl FnOnce(&mut Entry) -> R,
+    ) -> Option<R> {
+        self.find_item(key, now_ms)?;
+        self.change(key, growth, now_ms, |entry| {
+            entry.uses = (entry.uses + 1).min(crate::entry::USES_MAX);
+            change(entry)
+        })
+    }
+
+    /// Changes an entry and accounts for it.
+    fn resize<R>(&mut self, at: usize, change: impl FnOnce(&mut Entry) -> R) -> R {
+        let entry = self.keyspace.at_mut(at);
+        let before = entry.weight();
+        let result = change(entry);
+        let after = entry.weight();
+        if entry.on_probation {
+            self.eviction.resized(before, after);
+        }
+        self.bytes = self.bytes + after - before;
+        result
     }
 
     /// Removes the live entry of `key`; false if there is none.
     pub(super) fn remove(&mut self, key: &[u8], now_ms: u64) -> bool {
-        match self.cache.remove(key) {
-            Some((_, entry)) if entry.is_live(now_ms) => {
-                self.counters.deletes += 1;
-                true
-            }
-            Some(_) => {
-                self.counters.expired += 1;
-                false
-            }
-            None => false,
+        let removed = self.take(key, now_ms).is_some();
+        self.counters.deletes += u64::from(removed);
+        removed
+    }
+
+    /// Takes out the live entry of `key`.
+    pub(super) fn take(&mut self, key: &[u8], now_ms: u64) -> Option<Entry> {
+        let at = self.find(key, now_ms)?;
+        self.take_at(at)
+    }
+
+    fn take_at(&mut self, at: usize) -> Option<Entry> {
+        let entry = self.keyspace.swap_remove(at)?;
+        let weight = entry.weight();
+        self.bytes -= weight;
+        if entry.on_probation {
+            self.eviction.left_probation(weight);
         }
+        self.changed(entry.key());
+        Some(entry)
     }
 
     /// Drops every entry, and cancels a delayed flush.
     pub(super) fn clear(&mut self) {
-        self.cache.clear();
+        self.changed_all();
+        self.keyspace.clear();
+        self.eviction = Eviction::default();
+        self.bytes = 0;
         self.flush_at_ms = None;
     }
 
@@ -312,33 +354,49 @@ impl Store {
         self.flush_at_ms = Some(at_ms);
     }
 
+    /// Visits about `count` entries from a cursor on, 0 for the first call; returns the next cursor, 0 at the
+    /// end. Each entry that is there all the time is visited at least once.
+    pub(super) fn scan(&self, cursor: u64, count: usize, visit: impl FnMut(&Entry)) -> u64 {
+        self.keyspace.scan(cursor, count, visit)
+    }
+
+    /// A live entry by chance.
+    pub(super) fn random(&mut self, now_ms: u64) -> Option<&Entry> {
+        while self.keyspace.len() > 0 {
+            let at = self.below(self.keyspace.len());
+            if self.keyspace.at(at).is_live(now_ms) {
+                return Some(self.keyspace.at(at));
+            }
+            self.counters.expired += 1;
+            self.take_at(at);
+        }
+        None
+    }
+
+    /// A random number below `limit`, which is not 0.
+    pub(super) fn below(&mut self, limit: usize) -> usize {
+        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.dice;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
+    }
+
     /// A new cas unique.
     pub(super) fn cas_next(&mut self) -> u64 {
         self.cas_last += 1;
         self.cas_last
-    }
-
-    fn insert(&mut self, key: Box<[u8]>, entry: Entry) {
-        self.cache.insert_with_lifecycle(key, entry, &mut self.counters.evicted);
-    }
-
-    fn grows_past_limit(&self, growth: usize) -> bool {
-        self.cache.weight().saturating_add(growth as u64) > self.bytes_max as u64
-    }
-
-    fn expire(&mut self, key: &[u8]) {
-        self.counters.expired += 1;
-        self.cache.remove(key);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::NEVER;
     use proptest::prelude::*;
 
     fn value(store: &mut Store, key: &[u8], now_ms: u64) -> Option<Vec<u8>> {
-        store.read(key, now_ms, |entry| entry.map(|entry| entry.value.clone()))
+        store.read(key, now_ms, |entry| entry.map(|entry| entry.text().to_vec()))
     }
 
     #[test]
@@ -397,7 +455,9 @@ mod tests {
                         written.insert(key, vec![fill; length]);
                     }
                     2 => {
-                        let grown = store.change(&name, length, 0, |entry| entry.value.resize(length, fill));
+                        let grown = store.change(&name, length + 64, 0, |entry| {
+                            entry.growing().expect("a string").resize(length, fill);
+                        });
                         if grown.is_some() {
                             written.get_mut(&key).expect("was written").resize(length, fill);
                         }
@@ -414,6 +474,74 @@ mod tests {
             }
             let gone = written.len() - store.len();
             prop_assert!(store.counters().evicted >= gone as u64);
+        }
+    }
+
+    /// Commands that write any type, by a number of four words.
+    fn write(store: &mut Store, (what, which, length, repeat): (u8, u8, u16, u8)) {
+        use wire::redis::Version;
+        let key = format!("key{}", which % 12).into_bytes();
+        let other = format!("key{}", (which / 12) % 12).into_bytes();
+        let elements: Vec<Vec<u8>> = (0..=u16::from(repeat % 40))
+            .map(|i| {
+                let mut element = (i.wrapping_mul(length) % 300).to_string().into_bytes();
+                element.resize(element.len() + usize::from(length % 97), b'x');
+                element
+            })
+            .collect();
+        let name: &[u8] = [
+            b"SET".as_slice(),
+            b"APPEND",
+            b"RPUSH",
+            b"LPUSH",
+            b"SADD",
+            b"HSET",
+            b"ZADD",
+            b"DEL",
+            b"SPOP",
+            b"LPOP",
+            b"ZPOPMIN",
+            b"RENAME",
+            b"COPY",
+            b"LSET",
+            b"SUNIONSTORE",
+            b"ZUNIONSTORE",
+            b"SETRANGE",
+            b"LINSERT",
+        ][usize::from(what) % 18];
+        let mut args: Vec<&[u8]> = vec![name, &key];
+        let score = length.to_string().into_bytes();
+        match name {
+            b"SET" | b"APPEND" => args.push(&elements[0]),
+            b"RPUSH" | b"LPUSH" | b"SADD" => args.extend(elements.iter().map(Vec::as_slice)),
+            b"HSET" => elements.iter().for_each(|element| args.extend([element.as_slice(), &elements[0]])),
+            b"ZADD" => elements.iter().for_each(|element| args.extend([score.as_slice(), element])),
+            b"RENAME" => args.push(&other),
+            b"COPY" => args.extend([other.as_slice(), b"REPLACE"]),
+            b"LSET" => args.extend([b"0".as_slice(), &elements[0]]),
+            b"SUNIONSTORE" => args.extend([other.as_slice(), &key]),
+            b"ZUNIONSTORE" => args.extend([b"2".as_slice(), &other, &key]),
+            b"SETRANGE" => args.extend([score.as_slice(), &elements[0]]),
+            b"LINSERT" => args.extend([b"BEFORE".as_slice(), b"0", &elements[0]]),
+            _ => {}
+        }
+        store.execute_redis(&args, 0, Version::Resp2, &mut Vec::new());
+    }
+
+    proptest! {
+        #[test]
+        fn the_limit_holds_over_all_types_and_every_byte_is_counted(
+            bytes_max in 2usize << 10..200 << 10,
+            steps in prop::collection::vec(any::<(u8, u8, u16, u8)>(), 1..500),
+        ) {
+            let mut store = Store::new(bytes_max);
+            for step in steps {
+                write(&mut store, step);
+                prop_assert!(store.bytes <= bytes_max, "{} of {} after {:?}", store.bytes, bytes_max, step);
+                let mut counted = 0;
+                store.scan(0, usize::MAX, |entry| counted += entry.weight());
+                prop_assert_eq!(store.bytes, counted, "after {:?}", step);
+            }
         }
     }
 }

@@ -59,37 +59,35 @@ pub(super) fn add(
     cas: u64,
     now_ms: u64,
 ) -> Result<Sum, Refusal> {
-    let Some(entry) = store.peek(key, now_ms) else {
+    let Some(entry) = store.peek_item(key, now_ms) else {
         count(store, direction, false);
         return Ok(Sum::NotFound);
     };
-    let in_pieces = size(key.len(), entry.value.len(), entry.flags) > CHUNK_BYTES_MAX;
-    if entry.value.is_empty() || in_pieces {
+    let in_pieces = size(key.len(), entry.text().len(), entry.flags()) > CHUNK_BYTES_MAX;
+    if entry.text().is_empty() || in_pieces {
         return Err(NON_NUMERIC);
     }
-    if cas != 0 && cas != entry.cas {
+    if cas != 0 && cas != entry.cas() {
         return Ok(Sum::Exists);
     }
-    let old = unsigned(&entry.value).ok_or(NON_NUMERIC)?;
+    let old = unsigned(entry.text()).ok_or(NON_NUMERIC)?;
     let new = match direction {
         Direction::Up => old.wrapping_add(delta),
         Direction::Down => old.saturating_sub(delta),
     };
     let text = new.to_string();
-    let growth = text.len().saturating_sub(entry.value.len());
+    let growth = text.len().saturating_sub(entry.text().len());
     if growth > 0 && !store.fits(key.len(), text.len()) {
         return Err("SERVER_ERROR out of memory");
     }
     let cas = store.cas_next();
-    store.change(key, growth, now_ms, |entry| {
+    store.change_item(key, growth, now_ms, |entry| {
         if growth > 0 {
             renew(entry, cas, now_ms);
         }
-        entry.cas = cas;
-        let length = entry.value.len().max(text.len());
-        entry.value.clear();
-        entry.value.extend_from_slice(text.as_bytes());
-        entry.value.resize(length, b' ');
+        entry.set_cas(cas);
+        let length = entry.text().len().max(text.len());
+        entry.set_string(format!("{text:<length$}").as_bytes());
     });
     count(store, direction, true);
     Ok(Sum::Is(new))

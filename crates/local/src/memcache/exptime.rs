@@ -8,7 +8,7 @@
 //! ```
 //! An item that expires at second S is gone from S on, so the last millisecond of its life is just before S.
 
-use crate::store::{Entry, NEVER};
+use crate::entry::{Entry, NEVER};
 
 /// Longest relative time.
 const RELATIVE_S_MAX: i32 = 60 * 60 * 24 * 30;
@@ -47,7 +47,7 @@ mod tests {
         for (exptime, want) in cases {
             assert_eq!(deadline_ms(exptime, now_s), want, "{exptime}");
         }
-        let entry = Entry { deadline_ms: deadline_ms(10, now_s), ..Entry::default() };
+        let entry = Entry::new(b"k", b"v", deadline_ms(10, now_s), None, 0);
         assert_eq!(left_s(&entry, now_s), Some(10));
         assert_eq!(left_s(&entry, now_s + 9), Some(1));
         assert_eq!(left_s(&entry, now_s + 99), Some(0));

@@ -13,7 +13,7 @@ use super::exptime::deadline_ms;
 use super::number::signed_32;
 use super::refusal::{BAD_FORMAT, Refusal};
 use super::request::Request;
-use crate::store::Entry;
+use crate::entry::Entry;
 
 const BAD_EXPTIME: Refusal = "CLIENT_ERROR invalid exptime argument";
 
@@ -52,12 +52,12 @@ fn fetch(request: &mut Request<'_>, with_cas: bool, end: Option<u64>) -> Result<
             return Err(BAD_FORMAT);
         }
         let out = &mut *request.out;
-        let found = request.store.change(key, 0, now_ms, |entry| {
+        let found = request.store.change_item(key, 0, now_ms, |entry| {
             if let Some(end) = end {
                 entry.deadline_ms = end;
             }
             entry.fetched = true;
-            entry.accessed_ms = now_ms;
+            entry.accessed_s = (now_ms / 1000) as u32;
             write_value(out, key, entry, with_cas);
         });
         if end.is_some() {
@@ -71,16 +71,16 @@ fn fetch(request: &mut Request<'_>, with_cas: bool, end: Option<u64>) -> Result<
 }
 
 fn write_value(out: &mut Vec<u8>, key: &[u8], entry: &Entry, with_cas: bool) {
-    out.reserve(key.len() + entry.value.len() + 64);
+    out.reserve(key.len() + entry.text().len() + 64);
     out.extend_from_slice(b"VALUE ");
     out.extend_from_slice(key);
     // Writing to a Vec cannot fail.
-    let _ = write!(out, " {} {}", entry.flags, entry.value.len());
+    let _ = write!(out, " {} {}", entry.flags(), entry.text().len());
     if with_cas {
-        let _ = write!(out, " {}", entry.cas);
+        let _ = write!(out, " {}", entry.cas());
     }
     out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(&entry.value);
+    out.extend_from_slice(entry.text());
     out.extend_from_slice(b"\r\n");
 }
 
@@ -90,10 +90,10 @@ pub(super) fn touch(request: &mut Request<'_>) -> Result<(), Refusal> {
         let key = request.key()?;
         let exptime = signed_32(request.words.get(2)).ok_or(BAD_EXPTIME)?;
         let (end, now_ms) = (deadline_ms(exptime, request.now_s), request.now_ms());
-        let touched = request.store.change(key, 0, now_ms, |entry| {
+        let touched = request.store.change_item(key, 0, now_ms, |entry| {
             entry.deadline_ms = end;
             entry.fetched = true;
-            entry.accessed_ms = now_ms;
+            entry.accessed_s = (now_ms / 1000) as u32;
         });
         request.store.commands.touches.note(touched.is_some());
         request.answer(if touched.is_some() { "TOUCHED" } else { "NOT_FOUND" })

@@ -11,7 +11,8 @@
 
 use super::refusal::Refusal;
 use crate::Store;
-use crate::store::{Attributes, Entry};
+use crate::entry::Entry;
+use crate::store::Attributes;
 
 /// memcached's default item size limit, including header and key.
 pub(super) const ITEM_BYTES_MAX: usize = 1 << 20;
@@ -73,7 +74,7 @@ pub(super) fn check_size(
     now_ms: u64,
     drop_old: bool,
 ) -> Result<(), Refusal> {
-    let refusal = if size(item.key.len(), length, item.attributes.flags) > ITEM_BYTES_MAX {
+    let refusal = if size(item.key.len(), length, item.attributes.flags.unwrap_or(0)) > ITEM_BYTES_MAX {
         store.commands.too_large += 1;
         "SERVER_ERROR object too large for cache"
     } else if !store.fits(item.key.len(), length) {
@@ -104,7 +105,7 @@ pub(super) fn store(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) 
 }
 
 fn attempt(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome {
-    let Some(old) = store.peek(item.key, now_ms) else {
+    let Some(old) = store.peek_item(item.key, now_ms) else {
         return match mode {
             Mode::Set | Mode::Add => put(store, item, now_ms),
             Mode::Cas => Outcome::NotFound,
@@ -114,10 +115,10 @@ fn attempt(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcom
     match mode {
         Mode::Set | Mode::Replace => put(store, item, now_ms),
         Mode::Add => Outcome::NotStored,
-        Mode::Cas if item.cas != 0 && item.cas == old.cas => put(store, item, now_ms),
-        Mode::Cas if item.cas != 0 && item.or_stale && item.cas < old.cas => put_stale(store, item, now_ms),
+        Mode::Cas if item.cas != 0 && item.cas == old.cas() => put(store, item, now_ms),
+        Mode::Cas if item.cas != 0 && item.or_stale && item.cas < old.cas() => put_stale(store, item, now_ms),
         Mode::Cas => Outcome::Exists,
-        Mode::Append | Mode::Prepend if item.cas != 0 && item.cas != old.cas => Outcome::Exists,
+        Mode::Append | Mode::Prepend if item.cas != 0 && item.cas != old.cas() => Outcome::Exists,
         Mode::Append | Mode::Prepend => extend(store, mode, item, now_ms),
     }
 }
@@ -129,11 +130,11 @@ fn put(store: &mut Store, item: Item<'_>, now_ms: u64) -> Outcome {
 
 /// Takes the value; the item keeps its deadline and stays (or becomes) stale.
 fn put_stale(store: &mut Store, item: Item<'_>, now_ms: u64) -> Outcome {
-    let Some(old) = store.peek(item.key, now_ms) else { return Outcome::NotFound };
+    let Some(old) = store.peek_item(item.key, now_ms) else { return Outcome::NotFound };
     let (deadline_ms, token_sent) = (old.deadline_ms, old.token_sent);
     let outcome =
         put(store, Item { attributes: Attributes { deadline_ms, ..item.attributes }, ..item }, now_ms);
-    store.change(item.key, 0, now_ms, |entry| {
+    store.change_item(item.key, 0, now_ms, |entry| {
         entry.stale = true;
         entry.token_sent = token_sent;
     });
@@ -142,18 +143,18 @@ fn put_stale(store: &mut Store, item: Item<'_>, now_ms: u64) -> Outcome {
 
 /// Append and prepend: flags and deadline stay, the rest is a new item's.
 fn extend(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome {
-    let Some(old) = store.peek(item.key, now_ms) else { return Outcome::NotStored };
-    let length = old.value.len() + item.value.len();
-    if size(item.key.len(), length, old.flags) > ITEM_BYTES_MAX || !store.fits(item.key.len(), length) {
+    let Some(old) = store.peek_item(item.key, now_ms) else { return Outcome::NotStored };
+    let length = old.text().len() + item.value.len();
+    if size(item.key.len(), length, old.flags()) > ITEM_BYTES_MAX || !store.fits(item.key.len(), length) {
         return Outcome::NotStored;
     }
     store.counters.sets += 1;
     let cas = store.cas_next();
-    store.change(item.key, item.value.len(), now_ms, |entry| {
+    store.change_item(item.key, item.value.len(), now_ms, |entry| {
         if mode == Mode::Append {
-            entry.value.extend_from_slice(item.value);
+            entry.set_string(&[entry.text(), item.value].concat());
         } else {
-            entry.value.splice(..0, item.value.iter().copied());
+            entry.set_string(&[item.value, entry.text()].concat());
         }
         renew(entry, cas, now_ms);
     });
@@ -162,8 +163,8 @@ fn extend(store: &mut Store, mode: Mode, item: Item<'_>, now_ms: u64) -> Outcome
 
 /// Makes the entry a new item with the same key, flags and deadline.
 pub(super) fn renew(entry: &mut Entry, cas: u64, now_ms: u64) {
-    entry.cas = cas;
-    entry.accessed_ms = now_ms;
+    entry.set_cas(cas);
+    entry.accessed_s = (now_ms / 1000) as u32;
     entry.fetched = false;
     entry.stale = false;
     entry.token_sent = false;

@@ -22,7 +22,7 @@ use wire::memcache::base64;
 
 use super::exptime::left_s;
 use super::refusal::Refusal;
-use crate::store::Entry;
+use crate::entry::Entry;
 use flags::Flags;
 
 /// Longest opaque, with its `O`.

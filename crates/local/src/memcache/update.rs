@@ -66,7 +66,7 @@ fn read<'r>(request: &Request<'r>, mode: Mode) -> Result<(Item<'r>, usize), Refu
     let cas = if mode == Mode::Cas { unsigned(words.get(5)).ok_or(BAD_FORMAT)? } else { 0 };
     let length = length_of(length)?;
     let deadline_ms = deadline_ms(exptime, request.now_s);
-    let attributes = Attributes { flags, deadline_ms, key_base64: false };
+    let attributes = Attributes { flags: Some(flags), deadline_ms, key_base64: false };
     Ok((Item { key, value: request.data, attributes, cas, or_stale: false }, length))
 }
 

@@ -5,11 +5,26 @@
 use wire::redis::{Version, encode};
 
 use super::fault::Fault;
+use super::integer::count;
 use crate::Store;
-use crate::store::{Attributes, Entry};
+use crate::entry::Entry;
+use crate::store::{Attributes, Room};
+use crate::value::Collection;
 
 /// Redis' maximum string length.
 const STRING_BYTES_MAX: usize = 512 << 20;
+
+/// A command that found nothing and waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Longest time to wait; None without a limit.
+    pub timeout_ms: Option<u64>,
+    /// Keys that it waits for.
+    pub keys: Vec<Box<[u8]>>,
+}
+
+/// Arguments in a row.
+pub(super) type Words<'c> = &'c [&'c [u8]];
 
 /// A command with a valid number of arguments.
 pub(super) struct Call<'c> {
@@ -21,6 +36,8 @@ pub(super) struct Call<'c> {
     pub(super) out: &'c mut Vec<u8>,
     /// For errors that name the command.
     pub(super) name: &'static str,
+    /// Set by a command that has to wait.
+    pub(super) block: Option<Block>,
 }
 
 impl<'c> Call<'c> {
@@ -39,13 +56,101 @@ impl<'c> Call<'c> {
         self.store.peek(key, self.now_ms)
     }
 
-    /// Replies with the value of a key, or null.
-    pub(super) fn reply_value(&mut self, key: &[u8]) {
+    /// The live string of a key, without counting this as use.
+    pub(super) fn string(&mut self, key: &[u8]) -> Result<Option<&[u8]>, Fault> {
+        match self.peek(key) {
+            None => Ok(None),
+            Some(entry) => entry.string().map(Some).ok_or(Fault::WRONG_TYPE),
+        }
+    }
+
+    /// Replies with the string of a key, or null.
+    pub(super) fn reply_value(&mut self, key: &[u8]) -> Result<(), Fault> {
         let (out, version) = (&mut *self.out, self.version);
         self.store.read(key, self.now_ms, |entry| match entry {
-            Some(entry) => encode::bulk(out, &entry.value),
-            None => encode::null(out, version),
-        });
+            Some(entry) => {
+                encode::bulk(out, entry.string().ok_or(Fault::WRONG_TYPE)?);
+                Ok(())
+            }
+            None => {
+                encode::null(out, version);
+                Ok(())
+            }
+        })
+    }
+
+    /// The collection of a key, if there is one.
+    pub(super) fn collection<C: Collection>(&mut self, key: &[u8]) -> Result<Option<&C>, Fault> {
+        let item_bytes_max = self.store.item_bytes_max();
+        self.store.collection(key, self.now_ms).map_err(|fault| Fault::of_edit(fault, item_bytes_max))
+    }
+
+    /// The collection of a key with the buffer for the reply.
+    pub(super) fn collection_and_out<C: Collection>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<(Option<&C>, &mut Vec<u8>), Fault> {
+        let item_bytes_max = self.store.item_bytes_max();
+        let found = self.store.collection(key, self.now_ms);
+        Ok((found.map_err(|fault| Fault::of_edit(fault, item_bytes_max))?, self.out))
+    }
+
+    /// Changes the collection of a key, which is created if there is none.
+    pub(super) fn edit<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        room: Room,
+        change: impl FnOnce(&mut C, &mut Vec<u8>) -> R,
+    ) -> Result<R, Fault> {
+        self.edit_or(key, true, room, change).map(|result| result.expect("it was created"))
+    }
+
+    /// Changes the collection of a key, if there is one.
+    pub(super) fn edit_existing<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        room: Room,
+        change: impl FnOnce(&mut C, &mut Vec<u8>) -> R,
+    ) -> Result<Option<R>, Fault> {
+        self.edit_or(key, false, room, change)
+    }
+
+    fn edit_or<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        creates: bool,
+        room: Room,
+        change: impl FnOnce(&mut C, &mut Vec<u8>) -> R,
+    ) -> Result<Option<R>, Fault> {
+        let item_bytes_max = self.store.item_bytes_max();
+        let out = &mut *self.out;
+        let result = self.store.edit(key, self.now_ms, creates, room, |collection| change(collection, out));
+        result.map_err(|fault| Fault::of_edit(fault, item_bytes_max))
+    }
+
+    /// Puts a collection in the place of what a key holds.
+    pub(super) fn replace<C: Collection>(&mut self, key: &[u8], collection: C) -> Result<(), Fault> {
+        let item_bytes_max = self.store.item_bytes_max();
+        let result = self.store.replace(key, collection, self.now_ms);
+        result.map_err(|fault| Fault::of_edit(fault, item_bytes_max))
+    }
+
+    /// The keys whose number is argument `at`, and the arguments behind them.
+    pub(super) fn numbered_keys(
+        &self,
+        at: usize,
+        not_positive: Fault,
+        too_many: Fault,
+    ) -> Result<(Words<'c>, Words<'c>), Fault> {
+        let number = count(self.arg(at)).ok().filter(|number| *number > 0).ok_or(not_positive)?;
+        let rest = self.args.get(at + 1..).unwrap_or_default();
+        rest.split_at_checked(number).ok_or(too_many)
+    }
+
+    /// Replies with an empty array.
+    pub(super) fn empty(&mut self) -> Result<(), Fault> {
+        encode::array(self.out, 0);
+        Ok(())
     }
 
     /// Stores a string that expires at `deadline_ms`.

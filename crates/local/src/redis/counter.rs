@@ -9,7 +9,7 @@ use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
 use super::long_double::LongDouble;
-use crate::store::NEVER;
+use crate::entry::NEVER;
 
 /// `INCR key`
 pub(super) fn incr(call: &mut Call<'_>) -> Result<(), Fault> {
@@ -35,7 +35,7 @@ pub(super) fn decrby(call: &mut Call<'_>) -> Result<(), Fault> {
 
 fn add(call: &mut Call<'_>, increment: i64) -> Result<(), Fault> {
     let key = call.arg(1);
-    let old = call.peek(key).map_or(Ok(0), |entry| integer(&entry.value))?;
+    let old = call.string(key)?.map_or(Ok(0), integer)?;
     let new = old.checked_add(increment).ok_or(Fault::Overflow)?;
     store(call, key, new.to_string().as_bytes())?;
     call.integer(new)
@@ -45,7 +45,7 @@ fn add(call: &mut Call<'_>, increment: i64) -> Result<(), Fault> {
 pub(super) fn incrbyfloat(call: &mut Call<'_>) -> Result<(), Fault> {
     let key = call.arg(1);
     let parse = |text: &[u8]| LongDouble::parse(text).ok_or(Fault::NotFloat);
-    let old = call.peek(key).map_or(Ok(LongDouble::ZERO), |entry| parse(&entry.value))?;
+    let old = call.string(key)?.map_or(Ok(LongDouble::ZERO), parse)?;
     let sum = old.add(parse(call.arg(2))?).ok_or(Fault::NotFinite)?.to_string();
     store(call, key, sum.as_bytes())?;
     encode::bulk(call.out, sum.as_bytes());

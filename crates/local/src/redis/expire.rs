@@ -6,7 +6,7 @@
 use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
-use crate::store::NEVER;
+use crate::entry::NEVER;
 
 /// Milliseconds of a second.
 const SECOND: i64 = 1000;

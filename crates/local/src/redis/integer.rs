@@ -3,31 +3,21 @@
 //! Each has one canonical form: `INCR` reads exactly what it writes.
 
 use super::fault::Fault;
+use crate::decimal::decimal;
 
 /// A signed 64-bit integer in canonical form: no plus, no space, no leading zero, no `-0`.
 pub(super) fn integer(text: &[u8]) -> Result<i64, Fault> {
-    parse(text).ok_or(Fault::NotInteger)
+    decimal(text).ok_or(Fault::NotInteger)
 }
 
-fn parse(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
-        b"0" => return Some(0),
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if !matches!(digits, [b'1'..=b'9', ..]) {
-        return None;
-    }
-    digits.iter().try_fold(0i64, |value, &digit| {
-        let digit = i64::from(digit.is_ascii_digit().then_some(digit)? - b'0');
-        let tens = value.checked_mul(10)?;
-        if negative { tens.checked_sub(digit) } else { tens.checked_add(digit) }
-    })
+/// A count: an integer that is not negative.
+pub(super) fn count(text: &[u8]) -> Result<usize, Fault> {
+    decimal(text).and_then(|n| usize::try_from(n).ok()).ok_or(Fault::NOT_POSITIVE)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use crate::decimal::decimal as parse;
 
     #[test]
     fn only_the_canonical_spelling() {

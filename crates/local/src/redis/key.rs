@@ -7,6 +7,8 @@ use wire::redis::encode;
 
 use super::call::Call;
 use super::fault::Fault;
+use super::integer::integer;
+use crate::decimal::decimal;
 
 /// `DEL key …`, `UNLINK key …`
 pub(super) fn del(call: &mut Call<'_>) -> Result<(), Fault> {
@@ -23,18 +25,116 @@ pub(super) fn exists(call: &mut Call<'_>) -> Result<(), Fault> {
 /// `TOUCH key …`
 pub(super) fn touch(call: &mut Call<'_>) -> Result<(), Fault> {
     let now_ms = call.now_ms;
-    let touched = call
-        .keys()
-        .filter(|key| call.store.change(key, 0, now_ms, |entry| entry.accessed_ms = now_ms).is_some());
+    let touched =
+        call.keys().filter(|key| call.store.change(key, 0, now_ms, |entry| entry.note_use(now_ms)).is_some());
     let touched = touched.count();
     call.count(touched)
 }
 
 /// `TYPE key`
 pub(super) fn kind(call: &mut Call<'_>) -> Result<(), Fault> {
-    let kind: &[u8] = if call.peek(call.arg(1)).is_some() { b"string" } else { b"none" };
-    encode::simple(call.out, kind);
+    let kind = call.store.type_of(call.arg(1), call.now_ms).unwrap_or("none");
+    encode::simple(call.out, kind.as_bytes());
     Ok(())
+}
+
+/// `RENAME key newkey`
+pub(super) fn rename(call: &mut Call<'_>) -> Result<(), Fault> {
+    let (from, to) = (call.arg(1), call.arg(2));
+    if call.peek(from).is_none() {
+        return Err(Fault::NO_KEY);
+    }
+    if from != to {
+        rename_to(call, from, to);
+    }
+    call.ok()
+}
+
+/// `RENAMENX key newkey`
+pub(super) fn renamenx(call: &mut Call<'_>) -> Result<(), Fault> {
+    let (from, to) = (call.arg(1), call.arg(2));
+    if call.peek(from).is_none() {
+        return Err(Fault::NO_KEY);
+    }
+    if from == to || call.peek(to).is_some() {
+        return call.integer(0);
+    }
+    rename_to(call, from, to);
+    call.integer(1)
+}
+
+fn rename_to(call: &mut Call<'_>, from: &[u8], to: &[u8]) {
+    if let Some(entry) = call.store.take(from, call.now_ms) {
+        call.store.put_entry(entry.renamed(to, call.now_ms));
+    }
+}
+
+/// `COPY source destination [DB 0] [REPLACE]`
+pub(super) fn copy(call: &mut Call<'_>) -> Result<(), Fault> {
+    let (from, to, now_ms) = (call.arg(1), call.arg(2), call.now_ms);
+    let mut replaces = false;
+    let mut options = call.args.get(3..).unwrap_or_default();
+    while let [option, rest @ ..] = options {
+        options = rest;
+        if option.eq_ignore_ascii_case(b"replace") {
+            replaces = true;
+        } else if option.eq_ignore_ascii_case(b"db") && !rest.is_empty() {
+            if integer(rest[0])? != 0 {
+                return Err(Fault::DATABASE);
+            }
+            options = &rest[1..];
+        } else {
+            return Err(Fault::Syntax);
+        }
+    }
+    if from == to {
+        return Err(Fault::SAME_OBJECT);
+    }
+    let Some(entry) = call.peek(from) else { return call.integer(0) };
+    let entry = entry.copied_to(to, now_ms);
+    if call.peek(to).is_some() && !replaces {
+        return call.integer(0);
+    }
+    if entry.weight() > call.store.bytes_max() - call.store.bytes_max() / 16 {
+        return Err(Fault::TooLarge(call.store.item_bytes_max()));
+    }
+    call.store.put_entry(entry);
+    call.integer(1)
+}
+
+/// `OBJECT ENCODING | REFCOUNT | IDLETIME | FREQ key`
+pub(super) fn object(call: &mut Call<'_>) -> Result<(), Fault> {
+    let (what, now_s) = (call.arg(1).to_ascii_lowercase(), call.now_ms / 1000);
+    let Some(entry) = call.peek(call.arg(2)) else {
+        return call.null();
+    };
+    match what.as_slice() {
+        b"encoding" => {
+            let name = entry.value().map_or_else(|| string_encoding(entry.text()), |value| value.encoding());
+            encode::bulk(call.out, name.as_bytes());
+            Ok(())
+        }
+        b"refcount" => call.integer(1),
+        b"idletime" => {
+            let idle_s = now_s.saturating_sub(u64::from(entry.accessed_s));
+            call.integer(idle_s as i64)
+        }
+        b"freq" => Err(Fault::NO_LFU),
+        _ => Err(Fault::Syntax),
+    }
+}
+
+/// Redis' name for the encoding of a string that was stored whole.
+fn string_encoding(string: &[u8]) -> &'static str {
+    /// Redis' limit of strings beside their object.
+    const EMBEDDED_BYTES_MAX: usize = 44;
+    if decimal(string).is_some() {
+        "int"
+    } else if string.len() <= EMBEDDED_BYTES_MAX {
+        "embstr"
+    } else {
+        "raw"
+    }
 }
 
 /// `DBSIZE`

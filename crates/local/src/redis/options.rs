@@ -6,7 +6,7 @@
 use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
-use crate::store::NEVER;
+use crate::entry::NEVER;
 
 /// The command of the options: each has some that the other lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,12 +8,11 @@ use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
 use super::options::{Clock, Condition, Life, Of, Options};
-use crate::store::NEVER;
+use crate::entry::NEVER;
 
 /// `GET key`
 pub(super) fn get(call: &mut Call<'_>) -> Result<(), Fault> {
-    call.reply_value(call.arg(1));
-    Ok(())
+    call.reply_value(call.arg(1))
 }
 
 /// `SET key value [NX | XX] [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
@@ -22,7 +21,7 @@ pub(super) fn set(call: &mut Call<'_>) -> Result<(), Fault> {
     let (key, value) = (call.arg(1), call.arg(2));
     let deadline_ms = call.deadline_of_set(key, options.life)?;
     if options.get {
-        call.reply_value(key);
+        call.reply_value(key)?;
     }
     if !allowed(call, key, options.condition) {
         return if options.get { Ok(()) } else { call.null() };
@@ -67,13 +66,13 @@ fn allowed(call: &mut Call<'_>, key: &[u8], condition: Condition) -> bool {
 
 /// `GETSET key value`
 pub(super) fn getset(call: &mut Call<'_>) -> Result<(), Fault> {
-    call.reply_value(call.arg(1));
+    call.reply_value(call.arg(1))?;
     call.put(call.arg(1), call.arg(2), NEVER)
 }
 
 /// `GETDEL key`
 pub(super) fn getdel(call: &mut Call<'_>) -> Result<(), Fault> {
-    call.reply_value(call.arg(1));
+    call.reply_value(call.arg(1))?;
     call.store.remove(call.arg(1), call.now_ms);
     Ok(())
 }
@@ -82,7 +81,7 @@ pub(super) fn getdel(call: &mut Call<'_>) -> Result<(), Fault> {
 pub(super) fn getex(call: &mut Call<'_>) -> Result<(), Fault> {
     let options = Options::parse(call.args, 2, Of::Getex)?;
     let key = call.arg(1);
-    if call.peek(key).is_none() {
+    if call.string(key)?.is_none() {
         return call.null();
     }
     let deadline_ms = match options.life {
@@ -90,7 +89,7 @@ pub(super) fn getex(call: &mut Call<'_>) -> Result<(), Fault> {
         Life::Persist => Some(NEVER),
         Life::Plain | Life::Keep => None,
     };
-    call.reply_value(key);
+    call.reply_value(key)?;
     match deadline_ms {
         Some(past) if past <= call.now_ms => {
             call.store.remove(key, call.now_ms);
@@ -107,7 +106,9 @@ pub(super) fn getex(call: &mut Call<'_>) -> Result<(), Fault> {
 pub(super) fn mget(call: &mut Call<'_>) -> Result<(), Fault> {
     encode::array(call.out, call.args.len() - 1);
     for key in call.keys() {
-        call.reply_value(key);
+        if call.reply_value(key).is_err() {
+            call.null()?;
+        }
     }
     Ok(())
 }
@@ -152,7 +153,7 @@ fn put_pairs(call: &mut Call<'_>) -> Result<(), Fault> {
 /// `APPEND key value`
 pub(super) fn append(call: &mut Call<'_>) -> Result<(), Fault> {
     let (key, tail) = (call.arg(1), call.arg(2));
-    let Some(old) = call.peek(key).map(|entry| entry.value.len()) else {
+    let Some(old) = call.string(key)?.map(<[u8]>::len) else {
         call.put(key, tail, NEVER)?;
         return call.count(tail.len());
     };
@@ -164,7 +165,7 @@ pub(super) fn append(call: &mut Call<'_>) -> Result<(), Fault> {
 
 /// `STRLEN key`
 pub(super) fn strlen(call: &mut Call<'_>) -> Result<(), Fault> {
-    let length = call.peek(call.arg(1)).map_or(0, |entry| entry.value.len());
+    let length = call.string(call.arg(1))?.map_or(0, <[u8]>::len);
     call.count(length)
 }
 
@@ -173,7 +174,7 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), Fault> {
     let (key, piece) = (call.arg(1), call.arg(3));
     let offset = integer(call.arg(2))?;
     let offset = usize::try_from(offset).map_err(|_| Fault::Offset)?;
-    let old = call.peek(key).map(|entry| entry.value.len());
+    let old = call.string(key)?.map(<[u8]>::len);
     if piece.is_empty() {
         return call.count(old.unwrap_or(0));
     }
@@ -186,21 +187,20 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), Fault> {
     call.count(length)
 }
 
-/// Writes `piece` at `offset` of an existing entry, which grows as needed: with spare capacity, so that many
-/// small appends do not copy the value each time.
-fn write_at(call: &mut Call<'_>, key: &[u8], offset: usize, piece: &[u8]) {
+/// Writes `piece` at `offset` of an existing string, which grows as needed: with spare capacity, so that many
+/// small appends do not copy it each time.
+pub(super) fn write_at(call: &mut Call<'_>, key: &[u8], offset: usize, piece: &[u8]) {
     let end = offset + piece.len();
-    let cas = call.store.cas_next();
-    call.store.change(key, end, call.now_ms, |entry| {
-        entry.cas = cas;
-        let value = &mut entry.value;
-        if end > value.capacity() {
-            value.reserve_exact(end - value.len() + end / 8);
+    let spare = (end / 8).min(call.store.item_bytes_max().saturating_sub(key.len() + end));
+    call.store.change(key, end + spare, call.now_ms, |entry| {
+        let Some(string) = entry.growing() else { return };
+        if end > string.capacity() {
+            string.reserve_exact(end + spare - string.len());
         }
-        if end > value.len() {
-            value.resize(end, 0);
+        if end > string.len() {
+            string.resize(end, 0);
         }
-        if let Some(place) = value.get_mut(offset..end) {
+        if let Some(place) = string.get_mut(offset..end) {
             place.copy_from_slice(piece);
         }
     });
@@ -211,10 +211,10 @@ pub(super) fn getrange(call: &mut Call<'_>) -> Result<(), Fault> {
     let (start, end) = (integer(call.arg(2))?, integer(call.arg(3))?);
     let (key, out) = (call.arg(1), &mut *call.out);
     call.store.read(key, call.now_ms, |entry| {
-        let value = entry.map(|entry| entry.value.as_slice()).unwrap_or_default();
-        encode::bulk(out, range(value, start, end));
-    });
-    Ok(())
+        let value = entry.map_or(Some(&b""[..]), |entry| entry.string());
+        encode::bulk(out, range(value.ok_or(Fault::WRONG_TYPE)?, start, end));
+        Ok(())
+    })
 }
 
 fn range(value: &[u8], start: i64, end: i64) -> &[u8] {

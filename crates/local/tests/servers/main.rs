@@ -4,4 +4,5 @@
 mod golden;
 mod memcache;
 mod redis;
+mod types;
 mod support;

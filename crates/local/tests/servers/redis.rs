@@ -121,7 +121,8 @@ fn same(name: &str, want: &[u8], got: &[u8]) -> bool {
     }
 }
 
-fn start(socket: &std::path::Path) -> Option<Server> {
+/// Starts a redis-server on a unix socket.
+pub fn start(socket: &std::path::Path) -> Option<Server> {
     let socket = socket.to_str().expect("a path in UTF-8");
     let args = ["--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no"];
     Server::start("redis-server", &args, |command| {
@@ -257,16 +258,18 @@ fn time(dice: &mut Dice, option: &str) -> String {
     number.to_string()
 }
 
-fn now_ms() -> u64 {
+/// Wall-clock time.
+pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64
 }
 
-struct Peer {
+pub struct Peer {
     stream: BufReader<UnixStream>,
 }
 
 impl Peer {
-    fn connect(socket: &std::path::Path, version: Version) -> Peer {
+    /// Connects, in a version of the protocol.
+    pub fn connect(socket: &std::path::Path, version: Version) -> Peer {
         let stream = UnixStream::connect(socket).expect("redis-server accepts");
         let mut peer = Peer { stream: BufReader::new(stream) };
         if version == Version::Resp3 {
@@ -275,7 +278,8 @@ impl Peer {
         peer
     }
 
-    fn ask(&mut self, command: &[Vec<u8>]) -> Vec<u8> {
+    /// The reply to a command.
+    pub fn ask(&mut self, command: &[Vec<u8>]) -> Vec<u8> {
         let mut request = format!("*{}\r\n", command.len()).into_bytes();
         for arg in command {
             request.extend(format!("${}\r\n", arg.len()).into_bytes());
@@ -301,7 +305,7 @@ impl Peer {
                     reply.extend(body);
                 }
             }
-            b'*' => (0..length().unwrap_or(0)).for_each(|_| self.reply(reply)),
+            b'*' | b'~' | b'>' => (0..length().unwrap_or(0)).for_each(|_| self.reply(reply)),
             b'%' => (0..2 * length().unwrap_or(0)).for_each(|_| self.reply(reply)),
             _ => {}
         }

@@ -8,7 +8,8 @@ use super::super::refusal::Refusal;
 use super::super::request::Request;
 use super::flags::{Flags, check_line};
 use super::{write_key, write_left, write_number, write_opaque, write_without_item};
-use crate::store::{Attributes, Entry, NEVER};
+use crate::entry::{Entry, NEVER};
+use crate::store::Attributes;
 
 pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     check_line(request, "CLIENT_ERROR options flags too long")?;
@@ -28,7 +29,7 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
             return write_without_item(request.out, "NF", &flags.key, &flags);
         }
         Sum::NotFound => {
-            let attributes = Attributes { flags: 0, deadline_ms: NEVER, key_base64: flags.key_base64 };
+            let attributes = Attributes { flags: Some(0), deadline_ms: NEVER, key_base64: flags.key_base64 };
             let number = flags.initial.to_string();
             let stored = request.store.put(&flags.key, number.as_bytes(), attributes, now_ms);
             stored.map_err(|_| "SERVER_ERROR Out of memory allocating new item")?;
@@ -36,7 +37,7 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
         }
     };
     let out = &mut *request.out;
-    let written = request.store.change(&flags.key, 0, now_ms, |entry| {
+    let written = request.store.change_item(&flags.key, 0, now_ms, |entry| {
         let start = out.len();
         write_item(out, entry, number.unwrap_or(0), created, &flags, now_s)?;
         if number.is_none() {
@@ -64,7 +65,7 @@ fn write_item(
     }
     for flag in flags.iter() {
         match flag.first().copied().unwrap_or(0) {
-            b'c' => write_number(out, 'c', entry.cas),
+            b'c' => write_number(out, 'c', entry.cas()),
             b't' => write_left(out, entry, now_s),
             b'T' => entry.deadline_ms = flags.deadline_ms.unwrap_or(NEVER),
             b'N' if created => entry.deadline_ms = flags.vivify_ms.unwrap_or(NEVER),

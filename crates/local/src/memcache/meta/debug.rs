@@ -21,7 +21,7 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     }
     let (now_s, now_ms) = (request.now_s, request.now_ms());
     request.store.commands.metas += 1;
-    let Some(entry) = request.store.peek(&key, now_ms) else {
+    let Some(entry) = request.store.peek_item(&key, now_ms) else {
         return request.answer("EN");
     };
     let out = &mut *request.out;
@@ -33,10 +33,10 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     }
     // memcached prints the remaining time as a negative number, and -1 for never.
     let end = left_s(entry, now_s).map_or(-1, |left| -(left as i64));
-    let idle_s = now_s.saturating_sub(entry.accessed_ms / 1000);
+    let idle_s = now_s.saturating_sub(u64::from(entry.accessed_s));
     let fetched = if entry.fetched { "yes" } else { "no" };
-    let bytes = size(key.len(), entry.value.len(), entry.flags);
-    let (cas, class) = (entry.cas, slab_class(bytes));
+    let bytes = size(key.len(), entry.text().len(), entry.flags());
+    let (cas, class) = (entry.cas(), slab_class(bytes));
     // Writing to a Vec cannot fail.
     let _ = write!(out, " exp={end} la={idle_s} cas={cas} fetch={fetched} cls={class} size={bytes}\r\n");
     Ok(())

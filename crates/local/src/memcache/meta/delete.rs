@@ -24,11 +24,11 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
 fn delete(request: &mut Request<'_>, flags: &Flags<'_>) -> &'static str {
     let now_ms = request.now_ms();
     let store = &mut *request.store;
-    let Some(entry) = store.peek(&flags.key, now_ms) else {
+    let Some(entry) = store.peek_item(&flags.key, now_ms) else {
         store.commands.deletes.note(false);
         return "NF";
     };
-    if flags.cas.is_some_and(|cas| cas != entry.cas) {
+    if flags.cas.is_some_and(|cas| cas != entry.cas()) {
         return "EX";
     }
     if !flags.invalidate {
@@ -37,12 +37,12 @@ fn delete(request: &mut Request<'_>, flags: &Flags<'_>) -> &'static str {
         return "HD";
     }
     let cas = store.cas_next();
-    store.change(&flags.key, 0, now_ms, |entry| {
+    store.change_item(&flags.key, 0, now_ms, |entry| {
         entry.deadline_ms = flags.deadline_ms.unwrap_or(entry.deadline_ms);
         entry.stale = true;
         // The next client may win the right to refill.
         entry.token_sent = false;
-        entry.cas = cas;
+        entry.set_cas(cas);
     });
     "HD"
 }

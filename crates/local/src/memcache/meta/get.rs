@@ -7,13 +7,14 @@ use super::super::refusal::Refusal;
 use super::super::request::Request;
 use super::flags::Flags;
 use super::{write_key, write_left, write_number, write_opaque, write_without_item};
-use crate::store::{Attributes, Entry, NEVER};
+use crate::entry::{Entry, NEVER};
+use crate::store::Attributes;
 
 pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     let flags = Flags::of(request, 2, "CLIENT_ERROR options flags are too long")?;
     let (now_s, now_ms) = (request.now_s, request.now_ms());
     let store = &mut *request.store;
-    let missing = store.peek(&flags.key, now_ms).is_none();
+    let missing = store.peek_item(&flags.key, now_ms).is_none();
     if flags.deadline_ms.is_some() {
         store.commands.touches.note(!missing);
     } else {
@@ -21,17 +22,17 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
         store.counters.get_hits += u64::from(!missing);
     }
     if missing && flags.vivify_ms.is_some() {
-        let attributes = Attributes { flags: 0, deadline_ms: NEVER, key_base64: flags.key_base64 };
+        let attributes = Attributes { flags: Some(0), deadline_ms: NEVER, key_base64: flags.key_base64 };
         store.put(&flags.key, b"", attributes, now_ms).map_err(|_| "SERVER_ERROR out of memory")?;
     }
     let out = &mut *request.out;
-    let found = store.change(&flags.key, 0, now_ms, |entry| {
+    let found = store.change_item(&flags.key, 0, now_ms, |entry| {
         // Flags that show earlier use, or change the item, delay the bump; and then an error prevents it.
         let bump_late =
             flags.iter().any(|flag| matches!(flag.first(), Some(b'h' | b'l' | b'N' | b'R' | b'T')));
         let bump = |entry: &mut Entry| {
             entry.fetched |= !flags.no_bump;
-            entry.accessed_ms = if flags.no_bump { entry.accessed_ms } else { now_ms };
+            entry.accessed_s = if flags.no_bump { entry.accessed_s } else { now_s as u32 };
         };
         if !bump_late {
             bump(entry);
@@ -61,7 +62,7 @@ fn write_item(
 ) -> Result<(), Refusal> {
     let mut won = false;
     if flags.value {
-        out.extend_from_slice(format!("VA {}", entry.value.len()).as_bytes());
+        out.extend_from_slice(format!("VA {}", entry.text().len()).as_bytes());
     } else {
         out.extend_from_slice(b"HD");
     }
@@ -73,11 +74,11 @@ fn write_item(
                 won = true;
             }
             b'R' => won |= !entry.token_sent && !created && ends_before(entry, flags.recache_ms),
-            b's' => write_number(out, 's', entry.value.len() as u64),
+            b's' => write_number(out, 's', entry.text().len() as u64),
             b't' => write_left(out, entry, now_s),
-            b'c' => write_number(out, 'c', entry.cas),
-            b'f' => write_number(out, 'f', u64::from(entry.flags)),
-            b'l' => write_number(out, 'l', now_s.saturating_sub(entry.accessed_ms / 1000)),
+            b'c' => write_number(out, 'c', entry.cas()),
+            b'f' => write_number(out, 'f', u64::from(entry.flags())),
+            b'l' => write_number(out, 'l', now_s.saturating_sub(u64::from(entry.accessed_s))),
             b'h' => write_number(out, 'h', u64::from(entry.fetched)),
             b'O' => write_opaque(out, flag)?,
             b'k' => write_key(out, &flags.key, entry.key_base64),
@@ -87,7 +88,7 @@ fn write_item(
     write_token(out, entry, won);
     out.extend_from_slice(b"\r\n");
     if flags.value {
-        out.extend_from_slice(&entry.value);
+        out.extend_from_slice(entry.text());
         out.extend_from_slice(b"\r\n");
     }
     Ok(())

@@ -10,7 +10,8 @@ use super::super::request::Request;
 use super::super::update::length_of;
 use super::flags::{self, Flags};
 use super::{OPAQUE_BYTES_MAX, OPAQUE_TOO_LONG, write_key, write_number, write_opaque};
-use crate::store::{Attributes, NEVER};
+use crate::entry::NEVER;
+use crate::store::Attributes;
 
 pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     request.key()?;
@@ -26,7 +27,8 @@ pub(in super::super) fn run(request: &mut Request<'_>) -> Result<(), Refusal> {
     }
     let now_ms = request.now_ms();
     let deadline_ms = flags.deadline_ms.unwrap_or(NEVER);
-    let attributes = Attributes { flags: flags.client_flags, deadline_ms, key_base64: flags.key_base64 };
+    let attributes =
+        Attributes { flags: Some(flags.client_flags), deadline_ms, key_base64: flags.key_base64 };
     let item = Item {
         key: &flags.key,
         value: request.data,

@@ -1,0 +1,423 @@
+//! Lists, hashes, sets, sorted sets and keys against a real redis-server 7: random streams of commands for
+//! each type, mixed with commands of the others, in RESP2 and RESP3.
+//!
+//! Replies are equal byte for byte, except where Redis promises no order (then the elements are), and where a
+//! member is taken by chance (then their number is, and the key is deleted on both sides).
+//! `SEED=n` replays one stream; a failure prints its seed.
+
+use crate::redis::{Peer, now_ms, start};
+use crate::support::{self, Dice, printable};
+use nuthatch_local::Store;
+use wire::redis::Version;
+
+const STREAMS: u64 = 60;
+const COMMANDS: usize = 250;
+
+/// A word in the place of one in capitals.
+fn word(kind: &str, dice: &mut Dice) -> Option<Vec<u8>> {
+    const KEYS: &[&str] = &["a", "b", "c", "d"];
+    const ELEMENTS: &[&str] = &[
+        "x",
+        "y",
+        "z",
+        "",
+        "1",
+        "2",
+        "-7",
+        "100",
+        "12345678901",
+        "010",
+        "\0\r\n",
+        "m",
+        "ma",
+        "mb",
+        "n",
+        "a member of more than sixty-four bytes, which no packed vector takes in any longer: 0123",
+    ];
+    const NUMBERS: &[&str] = &["0", "1", "2", "-1", "-2", "5", "100", "-100", "x", "", "9223372036854775807"];
+    const COUNTS: &[&str] = &["0", "1", "2", "3", "7", "-1", "-3", "x"];
+    const SCORES: &[&str] =
+        &["0", "1", "2", "2", "3", "-1", "1.5", "0.1", "1e3", "inf", "-inf", "3.0e-7", "nan", "x", ""];
+    const SCORE_BOUNDS: &[&str] = &["-inf", "+inf", "0", "1", "(1", "(2", "2", "1.5", "(0.1", "x", "("];
+    const LEX_BOUNDS: &[&str] = &["-", "+", "[m", "(m", "[z", "(x", "[", "(", "[1", "m", ""];
+    const FLOATS: &[&str] = &["0.1", "-0.1", "3", "1e2", "x", "0", "1.5e300"];
+    const ENDS: &[&str] = &["LEFT", "RIGHT", "left", "up"];
+    const SIDES: &[&str] = &["BEFORE", "AFTER", "after", "beside"];
+    const EXTREMES: &[&str] = &["MIN", "MAX", "min", "mid"];
+    const PATTERNS: &[&str] = &["*", "m*", "?", "[xy]", "x", "*a*", ""];
+    let from = match kind {
+        "KEY" => KEYS,
+        "ELEMENT" | "FIELD" => ELEMENTS,
+        "NUMBER" => NUMBERS,
+        "COUNT" => COUNTS,
+        "SCORE" => SCORES,
+        "SMIN" => SCORE_BOUNDS,
+        "LMIN" => LEX_BOUNDS,
+        "FLOAT" => FLOATS,
+        "END" => ENDS,
+        "SIDE" => SIDES,
+        "EXTREME" => EXTREMES,
+        "PATTERN" => PATTERNS,
+        "MANY" => {
+            return Some(dice.below(400).to_string().into_bytes());
+        }
+        _ => return None,
+    };
+    Some((*dice.pick(from)).as_bytes().to_vec())
+}
+
+/// Forms of commands: `WORD` is replaced, `[…]` is there or not, `…+` repeats what is before it.
+const LISTS: &[&str] = &[
+    "LPUSH KEY ELEMENT+",
+    "RPUSH KEY ELEMENT+",
+    "RPUSH KEY ELEMENT+",
+    "LPUSHX KEY ELEMENT+",
+    "RPUSHX KEY ELEMENT+",
+    "LPOP KEY [COUNT]",
+    "RPOP KEY [COUNT]",
+    "LLEN KEY",
+    "LINDEX KEY NUMBER",
+    "LRANGE KEY NUMBER NUMBER",
+    "LRANGE KEY 0 -1",
+    "LTRIM KEY NUMBER NUMBER",
+    "LSET KEY NUMBER ELEMENT",
+    "LINSERT KEY SIDE ELEMENT ELEMENT",
+    "LREM KEY COUNT ELEMENT",
+    "LMOVE KEY KEY END END",
+    "RPOPLPUSH KEY KEY",
+    "LPOS KEY ELEMENT [RANK NUMBER] [count COUNT] [MAXLEN COUNT]",
+    "LMPOP 1 KEY END [count COUNT]",
+    "LMPOP 2 KEY KEY END [count COUNT]",
+    "LMPOP COUNT KEY END",
+];
+const HASHES: &[&str] = &[
+    "HSET KEY FIELD ELEMENT",
+    "HSET KEY FIELD ELEMENT FIELD ELEMENT",
+    "HSET KEY FIELD",
+    "HMSET KEY FIELD ELEMENT",
+    "HSET KEY MANY ELEMENT MANY ELEMENT MANY ELEMENT MANY ELEMENT",
+    "HSETNX KEY FIELD ELEMENT",
+    "HGET KEY FIELD",
+    "HMGET KEY FIELD+",
+    "HDEL KEY FIELD+",
+    "HLEN KEY",
+    "HSTRLEN KEY FIELD",
+    "HEXISTS KEY FIELD",
+    "HKEYS KEY",
+    "HVALS KEY",
+    "HGETALL KEY",
+    "HINCRBY KEY FIELD NUMBER",
+    "HINCRBYFLOAT KEY FIELD FLOAT",
+    "HRANDFIELD KEY [COUNT]",
+    "HRANDFIELD KEY COUNT WITHVALUES",
+    "HSCAN KEY 0 count 100000 [MATCH PATTERN]",
+    "HSCAN KEY x",
+];
+const SETS: &[&str] = &[
+    "SADD KEY ELEMENT+",
+    "SADD KEY ELEMENT+",
+    "SADD KEY MANY MANY MANY MANY",
+    "SREM KEY ELEMENT+",
+    "SCARD KEY",
+    "SISMEMBER KEY ELEMENT",
+    "SMISMEMBER KEY ELEMENT+",
+    "SMEMBERS KEY",
+    "SPOP KEY [COUNT]",
+    "SRANDMEMBER KEY [COUNT]",
+    "SMOVE KEY KEY ELEMENT",
+    "SINTER KEY KEY",
+    "SINTER KEY KEY KEY",
+    "SINTERSTORE KEY KEY KEY",
+    "SUNION KEY KEY",
+    "SUNIONSTORE KEY KEY KEY",
+    "SDIFF KEY KEY",
+    "SDIFF KEY KEY KEY",
+    "SDIFFSTORE KEY KEY KEY",
+    "SINTERCARD 2 KEY KEY [LIMIT COUNT]",
+    "SINTERCARD COUNT KEY KEY",
+    "SSCAN KEY 0 count 100000 [MATCH PATTERN]",
+];
+const SORTED_SETS: &[&str] = &[
+    "ZADD KEY SCORE ELEMENT",
+    "ZADD KEY SCORE ELEMENT SCORE ELEMENT",
+    "ZADD lex 0 ELEMENT 0 ELEMENT 0 ELEMENT",
+    "ZADD KEY [NX] [XX] [GT] [LT] [CH] [INCR] SCORE ELEMENT",
+    "ZADD KEY [XX] [GT] SCORE ELEMENT SCORE ELEMENT",
+    "ZADD KEY MANY MANY MANY MANY MANY MANY",
+    "ZINCRBY KEY SCORE ELEMENT",
+    "ZREM KEY ELEMENT+",
+    "ZCARD KEY",
+    "ZSCORE KEY ELEMENT",
+    "ZMSCORE KEY ELEMENT+",
+    "ZRANK KEY ELEMENT",
+    "ZREVRANK KEY ELEMENT",
+    "ZCOUNT KEY SMIN SMIN",
+    "ZLEXCOUNT lex LMIN LMIN",
+    "ZPOPMIN KEY [COUNT]",
+    "ZPOPMAX KEY [COUNT]",
+    "ZMPOP 1 KEY EXTREME [count COUNT]",
+    "ZMPOP 2 KEY KEY EXTREME",
+    "ZRANGE KEY NUMBER NUMBER [REV] [WITHSCORES]",
+    "ZRANGE KEY 0 -1 WITHSCORES",
+    "ZRANGE KEY SMIN SMIN BYSCORE [REV] [LIMIT NUMBER NUMBER] [WITHSCORES]",
+    "ZRANGE lex LMIN LMIN BYLEX [REV] [LIMIT NUMBER NUMBER] [WITHSCORES]",
+    "ZRANGE KEY 0 -1 [LIMIT 1 COUNT]",
+    "ZREVRANGE KEY NUMBER NUMBER [WITHSCORES]",
+    "ZRANGEBYSCORE KEY SMIN SMIN [WITHSCORES] [LIMIT NUMBER NUMBER]",
+    "ZREVRANGEBYSCORE KEY SMIN SMIN [WITHSCORES] [LIMIT NUMBER NUMBER]",
+    "ZRANGEBYLEX lex LMIN LMIN [LIMIT NUMBER NUMBER]",
+    "ZREVRANGEBYLEX lex LMIN LMIN [LIMIT NUMBER NUMBER]",
+    "ZRANGESTORE KEY KEY NUMBER NUMBER [REV]",
+    "ZRANGESTORE KEY KEY SMIN SMIN BYSCORE [REV] [LIMIT NUMBER NUMBER]",
+    "ZREMRANGEBYRANK KEY NUMBER NUMBER",
+    "ZREMRANGEBYSCORE KEY SMIN SMIN",
+    "ZREMRANGEBYLEX lex LMIN LMIN",
+    "ZUNION 2 KEY KEY [WITHSCORES]",
+    "ZUNION 2 KEY KEY WEIGHTS SCORE SCORE [AGGREGATE MAX] [WITHSCORES]",
+    "ZINTER 2 KEY KEY [AGGREGATE MIN] [WITHSCORES]",
+    "ZINTER 3 KEY KEY KEY WITHSCORES",
+    "ZDIFF 2 KEY KEY [WITHSCORES]",
+    "ZDIFF COUNT KEY KEY",
+    "ZUNIONSTORE KEY 2 KEY KEY [WEIGHTS SCORE SCORE] [AGGREGATE SUM]",
+    "ZINTERSTORE KEY 2 KEY KEY [WEIGHTS 2 0.1]",
+    "ZDIFFSTORE KEY 2 KEY KEY",
+    "ZINTERCARD 2 KEY KEY [LIMIT COUNT]",
+    "ZRANDMEMBER KEY [COUNT]",
+    "ZRANDMEMBER KEY COUNT WITHSCORES",
+    "ZSCAN KEY 0 count 100000 [MATCH PATTERN]",
+];
+const KEYS: &[&str] = &[
+    "DEL KEY",
+    "UNLINK KEY KEY",
+    "RENAME KEY KEY",
+    "RENAMENX KEY KEY",
+    "COPY KEY KEY [REPLACE]",
+    "COPY KEY KEY [DB 0] [REPLACE]",
+    "TYPE KEY",
+    "OBJECT ENCODING KEY",
+    "EXISTS KEY KEY",
+    "DBSIZE",
+    "KEYS PATTERN",
+    "SCAN 0 count 100000 [MATCH PATTERN]",
+    "SCAN 0 count 100000 TYPE zset",
+    "SCAN 0 count NUMBER",
+    "EXPIRE KEY 1000",
+    "PERSIST KEY",
+    "TTL KEY",
+    "RANDOMKEY",
+    "SET KEY ELEMENT",
+    "GET KEY",
+    "APPEND KEY ELEMENT",
+    "INCR KEY",
+    "MGET KEY KEY KEY",
+    "STRLEN KEY",
+    "SETRANGE KEY 2 ELEMENT",
+    "GETSET KEY ELEMENT",
+    "GETRANGE KEY 0 -1",
+    "SETNX KEY ELEMENT",
+    "GETDEL KEY",
+    "SET KEY ELEMENT GET",
+];
+
+const SORTS: &[&str] = &[
+    "RPUSH KEY ELEMENT+",
+    "RPUSH KEY MANY MANY MANY MANY",
+    "SADD KEY MANY MANY MANY",
+    "ZADD KEY SCORE MANY SCORE MANY",
+    "SET MANY MANY",
+    "HSET MANY f MANY",
+    "SORT KEY",
+    "SORT KEY ALPHA [DESC]",
+    "SORT KEY [DESC] [LIMIT NUMBER NUMBER]",
+    "SORT KEY BY * [GET #] [GET *] [ALPHA] [DESC]",
+    "SORT KEY BY *->f [GET *->f] [GET #] [LIMIT 1 2]",
+    "SORT KEY [GET *] STORE KEY",
+    "SORT_RO KEY [ALPHA]",
+    "SORT KEY ELEMENT",
+    "LRANGE KEY 0 -1",
+];
+const BITMAPS: &[&str] = &[
+    "SET KEY ELEMENT",
+    "SETBIT KEY MANY NUMBER",
+    "SETBIT KEY NUMBER 1",
+    "GETBIT KEY NUMBER",
+    "BITCOUNT KEY",
+    "BITCOUNT KEY NUMBER NUMBER",
+    "BITCOUNT KEY NUMBER NUMBER BIT",
+    "BITPOS KEY 1 [NUMBER]",
+    "BITPOS KEY 0 [NUMBER]",
+    "BITPOS KEY NUMBER NUMBER NUMBER",
+    "BITPOS KEY 0 NUMBER NUMBER BIT",
+    "BITOP AND KEY KEY KEY",
+    "BITOP OR KEY KEY KEY KEY",
+    "BITOP XOR KEY KEY KEY",
+    "BITOP NOT KEY KEY",
+    "BITFIELD KEY GET u8 NUMBER SET i5 #1 NUMBER",
+    "BITFIELD KEY INCRBY u4 3 COUNT OVERFLOW SAT INCRBY i8 MANY NUMBER",
+    "BITFIELD KEY OVERFLOW FAIL INCRBY u2 NUMBER COUNT GET i64 0",
+    "BITFIELD KEY SET u63 7 NUMBER GET u63 #0",
+    "BITFIELD_RO KEY GET u3 MANY",
+    "BITFIELD_RO KEY SET u3 0 1",
+    "GET KEY",
+];
+
+/// Commands whose replies have no order.
+const UNORDERED: &[&str] =
+    &["HKEYS", "HVALS", "SMEMBERS", "SINTER", "SUNION", "SDIFF", "KEYS", "SCAN", "SSCAN"];
+/// … nor have the pairs of these.
+const UNORDERED_PAIRS: &[&str] = &["HGETALL", "HSCAN", "ZSCAN"];
+/// Commands that reply by chance.
+const CHANCE: &[&str] = &["SPOP", "SRANDMEMBER", "HRANDFIELD", "ZRANDMEMBER", "RANDOMKEY"];
+
+fn command(forms: &[&str], dice: &mut Dice) -> Vec<Vec<u8>> {
+    let from = if dice.one_in(8) { KEYS } else { forms };
+    let form = *dice.pick(from);
+    let mut words = Vec::new();
+    let mut skipping = false;
+    for token in form.split(' ') {
+        if token.starts_with('[') {
+            skipping = !dice.one_in(3);
+        }
+        let ends = token.ends_with(']');
+        let bare = token.trim_matches(['[', ']']);
+        if !skipping {
+            let (kind, repeats) = match bare.strip_suffix('+') {
+                Some(kind) => (kind, 1 + dice.below(4)),
+                None => (bare, 1),
+            };
+            for _ in 0..repeats {
+                words.push(word(kind, dice).unwrap_or_else(|| kind.as_bytes().to_vec()));
+            }
+        }
+        skipping &= !ends;
+    }
+    if words.len() > 1 && !form.starts_with("OBJECT") && dice.one_in(60) {
+        words.pop();
+    }
+    words
+}
+
+/// The elements of a reply, each as it was sent; those of inner arrays stand alone.
+fn elements(reply: &[u8]) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut rest = reply;
+    while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
+        let line = &rest[..end + 2];
+        let length = || std::str::from_utf8(&line[1..end]).ok().and_then(|text| text.parse::<usize>().ok());
+        let whole = match line[0] {
+            b'$' => line.len() + length().map_or(0, |length| length + 2),
+            _ => line.len(),
+        };
+        found.push(rest[..whole].to_vec());
+        rest = &rest[whole..];
+    }
+    found
+}
+
+fn same(name: &str, want: &[u8], got: &[u8]) -> bool {
+    if want == got {
+        return true;
+    }
+    let is_whole = |reply: &[u8]| reply.starts_with(b"*2\r\n$1\r\n0\r\n");
+    if name == "SCAN" && want.starts_with(b"*2\r\n") && !(is_whole(want) && is_whole(got)) {
+        // Cut short: what came first is the other's choice.
+        return got.starts_with(b"*2\r\n");
+    }
+    let (mut want, mut got) = (elements(want), elements(got));
+    if name == "TTL" {
+        return want.len() == got.len() && want[0][0] == got[0][0];
+    }
+    if CHANCE.contains(&name) {
+        let kinds = |all: &[Vec<u8>]| -> Vec<u8> { all.iter().map(|element| element[0]).collect() };
+        return want.first().map(|head| head[0] == b'$') == got.first().map(|head| head[0] == b'$')
+            && (kinds(&want) == kinds(&got) && (want[0][0] == b'$' || want[0] == got[0]));
+    }
+    if UNORDERED.contains(&name) {
+        want.sort();
+        got.sort();
+        return want == got;
+    }
+    if UNORDERED_PAIRS.contains(&name) {
+        let heads = if name == "HGETALL" { 1 } else { 3 };
+        let pairs = |all: &[Vec<u8>]| {
+            let mut pairs: Vec<Vec<u8>> = all[heads.min(all.len())..].chunks(2).map(<[_]>::concat).collect();
+            pairs.sort();
+            (all[..heads.min(all.len())].to_vec(), pairs)
+        };
+        return pairs(&want) == pairs(&got);
+    }
+    false
+}
+
+fn check(forms: &[&str]) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("redis.sock");
+    let Some(mut server) = start(&socket) else { return };
+    server.wait_for("ready to accept connections");
+    for seed in support::seeds(STREAMS) {
+        let version = if seed.is_multiple_of(2) { Version::Resp2 } else { Version::Resp3 };
+        let mut peer = Peer::connect(&socket, version);
+        let mut store = Store::new(64 << 20);
+        let mut dice = Dice::new(seed);
+        peer.ask(&[b"FLUSHALL".to_vec()]);
+        for step in 0..COMMANDS {
+            let command = command(forms, &mut dice);
+            let want = peer.ask(&command);
+            let got = local(&mut store, &command, version);
+            let name = String::from_utf8_lossy(&command[0]).to_ascii_uppercase();
+            assert!(
+                same(&name, &want, &got),
+                "SEED={seed}, command {step}: {}\n redis: {}\n local: {}",
+                command.iter().map(|arg| printable(arg)).collect::<Vec<_>>().join(" "),
+                printable(&want),
+                printable(&got),
+            );
+            if name == "SPOP" && command.len() > 1 {
+                let delete = [b"DEL".to_vec(), command[1].clone()];
+                assert_eq!(peer.ask(&delete), local(&mut store, &delete, version));
+            }
+        }
+    }
+}
+
+fn local(store: &mut Store, command: &[Vec<u8>], version: Version) -> Vec<u8> {
+    let args: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+    let mut reply = Vec::new();
+    store.execute_redis(&args, now_ms(), version, &mut reply);
+    reply
+}
+
+#[test]
+fn lists_as_redis() {
+    check(LISTS);
+}
+
+#[test]
+fn hashes_as_redis() {
+    check(HASHES);
+}
+
+#[test]
+fn sets_as_redis() {
+    check(SETS);
+}
+
+#[test]
+fn sorted_sets_as_redis() {
+    check(SORTED_SETS);
+}
+
+#[test]
+fn sort_as_redis() {
+    check(SORTS);
+}
+
+#[test]
+fn bits_as_redis() {
+    check(BITMAPS);
+}
+
+#[test]
+fn keys_of_all_types_as_redis() {
+    check(&[KEYS, LISTS, HASHES, SETS, SORTED_SETS].concat());
+}
