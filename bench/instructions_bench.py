@@ -272,6 +272,7 @@ CASES = {
     "PUB of 200 B, 100 at a time": (publish, 3, 30),
     DELIVERY: (deliver, 10, 20),
     "redis GET of a user, one at a time": (redis(1, lambda n: command(b"GET", key(n)), login=True), 200, 1000),
+    "redis GET of a user, 64 at a time": (redis(64, lambda n: command(b"GET", key(n)), login=True), 30, 30),
     "PUB of a user, 200 B, 100 at a time": (lambda daemon: publish(daemon, login=True), 3, 30),
 }
 

@@ -1,6 +1,7 @@
 //! Globs of keys, topics and channels, as `stringmatchlen` of Redis: `*`, `?`, `[a-z]`, and `\` to escape.
 //!
-//! Nearly all globs are a prefix and a star; these are compared as a prefix.
+//! Nearly all globs are a prefix and a star; these are compared as a prefix, its first eight bytes as one
+//! number.
 
 use wire::redis::glob_matches_case;
 
@@ -21,8 +22,34 @@ enum Kind {
     /// No special character.
     Literal,
     /// No special character but a star at the end.
-    Prefix,
+    Prefix(Head),
     General,
+}
+
+/// The first bytes of a prefix, at most eight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Head {
+    bytes: u64,
+    /// Set where `bytes` counts.
+    mask: u64,
+    /// The prefix has no more bytes.
+    is_all: bool,
+}
+
+impl Head {
+    fn of(prefix: &[u8]) -> Head {
+        let (mut bytes, mut mask) = ([0; 8], [0; 8]);
+        for (at, byte) in prefix.iter().take(8).enumerate() {
+            (bytes[at], mask[at]) = (*byte, u8::MAX);
+        }
+        let number = u64::from_ne_bytes;
+        Head { bytes: number(bytes), mask: number(mask), is_all: prefix.len() <= 8 }
+    }
+
+    #[inline]
+    fn begins(self, first: [u8; 8]) -> bool {
+        u64::from_ne_bytes(first) & self.mask == self.bytes
+    }
 }
 
 impl Glob {
@@ -32,7 +59,7 @@ impl Glob {
         let kind = match text {
             b"*" => Kind::Any,
             _ if is_plain(text) => Kind::Literal,
-            [start @ .., b'*'] if is_plain(start) => Kind::Prefix,
+            [start @ .., b'*'] if is_plain(start) => Kind::Prefix(Head::of(start)),
             _ => Kind::General,
         };
         Glob { text: text.into(), kind }
@@ -44,12 +71,21 @@ impl Glob {
         match self.kind {
             Kind::Any => true,
             Kind::Literal => *subject == *self.text,
-            Kind::Prefix => subject.starts_with(&self.text[..self.text.len() - 1]),
+            Kind::Prefix(head) => match subject.first_chunk() {
+                Some(first) => head.begins(*first) && (head.is_all || self.begins(subject)),
+                None => self.begins(subject),
+            },
             Kind::General => glob_matches_case(&self.text, subject),
         }
     }
 
+    /// True if a prefix and a star match, compared byte by byte.
+    fn begins(&self, subject: &[u8]) -> bool {
+        self.text.split_last().is_some_and(|(_, prefix)| subject.starts_with(prefix))
+    }
+
     /// True for `*`.
+    #[inline]
     pub fn is_any(&self) -> bool {
         self.kind == Kind::Any
     }
@@ -76,7 +112,7 @@ mod tests {
             ("*", Kind::Any),
             ("", Kind::Literal),
             ("app", Kind::Literal),
-            ("app:*", Kind::Prefix),
+            ("app:*", Kind::Prefix(Head::of(b"app:"))),
             ("app:**", Kind::General),
             ("*app", Kind::General),
             ("a?*", Kind::General),
@@ -93,6 +129,20 @@ mod tests {
         fn all_kinds_agree(glob in r"[ab*?\[\]\\^-]{0,6}", subject in "[ab*]{0,6}") {
             let general = glob_matches_case(glob.as_bytes(), subject.as_bytes());
             prop_assert_eq!(Glob::new(glob.as_bytes()).matches(subject.as_bytes()), general);
+        }
+
+        /// Prefixes around eight bytes, and subjects that differ from them in one byte at most.
+        #[test]
+        fn prefixes(prefix in "[a-c:]{0,11}", rest in "[a-c]{0,11}", at in 0usize..24, other in "[a-c]") {
+            let mut subject = format!("{prefix}{rest}").into_bytes();
+            if let Some(byte) = subject.get_mut(at) {
+                *byte = other.as_bytes()[0];
+            }
+            let expected = subject.starts_with(prefix.as_bytes());
+            prop_assert_eq!(Glob::new(format!("{prefix}*").as_bytes()).matches(&subject), expected);
+            subject.truncate(at);
+            let expected = subject.starts_with(prefix.as_bytes());
+            prop_assert_eq!(Glob::new(format!("{prefix}*").as_bytes()).matches(&subject), expected);
         }
     }
 }

@@ -26,6 +26,7 @@ mod glob;
 mod guard;
 mod key_rules;
 mod meter;
+mod one_key;
 mod password;
 mod rate;
 mod spec;

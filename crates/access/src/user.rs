@@ -1,18 +1,19 @@
 //! One user: its rights and its limits, built once and shared by all shards.
 //!
-//! A request with one key, as nearly all have, costs a bit test and a comparison of its key with the user's
-//! patterns. The keys of other requests are found by walking their arguments.
+//! A request with one key, as nearly all have, costs a look into a table and a comparison of its key with the
+//! user's patterns. The keys of other requests are found by walking their arguments.
 
 use std::fmt;
 use std::sync::Arc;
 
-use wire::redis::command::{Channels, KeySpec, Side, Sides};
+use wire::redis::command::{Channels, Side, Sides};
 use wire::redis::{Args, Command, Request};
 
 use crate::command_rules::CommandRules;
 use crate::glob::Glob;
 use crate::key_rules::KeyRules;
 use crate::meter::{Connected, Gauge, Meter};
+use crate::one_key::{FIRST, OneKey};
 use crate::spec::{AdminRole, Fault, UserSpec};
 use crate::topics::{ConsumeRules, PublishRules};
 use crate::verdict::Verdict;
@@ -22,6 +23,7 @@ pub struct User {
     name: Box<str>,
     pools: Vec<String>,
     commands: CommandRules,
+    one_key: OneKey,
     keys: KeyRules,
     channels: Vec<Glob>,
     publish: PublishRules,
@@ -52,6 +54,7 @@ impl User {
         Ok(User {
             name: spec.name.as_str().into(),
             pools: spec.pools.clone(),
+            one_key: OneKey::of(&commands),
             commands,
             keys,
             channels: spec.channels.iter().map(|glob| Glob::new(glob.as_bytes())).collect(),
@@ -77,6 +80,13 @@ impl User {
     /// Pools in which it may log in.
     pub fn pools(&self) -> &[String] {
         &self.pools
+    }
+
+    /// True if the request with this command and this key alone may be run, as nearly all may. If not,
+    /// [`User::verdict`] decides.
+    #[inline]
+    pub fn permits_at_once(&self, command: &Command, key: &[u8]) -> bool {
+        self.one_key.side(command).is_some_and(|side| self.keys.allow(key, side))
     }
 
     /// The verdict on a request. `command` is its row, the subcommand's for a container.
@@ -256,5 +266,3 @@ fn sort_verdict(arguments: Args<'_>) -> Verdict {
     }
     Verdict::Allowed
 }
-
-const FIRST: KeySpec = KeySpec::Range { first: 1, last: 1, step: 1 };

@@ -27,6 +27,7 @@ fn verdicts_are_those_of_redis() {
         seed.unwrap_or_else(|| Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()));
     let mut random = Random(seed);
     let mut counts = [0; 3];
+    let mut quick = 0;
     for number in 0..USERS {
         let spec = random_user(&mut random);
         let user = build(&spec);
@@ -67,10 +68,14 @@ fn verdicts_are_those_of_redis() {
                 continue; // Redis asks this when it runs the command; see below.
             }
             assert_eq!(ours, expected, "{case}: {request:?}: {theirs}");
+            let at_once = request.get(1).is_some_and(|key| user.permits_at_once(command, key.as_bytes()));
+            assert!(!at_once || ours.is_allowed(), "{case}: {request:?}");
+            quick += u32::from(at_once);
         }
     }
     println!("allowed {}, denied {}, scripts withheld {}", counts[0], counts[1], counts[2]);
     assert!(counts[0] > 1000 && counts[1] > 1000, "{counts:?}: too few to say something");
+    assert!(quick > 100, "{quick} at once: too few to say something");
 }
 
 /// Requests that Redis judges only when they are run, or whose error texts are compared.

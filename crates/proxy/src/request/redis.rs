@@ -216,17 +216,28 @@ impl Proxy {
         if !session.authenticated || session.state.is_some() {
             return self.plan_restricted(client, request, frame);
         }
-        let routed = request.route(frame);
-        if session.user.is_some()
-            && let Ok((command, _)) = &routed
-            && let Some(forbidden) = forbidden(session, command, request, frame)
+        match request.route(frame) {
+            Ok((command, Route::One(key))) if permits_at_once(session, command, key.bytes()) => {
+                Plan::One(self.lane_of_key(client, key.bytes()), command)
+            }
+            routed => self.plan_by_rights(client, request, frame, routed),
+        }
+    }
+
+    /// Plans a request whose user's rights to it are not plain, or which is not for one key.
+    fn plan_by_rights<'a>(
+        &mut self,
+        client: &Client,
+        request: &Request,
+        frame: &'a [u8],
+        routed: Routed<'a>,
+    ) -> Plan<'a> {
+        if let Ok((command, _)) = &routed
+            && let Some(forbidden) = forbidden(&client.session, command, request, frame)
         {
             return Plan::Here(forbidden);
         }
-        match routed {
-            Ok((command, Route::One(key))) => Plan::One(self.lane_of_key(client, key.bytes()), command),
-            routed => self.plan_further(client, routed, request, frame),
-        }
+        self.plan_further(client, routed, request, frame)
     }
 
     /// Plans a request of a client whose rights are limited.
@@ -434,8 +445,13 @@ impl Plan<'_> {
     }
 }
 
-/// The refusal of a request that the client's user may not send.
+/// True if a client has no user, or its user plainly may run this command on this key alone.
 #[inline]
+fn permits_at_once(session: &Session, command: &Command, key: &[u8]) -> bool {
+    session.user.as_ref().is_none_or(|user| user.permits_at_once(command, key))
+}
+
+/// The refusal of a request that the client's user may not send.
 fn forbidden<'a>(
     session: &Session,
     command: &'static Command,
