@@ -87,8 +87,35 @@ pub struct UserLogin {
     pub by_certificate: bool,
     /// Counts the connection as one of the user's.
     pub connected: Connected,
-    /// Topic last published to, whose rights are not checked again: a producer has few.
-    pub granted: String,
+}
+
+/// Topic that a client last published to: a producer has few, and its next publication finds the topic, its
+/// right to it and its count here.
+#[derive(Debug, Default)]
+pub struct LastTopic {
+    name: String,
+    /// Its key; stale once the topic is deleted.
+    pub key: Option<TopicKey>,
+    /// The client's user may publish to it, and has no limit on requests.
+    pub is_granted: bool,
+    /// Its place in [`Connection::published`].
+    counted_at: Option<usize>,
+}
+
+impl LastTopic {
+    /// Sets the topic; of another one than before nothing is known yet.
+    #[inline]
+    pub fn set(&mut self, name: &str) {
+        if self.name != name {
+            self.replace(name);
+        }
+    }
+
+    #[cold]
+    fn replace(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+        (self.key, self.is_granted, self.counted_at) = (None, false, None);
+    }
 }
 
 /// A client.
@@ -130,6 +157,8 @@ pub struct Connection {
     pub owed: OwedLine,
     /// Messages published, by topic.
     pub published: Vec<(String, u64)>,
+    /// Topic it last published to.
+    pub last_topic: LastTopic,
     /// Messages delivered, finished and requeued by a subscription that has ended (its channel was deleted).
     pub past: (u64, u64, u64),
     /// Time it connected (wall, seconds).
@@ -174,6 +203,7 @@ impl Connection {
             subscription: None,
             owed: OwedLine::default(),
             published: Vec::new(),
+            last_topic: LastTopic::default(),
             past: (0, 0, 0),
             connected_at: wall_seconds,
             heard: now,
@@ -181,6 +211,12 @@ impl Connection {
             stalled: false,
             listed: Mark::default(),
         }
+    }
+
+    /// Ends the login of its user.
+    pub fn log_out(&mut self) {
+        self.login = None;
+        self.last_topic.is_granted = false;
     }
 
     /// Commands allowed in its present state.
@@ -192,15 +228,32 @@ impl Connection {
         }
     }
 
-    /// Counts messages published.
-    pub fn count_published(&mut self, topic: &str, count: u64) {
-        if let Some((_, total)) = self.published.iter_mut().find(|(name, _)| name == topic) {
+    /// Counts messages published to [`Connection::last_topic`].
+    #[inline]
+    pub fn count_published(&mut self, count: u64) {
+        let place = match self.last_topic.counted_at {
+            Some(at) => Some(at),
+            None => self.place_of_count(),
+        };
+        if let Some((_, total)) = place.and_then(|at| self.published.get_mut(at)) {
             *total += count;
-            return;
         }
-        if self.published.len() < PUBLISHED_TOPICS_MAX {
-            self.published.push((topic.to_owned(), count));
-        }
+    }
+
+    /// The place of the last topic's count; `None` if too many topics are counted.
+    #[cold]
+    fn place_of_count(&mut self) -> Option<usize> {
+        let topic = &self.last_topic.name;
+        let at = match self.published.iter().position(|(name, _)| name == topic) {
+            Some(at) => at,
+            None if self.published.len() < PUBLISHED_TOPICS_MAX => {
+                self.published.push((topic.clone(), 0));
+                self.published.len() - 1
+            }
+            None => return None,
+        };
+        self.last_topic.counted_at = Some(at);
+        Some(at)
     }
 }
 

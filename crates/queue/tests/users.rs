@@ -13,6 +13,7 @@ use config::checked::{ClientAuth, Tls, TlsRequired};
 use harness::World;
 use net::{App, ConnId, LayerInfo};
 use nuthatch_queue::outside::Asker;
+use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::{Mail, QueueOptions};
 
 const OK: &str = "OK";
@@ -166,7 +167,7 @@ fn brute_force_is_slowed_down_and_counted() {
     assert!(attempt(&mut world, "feed:p-feed"), "another user of the same host");
     world.advance(Duration::from_secs(2));
     assert!(attempt(&mut world, "app:p-app"), "some time later");
-    let stats = nuthatch_queue::request::Request::Stats { topic: None, channel: None, clients: false };
+    let stats = Request::Stats { topic: None, channel: None, clients: false };
     let nuthatch_queue::request::Answer::Stats(stats) = world.ask(stats) else { panic!("statistics") };
     assert_eq!(stats.login_failures, 11);
 }
@@ -191,6 +192,55 @@ fn a_client_at_its_limit_on_requests_waits() {
         assert_eq!(oks(&mut world), 1, "{verb}: all of them in the end");
         assert!(!world.wire(one).closed && !world.wire(other).closed);
     }
+}
+
+/// A producer's last topic is remembered no longer than the right to it and its limits stay.
+#[test]
+fn a_producer_that_has_published_before_is_checked_as_a_new_one() {
+    let limit_requests = Some(Rate { count: 1, per: Duration::from_hours(1), burst: 1 });
+    let of = |topic: &str, limit_requests| UserSpec { limit_requests, ..user("app", &[topic], &["*"]) };
+    for (then, answered) in [
+        (vec![of("*", None)], vec![OK, OK]),
+        (vec![of("a", None)], vec!["E_UNAUTHORIZED AUTH failed for PUB on \"t\" \"\""]),
+        (vec![of("*", limit_requests)], vec![OK]),
+        (vec![user("other", &["*"], &[])], vec!["E_AUTH_FIRST AUTH required before PUB"]),
+        (vec![], vec![OK, OK]),
+    ] {
+        let mut world = world(&[of("*", None)]);
+        let conn = logged_in(&mut world, "app");
+        for _ in 0..2 {
+            world.send(conn, &publication("PUB", "t"));
+            assert_eq!(answer(&mut world, conn), OK);
+        }
+        world.set_users(Book::build(&then).unwrap());
+        for _ in 0..2 {
+            world.send(conn, &publication("PUB", "t"));
+        }
+        let told: Vec<_> = world.frames(conn).into_iter().map(|(_, data)| data).collect();
+        let answered: Vec<_> = answered.iter().map(|text| text.as_bytes().to_vec()).collect();
+        assert_eq!(told, answered, "{then:?}");
+    }
+}
+
+#[test]
+fn publications_find_and_count_their_topic_after_others_and_after_it_was_deleted() {
+    let mut world = World::new(QueueOptions::default());
+    let conn = world.client();
+    let publish = |world: &mut World, topics: &[&str]| {
+        topics.iter().for_each(|topic| world.send(conn, &publication("PUB", topic)));
+        assert!(world.frames(conn).iter().all(|(_, data)| data == b"OK"), "{topics:?}");
+    };
+    publish(&mut world, &["a", "a", "b", "a", "b"]);
+    world.ask(Request::DeleteTopic("a".into()));
+    world.ask(Request::DeleteTopic("b".into()));
+    publish(&mut world, &["b", "b", "a"]);
+    let stats = Request::Stats { topic: None, channel: None, clients: true };
+    let Answer::Stats(stats) = world.ask(stats) else { panic!("no statistics") };
+    let mut topics: Vec<_> = stats.topics.iter().flatten().map(|t| (t.name.clone(), t.messages)).collect();
+    topics.sort();
+    assert_eq!(topics, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    let producers = stats.producers.expect("clients were asked for");
+    assert_eq!(producers[0].published, [("a".to_owned(), 4), ("b".to_owned(), 4)]);
 }
 
 #[test]
@@ -280,7 +330,7 @@ fn nothing_shows_a_password() {
     let mut world = world(&[user("app", &["*"], &[])]);
     let conn = logged_in(&mut world, "app");
     world.send(conn, &publication("PUB", "t"));
-    let stats = nuthatch_queue::request::Request::Stats { topic: None, channel: None, clients: true };
+    let stats = Request::Stats { topic: None, channel: None, clients: true };
     let shown = format!("{:?} {:?}", world.ask(stats), Arc::new(&world.options));
     assert!(shown.contains("app") && !shown.contains("p-app"), "{shown}");
 }

@@ -114,13 +114,12 @@ impl Queue {
         if !user.uses_queue() {
             return Err(Refusal::AuthNothing);
         }
-        client.login = None;
+        client.log_out();
         let Some(connected) = user.connect() else {
             telemetry::warn!(user = user.name(), peer = %client.peer, "login refused: limit_connections");
             return Err(Refusal::AuthFailed);
         };
-        client.login =
-            Some(UserLogin { user: Arc::clone(user), by_certificate, connected, granted: String::new() });
+        client.login = Some(UserLogin { user: Arc::clone(user), by_certificate, connected });
         Ok(())
     }
 
@@ -147,7 +146,8 @@ impl Queue {
         telemetry::warn!(user, address, count = self.logins.failures, "login to the queue failed");
     }
 
-    /// Checks the rights of a client's user, then its limit on requests.
+    /// Checks the rights of a client's user, then its limit on requests. What is granted for the client's
+    /// last topic is remembered there, unless its requests are to be counted.
     #[inline(never)]
     pub(super) fn check_user<'a, I: Io>(
         &mut self,
@@ -158,14 +158,9 @@ impl Queue {
         topic: &'a str,
         channel: &'a str,
     ) -> Rights<'a> {
-        let Some(login) = &mut client.login else { return Rights::Refused(Refusal::AuthFirst(verb)) };
-        if access != Access::Publish || login.granted != topic {
-            if !may(&login.user, access, topic, channel) {
-                return Rights::Refused(Refusal::Unauthorized(verb, topic, channel));
-            }
-            if access == Access::Publish {
-                topic.clone_into(&mut login.granted);
-            }
+        let Some(login) = &client.login else { return Rights::Refused(Refusal::AuthFirst(verb)) };
+        if !may(&login.user, access, topic, channel) {
+            return Rights::Refused(Refusal::Unauthorized(verb, topic, channel));
         }
         let now = self.clock().now;
         match login.user.requests() {
@@ -175,7 +170,11 @@ impl Queue {
                 Self::wake_client(io, client.id, now + pause);
                 Rights::Wait
             }
-            _ => Rights::Granted,
+            Some(_) => Rights::Granted,
+            None => {
+                client.last_topic.is_granted = access == Access::Publish;
+                Rights::Granted
+            }
         }
     }
 }

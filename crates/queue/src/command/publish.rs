@@ -17,6 +17,7 @@ use crate::authority::Access;
 use crate::connection::{Connection, Owed};
 use crate::error::QueueError;
 use crate::message::Message;
+use crate::options::Authority;
 use crate::queue::{Queue, Waiter};
 use crate::registry::TopicKey;
 
@@ -33,15 +34,15 @@ impl Queue {
         body: &[u8],
         delay_ms: u64,
     ) -> Flow {
-        match self.check_rights(io, client, verb, Access::Publish, topic, "") {
+        match self.check_publication(io, client, verb, topic) {
             Rights::Granted => {}
             Rights::Wait => return Flow::Again,
             Rights::Refused(refusal) => return self.fail(io, client, &refusal),
         }
         let staged = self
-            .open_topic(topic)
+            .open_last_topic(client, topic)
             .and_then(|key| self.stage(key, std::iter::once(body), 1, body.len(), delay_ms).map(|()| key));
-        self.publication_staged(io, client, verb, topic, 1, staged)
+        self.publication_staged(io, client, verb, 1, staged)
     }
 
     pub(super) fn publish_batch<I: Io>(
@@ -52,15 +53,17 @@ impl Queue {
         messages: wire::nsq::Messages<'_>,
     ) -> Flow {
         let (count, bytes) = (messages.len(), messages.body_bytes());
-        let staged =
-            self.open_topic(topic).and_then(|key| self.stage(key, messages, count, bytes, 0).map(|()| key));
-        self.publication_staged(io, client, Verb::Mpub, topic, count as u64, staged)
+        client.last_topic.set(topic);
+        let staged = self
+            .open_last_topic(client, topic)
+            .and_then(|key| self.stage(key, messages, count, bytes, 0).map(|()| key));
+        self.publication_staged(io, client, Verb::Mpub, count as u64, staged)
     }
 
     /// Makes the checks that precede the sizes of an MPUB, as nsqd does.
     pub(crate) fn begin_mpub<I: Io>(&mut self, io: &mut I, client: &mut Connection, topic: &str) -> Flow {
         client.batch_topic = None;
-        match self.check_rights(io, client, Verb::Mpub, Access::Publish, topic, "") {
+        match self.check_publication(io, client, Verb::Mpub, topic) {
             Rights::Granted => {}
             Rights::Wait => {
                 client.batch_topic = Some(topic.to_owned());
@@ -68,9 +71,38 @@ impl Queue {
             }
             Rights::Refused(refusal) => return self.fail(io, client, &refusal),
         }
-        match self.open_topic(topic) {
+        match self.open_last_topic(client, topic) {
             Ok(_) => Flow::Next,
             Err(why) => self.fail(io, client, &Refusal::Failed(Verb::Mpub, &why.to_string())),
+        }
+    }
+
+    /// Makes this topic the client's last one, and checks the right to publish to it.
+    #[inline]
+    fn check_publication<'a, I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Connection,
+        verb: Verb,
+        topic: &'a str,
+    ) -> Rights<'a> {
+        client.last_topic.set(topic);
+        if client.last_topic.is_granted && self.authority() == Authority::Users {
+            return Rights::Granted;
+        }
+        self.check_rights(io, client, verb, Access::Publish, topic, "")
+    }
+
+    /// The client's last topic, which has this name, created if necessary.
+    #[inline]
+    fn open_last_topic(&mut self, client: &mut Connection, topic: &str) -> Result<TopicKey, QueueError> {
+        match client.last_topic.key.filter(|key| self.has_topic(*key)) {
+            Some(key) => Ok(key),
+            None => {
+                let key = self.open_topic(topic)?;
+                client.last_topic.key = Some(key);
+                Ok(key)
+            }
         }
     }
 
@@ -118,7 +150,6 @@ impl Queue {
         io: &mut I,
         client: &mut Connection,
         verb: Verb,
-        topic: &str,
         count: u64,
         staged: Result<TopicKey, QueueError>,
     ) -> Flow {
@@ -126,7 +157,7 @@ impl Queue {
             Ok(key) => key,
             Err(why) => return self.fail(io, client, &Refusal::Failed(verb, &why.to_string())),
         };
-        client.count_published(topic, count);
+        client.count_published(count);
         let conn = client.id;
         let Some(target) = self.topic_mut(key) else { return Flow::Next };
         if let Some(Waiter::Client { conn: last, number }) = target.last_waiter()

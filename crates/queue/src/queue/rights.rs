@@ -18,13 +18,11 @@ impl Queue {
         let conns: Vec<ConnId> = self.clients.iter().flatten().map(|client| client.id).collect();
         for conn in conns {
             let Some(mut client) = self.take_client(conn) else { continue };
+            client.last_topic.is_granted = false;
             if let Some(login) = &mut client.login {
                 match self.options.users.user(login.user.name().as_bytes()) {
-                    Some(user) => {
-                        login.user = user.clone();
-                        login.granted.clear();
-                    }
-                    None => client.login = None,
+                    Some(user) => login.user = user.clone(),
+                    None => client.log_out(),
                 }
             }
             if self.may_consume_still(&client) {

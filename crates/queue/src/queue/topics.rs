@@ -134,6 +134,12 @@ impl Queue {
         self.topics_dir().join(topic_directory(name))
     }
 
+    /// True if the topic of this key still exists.
+    #[inline]
+    pub(crate) fn has_topic(&self, key: TopicKey) -> bool {
+        self.topics.get(key).is_some()
+    }
+
     pub(crate) fn topic_mut(&mut self, key: TopicKey) -> Option<&mut Topic<Waiter>> {
         self.topics.get_mut(key).map(|entry| &mut **entry)
     }
