@@ -19,6 +19,8 @@ use crate::user::User;
 pub struct Book {
     /// Sorted by name.
     entries: Arc<[Arc<Entry>]>,
+    /// The specs that it was built of.
+    specs: Arc<[UserSpec]>,
 }
 
 struct Entry {
@@ -51,9 +53,12 @@ impl Book {
         Book::default().next(specs)
     }
 
-    /// Builds the book after this one. A user of the same name keeps its connection count, and the state of
-    /// its request limit if that is unchanged.
+    /// Builds the book after this one, which is this one if nothing has changed. A user of the same name
+    /// keeps its connection count, and the state of its request limit if that is unchanged.
     pub fn next(&self, specs: &[UserSpec]) -> Result<Book, Vec<Fault>> {
+        if *specs == *self.specs {
+            return Ok(self.clone());
+        }
         let mut faults = Vec::new();
         let mut entries = Vec::new();
         let mut names = BTreeSet::new();
@@ -78,7 +83,17 @@ impl Book {
             return Err(faults);
         }
         entries.sort_by(|a, b| a.user.name().cmp(b.user.name()));
-        Ok(Book { entries: entries.into() })
+        Ok(Book { entries: entries.into(), specs: specs.into() })
+    }
+
+    /// The specs that it was built of.
+    pub fn specs(&self) -> &[UserSpec] {
+        &self.specs
+    }
+
+    /// True if both share their users, and with them counts and limits.
+    pub fn is_same(&self, other: &Book) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries) || (self.is_empty() && other.is_empty())
     }
 
     /// All faults of these users; none if [`Book::build`] accepts them.
@@ -89,7 +104,8 @@ impl Book {
     /// The part of the book that has the named users.
     #[must_use]
     pub fn part(&self, wanted: impl Fn(&User) -> bool) -> Book {
-        Book { entries: self.entries.iter().filter(|entry| wanted(&entry.user)).cloned().collect() }
+        let entries = self.entries.iter().filter(|entry| wanted(&entry.user)).cloned().collect();
+        Book { entries, specs: Arc::clone(&self.specs) }
     }
 
     /// The part that has the users of a pool.

@@ -12,6 +12,7 @@ pub mod command;
 
 use std::collections::BTreeMap;
 
+use access::Book;
 use admin::actions::ServerChange;
 use admin::reload::ServerByHand;
 use config::checked::{Config, LogLevel, Pool, Server};
@@ -28,9 +29,9 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// Settings of a configuration with these overrides applied.
-    pub fn settings(&self, config: &Config) -> Settings {
-        Settings { by_hand: self.servers.clone(), ..Settings::of(config) }
+    /// Settings of a configuration and its users, with these overrides applied.
+    pub fn settings(&self, config: &Config, users: &Book) -> Settings {
+        Settings { by_hand: self.servers.clone(), ..Settings::of(config, users.clone()) }
     }
 
     /// The overrides that outlast a reload.

@@ -145,9 +145,10 @@ impl Start {
         let descriptors = Descriptors::share_out(&config);
         let mut tls = tls_files::load(&config).map_err(tls_files::Faults)?;
         tls.warn();
-        let settings = Settings { tls: std::mem::take(&mut tls.pools), ..Settings::of(&config) };
-        let generation = Arc::new(Generation::first(config.threads, settings));
         let users = ProcessUsers::new(&config).map_err(StartError::Other)?;
+        let settings = Settings::of(&config, users.book().clone());
+        let settings = Settings { tls: std::mem::take(&mut tls.pools), ..settings };
+        let generation = Arc::new(Generation::first(config.threads, settings));
         let bound = Bound::new(&config, &generation, &descriptors, &mut binder, directory, &users)?;
         for address in binder.left() {
             warn!(%address, "a socket that was handed over is closed: nothing of the configuration listens there");

@@ -1,8 +1,5 @@
-//! Users of the process outside of pools: those of the queue's clients, and
-//! the desk where HTTP clients log in.
-//!
-//! Pools have their own, planned with their generation. A user's limit applies to all pools together, and to
-//! the queue and HTTP together.
+//! Users of the process: one book for pools, the queue and HTTP, so that a user's limits apply to all of them
+//! together; and the desk where HTTP clients log in.
 
 use std::sync::Arc;
 use std::time::Duration;

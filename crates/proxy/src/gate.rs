@@ -16,7 +16,7 @@ mod login;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Book, Meter, Proof, Rate, User, UserSpec};
+use access::{Book, Meter, Proof, Rate, User};
 use config::checked;
 use net::{ConnId, Instant};
 
@@ -35,7 +35,6 @@ const FAILURES_LOGGED: Rate = Rate { count: 1, per: Duration::from_secs(1), burs
 /// The users of a process, shared by its pools.
 #[derive(Debug, Clone)]
 pub(crate) struct Users {
-    specs: Vec<UserSpec>,
     book: Book,
     /// Limits how often a failed login is logged.
     told: Arc<Meter>,
@@ -43,25 +42,25 @@ pub(crate) struct Users {
 
 impl Default for Users {
     fn default() -> Self {
-        Users { specs: Vec::new(), book: Book::default(), told: Arc::new(Meter::new(FAILURES_LOGGED)) }
+        Users { book: Book::default(), told: Arc::new(Meter::new(FAILURES_LOGGED)) }
     }
 }
 
 impl Users {
-    /// The users of the next generation. They were checked with the configuration; if one is invalid all the
-    /// same, no login succeeds.
-    pub(crate) fn next(&self, specs: Vec<UserSpec>) -> Users {
-        if specs == self.specs {
-            return self.clone();
-        }
-        let book = self.book.next(&specs).unwrap_or_default();
-        Users { specs, book, told: Arc::clone(&self.told) }
+    /// The users.
+    pub(crate) fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The users of the next generation.
+    pub(crate) fn next(&self, book: Book) -> Users {
+        Users { book, told: Arc::clone(&self.told) }
     }
 
     /// The gate of a pool: the previous one if nothing in it has changed.
     pub(crate) fn gate(&self, pool: &checked::Pool, before: Option<(&Users, &Arc<Gate>)>) -> Arc<Gate> {
         if let Some((users, gate)) = before
-            && users.specs == self.specs
+            && users.book.is_same(&self.book)
             && gate.limit() == pool.limit_requests
         {
             return Arc::clone(gate);
@@ -70,13 +69,8 @@ impl Users {
         let requests = pool.limit_requests.map(|rate| {
             kept.filter(|meter| meter.rate() == rate).unwrap_or_else(|| Arc::new(Meter::new(rate)))
         });
-        let needs_login = self.specs.iter().any(|spec| spec.pools.contains(&pool.name));
-        Arc::new(Gate {
-            needs_login,
-            book: self.book.of_pool(&pool.name),
-            requests,
-            told: Arc::clone(&self.told),
-        })
+        let book = self.book.of_pool(&pool.name);
+        Arc::new(Gate { needs_login: !book.is_empty(), book, requests, told: Arc::clone(&self.told) })
     }
 }
 

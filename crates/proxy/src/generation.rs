@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use access::UserSpec;
+use access::Book;
 use config::Secret;
 use config::checked::{self, Target};
 use net::tls::{ClientConfig, ServerConfig};
@@ -32,8 +32,8 @@ use crate::ids::{PoolId, ServerId};
 pub struct Settings {
     /// The pools, in the order of statistics.
     pub pools: Vec<Arc<checked::Pool>>,
-    /// All users; each names its pools.
-    pub users: Vec<UserSpec>,
+    /// All users; each names its pools. Their limits are shared with whoever else has this book.
+    pub users: Book,
     /// TLS of the pools that use it, by pool name.
     pub tls: BTreeMap<String, PoolTls>,
     /// Changes by hand, by pool and server name.
@@ -45,12 +45,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings of a configuration, without changes by hand and without TLS. The drain timeout is that of a
-    /// stop.
-    pub fn of(config: &checked::Config) -> Settings {
+    /// Settings of a configuration, without changes by hand and without TLS, and with the users of this book.
+    /// The drain timeout is that of a stop.
+    pub fn of(config: &checked::Config, users: Book) -> Settings {
         Settings {
             pools: config.pools.iter().cloned().map(Arc::new).collect(),
-            users: config.users.iter().map(|user| user.spec.clone()).collect(),
+            users,
             tls: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             local_bytes_max: config.local.bytes_max,
@@ -188,6 +188,11 @@ impl Generation {
         let pools = pools.into_iter().map(plan).collect();
         let next = planner.next;
         Generation { pools, local_bytes_max, drain_timeout, users, shards: self.shards, next }
+    }
+
+    /// Its users.
+    pub fn users(&self) -> &Book {
+        self.users.book()
     }
 
     /// Counters of all pools.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use access::Book;
 use bytes::Bytes;
 use net::{
     Address, App, ConnId, Input, Instant, Io, Layer, ListenOptions, Listener, ListenerId, Parcel, Peer,
@@ -19,7 +20,9 @@ use crate::proxy::{Proxy, Setup};
 
 /// Settings of a native configuration.
 pub(crate) fn settings(config: &str) -> Settings {
-    Settings::of(&config::native::check(config, 1).config.expect("valid"))
+    let config = config::native::check(config, 1).config.expect("valid");
+    let users: Vec<_> = config.users.iter().map(|user| user.spec.clone()).collect();
+    Settings::of(&config, Book::build(&users).expect("valid"))
 }
 
 /// The only shard's proxy, for a native configuration.
@@ -93,7 +96,8 @@ impl World {
 
     /// Sends the shard the next generation, and ends its turn.
     pub(crate) fn reload(&mut self, settings: Settings) {
-        self.generation = Arc::new(self.generation.next(settings));
+        let users = self.generation.users().next(settings.users.specs()).expect("valid");
+        self.generation = Arc::new(self.generation.next(Settings { users, ..settings }));
         let (generation, receipt) = (Arc::clone(&self.generation), Receipt(Box::new(drop)));
         let step = Step { generation, listeners: Vec::new(), receipt };
         self.proxy.mail(&mut self.io, Mail::Generation(Box::new(step)));

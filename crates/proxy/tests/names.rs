@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use access::Book;
 use net::{EventLoop, ListenAddress, Resolver, Shard};
 use nuthatch_proxy::{Budget, Generation, Notice, Proxy, Settings, Setup};
 
@@ -134,7 +135,7 @@ fn a_name_that_changes_its_address() {
 fn setup(notify: mpsc::Sender<Notice>) -> Setup {
     let config = config::native::check(POOL, 1).config.expect("valid");
     Setup {
-        generation: Arc::new(Generation::first(1, Settings::of(&config))),
+        generation: Arc::new(Generation::first(1, Settings::of(&config, Book::default()))),
         budget: Arc::new(Budget::new(64 << 20, 1)),
         stats: Arc::default(),
         seed: 1,

@@ -53,7 +53,7 @@ impl Changes {
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             pools: self.pools().map(|(_, pool)| Arc::new(pool.clone())).collect(),
-            users: Vec::new(),
+            users: access::Book::default(),
             tls: BTreeMap::new(),
             by_hand: self.by_hand.clone(),
             local_bytes_max: 1 << 20,

@@ -96,20 +96,20 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Choice(|| vec!["none", "view", "operate"]),
         Absent::Is("none"),
         Live,
-        "Its rights at the admin port and at the queue's HTTP API beyond publishing: none, to see, or to act as well.",
+        "Its rights at the admin port, at the queue's HTTP API beyond publishing, and to change a lookup over HTTP: none, to see, or to act as well.",
     ),
     option(
         "limit_requests",
         Kind::Rate,
         Absent::Unset("no limit"),
         Live,
-        "Request rate over all of its connections; more get an error, or wait (publishers and consumers of the queue). Without a burst as many as in a second may come at once.",
+        "Request rate over all of its connections, to pools, the queue and HTTP together; more get an error, or wait (publishers and consumers of the queue). Without a burst as many as in a second may come at once.",
     ),
     option(
         "limit_connections",
         integer(1, u32::MAX as i64),
         Absent::Unset("no limit"),
         NewConnections,
-        "Its connections at a time; the login of one more fails.",
+        "Its connections at a time, to pools, the queue and HTTP together; the login of one more fails.",
     ),
 ];

@@ -119,7 +119,7 @@ impl Serving {
         let standing = self.running.services.proxy.as_ref().map(|proxy| proxy.standing());
         let overrides = self.overrides.after_reload(old, &config);
         let (old, new) = (Arc::clone(old), config.clone());
-        let settings = Settings { tls: files.tls.pools.clone(), ..overrides.settings(&config) };
+        let settings = Settings { tls: files.tls.pools.clone(), ..overrides.settings(&config, &files.users) };
         let bound = tokio::task::spawn_blocking(move || {
             let prepare = || {
                 let listen = |config: &Config| config.stats.as_ref().map(|stats| stats.listen.clone());
@@ -188,7 +188,7 @@ impl Serving {
     }
 
     async fn take_pools(&mut self, config: &Config, next: ProxyNext) -> Result<Vec<String>, String> {
-        let back = self.overrides.settings(&self.running.config);
+        let back = self.overrides.settings(&self.running.config, self.running.users.book());
         let running = &mut self.running;
         let mut doubts = Vec::new();
         match next {

@@ -48,7 +48,7 @@ impl World {
             })
             .collect();
         let settings = Settings {
-            users: Vec::new(),
+            users: access::Book::default(),
             pools: pools.clone(),
             tls: BTreeMap::new(),
             by_hand: BTreeMap::new(),
