@@ -2,18 +2,13 @@
 //!
 //! Health stays open: orchestrators have no password. If no user has a right here, everything is open.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{LoginDesk, Right};
-
-/// Address of the client; `None` on a unix socket.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ClientIp(pub Option<IpAddr>);
+use http::{Caller, LoginDesk, Right};
 
 /// Admits a request if its user may send it.
 pub(crate) async fn permit(
@@ -23,8 +18,8 @@ pub(crate) async fn permit(
 ) -> Response {
     if let Some(desk) = desk.filter(|desk| desk.has_operators()) {
         let right = right(request.method(), request.uri().path());
-        let ip = request.extensions().get::<ClientIp>().and_then(|ip| ip.0);
-        if let Err(refusal) = desk.permit(right, request.headers(), ip).await {
+        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
+        if let Err(refusal) = desk.permit(right, request.headers(), &caller).await {
             return refusal.answer();
         }
     }

@@ -12,7 +12,6 @@
 //! | `/favicon.ico` | the page's icon |
 //! | `/api/reload`, `/api/server/…`, `/api/log/level` | actions: [`crate::actions`] |
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,8 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
-use http::LoginDesk;
+use http::login::conceal;
+use http::{Caller, LoginDesk};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -34,7 +34,7 @@ use telemetry::render::prometheus;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::actions::{self, Actor, Origin};
-use crate::permit::{ClientIp, permit};
+use crate::permit::permit;
 use crate::{Watch, metrics, page};
 
 /// Time limit for a request's head, and for an idle connection.
@@ -77,7 +77,7 @@ pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>, desk: Option<Arc
 pub async fn serve_client<S, O>(
     client: S,
     origin: Origin,
-    ip: Option<IpAddr>,
+    caller: Caller,
     router: Router,
     owing: impl Fn() -> O,
 ) where
@@ -86,8 +86,9 @@ pub async fn serve_client<S, O>(
     let service = TowerToHyperService::new(router);
     let answering = service_fn(|mut request: Request<Incoming>| {
         let owed = owing();
+        conceal(request.headers_mut());
         request.extensions_mut().insert(origin);
-        request.extensions_mut().insert(ClientIp(ip));
+        request.extensions_mut().insert(caller.clone());
         let answer = service.call(request);
         async move {
             let answer = answer.await;

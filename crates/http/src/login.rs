@@ -2,10 +2,11 @@
 //! token.
 //!
 //! ```text
-//! request ▸ credentials ▸ failed too often? ▸ book ─┬▸ user ▸ limit on its requests ▸ its right
+//! request ▸ credentials ▸ failed too often? ▸ book ─┬▸ user ▸ limits on connections, requests ▸ its right
 //!                                                   ├▸ slow (argon2) ▸ a blocking thread ▸ user
 //!                                                   └▸ 401, counted, in the log once a second at most
 //! ```
+//! A request without credentials is of the user that the connection's certificate names, if there is one.
 //! One desk serves all APIs and listeners of a process that share it. Topics are open unless some user may
 //! publish or consume; operator functions are open unless some user has any of these rights. Addresses with
 //! too many failed logins are ignored for a while ([`access::LoginGuard`]); passwords and unknown names
@@ -25,6 +26,7 @@ use tokio::sync::Semaphore;
 
 use crate::answer::HttpRefusal;
 use crate::base64;
+use crate::caller::Caller;
 
 /// Rate of failed logins in the log: one per second.
 const FAILURES_LOGGED: Rate = Rate { count: 1, per: Duration::from_secs(1), burst: 1 };
@@ -91,7 +93,9 @@ enum Denial {
     /// Too many passwords are being verified.
     Busy,
     /// The user has exceeded the request limit.
-    Limit,
+    Requests,
+    /// The user has as many connections as it may.
+    Connections,
 }
 
 impl LoginDesk {
@@ -136,24 +140,39 @@ impl LoginDesk {
     /// The logged-in user, who has the required right; `None` if no login is needed.
     ///
     /// # Errors
-    /// 401 without a login, 403 without the right, 429 after too many failures or requests, 503 if too many
-    /// passwords are being verified.
+    /// 401 without a login, 403 without the right, 429 after too many failures or at a limit of the user, 503
+    /// if too many passwords are being verified.
     pub async fn permit(
         &self,
         right: Right,
         headers: &HeaderMap,
-        from: Option<IpAddr>,
+        caller: &Caller,
     ) -> Result<Option<Arc<User>>, HttpRefusal> {
         if !self.is_needed(right) {
             return Ok(None);
         }
-        let user = self.log_in(headers, from).await.map_err(refusal)?;
+        let user = self.log_in(headers, caller).await.and_then(|user| self.count(user, caller));
+        let user = user.map_err(refusal)?;
         if right.is_of(&user) { Ok(Some(user)) } else { Err(forbidden()) }
     }
 
-    async fn log_in(&self, headers: &HeaderMap, from: Option<IpAddr>) -> Result<Arc<User>, Denial> {
+    /// The user, unless it is at one of its limits.
+    fn count(&self, user: Arc<User>, caller: &Caller) -> Result<Arc<User>, Denial> {
+        match () {
+            () if !caller.counts_for(&user) => Err(Denial::Connections),
+            () if user.requests().is_some_and(|meter| !meter.take((self.uptime)())) => Err(Denial::Requests),
+            () => Ok(user),
+        }
+    }
+
+    async fn log_in(&self, headers: &HeaderMap, caller: &Caller) -> Result<Arc<User>, Denial> {
+        let from = caller.ip;
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let value = values.next().ok_or(Denial::Missing)?;
+        let Some(value) = values.next() else {
+            let users = self.users.read().unwrap_or_else(PoisonError::into_inner);
+            let user = users.book.certified(caller.names.iter().map(String::as_str));
+            return user.cloned().ok_or(Denial::Missing);
+        };
         if values.next().is_some() || value.len() > CREDENTIALS_BYTES_MAX {
             return Err(Denial::Missing);
         }
@@ -168,11 +187,10 @@ impl LoginDesk {
             Login::Denied => None,
             Login::Slow(proof) => self.verify(proof).await?,
         };
-        let Some(user) = user else {
+        user.ok_or_else(|| {
             self.failed(&credentials, from, now);
-            return Err(Denial::Wrong);
-        };
-        if user.requests().is_none_or(|meter| meter.take(now)) { Ok(user) } else { Err(Denial::Limit) }
+            Denial::Wrong
+        })
     }
 
     fn look_up(&self, credentials: &Credentials) -> Login {
@@ -274,6 +292,13 @@ impl Drop for Credentials {
     }
 }
 
+/// Marks the credentials among a request's headers as secret, so that nothing shows them.
+pub fn conceal(headers: &mut HeaderMap) {
+    for (name, value) in headers.iter_mut() {
+        value.set_sensitive(*name == AUTHORIZATION);
+    }
+}
+
 /// 403: the user is known but lacks the right.
 pub fn forbidden() -> HttpRefusal {
     HttpRefusal::new(StatusCode::FORBIDDEN, "FORBIDDEN").help("the user has no right to this")
@@ -289,7 +314,10 @@ fn refusal(denial: Denial) -> HttpRefusal {
             .help("too many failed logins from this address, try again later"),
         Denial::Busy => HttpRefusal::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY")
             .help("too many logins are being verified, try again later"),
-        Denial::Limit => too_many("TOO_MANY_REQUESTS").help("limit_requests of the user is reached"),
+        Denial::Requests => too_many("TOO_MANY_REQUESTS").help("limit_requests of the user is reached"),
+        Denial::Connections => {
+            too_many("TOO_MANY_CONNECTIONS").help("limit_connections of the user is reached")
+        }
     }
 }
 

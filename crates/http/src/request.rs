@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Uri};
 
 use crate::answer::HttpRefusal;
+use crate::caller::Caller;
 use crate::query::Query;
 
 /// The peer of a connection.
@@ -19,9 +20,18 @@ pub struct Link {
     pub remote: String,
     /// True for TLS.
     pub tls: bool,
+    /// The peer as logins see it.
+    pub caller: Caller,
 }
 
 impl Link {
+    /// The peer with this address.
+    pub fn new(remote: impl Into<String>, tls: bool) -> Link {
+        let mut link = Link { remote: remote.into(), tls, caller: Caller::default() };
+        link.caller.ip = link.host().trim_matches(['[', ']']).parse().ok();
+        link
+    }
+
     /// The address without its port; identical for all clients of a unix socket.
     pub fn host(&self) -> &str {
         self.remote.rsplit_once(':').map_or(&self.remote, |(host, _)| host)
@@ -29,7 +39,7 @@ impl Link {
 
     /// The IP address; `None` for a unix socket.
     pub fn ip(&self) -> Option<IpAddr> {
-        self.host().trim_matches(['[', ']']).parse().ok()
+        self.caller.ip
     }
 }
 

@@ -23,26 +23,21 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
 use telemetry::debug;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio::time::sleep;
 
+use crate::login::conceal;
 use crate::malformed::Worded;
 use crate::places::{Activity, Places, Tracked};
 use crate::request::Link;
+use crate::secure::{ServerTls, secure};
 
 /// Most connections at once, per listener.
 const CONNECTIONS_MAX: usize = 1024;
 /// Longest time for a request's head, and for an idle connection.
 const HEAD_DEADLINE: Duration = Duration::from_mins(1);
-/// Longest time for a TLS handshake.
-const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// Time allowed to read the "TLS required" error.
-const EXPLAIN_DEADLINE: Duration = Duration::from_secs(1);
 /// Pause after a failed accept, so that a lack of file descriptors does not cause a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -50,7 +45,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub type Stop = watch::Receiver<bool>;
 
 /// TLS configuration towards clients; a new value applies to later handshakes.
-pub type Tls = watch::Receiver<Arc<rustls::ServerConfig>>;
+pub type Tls = watch::Receiver<ServerTls>;
 
 /// A bound listener, not yet served.
 pub struct Listener {
@@ -79,7 +74,7 @@ impl Listener {
     /// # Errors
     /// The system's, if the socket cannot be set to non-blocking.
     pub fn new(socket: Socket, tls: Option<Arc<rustls::ServerConfig>>) -> io::Result<Listener> {
-        Listener::following(socket, tls.map(|tls| watch::channel(tls).1))
+        Listener::following(socket, tls.map(|tls| watch::channel(tls.into()).1))
     }
 
     /// [`Listener::new`] with TLS that may change while serving.
@@ -194,12 +189,12 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let link = Link { remote, tls: self.tls.is_some() };
+        let link = Link::new(remote, self.tls.is_some());
         let place = self.places.take(link.host()).await;
         let activity = place.activity();
-        let router = self.router.clone().layer(Extension(link.clone()));
+        let router = self.router.clone();
         let talk = Talk { link, router, activity: activity.clone(), stop: self.stop.clone() };
-        let tls = self.tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.borrow())));
+        let tls = self.tls.as_ref().map(|tls| tls.borrow().clone());
         let socket = Tracked::new(socket, activity);
         tokio::spawn(place.hold(async move {
             match tls {
@@ -208,31 +203,6 @@ impl Door {
             }
         }));
     }
-}
-
-/// Does the TLS handshake with an accepted client, as a TLS listener does. None if that fails or times out.
-pub async fn secure<S>(socket: S, config: Arc<ServerConfig>, remote: &str) -> Option<TlsStream<S>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    handshake(socket, TlsAcceptor::from(config), remote).await
-}
-
-async fn handshake<S>(socket: S, tls: TlsAcceptor, remote: &str) -> Option<TlsStream<S>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    match timeout(HANDSHAKE_DEADLINE, tls.accept(socket).into_fallible()).await {
-        Ok(Ok(socket)) => return Some(socket),
-        Ok(Err((error, socket))) => {
-            debug!(remote, %error, "TLS handshake failed");
-            if is_no_tls(&error) {
-                explain(socket).await;
-            }
-        }
-        Err(_) => debug!(remote, "TLS handshake took too long"),
-    }
-    None
 }
 
 /// State of one connection.
@@ -245,16 +215,16 @@ struct Talk {
 
 impl Talk {
     /// Does the TLS handshake, then serves the connection.
-    async fn shake_hands<S>(self, socket: S, tls: TlsAcceptor)
+    async fn shake_hands<S>(mut self, socket: S, tls: ServerTls)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let remote = self.link.remote.clone();
-        let shaken = tokio::select! {
-            shaken = handshake(socket, tls, &remote) => shaken,
+        let secured = tokio::select! {
+            secured = secure(socket, &tls, &self.link.remote) => secured,
             () = stopped(self.stop.clone()) => return,
         };
-        if let Some(socket) = shaken {
+        if let Some((socket, names)) = secured {
+            self.link.caller = self.link.caller.with_names(names);
             self.converse(socket).await;
         }
     }
@@ -264,8 +234,10 @@ impl Talk {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (service, activity) = (TowerToHyperService::new(self.router), self.activity);
-        let answering = service_fn(move |request: Request<Incoming>| {
+        let router = self.router.layer(Extension(self.link));
+        let (service, activity) = (TowerToHyperService::new(router), self.activity);
+        let answering = service_fn(move |mut request: Request<Incoming>| {
+            conceal(request.headers_mut());
             let answering = activity.answering();
             let answer = service.call(request.map(|body| Awaited::new(body, activity.clone())));
             async move {
@@ -337,17 +309,4 @@ impl Body for Awaited {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
-}
-
-/// True if a handshake failed because the client does not speak TLS.
-fn is_no_tls(error: &io::Error) -> bool {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    matches!(inner, Some(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)))
-}
-
-/// Sends such a client Go's error text, as much as the socket takes at once.
-async fn explain<S: AsyncWrite + Unpin>(mut socket: S) {
-    let words = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-    let _ = timeout(EXPLAIN_DEADLINE, socket.write_all(words)).await;
-    let _ = timeout(EXPLAIN_DEADLINE, socket.shutdown()).await;
 }

@@ -87,7 +87,7 @@ async fn answer<A: Api>(
 ) -> Result<Response<Body>, HttpRefusal> {
     api.names(|names| browser::refuse_strangers(row.aim, &asked.headers, names))?;
     if let Some(desk) = api.desk() {
-        asked.user = desk.permit(row.right, &asked.headers, asked.link.ip()).await?;
+        asked.user = desk.permit(row.right, &asked.headers, &asked.link.caller).await?;
     }
     (row.handler)(api, asked).await
 }

@@ -42,6 +42,7 @@ mod transform;
 
 use deflate::Deflate;
 pub use error::LayerError;
+pub(crate) use names::names;
 use snappy::Snappy;
 use tls::Tls;
 use transform::Transform;

@@ -144,6 +144,12 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/etc/ssl/cert.pem",
 ];
 
+/// All names of a certificate's owner: the common name, then the DNS names, URIs and mail addresses among the
+/// alternative names. Empty if it cannot be read.
+pub fn certificate_names(der: &[u8]) -> Vec<String> {
+    crate::layer::names(der)
+}
+
 /// The authorities trusted by this system, as PEM for [`client_config`]: the file named by `SSL_CERT_FILE`,
 /// or the distribution's. `None` if there is no such file.
 pub fn system_roots() -> Option<Vec<u8>> {

@@ -9,9 +9,8 @@ use admin::actions::{Actor, Origin};
 use admin::lookup::LookupReport;
 use admin::queue::QueueReport;
 use admin::source::{self, Source};
-use http::LoginDesk;
+use http::{Caller, LoginDesk, ServerTls};
 use net::Handle;
-use net::tls::ServerConfig;
 use queue::Mail;
 use queue::queue::{Snapshot, TopicStats};
 use queue::request::{Answer, Reply, Request};
@@ -20,12 +19,12 @@ use tokio::sync::{oneshot, watch};
 use crate::control_port::{Accepted, ControlPort};
 
 /// TLS of the port for new connections; None: plain HTTP.
-pub type AdminTls = watch::Sender<Option<Arc<ServerConfig>>>;
+pub type AdminTls = watch::Sender<Option<ServerTls>>;
 
 /// Serves and watches forever; `actor` carries out actions. Needs a tokio runtime.
 pub async fn serve(
     port: ControlPort,
-    tls: watch::Receiver<Option<Arc<ServerConfig>>>,
+    tls: watch::Receiver<Option<ServerTls>>,
     watch: Arc<Watch>,
     actor: Arc<dyn Actor>,
     desk: Arc<LoginDesk>,
@@ -38,12 +37,13 @@ pub async fn serve(
             activity.answering()
         };
         let origin = if is_local { Origin::Local } else { Origin::Remote };
+        let caller = Caller::new(ip);
         async move {
             match tls {
-                None => admin::serve_client(client, origin, ip, router, owing).await,
+                None => admin::serve_client(client, origin, caller, router, owing).await,
                 Some(tls) => {
-                    if let Some(client) = http::secure(client, tls, "admin port").await {
-                        admin::serve_client(client, origin, ip, router, owing).await;
+                    if let Some((client, names)) = http::secure(client, &tls, "admin port").await {
+                        admin::serve_client(client, origin, caller.with_names(names), router, owing).await;
                     }
                 }
             }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use admin::{Certificate, Side};
 use config::checked::{ClientCertificate, Config, Pool, Target, TlsToClients, TlsToServers, TlsVersion};
+use http::ServerTls;
 use net::tls::{ClientAuth, ClientConfig, MinVersion, ServerConfig, ServerName};
 use proxy::PoolTls;
 use telemetry::warn;
@@ -25,7 +26,7 @@ pub struct Loaded {
     /// TLS of pools, by their names.
     pub pools: BTreeMap<String, PoolTls>,
     /// TLS of the admin port.
-    pub admin: Option<Arc<ServerConfig>>,
+    pub admin: Option<ServerTls>,
     /// Digests of the files.
     pub prints: Prints,
     /// Certificates of all files, including the queue's.
@@ -97,7 +98,10 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<TlsFault>> {
     }
     if let Some(written) = config.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {
         let mut files = PemFiles::new("", Side::Admin);
-        let made = to_clients(&mut files, written);
+        let made = to_clients(&mut files, written).map(|config| {
+            // A certificate that is asked for is verified.
+            ServerTls::certified(config, net::tls::certificate_names, &written.client_names)
+        });
         loaded.admin = made.map_err(|text| faults.push(TlsFault { pool: None, option: "tls", text })).ok();
         loaded.note(files);
     }

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn addresses() {
         let admitted = |range: &str, remote: &str| {
-            let link = Link { remote: remote.into(), tls: false };
+            let link = Link::new(remote, false);
             admit_to_config(&settings(&[&format!("-allow-config-from-cidr={range}")]), &link).is_ok()
         };
         for (range, remote, expected) in [

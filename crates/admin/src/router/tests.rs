@@ -63,7 +63,7 @@ fn report() -> QueueReport {
 /// Head and body of the answer to `request`.
 async fn exchange(router: Router, request: &str) -> (String, String) {
     let (mut client, server) = duplex(1 << 20);
-    tokio::spawn(serve_client(server, Origin::Local, None, router, || ()));
+    tokio::spawn(serve_client(server, Origin::Local, Caller::default(), router, || ()));
     client.write_all(request.as_bytes()).await.expect("sent");
     client.shutdown().await.expect("shut down");
     let mut answer = String::new();

@@ -34,10 +34,19 @@ fn headers(value: &str) -> HeaderMap {
     headers
 }
 
-/// The user's name, or status and message.
+/// The user's name, or status and message, over a connection of its own.
 fn permit(desk: &LoginDesk, right: Right, value: &str, from: &str) -> Result<String, (u16, String)> {
+    permit_over(desk, right, value, &Caller::new(from.parse().ok()))
+}
+
+fn permit_over(
+    desk: &LoginDesk,
+    right: Right,
+    value: &str,
+    caller: &Caller,
+) -> Result<String, (u16, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let permitted = runtime.block_on(desk.permit(right, &headers(value), from.parse().ok()));
+    let permitted = runtime.block_on(desk.permit(right, &headers(value), caller));
     let user = permitted.map_err(|refusal| (refusal.status().as_u16(), refusal.message().to_owned()))?;
     Ok(user.map_or_else(String::new, |user| user.name().to_owned()))
 }
@@ -76,7 +85,7 @@ fn who_may_do_what() {
     let mut twice = headers(&basic("ops", "p-ops:x"));
     twice.append(AUTHORIZATION, basic("eve", "p-eve").parse().unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let refused = runtime.block_on(desk.permit(Right::View, &twice, None)).unwrap_err();
+    let refused = runtime.block_on(desk.permit(Right::View, &twice, &Caller::default())).unwrap_err();
     assert_eq!(refused.status().as_u16(), 401, "two credentials are none");
 }
 
@@ -133,6 +142,57 @@ fn requests_of_a_user_are_limited() {
 }
 
 #[test]
+fn a_certificate_logs_in_unless_credentials_do() {
+    let by_name =
+        UserSpec { certificates: vec!["ops-*".into()], ..user("ops", "p-ops:x", AdminRole::Operate) };
+    let desk = desk(&[by_name, user("eve", "p-eve", AdminRole::View)]);
+    let with =
+        |names: &[&str]| Caller::default().with_names(names.iter().map(|name| (*name).to_owned()).collect());
+    for (names, value, expected) in [
+        (&["ops-1"][..], "", Ok("ops")),
+        (&["other", "ops-2"], "", Ok("ops")),
+        (&["other"], "", Err(401)),
+        (&[], "", Err(401)),
+        (&["ops-1"], "Bearer p-eve", Err(403)),
+        (&["ops-1"], "Bearer wrong", Err(401)),
+        (&["other"], "Bearer p-ops:x", Ok("ops")),
+    ] {
+        let got = permit_over(&desk, Right::Operate, value, &with(names));
+        assert_eq!(got.as_deref().map_err(|(status, _)| *status), expected, "{names:?} {value}");
+    }
+}
+
+#[test]
+fn a_connection_counts_for_the_user_of_its_last_request_until_it_ends() {
+    let limit_connections = Some(1);
+    let eve = UserSpec { limit_connections, ..user("eve", "p-eve", AdminRole::View) };
+    let book = Book::build(&[eve, user("ops", "p-ops", AdminRole::View)]).unwrap();
+    let desk = LoginDesk::new(book.clone(), frozen);
+    let ask = |caller: &Caller, value: &str| {
+        permit_over(&desk, Right::View, value, caller)
+            .map_err(|(status, message)| format!("{status} {message}"))
+    };
+    let refused = || Err("429 TOO_MANY_CONNECTIONS".to_owned());
+    let (first, second) = (Caller::default(), Caller::default());
+    for _ in 0..2 {
+        assert_eq!(ask(&first, "Bearer p-eve"), Ok("eve".into()));
+        assert_eq!(ask(&second, "Bearer p-eve"), refused());
+    }
+    assert_eq!(ask(&first, "Bearer p-ops"), Ok("ops".into()));
+    assert_eq!(ask(&second, "Bearer p-eve"), Ok("eve".into()));
+    desk.set_book(book.next(&[user("eve", "p-eve", AdminRole::View)]).unwrap());
+    assert_eq!(ask(&first, "Bearer p-eve"), Ok("eve".into()), "without the limit");
+    let count = || book.user(b"eve").unwrap().connection_count();
+    assert_eq!(count(), 2, "a reload keeps the count");
+    drop((first, second));
+    assert_eq!(count(), 0);
+    let pool = book.user(b"eve").unwrap().connect();
+    desk.set_book(book.clone());
+    assert_eq!(ask(&Caller::default(), "Bearer p-eve"), refused(), "connections to pools count as well");
+    drop(pool);
+}
+
+#[test]
 fn slow_passwords_are_verified_elsewhere() {
     // "password", of the reference implementation
     let hash = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
@@ -148,6 +208,14 @@ fn slow_passwords_are_verified_elsewhere() {
 #[test]
 fn nothing_shows_a_secret() {
     let desk = desk(&users());
-    let shown = format!("{desk:?} {:?} {:?}", refusal(Denial::Wrong), forbidden());
-    assert!(!shown.contains("p-eve") && !shown.contains("p-ops"), "{shown}");
+    let basic = basic("eve", "p-eve");
+    let mut headers = headers(&basic);
+    conceal(&mut headers);
+    let call = crate::client::Call::get("http://eve:p-eve@host/path?token=p-eve").bearer("p-eve");
+    let refusals = (refusal(Denial::Wrong), forbidden());
+    let shown = format!("{desk:?} {refusals:?} {headers:?} {call:?}");
+    for secret in ["p-eve", "p-ops", &basic] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    assert!(shown.contains("authorization") && shown.contains("host/path"), "{shown}");
 }

@@ -43,7 +43,7 @@ const NAMES_MAX: usize = 64;
 
 /// All names of a certificate's owner: the common name, then the textual alternative names of the subject
 /// (DNS, URI, email). No duplicates; the first [`NAMES_MAX`] of them.
-pub(super) fn names(certificate: &[u8]) -> Vec<String> {
+pub(crate) fn names(certificate: &[u8]) -> Vec<String> {
     let mut names = Vec::from_iter(common_name(certificate));
     let alternative = alternative_names(certificate).unwrap_or_default();
     for name in alternative {

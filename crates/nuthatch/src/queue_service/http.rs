@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config::checked::{self, Listen, LogLevel};
+use config::checked::{self, ClientAuth, Listen, LogLevel};
 use config::endpoint::show_listen;
 use config::nsqd::machine;
-use http::{Listener, Stop, Tls, router, serve_at_most};
+use http::{Listener, ServerTls, Stop, Tls, router, serve_at_most};
 use net::{Binder, Handle};
 use queue::Mail;
 use queue::http::{About, Adjustable, Api};
@@ -31,7 +31,7 @@ pub struct Bound {
     http: Option<Listener>,
     https: Option<Listener>,
     /// Replaces the certificate of the HTTPS listener.
-    certificate: Option<watch::Sender<Arc<ServerConfig>>>,
+    certificate: Option<watch::Sender<ServerTls>>,
 }
 
 impl Bound {
@@ -51,8 +51,9 @@ impl Bound {
                 .map_err(|error| StartError::Other(format!("cannot serve HTTP: {error}")))
         };
         let http = settings.http.as_ref().map(|listen| bind(Place::QueueHttp, listen, None)).transpose()?;
-        let (certificate, follower) =
-            tls.map(|tls| watch::channel(Arc::clone(tls))).map_or((None, None), |(s, r)| (Some(s), Some(r)));
+        let (certificate, follower) = tls
+            .map(|tls| watch::channel(https(tls, settings)))
+            .map_or((None, None), |(s, r)| (Some(s), Some(r)));
         let https = match (settings.https.as_ref(), follower) {
             (Some(listen), Some(tls)) => Some(bind(Place::QueueHttps, listen, Some(tls))?),
             _ => None,
@@ -80,6 +81,16 @@ impl Bound {
 
 fn port(listener: Option<&Listener>) -> Option<u16> {
     Some(listener?.local_address()?.port())
+/// TLS of the HTTPS listener; it knows clients by their certificates if these are verified.
+pub(super) fn https(tls: &Arc<ServerConfig>, settings: &checked::Queue) -> ServerTls {
+    match settings.tls.as_ref().map(|tls| tls.client_auth) {
+        Some(ClientAuth::RequireVerify) => {
+            ServerTls::certified(Arc::clone(tls), net::tls::certificate_names, &[])
+        }
+        _ => ServerTls::from(Arc::clone(tls)),
+    }
+}
+
 }
 
 /// The HTTP API, ready to be served.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use access::Book;
 use config::checked;
+use http::ServerTls;
 use net::Handle;
 use queue::http::Api;
 use queue::request::{Reply, Request};
@@ -20,6 +21,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::ask::ask;
+use super::http::https;
 use super::lookups::Lookups;
 use super::{outside, tls};
 
@@ -32,7 +34,7 @@ pub struct Parts {
     /// Its HTTP API.
     pub api: Arc<Api>,
     /// Replaces the certificate of the HTTPS listener; None without TLS.
-    pub certificate: Option<watch::Sender<Arc<ServerConfig>>>,
+    pub certificate: Option<watch::Sender<ServerTls>>,
     /// Its lookups.
     pub lookups: Lookups,
     /// Address of the lookup of this process.
@@ -93,7 +95,7 @@ impl Live {
         let parts = &mut self.parts;
         parts.api.configure(Arc::clone(&settings));
         if let (Some(certificate), Some(tls)) = (&parts.certificate, tls) {
-            certificate.send_replace(tls);
+            certificate.send_replace(https(&tls, &settings));
         }
         let lookups = |settings| outside::lookup_addresses(settings, parts.own_lookup);
         if lookups(&parts.settings) != lookups(&settings) {

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use admin::Watch;
 use admin::actions::Actor;
 use config::checked::Listen;
-use http::LoginDesk;
-use net::tls::ServerConfig;
+use http::{LoginDesk, ServerTls};
 use net::{Binder, SocketFile};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -25,7 +24,7 @@ pub(super) type Document = Arc<dyn Fn() -> String + Send + Sync>;
 /// The served statistics and admin ports.
 pub(super) struct Ports {
     document: Document,
-    admin_tls: watch::Receiver<Option<Arc<ServerConfig>>>,
+    admin_tls: watch::Receiver<Option<ServerTls>>,
     watch: Arc<Watch>,
     actor: Arc<dyn Actor>,
     desk: Arc<LoginDesk>,
