@@ -30,6 +30,8 @@ use crate::{bind, log_level};
 pub struct Bound {
     http: Option<Listener>,
     https: Option<Listener>,
+    /// TLS for clients of the queue.
+    tls: Option<Arc<ServerConfig>>,
     /// Replaces the certificate of the HTTPS listener.
     certificate: Option<watch::Sender<ServerTls>>,
 }
@@ -58,7 +60,7 @@ impl Bound {
             (Some(listen), Some(tls)) => Some(bind(Place::QueueHttps, listen, Some(tls))?),
             _ => None,
         };
-        Ok(Bound { http, https, certificate })
+        Ok(Bound { http, https, tls: tls.cloned(), certificate })
     }
 
     /// The port of plain HTTP; 0 if disabled or a unix socket.
@@ -79,8 +81,6 @@ impl Bound {
     }
 }
 
-fn port(listener: Option<&Listener>) -> Option<u16> {
-    Some(listener?.local_address()?.port())
 /// TLS of the HTTPS listener; it knows clients by their certificates if these are verified.
 pub(super) fn https(tls: &Arc<ServerConfig>, settings: &checked::Queue) -> ServerTls {
     match settings.tls.as_ref().map(|tls| tls.client_auth) {
@@ -91,6 +91,8 @@ pub(super) fn https(tls: &Arc<ServerConfig>, settings: &checked::Queue) -> Serve
     }
 }
 
+fn port(listener: Option<&Listener>) -> Option<u16> {
+    Some(listener?.local_address()?.port())
 }
 
 /// The HTTP API, ready to be served.
@@ -158,6 +160,7 @@ impl Http {
             settings,
             shard: self.shard,
             api: Arc::clone(&api),
+            tls: self.bound.tls,
             certificate: self.bound.certificate,
             lookups: self.lookups,
             own_lookup: self.own_lookup,

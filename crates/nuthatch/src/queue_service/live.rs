@@ -33,6 +33,8 @@ pub struct Parts {
     pub shard: Handle<Mail>,
     /// Its HTTP API.
     pub api: Arc<Api>,
+    /// TLS in use for clients, with the keys of its tickets; None without TLS.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Replaces the certificate of the HTTPS listener; None without TLS.
     pub certificate: Option<watch::Sender<ServerTls>>,
     /// Its lookups.
@@ -80,6 +82,12 @@ impl Live {
         })
     }
 
+    /// Keeps the TLS in use in `new`, whose files and TLS settings have not changed: clients resume their
+    /// sessions by the tickets they have.
+    pub fn keep_tls(&self, new: &mut Prepared) {
+        new.tls.clone_from(&self.parts.tls);
+    }
+
     /// Applies settings; returns once the shard has them. Lookups set through `/config` stay, unless the new
     /// settings name other lookups than the old ones. False if the queue has stopped.
     pub async fn apply(&mut self, new: Prepared) -> bool {
@@ -94,6 +102,7 @@ impl Live {
         }
         let parts = &mut self.parts;
         parts.api.configure(Arc::clone(&settings));
+        parts.tls.clone_from(&tls);
         if let (Some(certificate), Some(tls)) = (&parts.certificate, tls) {
             certificate.send_replace(https(&tls, &settings));
         }

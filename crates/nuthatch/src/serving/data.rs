@@ -31,8 +31,13 @@ impl DataTasks {
         }
     }
 
+    /// The running queue.
+    pub(super) fn live(&self) -> Option<&Live> {
+        self.api.as_ref()?.live.as_ref()
+    }
+
     /// The queue, to apply other settings to.
-    pub(super) fn live(&mut self) -> Option<&mut Live> {
+    pub(super) fn live_mut(&mut self) -> Option<&mut Live> {
         self.api.as_mut()?.live.as_mut()
     }
 

@@ -90,6 +90,11 @@ impl Serving {
         let mut files = read.map_err(|fault| fault.native())?;
         let prints = files.tls.prints.clone();
         let same = |owner: &str| prints.same(&self.running.tls_prints, owner);
+        if same(tls_prints::QUEUE)
+            && let (Some(queue), Some(live)) = (&mut files.queue, self.data.live())
+        {
+            live.keep_tls(queue);
+        }
         if same(tls_prints::ADMIN) {
             files.tls.admin.clone_from(&self.running.admin_tls.borrow());
         }
@@ -150,7 +155,7 @@ impl Serving {
         doubts.extend(self.take_overrides(overrides));
         self.running.users.apply(files.users);
         if let Some(queue) = files.queue
-            && let Some(live) = self.data.live()
+            && let Some(live) = self.data.live_mut()
             && !live.apply(queue).await
         {
             doubts.push("the queue has stopped".into());
