@@ -18,6 +18,7 @@ use net::{Layer, layer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::time::timeout;
+use wire::nsq::auth::SecretBytes;
 use wire::nsq::frame::{FrameType, HEARTBEAT, OK};
 use wire::nsq::identify::{Identify, IdentifyReply};
 use wire::nsq::{Command, MAGIC_V2};
@@ -134,7 +135,7 @@ async fn authenticate(
     if secret.is_empty() {
         return Err(LinkError::NoSecret);
     }
-    transport.command(&Command::Auth { secret });
+    transport.command(&Command::Auth { secret: SecretBytes(secret) });
     response(transport).await.map(drop)
 }
 

@@ -63,5 +63,5 @@ pub mod convert;
 pub use fault::{Fault, Position, Severity};
 pub use file_kind::FileKind;
 pub use report::Report;
-pub use secret::Secret;
+pub use secret::{Secret, SecretUrl};
 pub use setting::Setting;

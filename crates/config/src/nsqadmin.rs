@@ -56,7 +56,7 @@ pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
         nsqds,
         client,
         graphite: Graphite {
-            url: values.text("graphite-url").to_owned(),
+            url: values.text("graphite-url").into(),
             proxied: values.switch("proxy-graphite"),
             statsd_prefix: values.text("statsd-prefix").to_owned(),
             counter_format: values.text("statsd-counter-format").to_owned(),
@@ -64,7 +64,7 @@ pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
             statsd_interval: values.duration("statsd-interval"),
         },
         config_from,
-        notification_endpoint: values.text("notification-http-endpoint").to_owned(),
+        notification_endpoint: values.text("notification-http-endpoint").into(),
         acl_header: values.text("acl-http-header").to_owned(),
         admin_users: values.texts("admin-user").to_vec(),
         http_names: Vec::new(),

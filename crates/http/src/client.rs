@@ -34,7 +34,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::connector::Connector;
 pub use self::error::ClientError;
 use self::url::Target;
-pub use self::url::{endpoint, host_port, without_secrets};
+pub use self::url::{endpoint, host_port};
+pub use wire::url::without_secrets;
+
 use crate::account::{Account, Charge};
 
 /// Content type of JSON.
@@ -92,7 +94,7 @@ impl std::fmt::Debug for Client {
 }
 
 /// A request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Call {
     method: Method,
     url: String,
@@ -112,6 +114,12 @@ pub struct Reply {
     pub body: Bytes,
     /// The body's charge to the account.
     _charge: Charge,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Call {{ {} {} }}", self.method, without_secrets(&self.url))
+    }
 }
 
 impl Call {

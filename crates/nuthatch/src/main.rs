@@ -58,6 +58,8 @@ mod tls_prints;
 mod upgrade;
 mod users;
 
+#[cfg(test)]
+mod panics;
 fn main() -> std::process::ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     upgrade::program::Program::remember(&arguments);

@@ -60,7 +60,7 @@ impl Queue {
             Command::Nop => self.nop(),
             Command::Sub { topic, channel } => self.subscribe(io, client, topic, channel),
             Command::Identify { body } => self.identify(io, client, body),
-            Command::Auth { secret } => self.auth(io, client, secret),
+            Command::Auth { secret } => self.auth(io, client, secret.0),
             Command::Cls => self.close(io, client),
         }
     }

@@ -63,8 +63,9 @@ impl Api {
         let addresses = Addresses { lookups: settings.lookups.clone(), nsqds: settings.nsqds.clone() };
         Api {
             rows,
-            notifier: Notifier::start(&settings.notification_endpoint, notifications),
-            upstreams: Upstreams::new(client),
+            notifier: Notifier::start(settings.notification_endpoint.reveal(), notifications),
+            upstreams: Upstreams::new(client, login.as_deref()),
+            desk,
             budget,
             addresses: RwLock::new(Arc::new(addresses)),
             settings,

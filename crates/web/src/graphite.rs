@@ -41,7 +41,7 @@ pub(crate) async fn rate(api: &Api, asked: Asked) -> Result<Response<Body>, Http
         interval.as_secs()
     );
     info!("GRAPHITE: {path}");
-    let url = format!("{}{path}", api.settings.graphite.url);
+    let url = format!("{}{path}", api.settings.graphite.url.reveal());
     let reply = api.upstreams.client().send(Call::get(url).nsq().with_credentials()).await;
     let reply = reply.map_err(failed)?;
     if reply.status != StatusCode::OK {
@@ -70,7 +70,7 @@ fn failed(error: ClientError) -> HttpRefusal {
 /// `/render`, proxied to graphite.
 pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let query = asked.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let url = format!("{}/render{query}", api.settings.graphite.url.trim_end_matches('/'));
+    let url = format!("{}/render{query}", api.settings.graphite.url.reveal().trim_end_matches('/'));
     let mut call = Call::get(url).with_credentials();
     if let Some(accept) = asked.headers.get(ACCEPT) {
         call = call.header(ACCEPT, accept.clone());

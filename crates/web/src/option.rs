@@ -5,7 +5,6 @@ use axum::http::Response;
 use config::checked::LogLevel;
 use config::go_flags::GoValue;
 use config::nsqadmin::{Nsqadmin, PROGRAM};
-use http::client::without_secrets;
 use http::{Asked, HttpRefusal, answer};
 use serde_json::{Value, json};
 
@@ -63,8 +62,8 @@ fn fixed(settings: &Nsqadmin, key: &str) -> Option<Value> {
     let flag = PROGRAM.flags.iter().find(|flag| flag.file_key().as_deref() == Some(key))?;
     Some(match key {
         "base_path" => json!(settings.base_path),
-        "graphite_url" => json!(without_secrets(&settings.graphite.url)),
-        "notification_http_endpoint" => json!(without_secrets(&settings.notification_endpoint)),
+        "graphite_url" => json!(settings.graphite.url.to_string()),
+        "notification_http_endpoint" => json!(settings.notification_endpoint.to_string()),
         _ => match settings.flags.get(flag.name)? {
             GoValue::Bool(value) => json!(value),
             GoValue::Int(value) | GoValue::Duration(value) => json!(value),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::go_flags::GoValues;
 use crate::listen::Listen;
 use crate::nsqadmin::Cidr;
+use crate::secret::SecretUrl;
 
 /// nsqadmin's settings, ready for a start.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +28,7 @@ pub struct Nsqadmin {
     /// Clients that may use `/config`. None: all.
     pub config_from: Option<Cidr>,
     /// URL for notifications of changes; empty: none.
-    pub notification_endpoint: String,
+    pub notification_endpoint: SecretUrl,
     /// Name of the header with the name of the user.
     pub acl_header: String,
     /// Users who may make changes; empty: all.
@@ -57,7 +58,7 @@ pub struct HttpClient {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graphite {
     /// Address; empty: no graphs.
-    pub url: String,
+    pub url: SecretUrl,
     /// Fetch graphs for browsers through nsqadmin.
     pub proxied: bool,
     /// Prefix of keys, with `%s` for the host.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::go_flags::GoValues;
 use crate::listen::Listen;
+use crate::secret::SecretUrl;
 
 pub use journal::Durability;
 
@@ -32,7 +33,7 @@ pub struct Queue {
     /// nsqlookupds to register with, HOST:PORT.
     pub lookupd_tcp_addresses: Vec<String>,
     /// Authorization servers, HOST:PORT or URL. Empty: no authorization.
-    pub auth_http_addresses: Vec<String>,
+    pub auth_http_addresses: Vec<SecretUrl>,
     /// HTTP method of authorization requests.
     pub auth_http_request_method: AuthMethod,
     /// Time limit for connecting to an authorization server or nsqlookupd.

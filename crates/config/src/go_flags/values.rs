@@ -1,11 +1,14 @@
 //! Values of flags: single ones, and all of a program by name with typed access.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-/// Value of a flag.
-#[derive(Debug, Clone, PartialEq)]
+use crate::secret::SecretUrl;
+
+/// Value of a flag. `Debug` shows no secret of a URL.
+#[derive(Clone, PartialEq)]
 pub enum GoValue {
     /// A boolean.
     Bool(bool),
@@ -21,6 +24,22 @@ pub enum GoValue {
     Texts(Vec<String>),
     /// Numbers in the order given.
     Floats(Vec<f64>),
+}
+
+impl fmt::Debug for GoValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GoValue::Bool(value) => write!(f, "Bool({value})"),
+            GoValue::Int(value) => write!(f, "Int({value})"),
+            GoValue::Float(value) => write!(f, "Float({value:?})"),
+            GoValue::Duration(nanos) => write!(f, "Duration({nanos})"),
+            GoValue::Text(text) => write!(f, "Text({:?})", SecretUrl::from(text)),
+            GoValue::Texts(texts) => {
+                write!(f, "Texts({:?})", texts.iter().map(SecretUrl::from).collect::<Vec<_>>())
+            }
+            GoValue::Floats(values) => write!(f, "Floats({values:?})"),
+        }
+    }
 }
 
 /// Values by flag name.

@@ -61,7 +61,7 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         broadcast_tcp_port: count(values, "broadcast-tcp-port", 0, 65_535)? as u16,
         broadcast_http_port: count(values, "broadcast-http-port", 0, 65_535)? as u16,
         lookupd_tcp_addresses: values.texts("lookupd-tcp-address").to_vec(),
-        auth_http_addresses: values.texts("auth-http-address").to_vec(),
+        auth_http_addresses: values.texts("auth-http-address").iter().map(Into::into).collect(),
         auth_http_request_method,
         http_client_connect_timeout: duration(values, "http-client-connect-timeout")?,
         http_client_request_timeout: duration(values, "http-client-request-timeout")?,

@@ -14,7 +14,7 @@ use super::patient::Patient;
 pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     let Some(queue) = &patient.config.queue else { return vec![Finding::skipped("there is no queue")] };
     let lookups = queue.lookupd_tcp_addresses.iter().map(|address| of_lookup(address));
-    let authorities = queue.auth_http_addresses.iter().map(|address| of_authority(address));
+    let authorities = queue.auth_http_addresses.iter().map(|url| of_authority(url.reveal()));
     let found: Vec<Finding> = lookups.chain(authorities).collect();
     if found.is_empty() { vec![Finding::skipped("none are named")] } else { found }
 }
@@ -35,8 +35,7 @@ fn of_lookup(address: &str) -> Finding {
 
 fn of_authority(address: &str) -> Finding {
     let remedy = "start it, or correct auth_http_addresses of [queue]: clients get E_AUTH_FAILED";
-    let authority =
-        address.split_once("://").map_or(address, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let authority = authority_of(address);
     let default_port = if address.starts_with("https://") { 443 } else { 80 };
     let target =
         target(authority).unwrap_or_else(|| Target::Tcp { host: authority.to_owned(), port: default_port });
@@ -52,9 +51,33 @@ fn of_authority(address: &str) -> Finding {
     }
 }
 
+/// `HOST:PORT` of a URL or an address, without user and password.
+fn authority_of(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, place)| place)
+}
+
 fn target(address: &str) -> Option<Target> {
     match endpoint::listen(address).ok()? {
         config::checked::Listen::Tcp { host, port } => Some(Target::Tcp { host, port }),
         config::checked::Listen::Unix { path, .. } => Some(Target::Unix(path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authorization_server_is_named_without_its_password() {
+        for (address, authority) in [
+            ("http://joe:sesame@127.0.0.1:1/auth?token=sesame", "127.0.0.1:1"),
+            ("https://h/auth", "h"),
+            ("h:1", "h:1"),
+            ("http://h?x", "h"),
+        ] {
+            assert_eq!(authority_of(address), authority, "{address}");
+        }
     }
 }

@@ -115,7 +115,7 @@ pub fn outward(
     };
     Outward {
         authenticator: Authenticator {
-            servers: settings.auth_http_addresses.clone(),
+            servers: settings.auth_http_addresses.iter().map(|url| url.reveal().to_owned()).collect(),
             method: match settings.auth_http_request_method {
                 AuthMethod::Get => Method::Get,
                 AuthMethod::Post => Method::Post,

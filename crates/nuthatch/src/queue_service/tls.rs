@@ -72,7 +72,7 @@ fn server_from(files: &mut PemFiles<'_>, settings: &Queue) -> Result<Option<Arc<
 }
 
 fn client_from(files: &mut PemFiles<'_>, settings: &Queue) -> Result<Option<Arc<ClientConfig>>, String> {
-    let secure = settings.auth_http_addresses.iter().any(|address| address.starts_with("https://"));
+    let secure = settings.auth_http_addresses.iter().any(|url| url.reveal().starts_with("https://"));
     if !secure {
         return Ok(None);
     }

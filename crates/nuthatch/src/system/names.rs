@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs};
 
-use config::Fault;
 use config::checked::{Config, Target};
+use config::{Fault, SecretUrl};
 
 use super::words::Words;
 
@@ -33,11 +33,13 @@ fn hosts(config: &Config, words: Words) -> Vec<(String, String)> {
     });
     let queue = config.queue.iter().flat_map(|queue| {
         let lookups = queue.lookupd_tcp_addresses.iter();
-        let lookups = lookups.map(|at| (words.option("[queue] nsqlookupd_tcp_addresses", "nsqlookupd"), at));
-        let auths = queue.auth_http_addresses.iter();
+        let lookups =
+            lookups.map(|at| (words.option("[queue] nsqlookupd_tcp_addresses", "nsqlookupd"), at.as_str()));
+        let auths = queue.auth_http_addresses.iter().map(SecretUrl::reveal);
         let auths = auths.map(|at| (words.option("[queue] auth_http_addresses", "authorization server"), at));
         let statsd = queue.statsd.iter();
-        let statsd = statsd.map(|statsd| (words.option("[queue] statsd_address", "statsd"), &statsd.address));
+        let statsd =
+            statsd.map(|statsd| (words.option("[queue] statsd_address", "statsd"), statsd.address.as_str()));
         lookups.chain(auths).chain(statsd).map(|(option, address)| (option, host_of(address).to_owned()))
     });
     servers.chain(queue).collect()

@@ -122,7 +122,7 @@ pub(super) fn graphs(api: &Api, topic: &str, channel: Option<&str>, keys: &[&'st
     let render = if graphite.proxied {
         at(api, &["render"])
     } else {
-        format!("{}/render", without_user(&graphite.url))
+        format!("{}/render", without_user(graphite.url.reveal()))
     };
     let path = channel.map_or(format!("topic.{topic}"), |channel| format!("topic.{topic}.channel.{channel}"));
     html.raw("<p>");

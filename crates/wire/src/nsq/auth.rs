@@ -37,6 +37,16 @@ impl Drop for Secret {
     }
 }
 
+/// The body of AUTH where it lies in the input. `Debug` hides it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretBytes<'a>(pub &'a [u8]);
+
+impl fmt::Debug for SecretBytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBytes(…)")
+    }
+}
+
 /// Request to an authorization server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuthRequest {

@@ -4,6 +4,7 @@
 //! are neither empty nor too large. The queue checks whether topic, channel and message exist.
 
 use super::Verb;
+use super::auth::SecretBytes;
 use super::batch::Messages;
 use super::message_id::RawId;
 
@@ -18,7 +19,7 @@ pub enum Command<'a> {
     /// A secret for the authorization server.
     Auth {
         /// 1 byte to `max-body-size`.
-        secret: &'a [u8],
+        secret: SecretBytes<'a>,
     },
     /// Subscribe.
     Sub {
@@ -103,7 +104,7 @@ impl Command<'_> {
         let name = self.verb().name();
         match *self {
             Command::Identify { body } => write_body(out, format_args!("IDENTIFY\n"), body),
-            Command::Auth { secret } => write_body(out, format_args!("AUTH\n"), secret),
+            Command::Auth { secret } => write_body(out, format_args!("AUTH\n"), secret.0),
             Command::Sub { topic, channel } => write(out, format_args!("SUB {topic} {channel}\n")),
             Command::Rdy { count } => write(out, format_args!("RDY {count}\n")),
             Command::Fin { id } | Command::Touch { id } => {

@@ -12,6 +12,7 @@
 //! It stores no bytes and allocates nothing. After [`Scan::Bad`] and [`Scan::LineTooLong`] the connection
 //! must be closed.
 
+use super::auth::SecretBytes;
 use super::batch::{BatchStop, BatchWalk};
 use super::decimal;
 use super::{ClientState, Command, LINE_BYTES_MAX, Limits, MAGIC_V2, Missing, Refusal, Verb, valid_name};
@@ -172,7 +173,7 @@ impl Scanner {
         };
         let command = match head {
             BodyHead::Identify => Command::Identify { body },
-            BodyHead::Auth => Command::Auth { secret: body },
+            BodyHead::Auth => Command::Auth { secret: SecretBytes(body) },
             BodyHead::Pub { topic } => Command::Pub { topic, body },
             BodyHead::Dpub { topic, delay_ms } => Command::Dpub { topic, delay_ms, body },
         };

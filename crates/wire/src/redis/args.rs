@@ -3,13 +3,14 @@
 //! A relay reads one or two arguments of most requests, and a request of 1,048,576 arguments must not need a
 //! table of as many ranges. Walking one argument costs about as much as reading its range from memory.
 
+use std::fmt;
 use std::ops::Range;
 
 use super::decimal::{Decimal, decimal, known};
 
 /// Position of one argument in its frame: `$len\r\n` from `head`, its bytes from `start` to `end`, then
 /// `\r\n`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Argument<'a> {
     frame: &'a [u8],
     head: usize,
@@ -52,11 +53,25 @@ impl<'a> Argument<'a> {
 
 /// The arguments of a request in order, the command's name first. Cheap to copy, so that a walk can begin
 /// anywhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Args<'a> {
     frame: &'a [u8],
     at: usize,
     left: usize,
+}
+
+/// Without the bytes, which may be a password.
+impl fmt::Debug for Argument<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Argument({:?})", self.range())
+    }
+}
+
+/// Without the bytes, which may have a password among them.
+impl fmt::Debug for Args<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Args({} from {})", self.left, self.at)
+    }
 }
 
 impl<'a> Args<'a> {

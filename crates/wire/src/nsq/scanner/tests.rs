@@ -72,7 +72,7 @@ fn commands() {
     check(b"NOP\n", INIT, "Nop / 4");
     check(b"NOP x y\r\n", INIT, "Nop / 9");
     check(b"IDENTIFY a b\n\0\0\0\x02{}", INIT, "Identify { body: [123, 125] } / 19");
-    check(b"AUTH\n\0\0\0\x01s", INIT, "Auth { secret: [115] } / 10");
+    check(b"AUTH\n\0\0\0\x01s", INIT, "Auth { secret: SecretBytes(…) } / 10");
     check(b"SUB t c#ephemeral x\n", INIT, "Sub { topic: \"t\", channel: \"c#ephemeral\" } / 20");
     check(b"RDY\n", SUBSCRIBED, "Rdy { count: 1 } / 4");
     check(b"RDY \n", SUBSCRIBED, "Rdy { count: 0 } / 5");
@@ -300,7 +300,7 @@ fn written() -> impl Strategy<Value = (Vec<u8>, String, Gate)> {
             Command::Dpub { topic: &t, delay_ms, body: &body },
             INIT
         )),
-        body().prop_map(move |secret| of(Command::Auth { secret: &secret }, INIT)),
+        body().prop_map(move |secret| of(Command::Auth { secret: SecretBytes(&secret) }, INIT)),
         (name(), proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..8), 1..5)).prop_map(
             |(t, messages)| {
                 let mut out = Vec::new();
