@@ -26,7 +26,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ConfigBuilder, RootCertStore, SupportedProtocolVersion};
 
-use self::peer::{AnyCertificate, OrItself, ServerOrItself};
+use self::peer::{AnyCertificate, OneCertificate, OrItself, ServerOrItself};
 use self::public_key::PublicKey;
 pub use self::validity::Validity;
 pub use rustls::pki_types::ServerName;
@@ -219,6 +219,27 @@ pub fn client_config(
         .map_err(Error::Rustls)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
+    with_identity(builder, identity)
+}
+
+/// A client's configuration that accepts one server certificate, the first in this PEM, whatever its names,
+/// its dates and its authority.
+///
+/// # Errors
+///
+/// The certificate, or the client's own, cannot be used.
+pub fn pinned_client_config(
+    certificate: &[u8],
+    identity: Option<(&[u8], &[u8])>,
+    min_version: MinVersion,
+) -> Result<Arc<ClientConfig>, Error> {
+    const FILE: &str = "certificate file";
+    let certificate = certificates(certificate, FILE)?.into_iter().next().ok_or(Error::Certificate(FILE))?;
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(min_version.versions())
+        .map_err(Error::Rustls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(OneCertificate::new(provider(), certificate)));
     with_identity(builder, identity)
 }
 

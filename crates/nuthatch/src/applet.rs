@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::admin_client::AdminAddress;
 use crate::stdout::show;
 use crate::version::VERSION;
 use crate::{doctor, faces, health, manual, overrides, reload, running_process, upgrade};
@@ -106,10 +107,8 @@ enum Native {
         /// for
         #[arg(long, conflicts_with = "show")]
         against_running: bool,
-        #[allow(clippy::doc_markdown, reason = "it is the text of --help")]
-        /// Admin port of the process: HOST:PORT or a path [default: $NUTHATCH_ADMIN, else 127.0.0.1:22220]
-        #[arg(long, value_name = "ADDRESS", requires = "against_running")]
-        address: Option<String>,
+        #[command(flatten)]
+        admin: AdminAddress,
     },
     /// Have a running process read its configuration again, and print what has changed; exit status 1:
     /// nothing has
@@ -211,8 +210,12 @@ fn native(command: Native) -> ExitCode {
         Native::Bench(bench) => told(tools::bench::run(bench)),
         Native::Health(options) => health::main(&options),
         Native::Convert { file } => faces::convert::main(&file),
-        Native::Check { config, system, show, against_running, address } => {
-            let running = against_running.then(|| running_process::AdminAddress::new(address));
+        Native::Check { config, system, show, against_running, admin } => {
+            if !against_running && admin.is_given() {
+                eprintln!("nuthatch: an admin port is asked with --against-running only");
+                return ExitCode::from(2);
+            }
+            let running = against_running.then_some(admin);
             faces::check::main(&config, &faces::check::Looks { system, show, running })
         }
         Native::Help { topic: None } => {

@@ -28,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::admin_client::AdminTrust;
 use crate::stdout::show;
 use crate::system;
 use finding::{Finding, Level};
@@ -40,10 +41,12 @@ pub struct Doctor {
     /// defaults
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Another proxy, whose rings should be the same: its admin port (HOST:PORT or a path), or its
-    /// configuration file
+    /// Another proxy, whose rings should be the same: its admin port (HOST:PORT, https://HOST:PORT or a
+    /// path), or its configuration file
     #[arg(long, value_name = "PROXY")]
     compare: Vec<String>,
+    #[command(flatten)]
+    trust: AdminTrust,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -83,7 +86,7 @@ const CHECKS: [Check; 16] = [
 
 /// Runs the command.
 pub fn main(options: &Doctor) -> ExitCode {
-    let patient = match Patient::admit(options.config.as_deref(), &options.compare) {
+    let patient = match Patient::admit(options.config.as_deref(), &options.compare, &options.trust) {
         Ok(patient) => patient,
         Err(text) => {
             eprint!("{text}");

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::running_process::AdminAddress;
+use crate::admin_client::AdminAddress;
 use crate::stdout::show;
 
 /// Exit status without an answer.

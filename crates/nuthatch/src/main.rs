@@ -40,6 +40,7 @@ mod start_error;
 mod system;
 mod version;
 
+mod admin_client;
 mod admin_port;
 mod bind;
 mod config_watch;
@@ -57,9 +58,9 @@ mod tls_files;
 mod tls_prints;
 mod upgrade;
 mod users;
-
 #[cfg(test)]
 mod panics;
+
 fn main() -> std::process::ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     upgrade::program::Program::remember(&arguments);

@@ -1,28 +1,16 @@
 //! A running process, found by commands through its id, its pid file or its admin port.
 
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use config::checked::Listen;
-use config::endpoint;
 use rustix::process::Signal;
 
+use crate::admin_client::AdminAddress;
 use crate::outcome::{Deed, Waiting};
 
-/// Default address of the admin port.
-const ADMIN: &str = "127.0.0.1:22220";
-/// Environment variable with the login for the admin port.
-const LOGIN: &str = "NUTHATCH_ADMIN_LOGIN";
 /// Interval between checks that the process is alive.
 const LOOK: Duration = Duration::from_secs(1);
-/// Timeout for connecting to the admin port, and for its answer to a query.
-const ASK_PATIENCE: Duration = Duration::from_secs(5);
-/// Maximum size of an answer of the admin port, in bytes.
-const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 /// Options that say which process is meant.
 #[derive(Debug, Args)]
@@ -35,15 +23,6 @@ pub struct RunningProcess {
     pid_file: Option<PathBuf>,
     #[command(flatten)]
     admin: AdminAddress,
-}
-
-/// The option that says where the admin port of a process is.
-#[derive(Debug, Args)]
-pub struct AdminAddress {
-    #[allow(clippy::doc_markdown, reason = "it is the text of --help")]
-    /// Admin port of the process: HOST:PORT or a path [default: $NUTHATCH_ADMIN, else 127.0.0.1:22220]
-    #[arg(long, value_name = "ADDRESS")]
-    address: Option<String>,
 }
 
 impl RunningProcess {
@@ -77,75 +56,6 @@ impl RunningProcess {
     }
 }
 
-/// An answer of the admin port.
-pub struct Answer {
-    /// HTTP status.
-    pub code: u16,
-    /// The body.
-    pub body: String,
-}
-
-impl AdminAddress {
-    /// The given address, or else the default.
-    pub fn new(address: Option<String>) -> AdminAddress {
-        AdminAddress { address }
-    }
-
-    /// The admin port of a configuration.
-    pub fn of(listen: &Listen) -> AdminAddress {
-        AdminAddress::at(endpoint::show_listen(listen))
-    }
-
-    /// The admin port at an address.
-    pub fn at(address: impl Into<String>) -> AdminAddress {
-        AdminAddress { address: Some(address.into()) }
-    }
-
-    /// Sends a GET, and waits for the answer up to the commands' timeout.
-    ///
-    /// # Errors
-    /// No answer; the error is the reason.
-    pub fn get(&self, path: &str) -> Result<Answer, String> {
-        self.request("GET", path, ASK_PATIENCE)
-    }
-
-    /// The address as a user would write it.
-    pub fn shown(&self) -> String {
-        let environment = std::env::var("NUTHATCH_ADMIN").ok().filter(|address| !address.is_empty());
-        self.address.clone().or(environment).unwrap_or_else(|| ADMIN.to_owned())
-    }
-
-    /// Sends a request without a body, and waits for the answer.
-    ///
-    /// # Errors
-    /// No answer; the error is the reason.
-    pub fn request(&self, method: &str, path: &str, patience: Duration) -> Result<Answer, String> {
-        let address = self.shown();
-        let listen = endpoint::listen(&address).map_err(|(wrong, help)| format!("{wrong}; {help}"))?;
-        let login = authorization();
-        let request =
-            format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\n{login}Content-Length: 0\r\n\r\n");
-        let answer = exchange(&listen, request.as_bytes(), patience)
-            .map_err(|error| format!("no admin port answers at {address} ({error})"))?;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let code = code.ok_or_else(|| format!("{address} is no admin port"))?;
-        if code == 401 {
-            return Err(format!(
-                "the admin port at {address} asks for a login: set {LOGIN} to NAME:PASSWORD"
-            ));
-        }
-        Ok(Answer { code, body: body.to_owned() })
-    }
-}
-
-/// The login header, if the environment has a login.
-fn authorization() -> String {
-    let login = std::env::var(LOGIN).ok().filter(|login| !login.is_empty());
-    let encoded = login.map(|login| http::base64::encode(login.as_bytes()));
-    encoded.map_or_else(String::new, |login| format!("Authorization: Basic {login}\r\n"))
-}
-
 /// Sends a signal to a process, and waits for the outcome of the action it triggers.
 ///
 /// # Errors
@@ -168,27 +78,6 @@ pub fn ask(process: u32, signal: Signal, deed: Deed) -> Result<String, String> {
             None => {}
         }
     }
-}
-
-fn exchange(listen: &Listen, request: &[u8], patience: Duration) -> std::io::Result<String> {
-    let mut answer = String::new();
-    match listen {
-        Listen::Tcp { host, port } => {
-            let address =
-                (host.as_str(), *port).to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
-            let mut stream = TcpStream::connect_timeout(&address, ASK_PATIENCE)?;
-            stream.set_read_timeout(Some(patience))?;
-            stream.write_all(request)?;
-            stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
-        }
-        Listen::Unix { path, .. } => {
-            let mut stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(patience))?;
-            stream.write_all(request)?;
-            stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
-        }
-    }
-    Ok(answer)
 }
 
 /// The number after the only `"pid":`.

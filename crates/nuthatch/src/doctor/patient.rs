@@ -7,10 +7,10 @@ use config::checked::Config;
 use config::{FileKind, Severity, native};
 
 use super::finding::Finding;
+use crate::admin_client::{AdminAddress, AdminTrust};
 use crate::faces::check::checked;
 use crate::faces::run::cores;
 use crate::faces::source::Source;
-use crate::running_process::AdminAddress;
 use crate::system::Words;
 use crate::version::VERSION;
 
@@ -22,6 +22,8 @@ pub(super) struct Patient {
     pub running: Option<Running>,
     /// Admin ports and files of other proxies.
     pub others: Vec<String>,
+    /// TLS with admin ports.
+    pub trust: AdminTrust,
 }
 
 /// A process that serves the configuration.
@@ -32,13 +34,13 @@ pub(super) struct Running {
 
 impl Patient {
     /// Reads the configuration; the error is a text for standard error.
-    pub fn admit(file: Option<&Path>, others: &[String]) -> Result<Patient, String> {
+    pub fn admit(file: Option<&Path>, others: &[String], trust: &AdminTrust) -> Result<Patient, String> {
         let (config, words) = match file {
             None => (native::default(cores()), Words::Native),
             Some(path) => read(path)?,
         };
-        let running = config.admin.as_ref().and_then(|admin| Running::at(&admin.listen));
-        Ok(Patient { config, words, running, others: others.to_vec() })
+        let running = config.admin.as_ref().and_then(|admin| Running::at(&AdminAddress::of(admin, trust)));
+        Ok(Patient { config, words, running, others: others.to_vec(), trust: trust.clone() })
     }
 }
 
@@ -63,8 +65,8 @@ pub(super) fn read(path: &Path) -> Result<(Config, Words), String> {
 }
 
 impl Running {
-    fn at(listen: &config::checked::Listen) -> Option<Running> {
-        let answer = AdminAddress::of(listen).get("/api/status").ok()?;
+    fn at(admin: &AdminAddress) -> Option<Running> {
+        let answer = admin.get("/api/status").ok()?;
         let status: serde_json::Value = serde_json::from_str(&answer.body).ok()?;
         let pid = status["process"]["pid"].as_u64()?;
         Some(Running { pid, version: status["version"].as_str()?.to_owned() })

@@ -9,7 +9,7 @@ use ring::{Distribution, Hash};
 use serde_json::Value;
 
 use super::patient;
-use crate::running_process::AdminAddress;
+use crate::admin_client::{AdminAddress, AdminTrust};
 
 /// The rule of one pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ fn of_pool(pool: &Pool) -> Placement {
 
 /// The rules of another proxy: from the file of that name, if it exists, else
 /// from the admin port at that address.
-pub(super) fn of_other(other: &str) -> Result<Vec<Placement>, String> {
+pub(super) fn of_other(other: &str, trust: &AdminTrust) -> Result<Vec<Placement>, String> {
     let is_socket = {
         use std::os::unix::fs::FileTypeExt;
         std::fs::metadata(other).is_ok_and(|found| found.file_type().is_socket())
@@ -66,7 +66,7 @@ pub(super) fn of_other(other: &str) -> Result<Vec<Placement>, String> {
             patient::read(Path::new(other)).map_err(|text| text.trim_end().replace('\n', "; "))?;
         return Ok(of_config(&config));
     }
-    let answer = AdminAddress::at(other).get("/api/status")?;
+    let answer = AdminAddress::at(other, trust).get("/api/status")?;
     let status: Value = serde_json::from_str(&answer.body).map_err(|_| "it is no admin port".to_owned())?;
     of_status(&status)
         .ok_or_else(|| "it is no admin port, or of a version that does not tell its rings".to_owned())

@@ -8,6 +8,7 @@ use ring::{Distribution, Node, Ring};
 use super::finding::Finding;
 use super::patient::Patient;
 use super::placements::{Member, Placement, of_config, of_other};
+use crate::admin_client::AdminTrust;
 
 /// Number of keys in the sample.
 const KEYS: u32 = 20_000;
@@ -23,11 +24,11 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
     if own.is_empty() {
         return vec![Finding::skipped("there is no pool")];
     }
-    patient.others.iter().flat_map(|other| compare_with(other, &own)).collect()
+    patient.others.iter().flat_map(|other| compare_with(other, &patient.trust, &own)).collect()
 }
 
-fn compare_with(other: &str, own: &[Placement]) -> Vec<Finding> {
-    let theirs = match of_other(other) {
+fn compare_with(other: &str, trust: &AdminTrust, own: &[Placement]) -> Vec<Finding> {
+    let theirs = match of_other(other, trust) {
         Ok(theirs) => theirs,
         Err(why) => {
             return vec![Finding::error(

@@ -12,9 +12,9 @@ use config::{Fault, FileKind, Severity, native, nsqd, nutcracker, variables, war
 
 use super::run::cores;
 use super::source::Source;
+use crate::admin_client::AdminAddress;
 use crate::queue_service::verify_tls;
 use crate::reload;
-use crate::running_process::AdminAddress;
 use crate::stdout::show;
 use crate::system::{self, Words};
 use crate::tls_files::{self, TlsFault};
@@ -45,11 +45,11 @@ pub fn main(path: &Path, looks: &Looks) -> ExitCode {
         faults.extend(system::check(config, words));
     }
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
-    if let Some(config) = config.filter(|_| looks.show && errors == 0) {
+    if let Some(config) = config.as_ref().filter(|_| looks.show && errors == 0) {
         for fault in &faults {
             eprint!("{}", source.show(fault));
         }
-        show(in_force(&source, &config));
+        show(in_force(&source, config));
         return ExitCode::SUCCESS;
     }
     for fault in &faults {
@@ -61,7 +61,9 @@ pub fn main(path: &Path, looks: &Looks) -> ExitCode {
     if errors > 0 {
         return ExitCode::FAILURE;
     }
-    match looks.running.as_ref().map(|address| reload::command::changes(address, path)) {
+    let admin = config.as_ref().and_then(|config| config.admin.as_ref());
+    let running = looks.running.clone().map(|running| running.or_of(admin));
+    match running.map(|address| reload::command::changes(&address, path)) {
         None => ExitCode::SUCCESS,
         Some(Ok(changes)) => {
             show(format_args!("{changes}\n"));

@@ -10,7 +10,7 @@ use admin::reload::Outcome;
 use clap::{Args, Subcommand};
 use wire::percent::encode_query;
 
-use crate::running_process::AdminAddress;
+use crate::admin_client::AdminAddress;
 use crate::stdout::show;
 
 /// Time limit for a change: the acknowledgement of each shard.

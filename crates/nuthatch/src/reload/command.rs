@@ -12,8 +12,9 @@ use clap::Args;
 use rustix::process::Signal;
 
 use super::lines;
+use crate::admin_client::AdminAddress;
 use crate::outcome::Deed;
-use crate::running_process::{self, AdminAddress, RunningProcess};
+use crate::running_process::{self, RunningProcess};
 use crate::stdout::show;
 
 /// Time limit for a reload: reading the file, resolving names, the acknowledgement of each shard.
