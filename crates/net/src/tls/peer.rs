@@ -66,7 +66,9 @@ impl ClientCertVerifier for OrItself {
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         match self.inner.verify_client_cert(certificate, chain, now) {
-            Err(error) if is_itself(&error, &self.roots, certificate) => Ok(ClientCertVerified::assertion()),
+            Err(error) if is_authority(&error) => {
+                listed(&self.roots, certificate).map(|()| ClientCertVerified::assertion())
+            }
             result => result,
         }
     }
@@ -81,10 +83,14 @@ pub(super) struct ServerOrItself {
     pub(super) roots: Vec<CertificateDer<'static>>,
 }
 
-/// True if webpki only objects that the certificate is an authority's, and that authority is trusted.
-fn is_itself(error: &rustls::Error, roots: &[CertificateDer<'_>], certificate: &CertificateDer<'_>) -> bool {
+/// True if webpki objects that the certificate is an authority's.
+fn is_authority(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(other)) if other.0.to_string() == AUTHORITY)
-        && roots.contains(certificate)
+}
+
+/// Refuses an authority that is not trusted.
+fn listed(roots: &[CertificateDer<'_>], certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+    if roots.contains(certificate) { Ok(()) } else { Err(CertificateError::UnknownIssuer.into()) }
 }
 
 impl ServerCertVerifier for ServerOrItself {
@@ -97,7 +103,8 @@ impl ServerCertVerifier for ServerOrItself {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         match self.inner.verify_server_cert(certificate, chain, name, ocsp, now) {
-            Err(error) if is_itself(&error, &self.roots, certificate) => {
+            Err(error) if is_authority(&error) => {
+                listed(&self.roots, certificate)?;
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -120,13 +127,6 @@ impl AnyCertificate {
     }
 }
 
-/// Verifies handshake signatures by a certificate's key, whatever else the certificate says.
-#[derive(Debug)]
-struct Signatures(Arc<CryptoProvider>);
-
-impl Signatures {
-    fn verify_tls12_signature(
-        &self,
 /// Accepts one certificate, provided the peer holds its key.
 #[derive(Debug)]
 pub(super) struct OneCertificate {
@@ -159,6 +159,13 @@ impl ServerCertVerifier for OneCertificate {
     signatures_as!(signatures);
 }
 
+/// Verifies handshake signatures by a certificate's key, whatever else the certificate says.
+#[derive(Debug)]
+struct Signatures(Arc<CryptoProvider>);
+
+impl Signatures {
+    fn verify_tls12_signature(
+        &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
