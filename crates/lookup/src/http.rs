@@ -2,13 +2,16 @@
 //!
 //! Statuses, codes and bodies are those of nsqlookupd 1.3.0. Limits that it does not have are answered with
 //! 503: `TOO_MANY_NAMES`, and `BUSY` while too many requests wait.
+//!
+//! With configured users, what changes something is for operators. Reading stays open: consumers look up
+//! their topics without a login, as NSQ's libraries do.
 
 mod shown;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::http::answer::{TEXT, with_type};
-use ::http::{Asked, HttpRefusal, Names, Query, Row, answer, get, post};
+use ::http::{Asked, HttpRefusal, LoginDesk, Names, Query, Row, answer, get, open, post};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use net::NotTaken;
@@ -38,6 +41,8 @@ pub struct About {
 pub struct Api {
     about: Mutex<Arc<About>>,
     send: SendRequest,
+    /// The desk at which operators log in; `None` if no login is required.
+    desk: Option<Arc<LoginDesk>>,
 }
 
 impl std::fmt::Debug for Api {
@@ -47,13 +52,13 @@ impl std::fmt::Debug for Api {
 }
 
 const ROWS: &[Row<Api>] = &[
-    get("/ping", |_, _| Box::pin(async { Ok(with_type(StatusCode::OK, TEXT, "OK")) })),
-    get("/info", |api, _| Box::pin(async { Ok(api.info()) })),
-    get("/debug", |api, _| Box::pin(api.registrations())),
-    get("/lookup", |api, asked| Box::pin(api.lookup(asked))),
-    get("/topics", |api, _| Box::pin(api.topics())),
-    get("/channels", |api, asked| Box::pin(api.channels(asked))),
-    get("/nodes", |api, _| Box::pin(api.nodes())),
+    open(get("/ping", |_, _| Box::pin(async { Ok(with_type(StatusCode::OK, TEXT, "OK")) }))),
+    open(get("/info", |api, _| Box::pin(async { Ok(api.info()) }))),
+    open(get("/debug", |api, _| Box::pin(api.registrations()))),
+    open(get("/lookup", |api, asked| Box::pin(api.lookup(asked)))),
+    open(get("/topics", |api, _| Box::pin(api.topics()))),
+    open(get("/channels", |api, asked| Box::pin(api.channels(asked)))),
+    open(get("/nodes", |api, _| Box::pin(api.nodes()))),
     post("/topic/create", |api, asked| Box::pin(api.create_topic(asked))),
     post("/topic/delete", |api, asked| Box::pin(api.delete_topic(asked))),
     post("/topic/tombstone", |api, asked| Box::pin(api.tombstone(asked))),
@@ -74,12 +79,22 @@ impl ::http::Api for Api {
             option: "http_names in [lookup]",
         })
     }
+
+    fn desk(&self) -> Option<&LoginDesk> {
+        self.desk.as_deref()
+    }
 }
 
 impl Api {
     /// An API that sends requests to the shard through `send`.
-    pub fn new(about: About, send: SendRequest) -> Arc<Api> {
-        Arc::new(Api { about: Mutex::new(Arc::new(about)), send })
+    pub fn new(about: About, send: SendRequest) -> Api {
+        Api { about: Mutex::new(Arc::new(about)), send, desk: None }
+    }
+
+    /// Adds a desk at which operators log in.
+    #[must_use]
+    pub fn with_logins(self, desk: Arc<LoginDesk>) -> Api {
+        Api { desk: Some(desk), ..self }
     }
 
     /// Sets another identity.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use config::checked::Config;
 use net::Binder;
@@ -28,6 +29,7 @@ pub struct BoundData {
     lookup: Option<BoundLookup>,
     queue: Option<BoundQueue>,
     directory: Option<DataPath>,
+    users: ProcessUsers,
 }
 
 /// Lookup and queue with their state read; not serving yet.
@@ -35,6 +37,7 @@ pub struct OpenData {
     lookup: Option<BoundLookup>,
     queue: Option<OpenQueue>,
     snapshot: Option<lookup::Snapshot>,
+    users: ProcessUsers,
 }
 
 /// Running lookup and queue; the control thread is to serve their HTTP APIs.
@@ -76,7 +79,7 @@ pub fn bind(
     let queue = config.queue.as_ref();
     let queue =
         queue.map(|settings| queue_service::bind(settings, descriptors, binder, users)).transpose()?;
-    Ok(BoundData { lookup, queue, directory })
+    Ok(BoundData { lookup, queue, directory, users: users.clone() })
 }
 
 impl BoundData {
@@ -91,7 +94,7 @@ impl BoundData {
         descriptors: &Descriptors,
         state: State,
     ) -> Result<OpenData, StartError> {
-        let BoundData { lookup, queue, directory } = self;
+        let BoundData { lookup, queue, directory, users } = self;
         let own_lookup: Option<SocketAddr> = lookup.as_ref().and_then(BoundLookup::own_address);
         let queue = match (&config.queue, queue) {
             (Some(settings), Some(queue)) => {
@@ -106,7 +109,7 @@ impl BoundData {
             Some(file) => lookup_snapshot::read_file(file),
             None => on_disk().and_then(lookup_snapshot::read),
         };
-        Ok(OpenData { lookup, queue, snapshot })
+        Ok(OpenData { lookup, queue, snapshot, users })
     }
 }
 
@@ -116,9 +119,12 @@ impl OpenData {
     /// # Errors
     /// The system's error.
     pub fn run(self, config: &Config, descriptors: &Descriptors) -> Result<RunningData, StartError> {
-        let OpenData { lookup, queue, snapshot } = self;
+        let OpenData { lookup, queue, snapshot, users } = self;
         let lookup = match (&config.lookup, lookup) {
-            (Some(settings), Some(lookup)) => Some(lookup.run(settings, snapshot, descriptors)?),
+            (Some(settings), Some(lookup)) => {
+                let desk = Arc::clone(users.desk());
+                Some(lookup.run(settings, snapshot, descriptors, desk)?)
+            }
             _ => None,
         };
         let queue = queue.map(OpenQueue::run).transpose()?;

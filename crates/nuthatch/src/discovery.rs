@@ -16,7 +16,7 @@ use std::time::Duration;
 use config::checked::{Listen, Lookup};
 use config::endpoint::show_listen;
 use config::nsqd::{VERSION, machine};
-use http::{Listener, Stop, router, serve_at_most};
+use http::{Listener, LoginDesk, Stop, router, serve_at_most};
 use lookup::http::{About, Api};
 use lookup::{Lifetimes, Limits, Mail, Options, Snapshot};
 use net::{Binder, EventLoop, Handle, Resolver, Shard};
@@ -92,6 +92,7 @@ impl BoundLookup {
         settings: &Lookup,
         restored: Option<Snapshot>,
         descriptors: &Descriptors,
+        desk: Arc<LoginDesk>,
     ) -> Result<(Discovery, LookupHttp), StartError> {
         let tcp = self.tcp();
         let BoundLookup { listeners, http } = self;
@@ -104,7 +105,7 @@ impl BoundLookup {
         let handle = shard.handle();
         let sender = handle.clone();
         let send = Box::new(move |request, reply| sender.request(Mail::Request(request, reply)));
-        let api = Api::new(about(settings), send);
+        let api = Arc::new(Api::new(about(settings), send).with_logins(desk));
         let shown = |bound: Option<SocketAddr>, listen| {
             bound.map_or_else(|| show_listen(listen), |address| address.to_string())
         };

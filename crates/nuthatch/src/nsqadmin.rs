@@ -9,7 +9,7 @@ use config::endpoint::show_listen;
 use config::nsqadmin::{HttpClient, Nsqadmin};
 use config::nsqd::{VERSION, machine};
 use http::client::{Client, Limits};
-use http::{Listener, Stop, serve_at_most};
+use http::{Listener, LoginDesk, Stop, serve_at_most};
 use net::{Binder, tls};
 use rustls::ClientConfig;
 use telemetry::error;
@@ -23,6 +23,9 @@ use crate::{bind, log_level};
 /// Size limit of another daemon's answer, in bytes: statistics of a hundred
 /// thousand topics have tens of megabytes.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Environment variable with the login at lookups and queues that have users.
+const LOGIN: &str = "NUTHATCH_FLEET_LOGIN";
 
 /// nsqadmin, bound but not yet served.
 pub struct Admin {
@@ -49,9 +52,12 @@ pub fn start(settings: &Nsqadmin, http_max: usize, binder: &mut Binder) -> Resul
 
 impl Admin {
     /// Serves until `stop`; the task ends after the last request. Needs a tokio runtime.
-    pub fn spawn(self, log: &Log, stop: &Stop) -> JoinHandle<()> {
+    pub fn spawn(self, log: &Log, stop: &Stop, desk: Arc<LoginDesk>) -> JoinHandle<()> {
+        let login = std::env::var(LOGIN).ok().filter(|login| !login.is_empty());
         let parts = Parts {
             client: client(&self.settings.client, tls_config(&self.settings.client).ok().flatten()),
+            login,
+            desk,
             notifications: client(&self.settings.client, trusting_the_system(None).ok().flatten()),
             version: VERSION,
             hostname: machine::hostname(),

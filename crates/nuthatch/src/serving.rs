@@ -74,7 +74,8 @@ impl Serving {
         tokio::spawn(running.descriptors.clone().follow());
         tokio::spawn(malloc_trim::run(Arc::clone(&running.registry), Arc::clone(&running.relief)));
         let (stop, stopping) = watch::channel(false);
-        let nsqadmin = running.nsqadmin.take().map(|admin| admin.spawn(log, &stopping));
+        let nsqadmin = running.nsqadmin.take();
+        let nsqadmin = nsqadmin.map(|admin| admin.spawn(log, &stopping, Arc::clone(running.users.desk())));
         let data = DataTasks::begin(std::mem::take(&mut running.data), log);
         Serving {
             running,

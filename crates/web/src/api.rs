@@ -10,7 +10,7 @@ use axum::http::{Response, StatusCode};
 use config::checked::LogLevel;
 use config::nsqadmin::Nsqadmin;
 use http::client::Client;
-use http::{Asked, Budget, HttpRefusal, Row, answer};
+use http::{Asked, Budget, HttpRefusal, LoginDesk, Row, answer};
 use telemetry::{error, warn};
 
 use crate::fleet::{Addresses, Fleet, Outcome, Unavailable, Upstreams};
@@ -35,6 +35,10 @@ pub struct Parts {
     pub hostname: String,
     /// Client for requests to the fleet.
     pub client: Client,
+    /// `NAME:PASSWORD` with which it logs in at every lookup and queue; `None` if they need no login.
+    pub login: Option<String>,
+    /// The desk at which its own clients log in.
+    pub desk: Arc<LoginDesk>,
     /// Client for the notification endpoint.
     pub notifications: Client,
     /// Log of the daemon.
@@ -51,6 +55,8 @@ pub struct Api {
     pub(crate) notifier: Option<Notifier>,
     pub(crate) budget: Budget,
     addresses: RwLock<Arc<Addresses>>,
+    /// The desk at which clients log in.
+    pub(crate) desk: Arc<LoginDesk>,
     /// Routes of the daemon.
     pub(crate) rows: &'static [Row<Api>],
 }
@@ -59,7 +65,7 @@ impl Api {
     /// State of a daemon made of `parts`; request bodies that change settings are charged to `budget`. Needs
     /// a tokio runtime, in which notifications are sent.
     pub(crate) fn new(parts: Parts, rows: &'static [Row<Api>], budget: Budget) -> Api {
-        let Parts { settings, version, hostname, client, notifications, log } = parts;
+        let Parts { settings, version, hostname, client, login, desk, notifications, log } = parts;
         let addresses = Addresses { lookups: settings.lookups.clone(), nsqds: settings.nsqds.clone() };
         Api {
             rows,

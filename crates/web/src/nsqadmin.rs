@@ -9,7 +9,7 @@
 //!
 //! Warnings go to `message`, next to the data that could be gathered; if no daemon answered, the answer is
 //! 502 `UPSTREAM_ERROR`. Changes need a user of `admin-user`, if any is configured, and are sent to the
-//! notification endpoint.
+//! notification endpoint. With users of our own, pages are for those who may view, changes for operators.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use http::answer::{TEXT, with_type};
-use http::{Budget, Names, Row, delete, get, post, put, quiet, under};
+use http::{Budget, LoginDesk, Names, Row, delete, get, open, post, put, quiet, under};
 
 use crate::api::Api;
 pub use crate::api::{LogKnob, Parts};
@@ -28,7 +28,7 @@ pub const NAMES_OPTION: &str = "NUTHATCH_HTTP_NAMES";
 
 /// Rows served with and without graphite.
 const ROWS: &[Row<Api>] = &[
-    quiet(get("/ping", |_, _| Box::pin(async { Ok(with_type(StatusCode::OK, TEXT, "OK")) }))),
+    open(quiet(get("/ping", |_, _| Box::pin(async { Ok(with_type(StatusCode::OK, TEXT, "OK")) })))),
     get("/", |api, asked| Box::pin(page::topics(api, asked))),
     get("/topics", |api, asked| Box::pin(page::topics(api, asked))),
     get("/topics/:topic", |api, asked| Box::pin(page::topic(api, asked))),
@@ -76,6 +76,10 @@ impl http::Api for Api {
             listed: &self.settings.http_names,
             option: NAMES_OPTION,
         })
+    }
+
+    fn desk(&self) -> Option<&LoginDesk> {
+        Some(&self.desk)
     }
 }
 

@@ -4,18 +4,46 @@
 //! |---|---|
 //! | `NUTHATCH_ADMIN` | address of the admin port, as `[admin] listen` in a nuthatch.toml; none by default |
 //! | `NUTHATCH_LOOKUP_SNAPSHOT` | the file of nsqlookupd's snapshot, as `snapshot` of `[lookup]`; none by default |
+//! | `NUTHATCH_USERS` | a file in nuthatch.toml's format with the sections `[user.NAME]`, for nsqd, nsqlookupd and nsqadmin; none by default |
 //! | `NUTHATCH_HTTP_NAMES` | host names under which browsers may use nsqadmin, separated by commas, as `http_names` in a nuthatch.toml |
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use config::checked::Admin;
-use config::endpoint;
+use config::checked::{Admin, User};
+use config::{endpoint, native};
 
 /// The variable of the admin port.
 const ADMIN: &str = "NUTHATCH_ADMIN";
 
 /// The variable of the lookup's snapshot.
 const LOOKUP_SNAPSHOT: &str = "NUTHATCH_LOOKUP_SNAPSHOT";
+
+/// The variable of the file of users.
+const USERS: &str = "NUTHATCH_USERS";
+
+/// Users of the file that the environment names; none without one.
+///
+/// # Errors
+/// The faults of the file, a line each.
+pub fn users() -> Result<Vec<User>, String> {
+    match std::env::var_os(USERS).filter(|path| !path.is_empty()) {
+        Some(path) => users_in(Path::new(&path)),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn users_in(path: &Path) -> Result<Vec<User>, String> {
+    let shown = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|error| format!("{USERS}: {shown}: {error}"))?;
+    let report = native::check_bytes(&bytes, 1);
+    match report.config {
+        Some(config) => Ok(config.users),
+        None => {
+            let faults = report.faults.iter().map(|fault| format!("{USERS}: {}", fault.show(&shown)));
+            Err(faults.collect::<Vec<_>>().join("\n"))
+        }
+    }
+}
 
 /// The admin port, if the environment sets one.
 ///
@@ -49,7 +77,23 @@ fn admin_at(address: &str) -> Result<Option<Admin>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::admin_at;
+    use super::*;
+
+    #[test]
+    fn a_file_of_users() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            std::fs::write(file.path(), text).unwrap();
+            users_in(file.path())
+        };
+        let users = read("[user.app]\npassword_sha256 = [\"0\"]").unwrap_err();
+        assert!(users.contains("NUTHATCH_USERS") && users.contains(":2:"), "{users}");
+        let digest = "0".repeat(64);
+        let users =
+            read(&format!("[user.app]\npassword_sha256 = [\"{digest}\"]\npublish = [\"t\"]")).unwrap();
+        assert_eq!(users.iter().map(|user| &*user.spec.name).collect::<Vec<_>>(), ["app"]);
+        assert!(users_in(Path::new("/no/file")).unwrap_err().contains("/no/file"));
+    }
 
     #[test]
     fn an_address_of_the_admin_port() {

@@ -55,5 +55,5 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
 fn configuration(settings: Nsqadmin) -> Result<Config, String> {
     let admin = environment::admin()?;
     let nothing = Config { pools: Vec::new(), stats: None, queue: None, lookup: None, ..native::default(1) };
-    Ok(Config { admin, nsqadmin: Some(settings), ..nothing })
+    Ok(Config { admin, users: environment::users()?, nsqadmin: Some(settings), ..nothing })
 }

@@ -91,9 +91,9 @@ fn load(arguments: &[String]) -> Result<Loaded, String> {
     Ok(Loaded { config: configuration(settings.queue)?, warnings: Vec::new() })
 }
 
-/// The queue alone, and the admin port if the environment sets one.
+/// The queue alone, and the admin port and users if the environment sets them.
 fn configuration(queue: Queue) -> Result<Config, String> {
-    Ok(alone(queue, environment::admin()?))
+    Ok(Config { users: environment::users()?, ..alone(queue, environment::admin()?) })
 }
 
 /// A configuration with the queue alone, and perhaps the admin port.

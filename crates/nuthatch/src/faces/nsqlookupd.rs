@@ -58,6 +58,7 @@ fn configuration(settings: Lookup) -> Result<Config, String> {
         stats: None,
         admin,
         queue: None,
+        users: environment::users()?,
         lookup: Some(Lookup { snapshot: environment::lookup_snapshot(), ..settings }),
         ..native::default(1)
     })

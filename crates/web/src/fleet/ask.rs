@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderValue, StatusCode};
 use bytes::Bytes;
 use config::go_flags::number::quote;
+use http::base64;
 use http::client::{Call, Client, ClientError, Reply, endpoint};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -23,13 +25,21 @@ const SHOWN_CHARS_MAX: usize = 300;
 #[derive(Debug, Clone)]
 pub struct Upstreams {
     client: Client,
+    /// `Authorization` of its requests.
+    login: Option<HeaderValue>,
     places: Arc<Semaphore>,
 }
 
 impl Upstreams {
-    /// Access through this client.
-    pub fn new(client: Client) -> Upstreams {
-        Upstreams { client, places: Arc::new(Semaphore::new(AT_ONCE)) }
+    /// Access through this client, logged in as `NAME:PASSWORD`.
+    pub fn new(client: Client, login: Option<&str>) -> Upstreams {
+        let login = login.and_then(|login| {
+            let mut value =
+                HeaderValue::from_str(&format!("Basic {}", base64::encode(login.as_bytes()))).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        });
+        Upstreams { client, login, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The client itself.
@@ -70,7 +80,11 @@ impl Upstreams {
         let mut url = endpoint(address, path).map_err(|error| failed(&shown, &error))?;
         loop {
             debug!(url, "asking");
-            let reply = self.client.send(call(url.clone()).nsq()).await;
+            let mut call = call(url.clone()).nsq();
+            if let Some(login) = &self.login {
+                call = call.header(AUTHORIZATION, login.clone());
+            }
+            let reply = self.client.send(call).await;
             let reply = reply.map_err(|error| failed(&url, &error))?;
             match secure(&url, address, path, &reply) {
                 Some(other) => url = other,
