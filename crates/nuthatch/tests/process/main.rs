@@ -10,6 +10,7 @@ mod docs;
 mod doctor;
 mod examples;
 mod doors;
+mod home;
 mod native;
 mod nsqd;
 mod queue;

@@ -2,45 +2,48 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-use serde_json::Value;
-
-use crate::support::{PATIENCE, Running, binary, called, exchange, free_port, text, wait_for};
+use crate::home::Home;
+use crate::support::{PATIENCE, Running, ask, binary, called, connect, exchange, free_port, text, wait_for};
 
 /// A process of the native face with a pool `cache` over the embedded cache, and an admin port.
 struct Scene {
-    directory: tempfile::TempDir,
     running: Running,
-    admin: u16,
+    home: Home,
     cache: u16,
+}
+
+impl Deref for Scene {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.home
+    }
 }
 
 impl Scene {
     fn start(options: &str, sections: &str) -> Scene {
-        let directory = tempfile::tempdir().expect("a directory");
-        let (admin, cache) = (free_port(), free_port());
-        write(directory.path(), admin, cache, options, sections);
-        let running = Running::start(&mut native(directory.path()));
-        wait_for("the admin port", || TcpStream::connect(("127.0.0.1", admin)).ok());
-        Scene { directory, running, admin, cache }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        let (home, cache) = (Home::new(), free_port());
+        home.write(options, &with_cache(cache, sections));
+        let running = Running::start(&mut native(home.directory()));
+        wait_for("the admin port", || TcpStream::connect(("127.0.0.1", home.admin)).ok());
+        Scene { running, home, cache }
     }
 
     /// Rewrites the file: options of the process, and sections after the fixed ones.
     fn configure(&self, options: &str, sections: &str) {
-        write(self.directory.path(), self.admin, self.cache, options, sections);
+        self.write(options, &with_cache(self.cache, sections));
     }
 
     /// `nuthatch reload` with further arguments: exit status and output.
     fn reload(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let admin = format!("127.0.0.1:{}", self.admin);
-        command(&[&["reload", "--address", &admin], arguments].concat(), self.directory.path())
+        command(&[&["reload", "--address", &admin], arguments].concat(), self.directory())
     }
 
     /// Reloads successfully. Returns the output.
@@ -50,19 +53,8 @@ impl Scene {
         said
     }
 
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-
     fn wait_for_log(&self, line: &str) {
         wait_for(line, || self.log().contains(line).then_some(()));
-    }
-
-    /// The configuration in force, as /api/status shows it.
-    fn status(&self) -> Value {
-        let answer = exchange(self.admin, b"GET /api/status HTTP/1.0\r\n\r\n");
-        let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
-        serde_json::from_str(body).expect("JSON")
     }
 
     fn generation(&self) -> u64 {
@@ -76,20 +68,9 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}", self.log());
-        }
-    }
-}
-
-fn write(directory: &Path, admin: u16, cache: u16, options: &str, sections: &str) {
-    let content = format!(
-        "threads = 2\n{options}\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n[log]\nfile = \"log\"\n\
-         [pool.cache]\nlisten = \"127.0.0.1:{cache}\"\nservers = [\"local\"]\n{sections}"
-    );
-    std::fs::write(directory.join("nuthatch.toml"), content).expect("written");
+/// The pool over the embedded cache, then these sections.
+fn with_cache(port: u16, sections: &str) -> String {
+    pool("cache", port, &["local"], "") + sections
 }
 
 fn native(directory: &Path) -> Command {
@@ -111,19 +92,6 @@ fn pool(name: &str, port: u16, servers: &[&str], options: &str) -> String {
 
 fn ping(port: u16) {
     assert_eq!(exchange(port, b"PING\r\n"), "+PONG\r\n");
-}
-
-fn connect(port: u16) -> TcpStream {
-    let stream = wait_for("a connection", || TcpStream::connect(("127.0.0.1", port)).ok());
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream
-}
-
-fn ask(mut client: impl Read + Write, request: &str, reply: &str) {
-    client.write_all(request.as_bytes()).expect("sent");
-    let mut bytes = vec![0; reply.len()];
-    client.read_exact(&mut bytes).expect("a reply");
-    assert_eq!(text(&bytes), reply);
 }
 
 fn refused(port: u16) -> Option<()> {
@@ -292,12 +260,12 @@ fn signals_of_the_native_face() {
     scene.wait_for_log("configuration reloaded generation=3 changes=1");
     let pid = scene.running.pid().to_string();
     scene.configure("", &pool("more", free_port(), &["local"], ""));
-    let (code, said) = command(&["reload", "--pid", &pid], scene.directory.path());
+    let (code, said) = command(&["reload", "--pid", &pid], scene.directory());
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("pool more added") && said.contains("generation 4 is in force"), "{said}");
     scene.configure("colour = 1", "");
     std::fs::write(scene.path("pid"), format!("{pid}\n")).expect("written");
-    let (code, said) = command(&["reload", "--pid-file", "pid"], scene.directory.path());
+    let (code, said) = command(&["reload", "--pid-file", "pid"], scene.directory());
     assert_eq!(code, Some(1), "{said}");
     assert!(said.starts_with("nuthatch: not reloaded: nuthatch.toml:2:1: error: "), "{said}");
 }
@@ -354,7 +322,7 @@ fn under_nutcrackers_face_sighup_is_for_the_log() {
     log("signal 10 (SIGUSR1) received, reloading configuration");
     log(&format!("pool alpha: listen 127.0.0.1:{first} -> 127.0.0.1:{second}"));
     ping(second);
-    let document: Value = serde_json::from_str(&exchange(stats, b"")).expect("JSON");
+    let document: serde_json::Value = serde_json::from_str(&exchange(stats, b"")).expect("JSON");
     assert_eq!(document["curr_connections"], 1, "listeners count as connections");
     configure("alpha:\n  listen: 127.0.0.1\n".into());
     running.signal("USR1");
@@ -386,14 +354,14 @@ fn nsqd_reads_its_file_when_it_is_asked() {
 
 #[test]
 fn a_file_from_standard_input_cannot_be_read_again() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let (admin, cache) = (free_port(), free_port());
-    write(directory.path(), admin, cache, "", "");
-    let file = std::fs::File::open(directory.path().join("nuthatch.toml")).expect("opened");
+    let home = Home::new();
+    home.write("", &with_cache(free_port(), ""));
+    let file = std::fs::File::open(home.path("nuthatch.toml")).expect("opened");
     let mut process = called("nuthatch");
-    let _running = Running::start(process.args(["run", "-c", "-"]).stdin(file).current_dir(directory.path()));
-    wait_for("the admin port", || TcpStream::connect(("127.0.0.1", admin)).ok());
-    let (code, said) = command(&["reload", "--address", &format!("127.0.0.1:{admin}")], directory.path());
+    let _running = Running::start(process.args(["run", "-c", "-"]).stdin(file).current_dir(home.directory()));
+    wait_for("the admin port", || TcpStream::connect(("127.0.0.1", home.admin)).ok());
+    let (code, said) =
+        command(&["reload", "--address", &format!("127.0.0.1:{}", home.admin)], home.directory());
     let reason = "the configuration came from standard input, which cannot be read again";
     assert_eq!((code, said), (Some(1), format!("nuthatch: not reloaded: {reason}\n")));
 }
@@ -404,14 +372,14 @@ fn ports_of_the_process_come_move_and_go() {
     let stats = free_port();
     scene.configure("", &format!("[stats]\nlisten = \"127.0.0.1:{stats}\"\n"));
     assert!(scene.succeed().contains("stats added"));
-    let document: Value = serde_json::from_str(&exchange(stats, b"")).expect("JSON");
+    let document: serde_json::Value = serde_json::from_str(&exchange(stats, b"")).expect("JSON");
     assert_eq!(document["service"], "nuthatch");
     scene.configure("", "");
     assert!(scene.succeed().contains("stats removed"));
     wait_for("the statistics port to be closed", || refused(stats));
     // The answer still comes over the old address.
     let moved = free_port();
-    write(scene.directory.path(), moved, scene.cache, "", "");
+    scene.write_moved(moved, "", &with_cache(scene.cache, ""));
     assert!(
         scene.succeed().contains(&format!("admin: listen 127.0.0.1:{} -> 127.0.0.1:{moved}", scene.admin))
     );
@@ -431,9 +399,8 @@ fn the_log_goes_to_another_file_at_another_level() {
     let other = scene.path("other");
     wait_for("the other file", || other.exists().then_some(()));
     scene.running.signal("TERM");
-    let Scene { directory, .. } = &scene;
     wait_for("the end", || TcpStream::connect(("127.0.0.1", scene.admin)).is_err().then_some(()));
-    let log = std::fs::read_to_string(directory.path().join("other")).expect("there");
+    let log = std::fs::read_to_string(&other).expect("there");
     assert!(!log.contains("SIGTERM"), "{log}");
     assert!(!scene.log().contains("SIGTERM"));
 }
@@ -529,10 +496,9 @@ fn a_reload_that_is_refused_or_not_for_this_machine() {
 
 #[test]
 fn the_service_manager_is_told() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let (admin, cache) = (free_port(), free_port());
-    write(directory.path(), admin, cache, "", "");
-    let socket = directory.path().join("notify");
+    let home = Home::new();
+    home.write("", &with_cache(free_port(), ""));
+    let socket = home.path("notify");
     let manager = UnixDatagram::bind(&socket).expect("bound");
     manager.set_read_timeout(Some(PATIENCE)).expect("set");
     let heard = || {
@@ -540,7 +506,7 @@ fn the_service_manager_is_told() {
         let length = manager.recv(&mut buffer).expect("told in time");
         text(&buffer[..length])
     };
-    let running = Running::start(native(directory.path()).env("NOTIFY_SOCKET", &socket));
+    let running = Running::start(native(home.directory()).env("NOTIFY_SOCKET", &socket));
     assert_eq!(heard(), "READY=1");
     running.signal("HUP");
     assert!(heard().starts_with("RELOADING=1\nMONOTONIC_USEC="));
@@ -562,12 +528,12 @@ fn a_stop_during_a_reload_is_a_stop() {
 
 /// Writes a new certificate for `localhost`, with its key, as a rotation does: by
 /// renaming. Returns the certificate.
-fn rotate(scene: &Scene, name: &str) -> Vec<u8> {
+fn rotate(home: &Home, name: &str) -> Vec<u8> {
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let (cert, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
     for (file, content) in [("cert", &cert), ("key", &key)] {
-        std::fs::write(scene.path("new"), content).expect("written");
-        std::fs::rename(scene.path("new"), scene.path(&format!("{name}.{file}"))).expect("renamed");
+        std::fs::write(home.path("new"), content).expect("written");
+        std::fs::rename(home.path("new"), home.path(&format!("{name}.{file}"))).expect("renamed");
     }
     cert.into_bytes()
 }
@@ -611,6 +577,70 @@ fn certificates_that_were_rotated_are_shown_and_connections_stay() {
     let (code, said) = scene.reload(&[]);
     assert!(code == Some(1) && said.contains("[pool.tls]: tls: key a.key: "), "{said}");
     ask(&mut secure(port, &second).expect("the second certificate"), "PING\r\n", "+PONG\r\n");
+}
+
+/// True if a new connection resumes an earlier session of this client, after a request and its answer.
+fn resumes(config: &Arc<rustls::ClientConfig>, port: u16, request: &str) -> bool {
+    let name = net::tls::ServerName::try_from("localhost").expect("a name");
+    let client = rustls::ClientConnection::new(Arc::clone(config), name).expect("a client");
+    let mut stream = rustls::StreamOwned::new(client, connect(port));
+    stream.write_all(request.as_bytes()).expect("sent");
+    // The ticket comes before the answer.
+    assert!(stream.read(&mut [0; 256]).expect("an answer") > 0);
+    stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+}
+
+/// A reload that changes neither certificates nor settings of TLS keeps the keys of tickets, for every port.
+#[test]
+fn sessions_resume_after_a_reload_that_changes_something_else() {
+    let home = Home::new();
+    let [tls, https, tcp] = [(); 3].map(|()| free_port());
+    let sections = |user: &str| {
+        let files = "cert = \"a.cert\"\nkey = \"a.key\"";
+        let queue = format!(
+            "[queue]\ntcp = \"127.0.0.1:{tcp}\"\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:{https}\"\n\
+             tls_cert = \"a.cert\"\ntls_key = \"a.key\"\ndata_path = \"data\"\n"
+        );
+        let user = format!("[user.{user}]\npassword_sha256 = \"{}\"\npublish = [\"t\"]\n", "0".repeat(64));
+        format!(
+            "[admin.tls]\n{files}\n{}[pool.tls.tls]\n{files}\n{queue}{user}",
+            pool("tls", tls, &["local"], "")
+        )
+    };
+    let certificate = rotate(&home, "a");
+    home.write("", &sections("one"));
+    let running = Running::start(&mut native(home.directory()));
+    let reload = || {
+        let (code, said) = command(&["reload", "--pid", &running.pid().to_string()], home.directory());
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+    let version = net::tls::MinVersion::Tls12;
+    let ports = [
+        (tls, "PING\r\n"),
+        (https, "GET /ping HTTP/1.0\r\n\r\n"),
+        (home.admin, "GET /live HTTP/1.0\r\n\r\n"),
+    ];
+    let clients = ports.map(|(port, request)| {
+        (net::tls::client_config(&certificate, None, version).expect("a configuration"), port, request)
+    });
+    let resumed = || clients.each_ref().map(|(config, port, request)| resumes(config, *port, request));
+    assert_eq!(resumed(), [false; 3]);
+    assert_eq!(resumed(), [true; 3]);
+    home.write("", &sections("two"));
+    let said = reload();
+    assert!(said.contains("user two added"), "{said}");
+    assert_eq!(resumed(), [true; 3], "the users have changed, the certificates have not");
+    rotate(&home, "a");
+    assert!(reload().contains("files have another content"));
+    let stale = net::tls::ServerName::try_from("localhost").expect("a name");
+    for (config, port, _) in &clients {
+        let mut client = rustls::ClientConnection::new(Arc::clone(config), stale.clone()).expect("a client");
+        assert!(
+            client.complete_io(&mut connect(*port)).is_err(),
+            "a ticket of the old certificate is worth nothing"
+        );
+    }
 }
 
 #[test]
@@ -725,7 +755,7 @@ fn a_check_says_what_a_reload_would_change() {
     let admin = format!("127.0.0.1:{}", scene.admin);
     let check = |file: &str| {
         let arguments = ["check", "-c", file, "--against-running", "--address", &admin];
-        command(&arguments, scene.directory.path())
+        command(&arguments, scene.directory())
     };
     let (code, said) = check("nuthatch.toml");
     assert_eq!(code, Some(0), "{said}");
@@ -757,7 +787,7 @@ fn the_log_changes_its_format() {
     assert!(scene.succeed().contains("log: format text -> json\n"));
     scene.wait_for_log("\n{");
     let last = scene.log().lines().last().expect("a line").to_owned();
-    let line: Value = serde_json::from_str(&last).expect("JSON");
+    let line: serde_json::Value = serde_json::from_str(&last).expect("JSON");
     assert_eq!(line["generation"], 2, "{last}");
 }
 

@@ -58,6 +58,26 @@ pub fn free_port() -> u16 {
     ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port")
 }
 
+/// A connection to a port, once it accepts.
+pub fn connect(port: u16) -> TcpStream {
+    let stream = wait_for("a connection", || TcpStream::connect(("127.0.0.1", port)).ok());
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+/// Sends a request and expects this reply.
+pub fn ask(mut client: impl Read + Write, request: &str, reply: &str) {
+    client.write_all(request.as_bytes()).expect("sent");
+    expect(client, reply);
+}
+
+/// Expects this reply.
+pub fn expect(mut client: impl Read, reply: &str) {
+    let mut bytes = vec![0; reply.len()];
+    client.read_exact(&mut bytes).expect("a reply");
+    assert_eq!(text(&bytes), reply);
+}
+
 /// A directory of the test with a file in it.
 pub fn directory_with(name: &str, content: &str) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");

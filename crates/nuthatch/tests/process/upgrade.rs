@@ -2,37 +2,45 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, binary, exchange, free_port, signal, text, wait_for};
+use crate::home::Home;
+use crate::support::{PATIENCE, ask, binary, connect, exchange, expect, free_port, signal, text, wait_for};
 
 /// Short: tests wait for a process that hangs.
 const BRIEF: &str = "upgrade_timeout = \"2s\"";
 
 /// A process replaced by others, from a binary of its own. The last one is killed at the end.
 struct Scene {
-    directory: tempfile::TempDir,
-    admin: u16,
+    home: Home,
     redis: u16,
     tcp: u16,
     http: u16,
     process: u32,
 }
 
+impl Deref for Scene {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.home
+    }
+}
+
 impl Scene {
     /// Starts it with a pool over the embedded cache, a queue, and the given configuration.
     fn start(options: &str, sections: &str) -> Scene {
-        let directory = tempfile::tempdir().expect("a directory");
-        let [admin, redis, tcp, http] = [(); 4].map(|()| free_port());
-        let mut scene = Scene { directory, admin, redis, tcp, http, process: 0 };
+        let [redis, tcp, http] = [(); 3].map(|()| free_port());
+        let mut scene = Scene { home: Home::new(), redis, tcp, http, process: 0 };
         scene.install(binary().as_ref());
         scene.configure(options, sections);
         let mut command = Command::new(scene.path("nuthatch"));
-        command.args(["run", "-c", "nuthatch.toml"]).current_dir(scene.directory.path());
+        command.args(["run", "-c", "nuthatch.toml"]).current_dir(scene.directory());
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -42,12 +50,8 @@ impl Scene {
         scene.process = child.id();
         // Reap the child when it exits, so that it does not stay a zombie.
         std::thread::spawn(move || child.wait());
-        wait_for("the admin port", || TcpStream::connect(("127.0.0.1", admin)).ok());
+        wait_for("the admin port", || TcpStream::connect(("127.0.0.1", scene.admin)).ok());
         scene
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
     }
 
     /// Replaces the binary with a program, as an installation does: by renaming.
@@ -69,15 +73,14 @@ impl Scene {
 
     /// Writes the file: options of the process, and sections after all others.
     fn configure(&self, options: &str, sections: &str) {
-        let Scene { admin, redis, tcp, http, .. } = self;
+        let Scene { redis, tcp, http, .. } = self;
         let socket = self.path("cache.sock");
-        let content = format!(
-            "threads = 2\n{options}\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n[log]\nfile = \"log\"\n\
-             [pool.cache]\nlisten = [\"127.0.0.1:{redis}\", \"{}\"]\nservers = [\"local\"]\n\
+        let own = format!(
+            "[pool.cache]\nlisten = [\"127.0.0.1:{redis}\", \"{}\"]\nservers = [\"local\"]\n\
              [queue]\ntcp = \"127.0.0.1:{tcp}\"\nhttp = \"127.0.0.1:{http}\"\n{sections}",
             socket.display()
         );
-        std::fs::write(self.path("nuthatch.toml"), content).expect("written");
+        self.write(options, &own);
     }
 
     /// `nuthatch upgrade`: whether it succeeded, and its output.
@@ -103,16 +106,10 @@ impl Scene {
 
     /// The process behind the admin port.
     fn serving(&self) -> u32 {
-        let status = wait_for("the admin port", || {
-            let answer = exchange(self.admin, b"GET /api/status HTTP/1.0\r\n\r\n");
-            answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())
-        });
-        let status: serde_json::Value = serde_json::from_str(&status).expect("JSON");
-        status["process"]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("a process id")
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+        self.status()["process"]["pid"]
+            .as_u64()
+            .and_then(|pid| u32::try_from(pid).ok())
+            .expect("a process id")
     }
 
     fn publish(&self, body: &str) {
@@ -127,10 +124,7 @@ impl Scene {
 
 impl Drop for Scene {
     fn drop(&mut self) {
-        kill_in(self.directory.path(), self.process);
-        if std::thread::panicking() {
-            eprintln!("{}", self.log());
-        }
+        kill_in(self.directory(), self.process);
     }
 }
 
@@ -139,23 +133,6 @@ fn kill_in(directory: &Path, process: u32) {
     if std::fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|path| path == directory) {
         signal(process, "KILL");
     }
-}
-
-fn connect(port: u16) -> TcpStream {
-    let stream = wait_for("a connection", || TcpStream::connect(("127.0.0.1", port)).ok());
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream
-}
-
-fn ask(mut client: impl Read + Write, request: &str, reply: &str) {
-    client.write_all(request.as_bytes()).expect("sent");
-    expect(client, reply);
-}
-
-fn expect(mut client: impl Read, reply: &str) {
-    let mut bytes = vec![0; reply.len()];
-    client.read_exact(&mut bytes).expect("a reply");
-    assert_eq!(text(&bytes), reply);
 }
 
 /// A consumer of `t`, `c`; returns attempts and body of each message, and finishes none.
