@@ -3,6 +3,7 @@
 import pytest
 
 import kit
+from authority import Authority
 
 
 def pytest_configure(config):
@@ -33,6 +34,18 @@ def stack():
     """What a module starts and stops again at its end."""
     with kit.Stack() as stack:
         yield stack
+
+
+@pytest.fixture(scope="module")
+def authority(stack):
+    """An authority of certificates, whose files are in the directory of the module."""
+    return Authority(stack.path, "authority")
+
+
+@pytest.fixture(scope="module")
+def web(authority):
+    """Certificate and key for `localhost`, by that authority."""
+    return authority.issue("web")
 
 
 @pytest.fixture(autouse=True)

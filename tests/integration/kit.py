@@ -256,10 +256,16 @@ def start_nsqadmin(directory, *options, name="nsqadmin"):
     return start(name, 1, argv, directory)
 
 
-def fetch(port, path, method="GET", body=None, headers=None, raw=False):
-    """Status and body of an answer over HTTP. JSON is read, unless `raw`; what is no text is sent as JSON."""
+def fetch(port, path, method="GET", body=None, headers=None, raw=False, tls=None):
+    """Status and body of an answer over HTTP, with `tls` (a context) over TLS to `localhost`.
+
+    JSON is read, unless `raw`; what is no text is sent as JSON.
+    """
     body = json.dumps(body) if not isinstance(body, (str, bytes, type(None))) else body
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    if tls is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    else:
+        connection = http.client.HTTPSConnection("localhost", port, timeout=ANSWER_SECONDS, context=tls)
     try:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
@@ -403,6 +409,20 @@ class Wire:
             assert more, f"closed after {got!r:.300}"
             got += more
         return got
+
+    def exactly(self, size):
+        """The next bytes, so many."""
+        got = b""
+        while len(got) < size:
+            more = self.socket.recv(size - len(got))
+            assert more, f"closed after {got!r:.300}"
+            got += more
+        return got
+
+    def frame(self):
+        """The next frame of NSQ's protocol: its type and its data."""
+        data = self.exactly(int.from_bytes(self.exactly(4), "big"))
+        return int.from_bytes(data[:4], "big"), data[4:]
 
     def has_answer(self):
         """Something has come that was not read yet, or the other side has closed."""

@@ -6,12 +6,15 @@ the test.
 """
 
 import asyncio
+import base64
+import hashlib
 import itertools
 import json
 import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 
 import pytest
@@ -38,12 +41,12 @@ SECTIONS = {
 # Options that have no value below, each with its reason.
 LEFT = {
     "admin.listen": "has a test of its own",
-    "admin.tls": "the admin port would speak HTTPS",
+    "admin.tls": "has a test of its own",
     "tls.key": "goes with its certificate",
     "server_tls.key": "goes with its certificate",
-    "user.admin": "the admin port would ask for a login",
-    "user.publish": "the queue does not ask for logins yet",
-    "user.consume": "the queue does not ask for logins yet",
+    "user.admin": "has a test of its own",
+    "user.publish": "has a test of its own",
+    "user.consume": "has a test of its own",
     "server.address": "the servers of the busy pool move",
     "server.weight": "the servers of the busy pool change theirs",
     "server.name": "the servers of the busy pool change theirs",
@@ -175,6 +178,7 @@ class Scene:
         (stack.path / "secret").write_text("a secret\n")
         (stack.path / "secret").chmod(0o600)
         made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        made += ["-addext", "subjectAltName=DNS:localhost"]
         subprocess.run([*made, "-keyout", "key.pem", "-out", "cert.pem"], cwd=stack.path, check=True, capture_output=True)
         self.write(self.servers(0), {})
         argv = lambda *_: [kit.BINARY, "run", "-c", self.conf]
@@ -442,3 +446,72 @@ def test_the_admin_port_moves(scene):
     assert status == 200 and outcome["ok"], outcome
     assert kit.fetch(scene.ports["admin"], "/health")[0] in (200, 503)
     kit.until(lambda: not kit.accepts(old), "the old port to close")
+
+
+@pytest.mark.needs("redis-server", "openssl")
+def test_the_admin_port_begins_and_ends_tls(scene):
+    port, cert = scene.ports["admin"], scene.directory / "cert.pem"
+    scene.write(scene.servers(0), {"admin.tls": {"cert": str(cert), "key": str(scene.directory / "key.pem")}})
+    assert scene.reload()["ok"]
+    context = ssl.create_default_context(cafile=cert)
+    assert kit.fetch(port, "/api/status", tls=context)[0] == 200
+    assert kit.fetch(port, "/live", raw=True) == (400, b"Client sent an HTTP request to an HTTPS server.\n")
+    command = lambda *words: subprocess.run([kit.BINARY, *map(str, words)], capture_output=True, text=True, timeout=kit.ANSWER_SECONDS)
+    plain = command("health", "live", "--address", f"127.0.0.1:{port}")
+    assert plain.returncode == 3 and f"write https://127.0.0.1:{port}" in plain.stderr, plain
+    unknown = command("health", "live", "--address", f"https://localhost:{port}")
+    assert unknown.returncode == 3 and "not trusted here" in unknown.stderr, unknown
+    there = ["--address", f"https://localhost:{port}", "--ca", cert]
+    assert command("health", "live", *there).stdout == "ok\n"
+    against = command("check", "--against-running", "-c", scene.conf)
+    assert "nothing changes" in against.stdout, against
+    doctor = command("doctor", "-c", scene.conf, "--compare", f"https://localhost:{port}", "--ca", cert)
+    assert "serves it" in doctor.stdout and "are not known" not in doctor.stdout, doctor
+    level = command("log-level", "debug", *there)
+    assert "debug" in level.stdout, level
+    assert command("log-level", "info", *there).returncode == 0
+    for change in ("drain", "return"):
+        assert command("server", change, "spare", "spare", *there).returncode == 0
+    scene.write(scene.servers(0), {})
+    reloaded = command("reload", *there)
+    assert reloaded.returncode == 0 and "admin" in reloaded.stdout, reloaded
+    assert kit.fetch(port, "/live") == (200, "ok\n")
+
+
+@pytest.mark.needs("redis-server", "openssl")
+def test_ports_begin_and_cease_to_ask_for_logins(scene):
+    admin, http, tcp = (scene.ports[name] for name in ("admin", "queue-http", "queue"))
+    login = {"Authorization": "Basic " + base64.b64encode(b"someone:sesame").decode()}
+    digest = {"user.password_sha256": [hashlib.sha256(b"sesame").hexdigest()]}
+
+    def publish(secret=None):
+        """The answer to a publication over TCP, after AUTH if there is a secret."""
+        with kit.Wire(tcp) as wire:
+            wire.send(b"  V2")
+            if secret:
+                wire.send(b"AUTH\n" + len(secret).to_bytes(4, "big") + secret)
+                wire.frame()
+            wire.send(b"PUB t\n\0\0\0\x01m")
+            return wire.frame()[1]
+
+    def takes(changed, headers):
+        scene.write(scene.servers(0), changed)
+        status, outcome = kit.fetch(admin, "/api/reload", "POST", headers=headers)
+        assert status == 200 and outcome["ok"], outcome
+
+    post = lambda headers=None: kit.fetch(http, "/pub?topic=t", "POST", "m", headers)[0]
+    takes(digest | {"user.admin": "operate"}, {})
+    assert kit.fetch(admin, "/api/status")[0] == 401 and kit.fetch(admin, "/live")[0] == 200
+    assert kit.fetch(admin, "/api/reload", "POST")[0] == 401, "a reload needs the login as well"
+    assert (post(), publish()) == (200, b"OK"), "topics are open"
+    takes(digest | {"user.admin": "view"}, login)
+    assert kit.fetch(admin, "/api/reload", "POST", headers=login)[0] == 403
+    scene.write(scene.servers(0), digest | {"user.publish": ["t"], "user.consume": ["t:c"]})
+    assert scene.hang_up()["ok"], "a signal asks nobody"
+    assert kit.fetch(admin, "/api/status")[0] == 200, "no user has a right to it"
+    assert (post(), post(login)) == (401, 200)
+    assert publish().startswith(b"E_AUTH_FIRST") and publish(b"someone:sesame") == b"OK"
+    takes(digest | {"user.publish": ["other"], "user.consume": ["t:c"]}, {})
+    assert post(login) == 403 and publish(b"someone:sesame").startswith(b"E_UNAUTHORIZED")
+    takes({}, {})
+    assert (post(), publish()) == (200, b"OK")

@@ -22,16 +22,6 @@ PASSWORD = "s3cret-of-tls"
 
 
 @pytest.fixture(scope="module")
-def authority(stack):
-    return Authority(stack.path, "authority")
-
-
-@pytest.fixture(scope="module")
-def web(authority):
-    return authority.issue("web")
-
-
-@pytest.fixture(scope="module")
 def secure_redis(stack, authority):
     """A redis-server that speaks TLS only, with clients that have a certificate."""
     cert, key = authority.issue("redis")

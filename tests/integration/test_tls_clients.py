@@ -24,16 +24,6 @@ PASSWORD = "s3cret-of-tls"
 PING, PONG = b"*1\r\n$4\r\nPING\r\n", b"+PONG\r\n"
 
 
-@pytest.fixture(scope="module")
-def authority(stack):
-    return Authority(stack.path, "authority")
-
-
-@pytest.fixture(scope="module")
-def web(authority):
-    return authority.issue("web")
-
-
 def pool(stack, name, lines, ports):
     return kit.start_configured(stack, name, "[pool.p]\n" + "\n".join(lines) + "\n", ports)
 
