@@ -215,6 +215,37 @@ def command_line(name, description):
     return parser
 
 
+def add_case_options(parser, quick, rounds, idle):
+    """The options of a bench that plays cases in interleaved rounds, the last of which is `idle`."""
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--rounds", type=int, help="interleaved rounds (%d)" % rounds)
+    parser.add_argument("--only", default="", help="regular expression on names of cases")
+    parser.add_argument("--idle", type=int, default=idle, help="idle clients of the case idle (%(default)s)")
+    parser.add_argument("--list", action="store_true", help="name the cases")
+
+
+def choose(cases, options):
+    """The cases that the options name; with --list their names are printed, and nothing else happens."""
+    chosen = [case for case in cases if re.search(options.only, case.name)]
+    if options.list:
+        print("\n".join([case.name for case in chosen] + ["idle"]))
+        sys.exit()
+    return chosen
+
+
+def play(cases, run, rows_of):
+    """What `run` finds for each case, by its name, and the rows of the table, which are also shown as they come."""
+    raw, rows = {}, []
+    for case in cases:
+        print("%s ..." % case.name, file=sys.stderr, flush=True)
+        raw[case.name] = run(case)
+        new = rows_of(case, raw[case.name])
+        for row in new:
+            print("  " + "  ".join(row[1:]), file=sys.stderr, flush=True)
+        rows += new
+    return raw, rows
+
+
 def publish(name, text, options):
     """Prints what was found and, if asked to, puts it into its section of the page."""
     print(text)

@@ -263,28 +263,14 @@ def versions(*names):
 
 def main():
     parser = command_line("proxy", __doc__)
-    parser.add_argument("--quick", action="store_true", help="a fifth of the load, two rounds")
-    parser.add_argument("--rounds", type=int, help="interleaved rounds (5)")
-    parser.add_argument("--only", default="", help="regular expression on names of cases")
+    add_case_options(parser, quick="a fifth of the load, two rounds", rounds=5, idle=9900)
     parser.add_argument("--proxies", default=",".join(PROXIES), help="which proxies, by name (%(default)s)")
-    parser.add_argument("--idle", type=int, default=9900, help="idle clients of the case idle (%(default)s)")
-    parser.add_argument("--list", action="store_true", help="name the cases")
     options = parser.parse_args()
-    chosen = [case for case in cases() if re.search(options.only, case.name)]
-    if options.list:
-        print("\n".join([case.name for case in chosen] + ["idle"]))
-        return
+    chosen = choose(cases(), options)
     proxies = [name.strip() for name in options.proxies.split(",")]
     rounds = options.rounds or (2 if options.quick else 5)
     raise_file_limit()
-    raw, rows = {}, []
-    for case in chosen:
-        print("%s ..." % case.name, file=sys.stderr, flush=True)
-        raw[case.name] = run_case(case, proxies, rounds, 0.2 if options.quick else 1.0)
-        new = rows_of(case, raw[case.name])
-        for row in new:
-            print("  " + "  ".join(row[1:]), file=sys.stderr, flush=True)
-        rows += new
+    raw, rows = play(chosen, lambda case: run_case(case, proxies, rounds, 0.2 if options.quick else 1.0), rows_of)
     text = heading(versions()) + "\n\n" + table(HEAD, rows)
     if re.search(options.only, "idle"):
         print("idle ...", file=sys.stderr, flush=True)

@@ -206,33 +206,23 @@ def versions():
 
 def main():
     parser = command_line("tls", __doc__)
-    parser.add_argument("--quick", action="store_true", help="a third of the load, three rounds")
-    parser.add_argument("--rounds", type=int, help="interleaved rounds (7)")
-    parser.add_argument("--only", default="", help="regular expression on names of cases")
+    add_case_options(parser, quick="a third of the load, three rounds", rounds=7, idle=4000)
     parser.add_argument("--plain", action="store_true", help="both without TLS as well")
     parser.add_argument("--floor", action="store_true", help="the least relay as well (bench/loadgen/src/bin/relay.rs)")
     parser.add_argument("--rsa", action="store_true", help="a certificate with RSA of 2048 bits")
     parser.add_argument("--tls12", action="store_true", help="TLS 1.2")
-    parser.add_argument("--idle", type=int, default=4000, help="idle clients of the case idle (%(default)s)")
-    parser.add_argument("--list", action="store_true", help="name the cases")
     options = parser.parse_args()
-    chosen = [case for case in cases() if re.search(options.only, case.name)]
-    if options.list:
-        print("\n".join([case.name for case in chosen] + ["idle"]))
-        return
+    chosen = choose(cases(), options)
     rounds = options.rounds or (3 if options.quick else 7)
     raise_file_limit()
-    raw, rows = {}, []
-    for case in chosen:
-        print("%s ..." % case.name, file=sys.stderr, flush=True)
+
+    def run(case):
         is_handshake = case.name.startswith("handshake")
         proxies = [name for name in PROXIES if not name.endswith("plain") or (options.plain and not is_handshake)]
         proxies = [name for name in proxies if name != "relay" or (options.floor and not is_handshake)]
-        raw[case.name] = run_case(case, proxies, rounds, 1 / 3 if options.quick else 1.0, options)
-        new = rows_of(case, raw[case.name])
-        for row in new:
-            print("  " + "  ".join(row[1:]), file=sys.stderr, flush=True)
-        rows += new
+        return run_case(case, proxies, rounds, 1 / 3 if options.quick else 1.0, options)
+
+    raw, rows = play(chosen, run, rows_of)
     text = heading(versions()) + "\n\n" + table(HEAD, rows)
     if re.search(options.only, "idle"):
         print("idle ...", file=sys.stderr, flush=True)
