@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use config::checked::{self, ClientAuth, Listen, LogLevel};
+use config::checked::{self, Listen, LogLevel};
 use config::endpoint::show_listen;
 use config::nsqd::machine;
 use http::{Listener, ServerTls, Stop, Tls, router, serve_at_most};
@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::ask::ask;
 use super::live::{Live, Parts};
 use super::lookups::Lookups;
+use super::tls::https;
 use crate::start_error::{Place, StartError};
 use crate::users::ProcessUsers;
 use crate::{bind, log_level};
@@ -78,16 +79,6 @@ impl Bound {
             .into_iter()
             .filter_map(|(name, listener, listen)| Some((name, shown(listener.as_ref()?, listen.as_ref()?))))
             .collect()
-    }
-}
-
-/// TLS of the HTTPS listener; it knows clients by their certificates if these are verified.
-pub(super) fn https(tls: &Arc<ServerConfig>, settings: &checked::Queue) -> ServerTls {
-    match settings.tls.as_ref().map(|tls| tls.client_auth) {
-        Some(ClientAuth::RequireVerify) => {
-            ServerTls::certified(Arc::clone(tls), net::tls::certificate_names, &[])
-        }
-        _ => ServerTls::from(Arc::clone(tls)),
     }
 }
 

@@ -21,7 +21,6 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::ask::ask;
-use super::http::https;
 use super::lookups::Lookups;
 use super::{outside, tls};
 
@@ -104,7 +103,7 @@ impl Live {
         parts.api.configure(Arc::clone(&settings));
         parts.tls.clone_from(&tls);
         if let (Some(certificate), Some(tls)) = (&parts.certificate, tls) {
-            certificate.send_replace(https(&tls, &settings));
+            certificate.send_replace(tls::https(&tls, &settings));
         }
         let lookups = |settings| outside::lookup_addresses(settings, parts.own_lookup);
         if lookups(&parts.settings) != lookups(&settings) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use admin::{Certificate, Side};
 use config::checked::{ClientAuth, Queue, Tls, TlsVersion};
+use http::ServerTls;
 use net::tls::{self, MinVersion};
 use rustls::{ClientConfig, ServerConfig};
 
@@ -21,6 +22,16 @@ use crate::pem_files::{Authorities, PemFile, PemFiles};
 /// The fault of the files, in a sentence.
 pub fn server(settings: &Queue) -> Result<Option<Arc<ServerConfig>>, String> {
     server_from(&mut files(), settings)
+}
+
+/// TLS of the HTTPS listener; it knows clients by their certificates if these are verified.
+pub fn https(config: &Arc<ServerConfig>, settings: &Queue) -> ServerTls {
+    match settings.tls.as_ref().map(|tls| tls.client_auth) {
+        Some(ClientAuth::RequireVerify) => {
+            ServerTls::certified(Arc::clone(config), tls::certificate_names, &[])
+        }
+        _ => ServerTls::from(Arc::clone(config)),
+    }
 }
 
 /// TLS towards authorization servers; `None` if none of them has an `https` address.
