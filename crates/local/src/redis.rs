@@ -227,9 +227,32 @@ impl Store {
         version: Version,
         out: &mut Vec<u8>,
     ) -> Option<Block> {
+        self.execute(args, None, now_ms, version, out)
+    }
+
+    /// Runs a command again that waits, after a change of a key, which is the only one that it looks at.
+    pub fn retry_redis(
+        &mut self,
+        args: &[&[u8]],
+        ready: &[u8],
+        now_ms: u64,
+        version: Version,
+        out: &mut Vec<u8>,
+    ) -> Option<Block> {
+        self.execute(args, Some(ready), now_ms, version, out)
+    }
+
+    fn execute(
+        &mut self,
+        args: &[&[u8]],
+        ready: Option<&[u8]>,
+        now_ms: u64,
+        version: Version,
+        out: &mut Vec<u8>,
+    ) -> Option<Block> {
         self.tick(now_ms);
         let start = out.len();
-        match run(self, args, now_ms, version, out) {
+        match run(self, args, ready, now_ms, version, out) {
             Ok(block) => block,
             Err(fault) => {
                 out.truncate(start);
@@ -243,6 +266,7 @@ impl Store {
 fn run(
     store: &mut Store,
     args: &[&[u8]],
+    ready: Option<&[u8]>,
     now_ms: u64,
     version: Version,
     out: &mut Vec<u8>,
@@ -258,7 +282,7 @@ fn run(
     if !fits {
         return Err(Fault::Arity(command.name));
     }
-    let mut call = Call { store, args, now_ms, version, out, name: command.name, block: None };
+    let mut call = Call { store, args, now_ms, version, out, name: command.name, ready, block: None };
     (command.run)(&mut call)?;
     Ok(call.block)
 }

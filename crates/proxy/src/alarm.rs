@@ -19,6 +19,8 @@ pub(crate) enum Alarm {
     Drain,
     /// Deadline of the first client whose MULTI was refused.
     RefusedTransaction,
+    /// End of the first wait for an element of the embedded cache.
+    Blocked,
 }
 
 impl Alarm {
@@ -30,6 +32,7 @@ impl Alarm {
             Alarm::Stop => 3 << 60,
             Alarm::RefusedTransaction => 4 << 60,
             Alarm::Drain => 5 << 60,
+            Alarm::Blocked => 6 << 60,
         }
     }
 
@@ -41,7 +44,8 @@ impl Alarm {
             2 => Alarm::Probe(lane.server),
             3 => Alarm::Stop,
             4 => Alarm::RefusedTransaction,
-            _ => Alarm::Drain,
+            5 => Alarm::Drain,
+            _ => Alarm::Blocked,
         }
     }
 }

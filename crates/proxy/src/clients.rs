@@ -101,6 +101,10 @@ impl Proxy {
                 self.pools[client.pool].stats.blocked_clients_gone.inc();
             }
             self.leave_private(client);
+            self.end_embedded_watch(client, 0);
+        }
+        if client.session.paused == Some(Wait::Block) {
+            self.forget_blocked_client(client.id);
         }
         self.released.extend(client.holds_up);
         self.held.apply(Change::gone(client.counted));

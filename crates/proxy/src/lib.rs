@@ -42,6 +42,7 @@ mod balance;
 mod handover;
 mod reply_size;
 mod tally;
+mod blocked;
 mod budget;
 mod memory;
 mod maintain;

@@ -13,6 +13,7 @@ use net::{App, ConnId, Fault, Input, Instant, Io, LayerInfo, Peer};
 use telemetry::ShardStats;
 
 use crate::alarm::Alarm;
+use crate::blocked::Blocked;
 use crate::budget::Budget;
 use crate::client::{Client, Wait};
 use crate::fail::Failure;
@@ -77,6 +78,8 @@ pub struct Proxy {
     pub(crate) roles: Vec<(u32, Role)>,
     pub(crate) gathers: Gathers,
     pub(crate) store: Store,
+    /// Requests that wait for an element of the embedded cache.
+    pub(crate) blocked: Blocked,
     pub(crate) notify: Box<dyn FnMut(Notice) + Send>,
     pub(crate) shard: usize,
     pub(crate) loads: Arc<[AtomicU32]>,
@@ -185,6 +188,7 @@ impl Proxy {
             roles: Vec::new(),
             gathers: Gathers::default(),
             store: Store::new(setup.generation.local_bytes_max),
+            blocked: Blocked::default(),
             notify: setup.notify,
             shard: setup.shard,
             loads: setup.loads,
@@ -341,6 +345,7 @@ impl<I: Io> App<I> for Proxy {
             Alarm::Probe(server) => self.probe(io, server),
             Alarm::Drain => self.end_drains(io),
             Alarm::Stop => self.continue_stop(io),
+            Alarm::Blocked => self.end_blocks(io),
             Alarm::RefusedTransaction => self.end_refused_transactions(io),
         }
     }

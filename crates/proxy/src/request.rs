@@ -13,6 +13,8 @@ mod scan;
 mod about;
 mod forward;
 mod embedded;
+mod blocking;
+mod watch;
 
 use bytes::Bytes;
 use net::Input;

@@ -54,7 +54,7 @@ fn each(call: &mut Call<'_>, pop: impl Fn(&mut Call<'_>, &[u8]) -> Result<bool, 
     };
     let timeout = timeout(last)?;
     for key in keys {
-        if pop(call, key)? {
+        if call.looks_at(key) && pop(call, key)? {
             return Ok(());
         }
     }

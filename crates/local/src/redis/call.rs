@@ -36,6 +36,8 @@ pub(super) struct Call<'c> {
     pub(super) out: &'c mut Vec<u8>,
     /// For errors that name the command.
     pub(super) name: &'static str,
+    /// The only key that a command looks at that has waited; None for all of its keys.
+    pub(super) ready: Option<&'c [u8]>,
     /// Set by a command that has to wait.
     pub(super) block: Option<Block>,
 }
@@ -145,6 +147,11 @@ impl<'c> Call<'c> {
         let number = count(self.arg(at)).ok().filter(|number| *number > 0).ok_or(not_positive)?;
         let rest = self.args.get(at + 1..).unwrap_or_default();
         rest.split_at_checked(number).ok_or(too_many)
+    }
+
+    /// True for a key that the command looks at.
+    pub(super) fn looks_at(&self, key: &[u8]) -> bool {
+        self.ready.is_none_or(|ready| ready == key)
     }
 
     /// Replies with an empty array.

@@ -104,7 +104,8 @@ pub(super) fn pop_of<'c>(call: &mut Call<'c>, at: usize) -> Result<(Words<'c>, b
         }
         _ => return Err(Fault::Syntax),
     };
-    for key in keys {
+    let ready = call.ready;
+    for key in keys.iter().filter(|key| ready.is_none_or(|ready| ready == **key)) {
         let popped = call.edit_existing(key, Room::default(), |list: &mut List, out| {
             encode::array(out, 2);
             encode::bulk(out, key);

@@ -269,7 +269,8 @@ pub(super) fn pop_of<'c>(call: &mut Call<'c>, at: usize) -> Result<(Words<'c>, b
         _ => return Err(Fault::Syntax),
     };
     let version = call.version;
-    for key in keys {
+    let ready = call.ready;
+    for key in keys.iter().filter(|key| ready.is_none_or(|ready| ready == **key)) {
         let popped = call.edit_existing(key, Room::default(), |set: &mut SortedSet, out| {
             let members = take(set, from_top, wanted);
             encode::array(out, 2);

@@ -38,6 +38,11 @@ impl Store {
         self.forget_if_unwatched(key);
     }
 
+    /// True if somebody watches or waits for a key.
+    pub fn is_watched(&self) -> bool {
+        !self.watches.keys.is_empty()
+    }
+
     /// True if a key that somebody waits for has changed.
     pub fn has_ready(&self) -> bool {
         !self.watches.ready.is_empty()

@@ -20,6 +20,8 @@ pub(crate) struct Stateful {
     pub(crate) dirty: bool,
     /// The connection on which it watched keys was lost: its transaction is not executed.
     pub(crate) watch_broken: bool,
+    /// Keys of the embedded cache that it watches, with their versions.
+    pub(crate) watched_here: Vec<(Box<[u8]>, u64)>,
     /// A blocking request is under way on that connection.
     pub(crate) blocked: bool,
     /// Time at which it stops waiting for a private connection.
@@ -46,6 +48,7 @@ impl Stateful {
     pub(crate) fn is_plain(&self) -> bool {
         let Stateful { refused_transaction, transaction, private, watch_broken, waits_until, .. } = self;
         let is_free = private.is_none() && !watch_broken && waits_until.is_none();
+        let is_free = is_free && self.watched_here.is_empty();
         is_free && !refused_transaction && transaction.is_none()
     }
 }

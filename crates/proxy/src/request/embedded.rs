@@ -3,8 +3,9 @@
 
 use config::checked::Protocol;
 use local::Surroundings;
+use local::redis::Block;
 use net::Io;
-use wire::redis::Args;
+use wire::redis::{Args, encode};
 
 use crate::client::Client;
 use crate::keys::ServerKey;
@@ -12,18 +13,33 @@ use crate::pool::Pool;
 use crate::proxy::Proxy;
 
 impl Proxy {
-    /// Executes a request, with its reply in `scratch.local`.
-    pub(super) fn execute_local<I: Io>(&mut self, io: &I, client: &Client, server: ServerKey, frame: &[u8]) {
+    /// Executes a request, with its reply in `scratch.local`. One that has to wait for an element says so,
+    /// and the reply is that of a request that must not wait. With a `ready` key, one that waited looks at
+    /// that key only.
+    pub(super) fn execute_local<I: Io>(
+        &mut self,
+        io: &I,
+        client: &Client,
+        server: ServerKey,
+        frame: &[u8],
+        ready: Option<&[u8]>,
+    ) -> Option<Block> {
         let pool = &self.pools[client.pool];
-        // A clock before 1970 counts as 0.
-        let now_ms = u64::try_from(io.wall_time().0 / 1_000_000).unwrap_or(0);
+        let now_ms = wall_ms(io);
+        let mut block = None;
         let reply = &mut self.scratch.local;
         reply.clear();
         match pool.config.protocol {
             Protocol::Redis => {
                 let args: Vec<&[u8]> = Args::of(frame).into_iter().flatten().map(|a| a.bytes()).collect();
                 let version = client.session.version();
-                self.store.execute_redis(&args, now_ms, version, reply);
+                block = match ready {
+                    None => self.store.execute_redis(&args, now_ms, version, reply),
+                    Some(ready) => self.store.retry_redis(&args, ready, now_ms, version, reply),
+                };
+                if block.is_some() {
+                    encode::null_array(reply, version);
+                }
             }
             Protocol::Memcache => {
                 let (line, data) = halves(frame);
@@ -43,7 +59,13 @@ impl Proxy {
         stats.response_bytes.add(self.scratch.local.len() as u64);
         // The clock does not move within a turn; execution usually takes less than a microsecond.
         stats.latency.record(0);
+        block
     }
+}
+
+/// Wall-clock time in milliseconds since 1970; a clock before that counts as 0.
+pub(super) fn wall_ms<I: Io>(io: &I) -> u64 {
+    u64::try_from(io.wall_time().0 / 1_000_000).unwrap_or(0)
 }
 
 fn surroundings(pool: &Pool) -> Surroundings {

@@ -1,5 +1,6 @@
 //! (b) Sends a request to its server: an entry on the connection's line, and the bytes into its outbox.
 
+use local::redis::Block;
 use net::Io;
 use wire::memcache::{Silence, Span};
 
@@ -37,6 +38,8 @@ pub(super) enum Forwarded {
     Queued,
     /// The embedded cache has answered: the reply is in `scratch.local`.
     Answered,
+    /// It waits for an element of the embedded cache.
+    Blocks(Block),
     /// It was sent to no server.
     Refused(Failure),
 }
@@ -67,6 +70,7 @@ impl Proxy {
         let pending = Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         match self.forward(io, client, lane, frame, pending, keep) {
             Forwarded::Queued => client.reserve(),
+            Forwarded::Blocks(block) => self.block_client(io, client, lane.server, frame.bytes(), block),
             Forwarded::Answered => {
                 self.pools[client.pool].stats.latency.record(0);
                 self.give(io, client, &self.scratch.local);
@@ -96,8 +100,13 @@ impl Proxy {
     ) -> Forwarded {
         let server = &self.servers[lane.server];
         if server.is_local() {
-            self.execute_local(io, client, lane.server, frame.bytes());
-            return Forwarded::Answered;
+            let block = self.execute_local(io, client, lane.server, frame.bytes(), None);
+            if self.store.has_ready() {
+                let reply = std::mem::take(&mut self.scratch.local);
+                self.serve_blocked(io);
+                self.scratch.local = reply;
+            }
+            return block.map_or(Forwarded::Answered, Forwarded::Blocks);
         }
         if !server.is_open(lane.number)
             && let Err(failure) = self.open_for_request(io, lane)

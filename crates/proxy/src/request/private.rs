@@ -131,7 +131,7 @@ impl Proxy {
         let owner = Owner::Private(client.id, client.next_seq());
         let pending = Pending::new(owner, io.now(), frame.len());
         match self.forward(io, client, lane, Frame::Slice(frame), pending, Traits::redis(false).keep) {
-            Forwarded::Queued | Forwarded::Answered => {
+            Forwarded::Queued | Forwarded::Answered | Forwarded::Blocks(_) => {
                 client.reserve();
                 true
             }

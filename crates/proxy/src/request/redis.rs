@@ -49,7 +49,9 @@ enum Here<'a> {
     NoPassword(Option<&'static Command>),
     InRefusedTransaction,
     CrossSlot(&'static Command),
-    /// The embedded cache does not block or watch.
+    /// `WATCH` of keys of the embedded cache.
+    WatchEmbedded,
+    /// The embedded cache has no such command.
     NotEmbedded(&'static Command),
     /// A `SCAN` that no server is left for: its reply.
     Scanned(&'static [u8]),
@@ -292,7 +294,13 @@ impl Proxy {
         match self.home_of(client, keys) {
             Home::Several => Plan::Here(Here::CrossSlot(command)),
             Home::Nowhere => Plan::One(None, command),
-            Home::One(server) if self.servers[server].is_local() => Plan::Here(Here::NotEmbedded(command)),
+            Home::One(server) if self.servers[server].is_local() => match command.name {
+                "watch" => Plan::Here(Here::WatchEmbedded),
+                name if local::redis::serves(name) => {
+                    Plan::One(Some(self.servers[server].lane_of(client)), command)
+                }
+                _ => Plan::Here(Here::NotEmbedded(command)),
+            },
             Home::One(server) => match client.session.state.as_ref().and_then(|state| state.private) {
                 // A client has one private connection; it watches keys on another server.
                 Some(held) if held.server != server => Plan::Here(Here::CrossSlot(command)),
@@ -417,6 +425,7 @@ impl Proxy {
                 let stateful = Some(*command).filter(|command| command.stateful);
                 self.reject_redis(io, client, stateful, error.as_bytes());
             }
+            Here::WatchEmbedded => self.watch_embedded(io, client, request.args(frame)),
             Here::NotEmbedded(command) => {
                 let error = format!("-ERR '{}' is not served by the embedded cache\r\n", command.name);
                 self.give(io, client, error.as_bytes());

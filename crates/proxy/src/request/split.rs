@@ -167,7 +167,7 @@ impl Proxy {
         };
         let finished = match sent {
             Forwarded::Queued => return,
-            Forwarded::Answered => {
+            Forwarded::Answered | Forwarded::Blocks(_) => {
                 let protocol = self.pools[client.pool].config.protocol;
                 if is_error(protocol, &self.scratch.local) {
                     let error = std::mem::take(&mut self.scratch.local);

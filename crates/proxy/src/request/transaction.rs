@@ -24,6 +24,7 @@ use crate::gather::{EXEC, Merge, QUEUED_PART};
 use crate::keys::{LaneKey, ServerKey};
 use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
+use crate::request::embedded::wall_ms;
 use crate::request::forward::{Forwarded, Traits};
 use crate::request::private::own_lane;
 use crate::server::pending::{Expect, Owner, Pending};
@@ -224,7 +225,7 @@ impl Proxy {
     fn execute<I: Io>(&mut self, io: &mut I, client: &mut Client, lane: Option<LaneKey>) {
         let Some(transaction) = self.end_transaction(client) else { return };
         let watched = client.session.watched();
-        let is_broken = client.session.unwatch();
+        let is_broken = client.session.unwatch() | self.end_embedded_watch(client, wall_ms(io));
         if transaction.spoiled {
             self.leave_private_if_done(client);
             return self.give(io, client, ABORTED);
@@ -256,6 +257,7 @@ impl Proxy {
     /// Ends the watch of a client's keys, which DISCARD and RESET do.
     pub(crate) fn end_watch(&mut self, client: &mut Client) {
         client.session.unwatch();
+        self.end_embedded_watch(client, 0);
         self.leave_private_if_done(client);
     }
 
@@ -265,12 +267,13 @@ impl Proxy {
         reply.clear();
         encode::array(&mut reply, queued.ends.len());
         for request in queued.requests() {
-            self.execute_local(io, client, lane.server, request);
+            self.execute_local(io, client, lane.server, request, None);
             reply.extend_from_slice(&self.scratch.local);
         }
         self.pools[client.pool].stats.latency.record(0);
         self.give(io, client, &reply);
         self.scratch.reply = reply;
+        self.serve_blocked(io);
     }
 
     /// Sends a transaction as one unit: nothing of another client gets in between.
@@ -295,7 +298,7 @@ impl Proxy {
             let owner = Owner::Part(gather, part);
             let pending = Pending { expect, ..Pending::new(owner, io.now(), request.len()) };
             match self.forward(io, client, lane, Frame::Slice(request), pending, traits.keep) {
-                Forwarded::Queued | Forwarded::Answered => {}
+                Forwarded::Queued | Forwarded::Answered | Forwarded::Blocks(_) => {}
                 Forwarded::Refused(failure) => {
                     // Only the first request can open a connection: nothing was sent.
                     let error = failure.reply(config::checked::Protocol::Redis);

@@ -295,9 +295,8 @@ fn at_the_limit_clients_wait_their_turn_and_then_get_an_error() {
 }
 
 #[test]
-fn the_embedded_cache_neither_watches_nor_blocks() {
+fn the_embedded_cache_has_no_streams_to_block_for() {
     let mut w = World::new("[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"local\"]\n");
-    let client = w.ask(lines(&["WATCH k", "BLPOP k 0", "PING"]));
-    let error = |name: &str| format!("-ERR '{name}' is not served by the embedded cache\r\n");
-    assert_eq!(w.sent(client), format!("{}{}+PONG\r\n", error("watch"), error("blpop")));
+    let client = w.ask(lines(&["XREAD BLOCK 0 STREAMS k 0", "PING"]));
+    assert_eq!(w.sent(client), "-ERR 'xread' is not served by the embedded cache\r\n+PONG\r\n");
 }
