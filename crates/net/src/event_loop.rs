@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use mio::{Registry, Token};
 
+use crate::coalesce::{Gathering, Round};
 use crate::conn::{Conn, Stage, inbox_memory};
 use crate::descriptors::ClientPlaces;
 use crate::listeners::Listeners;
@@ -20,6 +21,7 @@ use crate::load::Load;
 use crate::options::ServerTls;
 use crate::outbox::{GATHERED_MAX, LARGE, Spare};
 use crate::slab::Slab;
+use crate::stopwatch::Stopwatch;
 use crate::stream::Stream;
 use crate::timers::Timers;
 use crate::{
@@ -67,6 +69,10 @@ pub struct EventLoop {
     spare_since: bool,
     /// Bytes read since the last `take_arrived`.
     arrived: usize,
+    stopwatch: Stopwatch,
+    gathering: Gathering,
+    /// Open accepted connections.
+    clients: usize,
     now: Instant,
     wall: WallTime,
     /// The sum of [`Conn::held`] over all connections.
@@ -112,6 +118,9 @@ impl EventLoop {
             spare: Spare::default(),
             spare_since: false,
             arrived: 0,
+            stopwatch: Stopwatch::default(),
+            gathering: Gathering::default(),
+            clients: 0,
             now,
             wall,
             buffered: 0,
@@ -149,8 +158,23 @@ impl EventLoop {
     }
 
     /// Bytes read since the last call, without those under layers.
-    pub(crate) fn take_arrived(&mut self) -> usize {
+    fn take_arrived(&mut self) -> usize {
         std::mem::take(&mut self.arrived)
+    }
+
+    /// The round that has found `events`, for the decision whether to sleep.
+    pub(crate) fn round(&mut self, events: usize) -> Round {
+        let timer = self.timers.next_due();
+        Round { now: self.now, events, bytes: self.take_arrived(), clients: self.clients, timer }
+    }
+
+    pub(crate) fn set_gathering(&mut self, gathering: Gathering) {
+        self.gathering = gathering;
+    }
+
+    /// Median time from a request to its reply since the last call; None if too few were sampled.
+    pub(crate) fn take_latency(&mut self) -> Option<u32> {
+        self.stopwatch.take()
     }
 
     pub(crate) fn has_spare(&self) -> bool {
@@ -176,6 +200,7 @@ impl EventLoop {
         self.buffered -= conn.held();
         if !conn.flags.outgoing {
             self.places.give_back();
+            self.clients -= 1;
         }
         if let Some(timer) = conn.timer {
             self.timers.cancel(timer);
@@ -370,6 +395,10 @@ impl Io for EventLoop {
 
     fn load(&self) -> u32 {
         self.load.permille()
+    }
+
+    fn gathering(&self) -> Gathering {
+        self.gathering
     }
 
     fn buffered(&self) -> usize {

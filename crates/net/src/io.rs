@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Address, ConnId, Input, Instant, LayerFault, ListenOptions, Listener, ListenerId, Parcel, Peer,
-    SocketOptions, TimerId, WallTime,
+    Address, ConnId, Gathering, Input, Instant, LayerFault, ListenOptions, Listener, ListenerId, Parcel,
+    Peer, SocketOptions, TimerId, WallTime,
 };
 
 /// Services of the loop for its product. Nothing here blocks. Connection errors are reported later, through
@@ -83,6 +83,11 @@ pub trait Io {
     /// Recent share of this shard's thread time spent on the CPU, in permille.
     fn load(&self) -> u32;
 
+    /// Counts of this shard's rounds, and of the sleeps that let them gather events.
+    fn gathering(&self) -> Gathering {
+        Gathering::default()
+    }
+
     /// Memory of the buffers of this shard's connections, both directions: reserved, not only in use.
     fn buffered(&self) -> usize;
 }
@@ -119,6 +124,11 @@ pub trait App<I: Io> {
     fn starved(&mut self, _io: &mut I, _error: &std::io::Error) {}
     /// The process is stopping: no more clients will be accepted. Close idle ones.
     fn stopping(&mut self, _io: &mut I) {}
+    /// Requests received so far, in which the CPU time of rounds with and without sleeps is compared; zero if
+    /// the app does not count them, and its shard then never sleeps.
+    fn handled(&self) -> u64 {
+        0
+    }
     /// True when no work is pending; checked after every turn of a graceful stop.
     fn idle(&self) -> bool {
         true

@@ -34,10 +34,14 @@ impl Load {
     }
 }
 
-/// CPU time used by this thread.
-fn thread_cpu_us() -> u64 {
+/// CPU time used by this thread, in nanoseconds.
+pub(crate) fn thread_cpu_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    (time.tv_sec as u64).saturating_mul(1_000_000).saturating_add(time.tv_nsec as u64 / 1000)
+    (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
+}
+
+fn thread_cpu_us() -> u64 {
+    thread_cpu_ns() / 1000
 }
 
 #[cfg(test)]

@@ -15,15 +15,17 @@
 //! Sockets are registered once, edge-triggered, for both directions; nothing is re-armed per request.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Poll, Token, Waker};
 
-use crate::coalesce::Coalesce;
+use crate::coalesce::{Clocks, Coalesce};
 use crate::descriptors::ClientPlaces;
 use crate::event_loop::{Due, EventLoop, LISTENER_TOKENS, WAKER_TOKEN};
 use crate::listener::Listener;
+use crate::load::thread_cpu_ns;
 use crate::mailbox::{Mailbox, NotTaken, Sender, mailbox};
 use crate::resolve::Resolver;
 use crate::{App, Instant, WallTime};
@@ -141,8 +143,8 @@ impl<M: Send + 'static> Shard<M> {
         })
     }
 
-    /// Allows sleeps of this length before a poll, while there is enough traffic for that to save CPU. Zero,
-    /// the default, means never.
+    /// Allows sleeps of up to this length before a poll, while there is enough traffic for that to save CPU.
+    /// Zero, the default, means never.
     #[must_use]
     pub fn coalescing(mut self, sleep: Duration) -> Self {
         self.coalesce = sleep;
@@ -184,6 +186,7 @@ impl<M: Send + 'static> Shard<M> {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut stop_at = None;
         let mut turns_held = 0;
+        sharpen_sleeps(coalesce);
         let mut coalesce = Coalesce::new(coalesce);
         let mut found = 0;
         el.write_all(&mut app, false);
@@ -216,7 +219,10 @@ impl<M: Send + 'static> Shard<M> {
                             app.mail(&mut el, m);
                         }
                         Letter::Resolved(id, found) => el.resolved(&mut app, id, found),
-                        Letter::Coalesce(sleep) => coalesce = Coalesce::new(sleep),
+                        Letter::Coalesce(max) => {
+                            sharpen_sleeps(max);
+                            coalesce.set_max(max);
+                        }
                         Letter::Stop(deadline) => {
                             stop_at = Some(el.now_at() + deadline);
                             el.close_listeners();
@@ -234,8 +240,16 @@ impl<M: Send + 'static> Shard<M> {
             turns_held = if el.holds_back() { turns_held + 1 } else { 0 };
             found += count;
             if !el.holds_back() && !el.has_queued() && stop_at.is_none() {
-                let bytes = el.take_arrived();
-                coalesce.sleep_after(el.now_at(), std::mem::take(&mut found), bytes);
+                let round = el.round(std::mem::take(&mut found));
+                let sleep = coalesce.sleep_after(&round, || Clocks {
+                    cpu_ns: thread_cpu_ns(),
+                    handled: app.handled(),
+                    latency_us: el.take_latency(),
+                });
+                el.set_gathering(coalesce.gathering());
+                if !sleep.is_zero() {
+                    std::thread::sleep(sleep);
+                }
             }
             if let Some(at) = stop_at
                 && ((app.idle() && el.nothing_unsent()) || el.now_at() >= at)
@@ -243,6 +257,14 @@ impl<M: Send + 'static> Shard<M> {
                 return Ok(app);
             }
         }
+    }
+}
+
+/// Lets sleeps of this thread end on time: the kernel's default slack adds up to 50 µs.
+fn sharpen_sleeps(max: Duration) {
+    if !max.is_zero() {
+        // If this fails, sleeps are just longer.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1000));
     }
 }
 

@@ -384,6 +384,10 @@ impl<I: Io> App<I> for Proxy {
         self.begin_stop(io);
     }
 
+    fn handled(&self) -> u64 {
+        self.pools.values().map(|pool| pool.stats.client_requests.get()).sum()
+    }
+
     fn idle(&self) -> bool {
         self.clients == 0
     }

@@ -120,6 +120,7 @@ impl EventLoop {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.stream = stream;
         }
+        self.clients += 1;
         Some(id)
     }
 }

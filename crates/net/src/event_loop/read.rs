@@ -127,6 +127,9 @@ impl EventLoop {
             return Ok(Progress::End);
         }
         self.arrived += n;
+        if !conn.flags.outgoing {
+            self.stopwatch.start(id, self.now);
+        }
         let progress = after_read(conn, n < SCRATCH);
         let scratch = std::mem::take(&mut self.scratch);
         let mut input = Input::scratch(&scratch[..n]);

@@ -76,6 +76,7 @@ impl EventLoop {
                 return self.close(id);
             }
             conn.flags.blocked = left > 0;
+            self.stopwatch.stop(id, self.now);
         }
         if conn.unsent() > 0 {
             return;
