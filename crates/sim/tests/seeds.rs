@@ -5,10 +5,16 @@ use nuthatch_sim::{Report, run};
 /// Number of seeds in every `cargo test`; more with `NUTHATCH_SIM_SEEDS`.
 const SEEDS: u64 = 300;
 
-/// Statistics that the simulation cannot move: a lack of file descriptors, overlong requests, users and
-/// passwords, TLS. `tests/integration/test_metrics.py` and `test_tls.py` move them.
+/// Statistics that the simulation cannot move: a lack of file descriptors, the rounds of the real loop,
+/// overlong requests, users and passwords, TLS. `tests/integration/test_metrics.py` and `test_tls.py` move
+/// them.
 const NOT_SIMULATED: &[(&str, &str)] = &[
     ("shard", "accept_pauses"),
+    ("shard", "rounds"),
+    ("shard", "round_events"),
+    ("shard", "sleeps"),
+    ("shard", "slept_us"),
+    ("shard", "sleeps_saved_us"),
     ("pool", "oversized"),
     ("pool", "denied"),
     ("pool", "login_failures"),

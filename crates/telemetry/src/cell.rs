@@ -23,6 +23,12 @@ impl Counter {
         self.add(1);
     }
 
+    /// Takes over a count that is kept elsewhere and only grows. Only the owning shard may call this.
+    #[inline]
+    pub fn follow(&self, count: u64) {
+        self.0.store(count, Relaxed);
+    }
+
     /// The value, from any thread.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
