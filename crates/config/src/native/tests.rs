@@ -110,7 +110,7 @@ max_defer_timeout = "30d"
     assert_eq!(faults(text), Vec::<String>::new());
     let config = check(text, 2).config.unwrap();
     assert_eq!((config.threads, config.memory_budget_bytes), (4, 512 << 20));
-    assert_eq!((config.coalesce.as_micros(), default(1).coalesce.as_micros()), (0, 80));
+    assert_eq!((config.coalesce.as_micros(), default(1).coalesce.as_micros()), (0, 200));
     assert_eq!((config.stats, config.admin), (None, None));
     let pool = &config.pools[0];
     let identities: Vec<_> = pool.servers.iter().map(|s| (s.identity.as_str(), s.weight)).collect();
