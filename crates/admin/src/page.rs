@@ -172,6 +172,9 @@ fn resources(html: &mut Html, status: &Status) {
     if let Some((open, max)) = process.open_fds.zip(process.fds_max) {
         tile("File descriptors", format!("{} <small>of {}</small>", count(open), count(max)));
     }
+    if let Some(words) = status.gathering.words() {
+        tile("Gathering", words);
+    }
     html.add(format_args!("</dl></section>\n"));
 }
 

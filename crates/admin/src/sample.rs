@@ -10,6 +10,7 @@ use crate::facts::wall_ms;
 use crate::lookup::LookupReport;
 use crate::process::Process;
 use crate::queue::QueueReport;
+use crate::status::Rounds;
 
 /// All counters at one moment.
 pub(crate) struct Sample {
@@ -21,6 +22,8 @@ pub(crate) struct Sample {
     pub pools: Vec<PoolReport>,
     /// Memory held for requests and replies, on all shards.
     pub memory_bytes: u64,
+    /// Rounds of all shards.
+    pub rounds: Rounds,
     /// The queue; None if it did not answer or does not run.
     pub queue: Option<QueueReport>,
     /// The lookup; None if it did not answer or does not run.
@@ -45,6 +48,7 @@ impl Sample {
             wall_ms: wall_ms(),
             pools: registry.pools(),
             memory_bytes: registry.shard_row("memory_bytes"),
+            rounds: Rounds::of(registry),
             queue,
             lookup,
             process: Process::now(),
@@ -92,6 +96,7 @@ pub(crate) mod tests {
                 .flat_map(|pool| &pool.shards)
                 .map(|pool| pool.memory_bytes.get())
                 .sum(),
+            rounds: Rounds::default(),
             queue,
             lookup: None,
             process: Process::default(),

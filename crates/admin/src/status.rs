@@ -4,6 +4,7 @@
 //! milliseconds since the Unix epoch, latencies microseconds; `_total` counts since the start,
 //! `_per_second` is the mean over `window_seconds`.
 
+mod gathering;
 mod pools;
 mod queue;
 mod window;
@@ -22,6 +23,8 @@ use crate::trouble::Trouble;
 use crate::upgrades::UpgradeFailures;
 use window::Window;
 
+pub use gathering::Gathering;
+pub(crate) use gathering::Rounds;
 pub(crate) use pools::note_changes_by_hand;
 pub use pools::{ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 #[cfg(test)]
@@ -51,6 +54,8 @@ pub struct Status {
     pub troubles: Vec<Trouble>,
     /// Memory for requests and replies.
     pub memory: Memory,
+    /// Events gathered per wake-up, and what that saves.
+    pub gathering: Gathering,
     /// The process.
     pub process: Process,
     /// Listeners.
@@ -109,6 +114,7 @@ impl Status {
             draining: false,
             troubles: Vec::new(),
             memory: Memory { used_bytes, budget_bytes: facts.memory_budget_bytes },
+            gathering: Gathering::between(before.rounds, now.rounds),
             process: now.process,
             listening: facts.listening.clone(),
             pools: pools::between(&before.pools, &now.pools, facts, window),
