@@ -91,6 +91,15 @@ class Process:
                 fields = f.read().rsplit(")", 1)[1].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def waits(self):
+        """Times that a thread had to wait: for something to do, or until the end of a sleep."""
+        base = "/proc/%d/task" % self.popen.pid
+        count = 0
+        for task in os.listdir(base):
+            with open("%s/%s/status" % (base, task)) as f:
+                count += int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", f.read()).group(1))
+        return count
+
     def memory_mb(self, key="VmRSS"):
         """Resident memory in MB (10^6 bytes); VmHWM for its peak."""
         with open("/proc/%d/status" % self.popen.pid) as f:
