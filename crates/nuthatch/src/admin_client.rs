@@ -229,6 +229,12 @@ impl AdminAddress {
 }
 
 impl AdminTrust {
+    /// These options without those that say which certificate an admin port may show.
+    #[must_use]
+    pub fn own(&self) -> AdminTrust {
+        AdminTrust { cert: self.cert.clone(), key: self.key.clone(), ..AdminTrust::default() }
+    }
+
     /// True if an option of TLS is given.
     fn is_given(&self) -> bool {
         self.ca.is_some() || self.cert.is_some() || self.server_name.is_some()

@@ -39,7 +39,9 @@ impl Patient {
             None => (native::default(cores()), Words::Native),
             Some(path) => read(path)?,
         };
-        let running = config.admin.as_ref().and_then(|admin| Running::at(&AdminAddress::of(admin, trust)));
+        // Authorities and names are those of other proxies.
+        let admin = config.admin.as_ref().map(|admin| AdminAddress::of(admin, &trust.own()));
+        let running = admin.as_ref().and_then(Running::at);
         Ok(Patient { config, words, running, others: others.to_vec(), trust: trust.clone() })
     }
 }
