@@ -51,6 +51,9 @@ LEFT = {
     "server.weight": "the servers of the busy pool change theirs",
     "server.name": "the servers of the busy pool change theirs",
     "pool.servers": "the servers of the busy pool come and go",
+    "pool.topology": "rings are the only one so far",
+    "pool.read_from": "for a cluster only",
+    "pool.zone": "for a cluster only",
     "queue.tls_key": "goes with its certificate",
 }
 # Another value of each option that no default for its kind fits.
@@ -64,6 +67,7 @@ VALUES = {
     "pool.hash_tag": "{}",
     "pool.client_connections": 5000,
     "pool.limit_requests": "1000000/s",
+    "pool.allow": ["flush"],
     "pool.auth": "a secret",
     "pool.db": 1,
     "pool.tls": {},
