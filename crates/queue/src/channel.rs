@@ -19,6 +19,7 @@ mod departing;
 mod holes;
 mod image;
 mod memory;
+mod notes;
 mod recover;
 mod time;
 
@@ -35,7 +36,6 @@ use crate::latency::Latency;
 use crate::message::{Message, Position};
 use crate::record::{ChannelNumber, Requeued};
 use crate::settings::ChannelSettings;
-use crate::work_list::Mark;
 
 use again::Again;
 
@@ -44,6 +44,7 @@ pub use dead_letter::{DeadLetter, Departing};
 pub use holes::Holes;
 pub use image::{ChannelImage, ImagedMessage, read_text, text};
 pub use memory::CHANNEL_BYTES;
+pub use notes::ChannelNotes;
 pub use recover::{Recovering, Tally};
 
 /// Changes of a channel since its events were last written.
@@ -98,15 +99,6 @@ pub enum Source {
     Cursor(Position),
 }
 
-/// Bookkeeping of the queue about a channel, which the channel itself does not use.
-#[derive(Debug, Default)]
-pub struct ChannelNotes {
-    /// Set while it is in the list of channels that may have something to deliver.
-    pub scheduled: Mark,
-    /// Due time for which a timer is set.
-    pub timer: Option<Instant>,
-}
-
 /// Number of returned messages at which they are delivered before their turn and none is taken from the
 /// stream, so that a consumer that finishes nothing cannot pull the whole backlog into memory.
 const AGAIN_MAX: usize = 100_000;
@@ -136,14 +128,6 @@ pub struct Channel {
     pub departing: Departing,
     /// Set while the events are part of the journal's batch.
     pub events_staged: bool,
-    /// Set while the channel waits for a block to be read from a file.
-    pub reading: bool,
-    /// A block read from a file for this channel alone.
-    pub fetched: Option<journal::Block>,
-    /// Set while a dead letter is read from a file, or waits for a retry.
-    pub dead_letter_pending: bool,
-    /// The block that holds that dead letter, once read.
-    pub fetched_dead: Option<journal::Block>,
     /// Bookkeeping of the queue.
     pub notes: ChannelNotes,
     paused: bool,
@@ -186,10 +170,6 @@ impl Channel {
             dead_letters: VecDeque::new(),
             departing: Departing::default(),
             events_staged: false,
-            reading: false,
-            fetched: None,
-            dead_letter_pending: false,
-            fetched_dead: None,
             notes: ChannelNotes::default(),
             paused: false,
             cursor,

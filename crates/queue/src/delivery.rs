@@ -71,7 +71,7 @@ impl<S: Sink> Run<'_, S> {
                 Source::Again(message) => message.at,
                 Source::Cursor(position) => position,
             };
-            let outcome = match self.channel.fetched.take() {
+            let outcome = match self.channel.notes.fetched.take() {
                 Some(block) if block.start().0 == position => ReadOutcome::Block(block),
                 _ if matches!(source, Source::Again(_)) && self.channel.again_count() < MANY => {
                     self.journal.read_one(at(position), ONE_BYTES)

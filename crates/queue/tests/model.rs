@@ -588,7 +588,7 @@ impl World {
 
     fn read(&mut self, key: ChannelKey, job: ReadJob) {
         let block = self.topic.journal.read_done(job.run()).expect("the disk is fine");
-        self.topic.channel_mut(key).expect("found").fetched = Some(block);
+        self.topic.channel_mut(key).expect("found").notes.fetched = Some(block);
     }
 
     fn check_delivery(&mut self, name: &str, conn: ConnId, attempts: u16, id: u64, number: u32) {

@@ -36,14 +36,12 @@ impl Channel {
         let letters = self.dead_letters.len() + self.departing.letters().count();
         let events = self.events.finished.len() + self.events.requeued.len();
         let positions = self.holes.len() + self.taken.len() + events;
-        let blocks = [&self.fetched, &self.fetched_dead];
-        let read: usize = blocks.into_iter().flatten().map(journal::Block::bytes).sum();
         CHANNEL_BYTES
             + self.consumers.len() * CONSUMER_BYTES
             + (waiting + letters) * WAITING_BYTES
             + self.in_flight.len() * FLIGHT_BYTES
             + positions * POSITION_BYTES
             + self.latency.bytes()
-            + read
+            + self.notes.block_bytes()
     }
 }

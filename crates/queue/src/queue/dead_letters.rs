@@ -57,7 +57,10 @@ impl Queue {
     pub(super) fn set_aside(&mut self, key: TopicKey, channel_key: ChannelKey) {
         let Some(topic) = self.topics.get_mut(key) else { return };
         let Some(channel) = topic.channel(channel_key) else { return };
-        if channel.dead_letter_pending || channel.dead_letters.is_empty() || !channel.departing.is_empty() {
+        if channel.notes.dead_letter_pending
+            || channel.dead_letters.is_empty()
+            || !channel.departing.is_empty()
+        {
             return;
         }
         let names = (topic.name.clone(), channel.name.clone());
@@ -138,7 +141,7 @@ impl Queue {
         let (key, channel_key) = source;
         let (channel, journal) = self.topics.get_mut(key)?.channel_and_journal(channel_key)?;
         let letter = *channel.dead_letters.front()?;
-        let fetched = channel.fetched_dead.take().filter(|block| block.start().0 == letter.message.at);
+        let fetched = channel.notes.fetched_dead.take().filter(|block| block.start().0 == letter.message.at);
         let outcome = match fetched {
             Some(block) => ReadOutcome::Block(block),
             None => journal.read_one(at(letter.message.at), 4096),
@@ -146,7 +149,7 @@ impl Queue {
         let remains = match outcome {
             ReadOutcome::Block(block) => Remains::Record(block),
             ReadOutcome::NeedsDisk(job) => {
-                channel.dead_letter_pending = true;
+                channel.notes.dead_letter_pending = true;
                 self.submit(Job::Read(key, Purpose::DeadLetter(channel_key, letter.message.at), job));
                 Remains::Later
             }
@@ -201,7 +204,7 @@ impl Queue {
     /// Puts dead letters off to the next tick, because they cannot be written now.
     fn refuse_letters(&mut self, source: (TopicKey, ChannelKey), why: &str) {
         let Some(channel) = self.channel_at(source) else { return };
-        channel.dead_letter_pending = true;
+        channel.notes.dead_letter_pending = true;
         self.dead_letter_retries.push(source);
         self.wrong(Subject::DeadLetters(source.0, source.1), &why);
     }
@@ -210,7 +213,7 @@ impl Queue {
     pub(super) fn retry_dead_letters(&mut self) {
         for source in std::mem::take(&mut self.dead_letter_retries) {
             if let Some(channel) = self.channel_at(source) {
-                channel.dead_letter_pending = false;
+                channel.notes.dead_letter_pending = false;
             }
             self.schedule(source.0, source.1);
         }
@@ -228,8 +231,8 @@ impl Queue {
         match block {
             Ok(block) => {
                 let Some(channel) = self.channel_at(source) else { return };
-                channel.dead_letter_pending = false;
-                channel.fetched_dead = (block.start().0 == at).then_some(block);
+                channel.notes.dead_letter_pending = false;
+                channel.notes.fetched_dead = (block.start().0 == at).then_some(block);
                 self.schedule(source.0, source.1);
             }
             // Temporarily unreadable, or copied forward meanwhile.

@@ -140,7 +140,7 @@ impl Queue {
         let mut taken = Taken::default();
         let Some(topic) = self.topics.get_mut(order.letters.0) else { return Ok(taken.0) };
         let Some(channel) = topic.channel_mut(order.letters.1) else { return Ok(taken.0) };
-        if channel.reading {
+        if channel.notes.reading {
             return Err(in_use(&topic.name, UsedBy::Reader));
         }
         if channel.consumers.iter().any(|(_, consumer)| consumer.terms.conn != NOBODY) {
@@ -151,7 +151,7 @@ impl Queue {
         if let Some(channel) = topic.channel_mut(order.letters.1) {
             channel.set_ready(order.consumer, 0);
             // No other consumer may take what this redrive waits for.
-            channel.reading |= order.read.is_some();
+            channel.notes.reading |= order.read.is_some();
         }
         Ok(taken.0)
     }
@@ -210,8 +210,8 @@ impl Queue {
             _ => None,
         };
         if let Some(channel) = self.channel_at(order.letters) {
-            channel.reading = false;
-            channel.fetched = block.and_then(Result::ok);
+            channel.notes.reading = false;
+            channel.notes.fetched = block.and_then(Result::ok);
         }
         match failed {
             Some(why) => self.end_redrive(order, Some(why)),
@@ -224,7 +224,7 @@ impl Queue {
         let clock = self.clock;
         if let Some(source) = self.channel_at(order.letters) {
             source.unsubscribe(order.consumer, clock);
-            source.reading &= order.read.is_none();
+            source.notes.reading &= order.read.is_none();
         }
         self.mark_dirty(order.letters.0);
         self.schedule(order.letters.0, order.letters.1);

@@ -60,8 +60,8 @@ impl Queue {
         match block {
             Ok(block) => {
                 let damage = block.damage().map(|damage| (damage.to_string(), damage.bytes()));
-                target.reading = false;
-                target.fetched = Some(block);
+                target.notes.reading = false;
+                target.notes.fetched = Some(block);
                 self.schedule(key, channel);
                 if let Some((text, bytes)) = damage {
                     self.find(&name, text, 0, bytes);
@@ -70,7 +70,7 @@ impl Queue {
             }
             // Released meanwhile: delivery finds the next position.
             Err(ReadError::Gone { .. }) => {
-                target.reading = false;
+                target.notes.reading = false;
                 self.schedule(key, channel);
                 self.well(&Subject::Reading(key, channel));
             }

@@ -116,7 +116,7 @@ impl Queue {
     pub(super) fn retry_reads(&mut self) {
         for (key, channel) in std::mem::take(&mut self.retries) {
             if let Some(target) = self.channel_at((key, channel)) {
-                target.reading = false;
+                target.notes.reading = false;
                 self.schedule(key, channel);
             }
         }

@@ -214,10 +214,10 @@ impl Queue {
         if channel.next_due().is_some_and(|due| due <= clock.now) {
             channel.expire(clock);
         }
-        let reading = channel.reading;
+        let reading = channel.notes.reading;
         let job = if reading { None } else { deliver(topic, channel_key, clock, &mut IoSink(io)) };
         let Some(channel) = topic.channel_mut(channel_key) else { return };
-        channel.reading |= job.is_some();
+        channel.notes.reading |= job.is_some();
         let due = channel.next_due();
         if let Some(due) = due
             && channel.notes.timer.is_none_or(|timer| due < timer)
