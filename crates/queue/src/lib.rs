@@ -57,7 +57,6 @@ pub mod push;
 pub mod statsd;
 
 mod clock;
-mod metrics;
 mod options;
 pub mod work_list;
 pub mod settings;

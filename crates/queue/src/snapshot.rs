@@ -143,39 +143,52 @@ pub struct ClientStats {
 }
 
 impl TopicStats {
-    /// The topic's row in `/metrics` and on the page.
+    /// The topic's row in `/metrics` and on the page, with those of its channels.
     pub fn report(&self) -> TopicReport {
+        TopicReport { channels: self.channels.iter().map(ChannelStats::row).collect(), ..self.row() }
+    }
+
+    /// The topic's row alone.
+    pub(crate) fn row(&self) -> TopicReport {
         TopicReport {
             name: self.name.clone(),
-            messages: self.messages,
             depth: self.depth,
-            stored_bytes: self.stored_bytes,
+            backend_depth: self.backend_depth,
+            messages: self.messages,
+            bytes: self.bytes,
             rejected: self.rejected,
             dropped: self.dropped,
+            stored_bytes: self.stored_bytes,
             paused: u64::from(self.paused),
-            channels: self.channels.iter().map(ChannelStats::report).collect(),
+            channels: Vec::new(),
         }
     }
 }
 
 impl ChannelStats {
-    fn report(&self) -> ChannelReport {
+    /// The channel's row.
+    pub(crate) fn row(&self) -> ChannelReport {
         let counters = &self.counters;
+        let near = counters.delivered_in_zone + counters.delivered_in_region;
         ChannelReport {
             name: self.name.clone(),
-            messages: counters.messages,
             depth: self.depth,
+            backend_depth: self.backend_depth,
             in_flight: self.in_flight,
             deferred: self.deferred,
-            consumers: self.client_count,
-            paused: u64::from(self.paused),
-            finished: counters.finished,
+            messages: counters.messages,
+            zone_local: counters.delivered_in_zone,
+            region_local: counters.delivered_in_region,
+            elsewhere: counters.delivered - near,
             requeued: counters.requeued,
             timed_out: counters.timed_out,
+            consumers: self.client_count,
             dead: counters.dead,
             expired: counters.expired,
             dropped: counters.dropped,
             lost: counters.lost,
+            finished: counters.finished,
+            paused: u64::from(self.paused),
         }
     }
 }

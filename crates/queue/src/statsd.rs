@@ -11,11 +11,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use telemetry::Kind;
 use telemetry::render::statsd::Packets;
+use telemetry::{Kind, nsq};
 use wire::nsq::is_ephemeral;
 
-use crate::metrics::{CHANNEL, TOPIC, for_statsd};
 use crate::queue::{ChannelStats, TopicStats};
 use ::http::client::host_port;
 
@@ -106,18 +105,23 @@ struct Push {
 impl Push {
     fn topic(&mut self, topic: &TopicStats) {
         let base = format!("topic.{}", topic.name);
-        self.figures(&base, (&topic.name, ""), &for_statsd(TOPIC, topic));
+        self.figures(&base, (&topic.name, ""), topic.row().figures());
         self.latency(&base, &topic.latency.1);
     }
 
     fn channel(&mut self, topic: &str, channel: &ChannelStats) {
         let base = format!("topic.{topic}.channel.{}", channel.name);
-        self.figures(&base, (topic, &channel.name), &for_statsd(CHANNEL, channel));
+        self.figures(&base, (topic, &channel.name), channel.row().figures());
         self.latency(&base, &channel.latency.1);
     }
 
-    fn figures(&mut self, base: &str, (topic, channel): (&str, &str), figures: &[(Kind, &'static str, u64)]) {
-        for &(kind, name, value) in figures {
+    fn figures(
+        &mut self,
+        base: &str,
+        (topic, channel): (&str, &str),
+        figures: impl Iterator<Item = nsq::Placed>,
+    ) {
+        for (kind, name, value) in nsq::for_statsd(figures) {
             match kind {
                 Kind::Counter => self.counter(base, (topic.to_owned(), channel.to_owned(), name), value),
                 _ => self.gauge(base, name, value),

@@ -26,6 +26,7 @@ mod histogram;
 mod pool;
 mod cells;
 mod report;
+pub mod nsq;
 mod queue;
 mod shard;
 

@@ -80,41 +80,6 @@ macro_rules! stats_table {
 
 pub(crate) use stats_table;
 
-/// A table of figures that are kept elsewhere: the struct holds their values, and all rows are ours.
-macro_rules! report_table {
-    (
-        $(#[$meta:meta])*
-        pub struct $name:ident {
-            rows { $($field:ident: $kind:ident, $help:literal;)* }
-            with { $($(#[$extra_meta:meta])* $extra:ident: $extra_type:ty,)* }
-        }
-    ) => {
-        #[allow(clippy::doc_markdown, reason = "what is said of a row is also printed")]
-        $(#[$meta])*
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
-        pub struct $name {
-            $($(#[$extra_meta])* pub $extra: $extra_type,)*
-            $(#[doc = $help] pub $field: u64,)*
-        }
-
-        impl $name {
-            /// Name, kind and description of every value, in order.
-            pub const ROWS: &'static [$crate::Row] = &[
-                $($crate::Row {
-                    name: stringify!($field), kind: $crate::Kind::$kind, help: $help, nutcracker: false,
-                },)*
-            ];
-
-            /// The values, in the order of `ROWS`.
-            pub fn values(&self) -> Vec<u64> {
-                vec![$(self.$field,)*]
-            }
-        }
-    };
-}
-
-pub(crate) use report_table;
-
 #[cfg(test)]
 mod tests {
     use super::*;

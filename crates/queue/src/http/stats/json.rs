@@ -4,9 +4,9 @@
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use telemetry::nsq::in_json;
 
 use super::process::{health, memory_rows, not_shown};
-use crate::metrics::{CHANNEL, TOPIC, in_json};
 use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 
 /// The whole document.
@@ -54,14 +54,16 @@ impl Serialize for Topic<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Topic { topic, limits } = *self;
         let channels: Vec<_> = topic.channels.iter().map(|channel| Channel { channel, limits }).collect();
+        let row = topic.row();
+        let figures = || row.figures();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("topic_name", &topic.name)?;
         map.serialize_entry("channels", &channels)?;
-        in_json(TOPIC, false, topic).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
+        in_json(figures(), false).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
         map.serialize_entry("paused", &topic.paused)?;
         map.serialize_entry("e2e_processing_latency", &latency(&topic.latency))?;
         if limits {
-            in_json(TOPIC, true, topic).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
+            in_json(figures(), true).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
         }
         map.end()
     }
@@ -71,14 +73,16 @@ impl Serialize for Channel<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Channel { channel, limits } = *self;
         let clients: Option<Vec<_>> = channel.clients.as_ref().map(|list| list.iter().map(client).collect());
+        let row = channel.row();
+        let figures = || row.figures();
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("channel_name", &channel.name)?;
-        in_json(CHANNEL, false, channel).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
+        in_json(figures(), false).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
         map.serialize_entry("clients", &clients)?;
         map.serialize_entry("paused", &channel.paused)?;
         map.serialize_entry("e2e_processing_latency", &latency(&channel.latency))?;
         if limits {
-            in_json(CHANNEL, true, channel).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
+            in_json(figures(), true).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
         }
         map.end()
     }

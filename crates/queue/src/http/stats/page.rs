@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use telemetry::nsq;
+
 use super::super::text;
 use super::process::{health, memory_rows, not_shown};
-use crate::metrics::{CHANNEL, TOPIC, on_page};
 use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 use crate::statsd::Memory;
 
@@ -66,20 +67,20 @@ fn write_condition(out: &mut String, condition: &snapshot::Condition) -> std::fm
 
 fn write_topic(out: &mut String, topic: &TopicStats, now: i64) -> std::fmt::Result {
     write!(out, "\n{}[{:<15}] ", if topic.paused { "*P " } else { "   " }, topic.name)?;
-    write_figures(out, &on_page(TOPIC, topic))?;
+    write_figures(out, topic.row().figures())?;
     writeln!(out, "e2e%: {}", latency(&topic.latency.1))?;
     topic.channels.iter().try_for_each(|channel| write_channel(out, channel, now))
 }
 
 fn write_channel(out: &mut String, channel: &ChannelStats, now: i64) -> std::fmt::Result {
     write!(out, "{}[{:<25}] ", if channel.paused { "   *P " } else { "      " }, channel.name)?;
-    write_figures(out, &on_page(CHANNEL, channel))?;
+    write_figures(out, channel.row().figures())?;
     writeln!(out, "e2e%: {}", latency(&channel.latency.1))?;
     channel.clients.iter().flatten().try_for_each(|client| write_client(out, "        ", client, now))
 }
 
-fn write_figures(out: &mut String, figures: &[(&str, usize, u64)]) -> std::fmt::Result {
-    figures.iter().try_for_each(|(label, width, value)| write!(out, "{label}: {value:<width$} "))
+fn write_figures(out: &mut String, figures: impl Iterator<Item = nsq::Placed>) -> std::fmt::Result {
+    nsq::on_page(figures).try_for_each(|(label, width, value)| write!(out, "{label}: {value:<width$} "))
 }
 
 /// Writes a line about a client: its publications if it has any, otherwise its consumption.
