@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod checked;
+pub mod limits;
 mod listen;
 mod secret;
 mod secret_file;

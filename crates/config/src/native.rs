@@ -18,6 +18,7 @@ use self::sections::{Sections, TOP};
 use crate::checked::{Admin, Config, Local, Log, LogFormat, Pool, Server, Stats};
 use crate::fault::{Fault, Position};
 use crate::go_flags::{self, GoValues};
+use crate::limits;
 use crate::options::Scope;
 use crate::report::Report;
 use crate::values::{self, Settings};
@@ -80,6 +81,9 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
     let named = |pool: &str| users.iter().any(|user| user.spec.pools.iter().any(|name| name == pool));
     for (name, at, entries) in &sections.pools {
         pools.extend(pool::check(name, *at, entries, named(name), &mut listeners, &mut faults));
+    }
+    if let Some((text, help)) = limits::of_all(&pools) {
+        faults.push(Fault::error(None, text, help));
     }
     pools.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
     let queue = sections

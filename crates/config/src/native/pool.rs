@@ -9,6 +9,7 @@ use super::listeners::Listeners;
 use super::topology;
 use crate::checked::{Discovery, Pool, Protocol, ReadFrom, Server, Target, Topology, Unsupported};
 use crate::fault::{Fault, Position};
+use crate::limits;
 use crate::options::Scope;
 use crate::suggest;
 use crate::tls_table;
@@ -31,6 +32,9 @@ pub(super) fn check(
         listeners.add(&listen.address, read.place("listen"), faults);
     }
     let servers = servers(&section, &read, faults);
+    if let Some((text, help)) = limits::of_pool(name, servers.len()) {
+        faults.push(Fault::error(read.place("servers"), text, help));
+    }
     let pool = assemble(name, &read, servers)?;
     contradictions(&section, &read, &pool, faults);
     let default = values::read(Scope::Pool, "", at, &[], &mut Vec::new());

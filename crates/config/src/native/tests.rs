@@ -234,6 +234,34 @@ fn one_fault_each() {
 }
 
 #[test]
+fn more_servers_than_shards_can_number_are_refused() {
+    use crate::limits::{POOL_SERVERS_MAX, POOLS_MAX, SERVERS_MAX, of_all};
+    let check_pool = |servers: usize| {
+        let servers: String = (0..servers).map(|i| format!("\"s{i}:1\",\n")).collect();
+        check(&format!("[pool.p]\nlisten = \"/s\"\nservers = [\n{servers}]\ndistribution = \"modula\"\n"), 1)
+    };
+    let errors = |report: &Report| -> Vec<String> {
+        let errors = report.faults.iter().filter(|fault| fault.severity == Severity::Error);
+        errors.map(|fault| fault.text.clone()).collect()
+    };
+    let report = check_pool(POOL_SERVERS_MAX + 1);
+    assert_eq!(errors(&report), ["pool 'p' has 16385 servers, at most 16384 are possible"]);
+    let report = check_pool(POOL_SERVERS_MAX);
+    assert!(errors(&report).is_empty());
+    let full = report.config.unwrap().pools.remove(0);
+    let empty = Pool { servers: Vec::new(), ..full.clone() };
+    let one = Pool { servers: full.servers[..1].to_vec(), ..full.clone() };
+    let mut pools = vec![full; SERVERS_MAX / POOL_SERVERS_MAX];
+    pools.resize(POOLS_MAX, empty);
+    assert_eq!(of_all(&pools), None);
+    let text = |pools: &[Pool]| of_all(pools).map(|(text, _)| text).unwrap_or_default();
+    pools[POOLS_MAX - 1] = one.clone();
+    assert_eq!(text(&pools), "131073 servers in all pools together, at most 131072 are possible");
+    pools.push(one);
+    assert_eq!(text(&pools), "16385 pools, at most 16384 are possible");
+}
+
+#[test]
 fn files_of_tls_hold_what_they_should() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {

@@ -163,6 +163,18 @@ fn every_reason_with_its_line() {
 }
 
 #[test]
+fn more_servers_than_shards_can_number_are_refused() {
+    let pool = |servers: usize| {
+        let servers: String = (0..servers).map(|i| format!("  - s{i}:1:1\n")).collect();
+        format!("p:\n  listen: 127.0.0.1:1\n  distribution: modula\n  servers:\n{servers}")
+    };
+    let most = crate::limits::POOL_SERVERS_MAX;
+    assert_eq!(accepted(&pool(most)).pools[0].servers.len(), most);
+    let refusal = parse(pool(most + 1).as_bytes(), "c.yml", &resolve_all).unwrap_err();
+    assert_eq!(refusal.reasons[0].logged, ["conf: pool 'p' has 16385 servers, at most 16384 are possible"]);
+}
+
+#[test]
 fn unresolvable_listen() {
     let resolve = |host: &str, _: u16| match host {
         "nosuch" => Err("Name or service not known".to_string()),

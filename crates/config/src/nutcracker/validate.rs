@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::directive::RawPool;
 use super::{Accepted, Ignored, Reason};
 use crate::checked::{Pool, PoolListen, Protocol};
+use crate::limits;
 use crate::native;
 
 /// nutcracker's defaults that differ from the native file's.
@@ -41,7 +42,12 @@ pub(super) fn pools(mut pools: Vec<RawPool>, file: &str) -> Result<Accepted, Vec
         return Err(reasons);
     }
     let ignored = pools.iter().filter_map(ignored).collect();
-    Ok(Accepted { pools: pools.into_iter().filter_map(checked).collect(), ignored })
+    let pools: Vec<Pool> = pools.into_iter().filter_map(checked).collect();
+    // nutcracker has no such limit.
+    if let Some((text, _)) = limits::of_all(&pools) {
+        return Err(vec![Reason::new(None, format!("conf: '{file}' has {text}"))]);
+    }
+    Ok(Accepted { pools, ignored })
 }
 
 /// Checks one pool and sorts its servers.
@@ -58,6 +64,9 @@ fn one(pool: &mut RawPool, reasons: &mut Vec<Reason>) {
     }
     if pool.servers.is_empty() {
         refuse(format!("conf: pool '{}' has no servers", pool.name));
+    }
+    if let Some((text, _)) = limits::of_pool(&pool.name, pool.servers.len()) {
+        refuse(format!("conf: {text}"));
     }
     sort(&mut pool.servers, |(server, _)| &server.identity);
     for pair in pool.servers.windows(2) {
