@@ -21,6 +21,17 @@ pub(crate) struct Settings {
     pub faulty: bool,
 }
 
+/// The value of a setting of one type; `None` if it is not set. Another type is a bug of ours.
+macro_rules! value {
+    ($settings:ident, $name:ident, $what:literal, $kind:ident) => {
+        match $settings.get($name) {
+            Some(Setting::$kind(value)) => Some(value),
+            None => None,
+            Some(other) => panic!("{} is {other:?}, not {}", $name, $what),
+        }
+    };
+}
+
 /// Access by name. Requesting an option that is not in the table, or with the wrong type, is a bug of ours
 /// and panics; a faulty value reads as the option's default, or as the type's least harmful value.
 impl Settings {
@@ -43,24 +54,16 @@ impl Settings {
     }
 
     pub fn integer(&self, name: &str) -> i64 {
-        match self.get(name) {
-            Some(Setting::Integer(value)) => *value,
-            None => 0,
-            Some(other) => panic!("{name} is {other:?}, not an integer"),
-        }
+        self.integer_if_set(name).unwrap_or(0)
     }
 
     pub fn integer_if_set(&self, name: &str) -> Option<i64> {
-        self.get(name).map(|_| self.integer(name))
+        value!(self, name, "an integer", Integer).copied()
     }
 
     /// None if it is off.
     pub fn duration_if_on(&self, name: &str) -> Option<Duration> {
-        match self.get(name) {
-            Some(Setting::Duration(value)) => Some(*value),
-            Some(Setting::Off) | None => None,
-            Some(other) => panic!("{name} is {other:?}, not a duration"),
-        }
+        if self.is_off(name) { None } else { value!(self, name, "a duration", Duration).copied() }
     }
 
     pub fn duration(&self, name: &str) -> Duration {
@@ -68,98 +71,55 @@ impl Settings {
     }
 
     pub fn size(&self, name: &str) -> usize {
-        match self.get(name) {
-            Some(Setting::Size(value)) => usize::try_from(*value).unwrap_or(usize::MAX),
-            None => 0,
-            Some(other) => panic!("{name} is {other:?}, not a size"),
-        }
+        value!(self, name, "a size", Size).map_or(0, |&bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
     pub fn text(&self, name: &str) -> Option<&str> {
-        match self.get(name) {
-            Some(Setting::Text(value)) => Some(value),
-            None => None,
-            Some(other) => panic!("{name} is {other:?}, not a text"),
-        }
+        value!(self, name, "a text", Text).map(String::as_str)
     }
 
     pub fn secret(&self, name: &str) -> Option<Secret> {
-        match self.get(name) {
-            Some(Setting::Secret(value)) => Some(value.clone()),
-            None => None,
-            Some(other) => panic!("{name} is {other:?}, not a secret"),
-        }
+        value!(self, name, "a secret", Secret).cloned()
     }
 
     pub fn secrets(&self, name: &str) -> &[Secret] {
-        match self.get(name) {
-            Some(Setting::Secrets(value)) => value,
-            None => &[],
-            Some(other) => panic!("{name} is {other:?}, not a list of secrets"),
-        }
+        value!(self, name, "a list of secrets", Secrets).map_or(&[], Vec::as_slice)
     }
 
     pub fn texts(&self, name: &str) -> &[String] {
-        match self.get(name) {
-            Some(Setting::Texts(value)) => value,
-            None => &[],
-            Some(other) => panic!("{name} is {other:?}, not a list of texts"),
-        }
+        value!(self, name, "a list of texts", Texts).map_or(&[], Vec::as_slice)
     }
 
     pub fn rate(&self, name: &str) -> Option<Rate> {
-        match self.get(name) {
-            Some(Setting::Rate(value)) => Some(*value),
-            None => None,
-            Some(other) => panic!("{name} is {other:?}, not a rate"),
-        }
+        value!(self, name, "a rate", Rate).copied()
     }
 
     pub fn listens(&self, name: &str) -> Vec<Listen> {
-        match self.get(name) {
-            Some(Setting::Listens(value)) => value.clone(),
-            None => Vec::new(),
-            Some(other) => panic!("{name} is {other:?}, not a list of addresses"),
-        }
+        value!(self, name, "a list of addresses", Listens).cloned().unwrap_or_default()
     }
 
     pub fn servers(&self, name: &str) -> &[Server] {
-        match self.get(name) {
-            Some(Setting::Servers(value)) => value,
-            None => &[],
-            Some(other) => panic!("{name} is {other:?}, not a list of servers"),
-        }
+        value!(self, name, "a list of servers", Servers).map_or(&[], Vec::as_slice)
     }
 
     pub fn hash_tag(&self, name: &str) -> Option<[u8; 2]> {
-        match self.get(name) {
-            Some(Setting::HashTag(value)) => Some(*value),
-            None => None,
-            Some(other) => panic!("{name} is {other:?}, not a hash tag"),
-        }
+        value!(self, name, "a hash tag", HashTag).copied()
     }
 
     pub fn written_listens(&self, name: &str) -> &[WrittenListen] {
-        match self.get(name) {
-            Some(Setting::WrittenListens(value)) => value,
-            None => &[],
-            Some(other) => panic!("{name} is {other:?}, not a list of listeners"),
-        }
+        value!(self, name, "a list of listeners", WrittenListens).map_or(&[], Vec::as_slice)
     }
 
     pub fn tls(&self, name: &str) -> Option<TlsToClients> {
-        match self.get(name) {
-            Some(Setting::Tls(value)) => Some(value.clone()),
-            None => None,
-            Some(other) => panic!("{name} is {other:?}, not TLS"),
-        }
+        value!(self, name, "TLS", Tls).cloned()
     }
 
+    /// None if it is off.
     pub fn server_tls(&self, name: &str) -> Option<TlsToServers> {
-        match self.get(name) {
-            Some(Setting::ServerTls(value)) => Some(value.clone()),
-            Some(Setting::Off) | None => None,
-            Some(other) => panic!("{name} is {other:?}, not TLS"),
-        }
+        if self.is_off(name) { None } else { value!(self, name, "TLS", ServerTls).cloned() }
+    }
+
+    fn is_off(&self, name: &str) -> bool {
+        matches!(self.get(name), Some(Setting::Off))
     }
 }
