@@ -52,6 +52,15 @@ pub fn run(mode: Mode) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Builds the documentation of every crate; a warning, such as a link to nothing, is a fault.
+pub fn of_crates() -> Result<(), Fault> {
+    let mut build = cargo();
+    build
+        .args(["doc", "--quiet", "--workspace", "--no-deps", "--keep-going"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    run::shown(&mut build, Duration::from_mins(20))
+}
+
 /// The page that a generated text belongs to, and that page's new content.
 fn placed(root: &Path, example: &str, text: &str) -> Result<(PathBuf, String), Fault> {
     let mut pages: Vec<PathBuf> = vec![root.join("README.md"), root.join("ARCHITECTURE.md")];

@@ -48,7 +48,9 @@ const SUITES: [Suite; 15] = [
         passed(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]), minutes(30))
     }),
     still("tidy", "layers, lengths, dependencies, licences", |_| tidy::run().map(|()| Outcome::Passed)),
-    still("docs", "generated docs are fresh", |_| docs::run(docs::Mode::Check).map(|()| Outcome::Passed)),
+    still("docs", "generated docs are fresh, links between items of code lead somewhere", |_| {
+        docs::run(docs::Mode::Check).and_then(|()| docs::of_crates()).map(|()| Outcome::Passed)
+    }),
     still("unit", "cargo test over the workspace", |_| {
         passed(cargo().args(["test", "--workspace"]), minutes(40))
     }),

@@ -4,7 +4,7 @@
 //! | use | descriptors |
 //! |---|---|
 //! | log, event loops, threads, listeners | what they need |
-//! | the statistics and the admin port | [`control_port::CLIENTS_MAX`](crate::control_port::CLIENTS_MAX) clients each |
+//! | the statistics and the admin port | [`crate::control_port::CLIENTS_MAX`] clients each |
 //! | server connections | as many as the pools may open; half of the limit at most |
 //! | journals | an eighth of the limit, [`JOURNALS_MAX`] at most |
 //! | each listener of an HTTP API of the queue or the lookup | an eighth of the limit, [`HTTP_MAX`] at most |

@@ -7,9 +7,9 @@
 //!                  (d)                ▲        (c)
 //!                                   fail (deadline, refused, ejected, overloaded)
 //! ```
-//! (a)-(d) are twemproxy's four steps. Each client has an ordered line of slots ([`client`]); each server
-//! connection has a line of requests that await their reply ([`server::connection`]): a reply is paired with
-//! the oldest one. A split request has one gather record ([`gather`]).
+//! (a)-(d) are twemproxy's four steps. Each client has an ordered line of slots (`client`); each server
+//! connection has a line of requests that await their reply (`server::connection`): a reply is paired with
+//! the oldest one. A split request has one gather record (`gather`).
 //!
 //! [`Proxy`] is one shard's whole proxy, a state machine over [`net::Io`]: it touches no socket, no clock, no
 //! file and no log. Events for the operator leave it as [`Notice`]s.
