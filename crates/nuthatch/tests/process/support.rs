@@ -154,11 +154,32 @@ impl Drop for Running {
     }
 }
 
-/// Sends a signal by its name.
+/// Sends a signal by its name, as soon as the process handles it: one that was just started would be killed.
 pub fn signal(pid: u32, name: &str) {
+    let number = match name {
+        "HUP" => libc::SIGHUP,
+        "INT" => libc::SIGINT,
+        "USR1" => libc::SIGUSR1,
+        "USR2" => libc::SIGUSR2,
+        "TERM" => libc::SIGTERM,
+        "TTIN" => libc::SIGTTIN,
+        "TTOU" => libc::SIGTTOU,
+        // KILL and signals of faults, which kill anyhow.
+        _ => 0,
+    };
+    wait_for("a handler of the signal", || (number == 0 || is_handled(pid, number)).then_some(()));
     let sent =
         Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill runs");
     assert!(sent.success(), "no process {pid}");
+}
+
+/// True if the process handles or ignores the signal, or has ended.
+fn is_handled(pid: u32, signal: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let value = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let mask = |name| value(name).and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0);
+    let ended = value("State:").is_none_or(|state| state.starts_with('Z'));
+    ended || (mask("SigCgt:") | mask("SigIgn:")) >> (signal - 1) & 1 == 1
 }
 
 /// Everything that a TCP server sends after `request`, until it closes.
