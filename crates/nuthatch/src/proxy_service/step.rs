@@ -167,3 +167,80 @@ impl ProxyService {
         outcome
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+
+    use access::Book;
+    use net::{Binder, ClientPlaces};
+    use telemetry::ShardStats;
+
+    use super::*;
+    use crate::proxy_service::{Plan, bind};
+    use crate::service::Service;
+
+    fn settings(text: &str) -> Settings {
+        Settings::of(&config::native::check(text, 2).config.expect("a configuration"), Book::default())
+    }
+
+    /// The cache side on two shards.
+    fn start(text: &str) -> ProxyService {
+        let generation = Arc::new(Generation::first(2, settings(text)));
+        let bound = bind(&generation, 2, &mut Binder::default()).map_err(|fault| fault.native()).unwrap();
+        let plan = Plan {
+            generation,
+            threads: 2,
+            shards: (0..2).map(|_| Arc::new(ShardStats::default())).collect(),
+            memory_budget: 1 << 30,
+            coalesce: Duration::ZERO,
+            places: ClientPlaces::new(100),
+            client_number: 1,
+            notify: Arc::new(|_| ()),
+        };
+        bound.run(&plan).map_err(|fault| fault.native()).unwrap()
+    }
+
+    fn port(listener: &PoolListener) -> SocketAddr {
+        listener.shown().parse().expect("an address")
+    }
+
+    /// The first shard is stopping and refuses the listener; the second one has taken it by then.
+    #[test]
+    fn a_listener_that_a_shard_cannot_take_is_closed_on_all_of_them() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = silent.local_addr().unwrap();
+        let old =
+            format!("[pool.old]\nlisten = \"127.0.0.1:0\"\nservers = [\"{server}\"]\ntimeout = \"off\"\n");
+        let mut service = start(&old);
+        let old_at = port(&service.listeners[0]);
+        // Clients fill the first shard first. This one waits for a reply, so that the shard cannot stop yet.
+        let mut waiting = TcpStream::connect(old_at).unwrap();
+        waiting.write_all(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n").unwrap();
+        let (mut asked, _) = silent.accept().unwrap();
+        let mut request = [0; 20];
+        asked.read_exact(&mut request).unwrap();
+        service.shards[0].0.stop(Duration::from_mins(1));
+
+        let added = format!("{old}[pool.new]\nlisten = \"127.0.0.1:0\"\nservers = [\"{server}\"]\n");
+        let step = service.standing().prepare(settings(&added)).map_err(|fault| fault.native()).unwrap();
+        let new_at = port(step.listeners.all.iter().find(|listener| listener.what.contains("new")).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let taken = runtime.block_on(service.take(step, settings(&old)));
+        assert_eq!(taken, Err("shard 0 cannot take a new listener: the shard is stopping".to_owned()));
+
+        let pools = service.generation.pools.iter().map(|pool| &*pool.config.name);
+        assert_eq!(pools.collect::<Vec<_>>(), ["old"]);
+        assert_eq!(service.listeners.iter().map(port).collect::<Vec<_>>(), [old_at]);
+        let end = Instant::now() + Duration::from_mins(1);
+        while TcpStream::connect(new_at).is_ok() {
+            assert!(Instant::now() < end, "the second shard still listens at {new_at}");
+            std::thread::yield_now();
+        }
+        let client = TcpStream::connect(old_at).expect("the second shard listens there as before");
+        asked.write_all(b"$-1\r\n").unwrap();
+        drop(client);
+        service.stop(Duration::ZERO);
+    }
+}
