@@ -138,7 +138,7 @@ def test_overrides_outlast_a_reload_until_their_row_changes(scene):
     assert scene.shares() == shares
     scene.write(weights={"b": 2})
     warnings = scene.reload()["warnings"]
-    assert warnings == ["by hand until now, and not any more: pool p: server b ejected"]
+    assert warnings == ["no longer by hand: pool p: server b ejected"]
     assert scene.shares()["b"] > 0
     assert scene.by_hand() == ["pool p: server a weight 5 instead of 1"]
     scene.change("weight", "p", "a")
@@ -205,7 +205,7 @@ def test_the_level_of_the_log(scene):
     scene.reload()
     assert scene.by_hand() == ["log level debug instead of info"]
     scene.write(level="warn")
-    assert scene.reload()["warnings"] == ["by hand until now, and not any more: log level debug instead of info"]
+    assert scene.reload()["warnings"] == ["no longer by hand: log level debug instead of info"]
     size = scene.log.stat().st_size
     scene.change("eject", "p", "a")
     assert scene.log.stat().st_size == size, "nothing below warn is logged"

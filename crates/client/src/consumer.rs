@@ -143,7 +143,7 @@ impl Consumer {
                 return Some(message);
             }
             let id = message.id.escape_ascii();
-            warn!(topic = %hub.topic, channel = %hub.channel, %id, attempts = message.attempts, "message given up");
+            warn!(topic = %hub.topic, channel = %hub.channel, %id, attempts = message.attempts, "message dropped: max_attempts reached");
             hub.gave_up();
             message.finish();
         }

@@ -197,7 +197,7 @@ impl<'a> Driver<'a> {
         }
         connection.input.drain(..used);
         if !connection.input.is_empty() && connection.awaited == 0 {
-            return Err(io::Error::other("a reply that nobody asked for"));
+            return Err(io::Error::other("an unexpected reply"));
         }
         if !is_open && self.done < self.goal {
             return Err(io::Error::new(ErrorKind::UnexpectedEof, "the target closed a connection"));

@@ -149,7 +149,7 @@ impl Lookup {
                     (Flow::Close, 0)
                 }
                 Scan::LineTooLong => {
-                    info!(peer = %connection.peer, "a line without an end: connection closed");
+                    info!(peer = %connection.peer, "connection closed: line too long");
                     (Flow::Close, 0)
                 }
             };
@@ -197,7 +197,7 @@ impl Lookup {
                 self.reply(io, connection.id, OK);
             }
             (Command::Identify(node), _) => {
-                info!(peer = %connection.peer, address = node.broadcast_address, "a node has come");
+                info!(peer = %connection.peer, address = node.broadcast_address, "node connected");
                 let key = self.registry.add_producer(connection.peer.to_string(), node, now);
                 connection.stage = Stage::Identified(key);
                 let answer = std::mem::take(&mut self.answer);
@@ -226,7 +226,7 @@ impl Lookup {
 
     /// Refuses a command at a limit. That is no protocol error, but in V1 every error ends the connection.
     fn full<I: Io>(&mut self, io: &mut I, connection: &Connection, full: Full) -> Flow {
-        warn!(peer = %connection.peer, "a registration was refused: {full}");
+        warn!(peer = %connection.peer, "registration refused: {full}");
         self.reply(io, connection.id, format!("E_INVALID REGISTER {full}").as_bytes());
         Flow::Close
     }
@@ -250,7 +250,7 @@ impl Lookup {
         self.crowded = false;
         io.cancel_timer(connection.timer);
         if let Some(key) = connection.producer() {
-            info!(peer = %connection.peer, "a node has gone");
+            info!(peer = %connection.peer, "node disconnected");
             self.registry.remove_producer(key);
         }
     }
@@ -331,7 +331,7 @@ impl<I: Io> App<I> for Lookup {
         let max = self.options.connections_max;
         if max > 0 && self.count >= max {
             if !std::mem::replace(&mut self.crowded, true) {
-                warn!(max, "connections are refused: there are as many as are allowed");
+                warn!(max, "connection refused: too many connections");
             }
             io.abort(conn);
             return;
@@ -390,7 +390,7 @@ impl<I: Io> App<I> for Lookup {
         if token == RESTORED {
             info!(
                 nodes = self.registry.stale(),
-                "what a snapshot told is forgotten, as far as nobody has registered it"
+                "entries of the snapshot dropped that no node has registered again"
             );
             return self.registry.forget_restored();
         }
@@ -402,7 +402,7 @@ impl<I: Io> App<I> for Lookup {
         let Some(mut connection) = self.take(conn) else { return };
         let deadline = self.deadline(&connection);
         if io.now() >= deadline {
-            info!(peer = %connection.peer, "a connection that has fallen silent was closed");
+            info!(peer = %connection.peer, "silent connection closed");
             self.detach(io, &connection);
             io.abort(conn);
         } else {
@@ -419,6 +419,6 @@ impl<I: Io> App<I> for Lookup {
     }
 
     fn starved(&mut self, _io: &mut I, error: &std::io::Error) {
-        warn!(%error, "cannot accept nodes for now");
+        warn!(%error, "accepting paused");
     }
 }

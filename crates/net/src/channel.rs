@@ -56,7 +56,10 @@ impl Channel {
         let is_channel = sockopt::socket_domain(&socket)? == AddressFamily::UNIX
             && sockopt::socket_type(&socket)? == SocketType::SEQPACKET;
         if !is_channel {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is no end of a channel"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the descriptor is not an end of a channel",
+            ));
         }
         rustix::io::ioctl_fionbio(&socket, true)?;
         rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;

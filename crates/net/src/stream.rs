@@ -50,7 +50,7 @@ impl Stream {
     pub(crate) fn adopt(descriptor: OwnedFd) -> io::Result<Stream> {
         let socket = Socket::from(descriptor);
         if socket.r#type()? != Type::STREAM || socket.is_listener()? {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is no connection"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is not a connection"));
         }
         socket.set_nonblocking(true)?;
         socket.set_cloexec(true)?;

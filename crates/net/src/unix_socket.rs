@@ -79,7 +79,7 @@ impl SocketFile {
     pub fn at(path: &Path) -> io::Result<SocketFile> {
         let found = std::fs::symlink_metadata(path)?;
         if !found.file_type().is_socket() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is no socket"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is not a socket"));
         }
         Ok(SocketFile { path: path.to_owned(), device: found.dev(), inode: found.ino() })
     }

@@ -146,7 +146,7 @@ impl AdminAddress {
             .map_err(|error| format!("no admin port answers at {address} ({})", self.said(&error)))?;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
         let code = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        match code.ok_or_else(|| format!("{address} is no admin port"))? {
+        match code.ok_or_else(|| format!("{address} is not an admin port"))? {
             400 if body.contains(SPEAKS_TLS) => {
                 Err(format!("the admin port at {address} speaks TLS: write https://{place}"))
             }

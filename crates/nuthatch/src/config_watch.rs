@@ -92,7 +92,7 @@ pub async fn run(
             (watched, differs)
         });
         let Ok((back, differs)) = looked.await else {
-            warn!("the configuration is not watched any more");
+            warn!("the configuration is no longer watched: reload it by hand");
             return;
         };
         watched = back;

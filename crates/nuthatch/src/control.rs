@@ -147,7 +147,7 @@ async fn drain(serving: Serving, mut attention: Attention<'_>) -> io::Result<u8>
         loop {
             tokio::select! {
                 moved = &mut drained => {
-                    info!(moved, left = serving.clients(), "clients were handed over");
+                    info!(moved, left = serving.clients(), "clients handed over");
                     break libc::SIGTERM;
                 }
                 event = attention.next() => match event {

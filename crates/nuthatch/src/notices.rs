@@ -12,13 +12,13 @@ pub fn log(notice: &Notice) {
         Notice::ServerFailed { pool, server, reason } => warn!(%pool, %server, %reason, "server failed"),
         Notice::ServerWorks { pool, server } => info!(%pool, %server, "server works again"),
         Notice::HandshakeRefused { pool, server, answer } => {
-            error!(%pool, %server, %answer, "server refuses our password or database");
+            error!(%pool, %server, %answer, "server rejected the handshake: check auth, password and db");
         }
         Notice::ClientOverflow { pool, bytes } => {
             warn!(%pool, bytes = *bytes, "client closed: it does not read its replies");
         }
         Notice::ClientRefused { pool, command } => {
-            warn!(%pool, %command, "client closed: a command was refused that those behind it depend on");
+            warn!(%pool, %command, "client closed: later commands depend on one that was refused");
         }
         Notice::ClientTls { pool, reason } => warn!(%pool, "TLS with a client failed: it {reason}"),
         Notice::ReplyCut { pool, server } => {
@@ -57,7 +57,7 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
         }
         Notice::ServerWorks { pool, server } => (Severity::Notice, of(pool, server), "works again".into()),
         Notice::HandshakeRefused { pool, server, answer } => {
-            let text = format!("refuses our password or database: {answer}");
+            let text = format!("rejects our handshake (check auth, password and db): {answer}");
             (Severity::Critical, of(pool, server), text)
         }
         Notice::ClientOverflow { pool, bytes } => {

@@ -157,7 +157,7 @@ impl Reloads {
             for line in reason.lines().filter(|line| !line.trim().is_empty()) {
                 error!("configuration: {line}");
             }
-            error!(generation, "reload failed: the configuration in force stays");
+            error!(generation, "reload failed: the configuration in force is unchanged");
             serving.tell(Severity::Warning, format!("reload failed: {reason}"));
             self.generations.failure = Some(Failure { at_ms: wall_ms(), error: reason.clone() });
         } else {

@@ -47,7 +47,7 @@ impl RunningProcess {
         }
         let help = "name the process with --pid or --pid-file, or its admin port with --address";
         let status = self.admin.get("/api/status").map_err(|error| format!("{error}: {help}"))?;
-        process_in(&status.body).ok_or_else(|| format!("{} is no admin port: {help}", self.admin.shown()))
+        process_in(&status.body).ok_or_else(|| format!("{} is not an admin port: {help}", self.admin.shown()))
     }
 
     /// The admin port of the process.
@@ -63,10 +63,10 @@ impl RunningProcess {
 pub fn ask(process: u32, signal: Signal, deed: Deed) -> Result<String, String> {
     if !takes_the_signal(process, signal)? {
         let name = if signal == Signal::USR2 { "SIGUSR2" } else { "SIGUSR1" };
-        return Err(format!("process {process} does not take {name}: it is no nuthatch that serves"));
+        return Err(format!("process {process} does not take {name}: it is not a serving nuthatch"));
     }
     let waiting = Waiting::for_process(deed, process).map_err(|error| {
-        format!("the outcome cannot be waited for: {error}; somebody else may be asking process {process}")
+        format!("cannot wait for the outcome: {error}; somebody else may be asking process {process}")
     })?;
     send(process, signal)?;
     loop {

@@ -151,7 +151,7 @@ impl Start {
         let generation = Arc::new(Generation::first(config.threads, settings));
         let bound = Bound::new(&config, &generation, &descriptors, &mut binder, directory, &users)?;
         for address in binder.left() {
-            warn!(%address, "a socket that was handed over is closed: nothing of the configuration listens there");
+            warn!(%address, "inherited socket closed: no listener of the configuration has its address");
         }
         Ok(Start { config, generation, descriptors, tls, users, bound })
     }

@@ -75,9 +75,7 @@ impl Prints {
                 .is_some_and(|before| before.settings == now.settings && before.files != now.files)
         };
         let renewed = now.0.iter().filter(is_renewed);
-        renewed
-            .map(|(owner, _)| format!("{owner}: files have another content, for new connections"))
-            .collect()
+        renewed.map(|(owner, _)| format!("{owner}: content of files changed, for new connections")).collect()
     }
 
     fn add(&mut self, owner: String, settings: &impl Debug, files: u64) {

@@ -66,10 +66,10 @@ impl std::fmt::Display for AuthError {
         match self {
             AuthError::NoServer => f.write_str("no authorization server"),
             AuthError::Http(error) => error.fmt(f),
-            AuthError::Json(error) => write!(f, "bad answer: {error}"),
+            AuthError::Json(error) => write!(f, "invalid response: {error}"),
             AuthError::Ttl(ttl) => write!(f, "invalid ttl {ttl}"),
             AuthError::Permission(what) => write!(f, "unknown permission {what}"),
-            AuthError::Regex(error) => write!(f, "bad expression: {error}"),
+            AuthError::Regex(error) => write!(f, "invalid regular expression: {error}"),
         }
     }
 }

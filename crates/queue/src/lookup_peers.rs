@@ -178,14 +178,14 @@ async fn ask_channels(http: &Client, url: &str) -> Vec<String> {
     let body = match http.get(url).await {
         Ok(body) => body,
         Err(error) => {
-            warn!(url, %error, "channels could not be asked for");
+            warn!(url, %error, "lookupd cannot be queried for channels");
             return Vec::new();
         }
     };
     let list: ChannelList = match serde_json::from_slice(&body) {
         Ok(list) => list,
         Err(error) => {
-            warn!(url, %error, "bad answer to a question for channels");
+            warn!(url, %error, "invalid response of lookupd to a query for channels");
             return Vec::new();
         }
     };

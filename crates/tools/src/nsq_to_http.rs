@@ -180,7 +180,7 @@ impl Posting {
             warn!(
                 max_in_flight = in_flight,
                 n = self.concurrency,
-                "not all of --n can be at work within --max-in-flight"
+                "--max-in-flight allows fewer parallel requests than --n"
             );
         }
         let backlog = Backlog::new(&self.sources, &self.channel);

@@ -75,7 +75,7 @@ impl Notifier {
     pub(crate) fn tell(&self, notice: Notice) {
         let action = notice.action;
         if self.notices.try_send(notice).is_err() {
-            warn!(action, "notification dropped: {NOTICES_MAX} wait already");
+            warn!(action, "notification dropped: {NOTICES_MAX} are queued");
         }
     }
 }
@@ -87,7 +87,7 @@ async fn send_all(endpoint: String, client: Client, mut waiting: Receiver<Notice
         let call = Call::post(endpoint.clone(), JSON, go_json::to_vec(&notice)).with_credentials();
         match client.send(call).await {
             Ok(reply) if reply.status.is_success() => {}
-            Ok(reply) => warn!(status = reply.status.as_u16(), "notification was not taken"),
+            Ok(reply) => warn!(status = reply.status.as_u16(), "notification rejected"),
             Err(error) => warn!(%error, "failed to POST notification"),
         }
     }

@@ -91,7 +91,7 @@ async fn round(hub: &Arc<Hub>, client: &Client, lookupds: &[String], queue: &mps
 
 fn connect(hub: &Arc<Hub>, address: &str, queue: &mpsc::Sender<Message>) {
     let Some(node) = NodeAddress::parse(address) else {
-        debug!(%address, "a lookupd gave an invalid address");
+        debug!(%address, "lookupd returned an invalid address");
         return;
     };
     if hub.note(address, |node| node.listed = true) {

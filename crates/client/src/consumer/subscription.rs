@@ -35,7 +35,7 @@ pub(super) async fn keep(hub: Arc<Hub>, address: NodeAddress, queue: mpsc::Sende
         match session(&hub, &address, &queue, &mut stood).await {
             Ok(()) => return,
             Err(error) => {
-                warn!(topic = %hub.topic, channel = %hub.channel, nsqd = %name, %error, "nsqd lost");
+                warn!(topic = %hub.topic, channel = %hub.channel, nsqd = %name, %error, "connection to nsqd lost");
             }
         }
         if hub.stopping() != Stop::No || !hub.worth_trying(&name) {
@@ -182,7 +182,7 @@ impl Session {
             FrameType::Error => {
                 let error = LinkError::server(&frame.data);
                 if HARMLESS.iter().any(|code| frame.data.starts_with(code)) {
-                    debug!(nsqd = %self.line.address, %error, "an answer came too late");
+                    debug!(nsqd = %self.line.address, %error, "late response from nsqd");
                     return Ok(());
                 }
                 Err(error)

@@ -160,7 +160,7 @@ impl Pipeline {
             debug!(nsqd = %self.address, %error, "publication refused");
             return;
         }
-        warn!(nsqd = %self.address, %error, unanswered = self.sent.len(), "nsqd lost");
+        warn!(nsqd = %self.address, %error, unanswered = self.sent.len(), "connection to nsqd lost");
         let text = error.to_string();
         self.sent.drain(..).for_each(|request| request.fail(PublishError::Unanswered(text.clone())));
         self.not_before = Some(Instant::now() + self.retry.wait());

@@ -112,7 +112,7 @@ fn files(read: &Settings, at: Position, faults: &mut Vec<Fault>) -> bool {
     }
     for (option, other) in [("tls_cert", "tls_key"), ("tls_key", "tls_cert")] {
         if read.text(option).is_some() && read.text(other).is_none() && !read.written(other) {
-            let text = format!("[queue]: {option} is of no use without {other}");
+            let text = format!("[queue]: {option} has no effect without {other}");
             faults.push(Fault::error(read.place(option).or(Some(at)), text, format!("write {other} too")));
         }
     }

@@ -276,8 +276,8 @@ fn files_of_tls_hold_what_they_should() {
     let failed = "failed to build TLS config - ";
     for (lines, expected) in [
         (vec![("tls_cert", &cert), ("tls_key", &key), ("tls_root_ca_file", &cert)], vec![]),
-        (vec![("tls_cert", &cert)], vec![format!("{c}tls_cert is of no use without tls_key")]),
-        (vec![("tls_key", &key)], vec!["2:11 [queue]: tls_key is of no use without tls_cert".into()]),
+        (vec![("tls_cert", &cert)], vec![format!("{c}tls_cert has no effect without tls_key")]),
+        (vec![("tls_key", &key)], vec!["2:11 [queue]: tls_key has no effect without tls_cert".into()]),
         (
             vec![("tls_cert", &junk), ("tls_key", &junk), ("tls_root_ca_file", &junk)],
             vec![

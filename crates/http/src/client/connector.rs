@@ -68,7 +68,7 @@ async fn shake_hands(
     socket: TcpStream,
 ) -> Result<Wire, Unreachable> {
     let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| Unreachable(format!("tls: {host} is no name of a server")))?;
+        .map_err(|_| Unreachable(format!("tls: {host} is not a valid name of a server")))?;
     let shaken = TlsConnector::from(tls).connect(name, socket).await;
     shaken.map(Wire::new).map_err(|error| Unreachable(format!("tls: {error}")))
 }

@@ -30,7 +30,7 @@ impl std::fmt::Display for ClientError {
             ClientError::Request(why) => write!(f, "request failed: {why}"),
             ClientError::Timeout => f.write_str("no answer in time"),
             ClientError::TooLarge(bytes) => write!(f, "the answer is larger than {bytes} bytes"),
-            ClientError::Busy => f.write_str("too many large answers are being read"),
+            ClientError::Busy => f.write_str("too many large responses are being read: try again"),
             ClientError::Status(status) => write!(f, "got response {status}"),
         }
     }

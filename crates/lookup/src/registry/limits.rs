@@ -28,9 +28,9 @@ impl std::fmt::Display for Full {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Full::Names(max) => {
-                write!(f, "{max} topics and channels are known, which is the limit: delete some")
+                write!(f, "too many topics and channels, {max} allowed: delete some")
             }
-            Full::Registrations(max) => write!(f, "{max} registrations of one node are the limit"),
+            Full::Registrations(max) => write!(f, "too many registrations of one node, {max} allowed"),
         }
     }
 }

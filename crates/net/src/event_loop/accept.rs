@@ -46,7 +46,7 @@ impl EventLoop {
             let tls = tls.clone();
             let leaving = accepting.leaving.is_some();
             if !self.places.try_take() {
-                let why = format!("all {} descriptors that clients may have are taken", self.places.max());
+                let why = format!("all {} descriptors reserved for clients are in use", self.places.max());
                 return self.starve(app, &io::Error::other(why));
             }
             match accepting.listener.socket.accept() {

@@ -65,7 +65,7 @@ fn converse(
             return Ok(Answer { text: text.into_owned(), took: start.elapsed() });
         }
         if bytes.len() > BYTES_MAX || start.elapsed() > PATIENCE {
-            return Err(io::Error::other("what it answers does not end"));
+            return Err(io::Error::other("its response is too long"));
         }
         match stream.read(&mut buffer) {
             Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "it closed the connection")),

@@ -22,12 +22,12 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
 fn of_lookup(address: &str) -> Finding {
     let remedy = "start it, or correct nsqlookupd_tcp_addresses of [queue]: consumers that ask it do not find this node";
     let Some(target) = target(address) else {
-        return Finding::error(format!("{address} is no HOST:PORT"), remedy);
+        return Finding::error(format!("{address} is not HOST:PORT"), remedy);
     };
     match exchange(&target, b"  V1PING\n", |text| text.len() >= 6) {
         Ok(answer) if answer.text.ends_with("OK") => Finding::fine(format!("nsqlookupd {address} answers")),
         Ok(answer) => {
-            Finding::error(format!("{address} is no nsqlookupd: it answers {:?}", answer.text), remedy)
+            Finding::error(format!("{address} is not an nsqlookupd: it answers {:?}", answer.text), remedy)
         }
         Err(error) => Finding::error(format!("nsqlookupd {address} does not answer: {error}"), remedy),
     }

@@ -67,9 +67,10 @@ pub(super) fn of_other(other: &str, trust: &AdminTrust) -> Result<Vec<Placement>
         return Ok(of_config(&config));
     }
     let answer = AdminAddress::at(other, trust).get("/api/status")?;
-    let status: Value = serde_json::from_str(&answer.body).map_err(|_| "it is no admin port".to_owned())?;
+    let status: Value =
+        serde_json::from_str(&answer.body).map_err(|_| "it is not an admin port".to_owned())?;
     of_status(&status)
-        .ok_or_else(|| "it is no admin port, or of a version that does not tell its rings".to_owned())
+        .ok_or_else(|| "it is not an admin port, or of a version that does not tell its rings".to_owned())
 }
 
 fn of_status(status: &Value) -> Option<Vec<Placement>> {

@@ -100,7 +100,9 @@ fn outcome(admin: &AdminAddress, path: &str) -> Result<Outcome, String> {
     let answer = admin.request("POST", path, PATIENCE)?;
     serde_json::from_str(&answer.body).map_err(|_| {
         let (address, code) = (admin.shown(), answer.code);
-        format!("{address} answers with status {code} and no outcome: it is no admin port of this version")
+        format!(
+            "{address} answers with status {code} and no outcome: it is not an admin port of this version"
+        )
     })
 }
 

@@ -73,7 +73,7 @@ fn ask(address: &AdminAddress, dry_run: bool) -> Result<Outcome, String> {
     let answer = address.request("POST", path, PATIENCE)?;
     serde_json::from_str(&answer.body).map_err(|_| {
         format!(
-            "{} answers with status {} and no outcome: it is no admin port of this version",
+            "{} answers with status {} and no outcome: it is not an admin port of this version",
             address.shown(),
             answer.code
         )

@@ -49,6 +49,6 @@ impl Serving {
     pub(super) fn take_overrides(&mut self, after: Overrides) -> Vec<String> {
         let gone = self.overrides.gone(&after, &self.running.config);
         self.overrides = after;
-        gone.into_iter().map(|line| format!("by hand until now, and not any more: {line}")).collect()
+        gone.into_iter().map(|line| format!("no longer by hand: {line}")).collect()
     }
 }

@@ -62,7 +62,7 @@ fn unknown(host: &str) -> Option<String> {
         return None;
     }
     match (host, 0).to_socket_addrs() {
-        Ok(mut found) => found.next().is_none().then(|| "the resolver knows none".into()),
+        Ok(mut found) => found.next().is_none().then(|| "the resolver knows no address".into()),
         Err(error) => {
             let text = error.to_string();
             Some(text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned())

@@ -46,7 +46,7 @@ fn data_path(path: &Path, words: Words) -> Result<(), String> {
             writable_directory(above).map_err(|why| format!("{shown} cannot be made: {why}"))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(format!("{shown} is not there, and nsqd does not make it"))
+            Err(format!("{shown} does not exist, and nsqd does not create it"))
         }
         Err(error) => Err(format!("{shown}: {error}")),
         Ok(_) => {

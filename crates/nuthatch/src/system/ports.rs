@@ -61,7 +61,7 @@ fn tcp(host: &str, port: u16) -> Option<(String, String)> {
             "choose a port from 1024 on, or give the process CAP_NET_BIND_SERVICE".into(),
         ),
         ErrorKind::AddrNotAvailable => {
-            (format!("{host} is no address of this machine"), "ip addr shows those there are".into())
+            (format!("{host} is not an address of this machine"), "ip addr shows those there are".into())
         }
         _ => (error.to_string(), String::new()),
     })
@@ -71,7 +71,7 @@ fn unix(path: &Path) -> Option<(String, String)> {
     if let Err(error) = net::can_bind_unix(path) {
         return Some(match error.kind() {
             ErrorKind::AddrInUse => {
-                let why = "in use by another process, or no socket that can be replaced";
+                let why = "in use by another process, or not a socket";
                 (why.into(), "stop it, or choose another path".into())
             }
             _ => (error.to_string(), String::new()),

@@ -35,12 +35,12 @@ fn take_in(mut channel: Channel, shards: &[Handle<Mail>]) -> u64 {
             Ok(Heard::Message(..) | Heard::Nothing) => continue,
             Ok(Heard::End) => return taken,
             Err(error) => {
-                warn!(%error, "the replaced process cannot be understood: its clients stay there");
+                warn!(%error, "unreadable message from the replaced process: its clients stay there");
                 return taken;
             }
         };
         let Some(Ok(parcel)) = socket.map(Parcel::from_descriptor) else {
-            warn!(pool = %client.pool, "a client was handed over without a usable socket");
+            warn!(pool = %client.pool, "client received without a usable socket");
             continue;
         };
         let Some(shard) = shards.get((taken % shards.len().max(1) as u64) as usize) else { continue };

@@ -65,7 +65,7 @@ pub enum Heard {
 
 /// Text for a message out of turn.
 pub fn unexpected(message: &Message) -> String {
-    format!("{} comes out of turn", message.name())
+    format!("unexpected {}", message.name())
 }
 
 /// The descriptors of files, for [`send`].

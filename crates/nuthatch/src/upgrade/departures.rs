@@ -99,7 +99,7 @@ impl Way {
         let socket = parcel.into_descriptor()?;
         let message = Message::Client(client);
         let Err(error) = send(&self.successor, &message, &[socket.as_fd()]) else { return None };
-        warn!(%error, "the new process takes no more clients: they stay here");
+        warn!(%error, "the new process accepts no more clients: the others stay here");
         let Message::Client(client) = message else { return None };
         Parcel::from_descriptor(socket).ok().map(|parcel| Departure { shard, client, parcel })
     }

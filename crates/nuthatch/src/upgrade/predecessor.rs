@@ -38,7 +38,7 @@ fn channel() -> Result<Option<Channel>, String> {
     // SAFETY: only the number is asked about.
     let is_open = unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 };
     if !is_open || TAKEN.swap(true, Ordering::Relaxed) {
-        return Err(format!("{DESCRIPTOR} is set, and nothing can be heard there: unset it"));
+        return Err(format!("{DESCRIPTOR} is set, but nothing can be received there: unset it"));
     }
     // SAFETY: who sets the variable gives the descriptor to this process, and it is taken once.
     let socket = unsafe { OwnedFd::from_raw_fd(number) };
@@ -138,8 +138,8 @@ impl Predecessor {
     fn hear(&mut self) -> Result<(Message, Vec<OwnedFd>), String> {
         match receive(&mut self.channel, PATIENCE)? {
             Heard::Message(message, descriptors) => Ok((message, descriptors)),
-            Heard::Nothing => Err("the running process says nothing".into()),
-            Heard::End => Err("the running process has ended, or given up".into()),
+            Heard::Nothing => Err("the running process did not answer".into()),
+            Heard::End => Err("the running process has ended or abandoned the upgrade".into()),
         }
     }
 }

@@ -166,7 +166,7 @@ impl Successor {
             match self.child.try_wait() {
                 Ok(Some(status)) => return ended(status),
                 Ok(None) if Instant::now() < until => std::thread::sleep(LOOK),
-                Ok(None) | Err(_) => return "has left the conversation".into(),
+                Ok(None) | Err(_) => return "has closed the channel".into(),
             }
         }
     }

@@ -75,7 +75,7 @@ async fn upgrade(mut serving: Serving, called_off: Arc<AtomicBool>) -> (Serving,
     match &outcome {
         Ok(text) => info!("{text}"),
         Err(reason) => {
-            error!(%reason, "upgrade failed: this process goes on");
+            error!(%reason, "upgrade failed: this process continues");
             serving.upgrade_failed(reason);
         }
     }
@@ -155,7 +155,7 @@ async fn take_back(serving: &mut Serving, sockets: &[OwnedFd], state: State) {
             Err(error) => Err(error.to_string()),
         };
         let Err(reason) = taken else { return };
-        error!(%reason, "the queue cannot be opened again: it is tried once a second");
+        error!(%reason, "the queue cannot be reopened: retrying every second");
         tokio::time::sleep(RETRY).await;
     }
 }

@@ -190,7 +190,7 @@ fn a_configuration_with_a_fault_changes_nothing() {
         let troubles = status["troubles"].as_array().expect("a list");
         assert!(troubles.iter().any(|trouble| trouble["subject"] == "configuration"), "{status}");
     }
-    scene.wait_for_log("reload failed: the configuration in force stays generation=1");
+    scene.wait_for_log("reload failed: the configuration in force is unchanged generation=1");
     // A valid file again.
     scene.configure("", "");
     let said = scene.succeed();
@@ -279,7 +279,7 @@ fn reload_and_upgrade_need_a_process_that_is_one() {
     let (stranger, nobody) = (sleeping.pid().to_string(), u32::MAX.to_string());
     for (arguments, said) in [
         (&["--address", &address][..], "no admin port answers at 127.0.0.1:"),
-        (&["--pid", &stranger], "does not take SIGUSR1: it is no nuthatch that serves"),
+        (&["--pid", &stranger], "does not take SIGUSR1: it is not a serving nuthatch"),
         (&["--pid", &nobody], "there is no process 4294967295"),
         (&["--pid-file", "none"], "none: No such file"),
         (&["--address", "nowhere"], "has no port"),
@@ -326,7 +326,7 @@ fn under_nutcrackers_face_sighup_is_for_the_log() {
     assert_eq!(document["curr_connections"], 1, "listeners count as connections");
     configure("alpha:\n  listen: 127.0.0.1\n".into());
     running.signal("USR1");
-    log("reload failed: the configuration in force stays");
+    log("reload failed: the configuration in force is unchanged");
     ping(second);
 }
 
@@ -563,7 +563,7 @@ fn certificates_that_were_rotated_are_shown_and_connections_stay() {
     ask(&mut client, "PING\r\n", "+PONG\r\n");
     assert!(scene.succeed().contains("nothing changes"));
     let second = rotate(&scene, "a");
-    let line = "pool tls: tls: files have another content, for new connections\n";
+    let line = "pool tls: tls: content of files changed, for new connections\n";
     let (code, said) = scene.reload(&["--dry-run"]);
     assert!(code == Some(0) && said.contains(line), "{said}");
     assert!(secure(port, &second).is_none(), "nothing has changed so far");

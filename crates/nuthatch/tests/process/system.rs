@@ -47,7 +47,7 @@ fn ports_in_use_names_without_address_and_paths() {
     for line in [
         format!("[pool.a] listen: 127.0.0.1:{port}: in use by process-"),
         format!("(pid {own})"),
-        "[stats] listen: 192.0.2.1:1: 192.0.2.1 is no address of this machine".into(),
+        "[stats] listen: 192.0.2.1:1: 192.0.2.1 is not an address of this machine".into(),
         format!("[admin] listen: {}: in use by another process, or ", socket.display()),
         "[pool.a] servers: no.such.invalid has no address: ".into(),
         "[queue] statsd_address: statsd.invalid has no address: ".into(),
@@ -77,7 +77,7 @@ fn files_of_the_originals_are_looked_at_too() {
     assert_eq!(code, Some(1), "{said}");
     for line in [
         format!("queue: 127.0.0.1:{port}: in use by "),
-        "data path: /no/such is not there, and nsqd does not make it".into(),
+        "data path: /no/such does not exist, and nsqd does not create it".into(),
     ] {
         assert!(said.contains(&line), "no {line} in {said}");
     }

@@ -113,7 +113,7 @@ fn sockets_that_are_handed_over_are_used_with_those_who_wait() {
     pong(waiting.1);
     pong(TcpStream::connect(address).expect("it listens"));
     let log = wait_for("a warning", || {
-        std::fs::read_to_string(&log_path).ok().filter(|log| log.contains("handed over"))
+        std::fs::read_to_string(&log_path).ok().filter(|log| log.contains("inherited socket"))
     });
     assert!(log.contains(&nobodys.to_string()), "{log}");
     running.signal("TERM");

@@ -68,15 +68,15 @@ fn answers_without_authority() {
     assert_eq!(Rights::parse(body("null").as_bytes()).unwrap().permission_count(), 0);
     let huge = r#"[{"topic":"(((a{100}){100}){100}){100}","channels":[],"permissions":[]}]"#;
     for (text, expected) in [
-        ("junk".to_owned(), "bad answer"),
-        ("[]".to_owned(), "bad answer"),
-        (r#"{"ttl":"5"}"#.to_owned(), "bad answer"),
+        ("junk".to_owned(), "invalid response"),
+        ("[]".to_owned(), "invalid response"),
+        (r#"{"ttl":"5"}"#.to_owned(), "invalid response"),
         ("{}".to_owned(), "invalid ttl 0"),
         (r#"{"ttl":-1,"authorizations":[]}"#.to_owned(), "invalid ttl -1"),
         (body(r#"[{"topic":"t","channels":[],"permissions":["admin"]}]"#), "unknown permission admin"),
-        (body(r#"[{"topic":"(","channels":[],"permissions":[]}]"#), "bad expression"),
-        (body(r#"[{"topic":"t","channels":["["],"permissions":[]}]"#), "bad expression"),
-        (body(huge), "bad expression"),
+        (body(r#"[{"topic":"(","channels":[],"permissions":[]}]"#), "invalid regular expression"),
+        (body(r#"[{"topic":"t","channels":["["],"permissions":[]}]"#), "invalid regular expression"),
+        (body(huge), "invalid regular expression"),
     ] {
         let error = Rights::parse(text.as_bytes()).unwrap_err().to_string();
         assert!(error.starts_with(expected), "{text}: {error}");

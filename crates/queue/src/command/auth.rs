@@ -99,7 +99,7 @@ impl Queue {
         };
         let asked = self.outside().ask_authority(Asker(client.id), query);
         if !asked {
-            telemetry::warn!(peer = %client.peer, "authorization failed: too many questions under way");
+            telemetry::warn!(peer = %client.peer, "authorization refused: too many requests to authorization servers");
         }
         asked
     }

@@ -54,7 +54,7 @@ impl Queue {
             }
             Login::Slow(proof) => {
                 if !self.outside().verify(Asker(client.id), proof) {
-                    telemetry::warn!(peer = %client.peer, "login refused: too many are being verified");
+                    telemetry::warn!(peer = %client.peer, "login refused: too many passwords are being verified");
                     return self.fail(io, client, &Refusal::AuthFailed);
                 }
                 // Only the name: a failure is counted against it.

@@ -87,7 +87,7 @@ impl Peer {
                 let first = seen.last_error.replace(error.to_string()).is_none();
                 let was_connected = seen.node.take().is_some();
                 if was_connected || first {
-                    warn!(lookupd = %self.address, %error, "not registered");
+                    warn!(lookupd = %self.address, %error, "registration with lookupd failed");
                 }
                 was_connected
             };

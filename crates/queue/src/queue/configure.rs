@@ -48,6 +48,6 @@ impl Queue {
                 self.mark_dirty(key);
             }
         }
-        telemetry::info!("queue: new settings");
+        telemetry::info!("queue settings changed");
     }
 }

@@ -121,7 +121,7 @@ impl Queue {
                 topic,
                 channel,
                 count = lost,
-                "messages that were to be set aside cannot be read: they are lost"
+                "dead letters lost: their records cannot be read"
             );
             self.mark_dirty(source.0);
             self.schedule(source.0, source.1);

@@ -34,8 +34,7 @@ impl Queue {
             Ok(Stored::Damaged) => "it is damaged".to_owned(),
             Err(error) => error.to_string(),
         };
-        let text =
-            format!("the inventory cannot be read, so that nobody knows whether topics are missing: {why}");
+        let text = format!("the inventory cannot be read, so missing topics cannot be noticed: {why}");
         self.find("", text, 0, 0);
     }
 
@@ -93,7 +92,7 @@ impl Queue {
             telemetry::error!(
                 topic = name,
                 records = found.unknown,
-                "records of another version are passed over"
+                "records of an unknown kind skipped: another version wrote them"
             );
         }
         self.find_cut(topic, found);
@@ -104,7 +103,7 @@ impl Queue {
         let (name, bytes) = (&*topic.name, found.journal.truncated_bytes);
         let clean = self.kept.stored.clean;
         if bytes > 0 && !clean {
-            telemetry::warn!(topic = name, bytes, "cut off a torn end, as a crash may leave it");
+            telemetry::warn!(topic = name, bytes, "cut off a torn tail, as a crash may leave it");
         }
         let Some(listed) = self.kept.stored.topics.get(name).filter(|_| clean).cloned() else { return };
         if bytes > 0 {
@@ -213,7 +212,7 @@ impl Queue {
     fn note_inventory(&mut self, written: std::io::Result<()>) {
         let error = written.err().map(|error| error.to_string());
         if let Some(error) = error.as_deref().filter(|error| self.kept.error.as_deref() != Some(error)) {
-            telemetry::error!(error, "inventory cannot be written; it is tried again");
+            telemetry::error!(error, "inventory cannot be written: retrying");
         }
         self.kept.error = error;
     }

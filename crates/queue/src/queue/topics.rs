@@ -52,7 +52,10 @@ impl Queue {
     fn restore_topic(&mut self, name: &str) -> Result<(), OpenError> {
         let (topic, found) = self.recover_topic(name)?;
         if topic.end() == 0 && found.journal.damages == 0 {
-            telemetry::info!(topic = name, "creation was refused or cut short: its files are deleted");
+            telemetry::info!(
+                topic = name,
+                "files of an incomplete topic deleted: its creation was refused or interrupted"
+            );
             self.discard_topic(&topic);
         } else {
             telemetry::info!(topic = name, channels = topic.channel_count() as u64, "restored");
@@ -274,7 +277,7 @@ impl Queue {
                 && !is_ephemeral(channel)
                 && let Err(e) = self.open_channel(topic, channel)
             {
-                telemetry::error!(topic, channel, error = %e, "known channel cannot be created");
+                telemetry::error!(topic, channel, error = %e, "channel known to lookupd cannot be created");
             }
         }
         self.release_held(key);
