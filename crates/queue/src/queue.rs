@@ -175,7 +175,7 @@ pub struct Queue {
     payable: WorkList<ConnId>,
     work_armed: bool,
     /// New topics waiting for the channels that lookup daemons know.
-    held: Vec<TopicKey>,
+    awaiting_channels: Vec<TopicKey>,
     /// True if a notice of a change could not be delivered.
     unannounced: bool,
     /// Ephemeral channels that have lost their last consumer.
@@ -270,7 +270,7 @@ impl Queue {
             scheduled: WorkList::default(),
             payable: WorkList::default(),
             work_armed: false,
-            held: Vec::new(),
+            awaiting_channels: Vec::new(),
             unannounced: false,
             doomed: Vec::new(),
             undeleted: Vec::new(),

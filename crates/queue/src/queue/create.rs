@@ -208,7 +208,7 @@ impl Queue {
         let key = self.add_topic(topic);
         self.mark_dirty(key);
         if held {
-            self.held.push(key);
+            self.awaiting_channels.push(key);
         }
         key
     }

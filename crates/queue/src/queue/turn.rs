@@ -63,7 +63,7 @@ impl Queue {
             self.wake(io);
         }
         self.arm_events(io);
-        for key in std::mem::take(&mut self.held) {
+        for key in std::mem::take(&mut self.awaiting_channels) {
             io.set_timer(self.clock.now + KNOWN_TIMEOUT, token(Timer::Known, key.slot, 0));
         }
         self.shrink_caches();
