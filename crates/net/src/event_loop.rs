@@ -7,12 +7,14 @@ mod open;
 mod read;
 mod write;
 
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mio::{Registry, Token};
 
+use crate::clock::wall_now;
 use crate::coalesce::{Gathering, Round};
 use crate::conn::{Conn, Stage, inbox_memory};
 use crate::descriptors::ClientPlaces;
@@ -74,7 +76,8 @@ pub struct EventLoop {
     /// Open accepted connections.
     clients: usize,
     now: Instant,
-    wall: WallTime,
+    /// Wall clock of this turn, read when it is first asked for.
+    wall: Cell<Option<WallTime>>,
     /// The sum of [`Conn::held`] over all connections.
     buffered: usize,
     resolve: Resolve,
@@ -102,7 +105,6 @@ impl EventLoop {
         places: ClientPlaces,
         resolve: Resolve,
         now: Instant,
-        wall: WallTime,
     ) -> io::Result<EventLoop> {
         let mut el = EventLoop {
             registry,
@@ -122,7 +124,7 @@ impl EventLoop {
             gathering: Gathering::default(),
             clients: 0,
             now,
-            wall,
+            wall: Cell::new(None),
             buffered: 0,
             resolve,
             places,
@@ -139,9 +141,9 @@ impl EventLoop {
 
     // ---- the clock and the timers -------------------------------------------------------------------------
 
-    pub(crate) fn tick(&mut self, now: Instant, wall: WallTime) {
+    pub(crate) fn tick(&mut self, now: Instant) {
         self.now = now;
-        self.wall = wall;
+        self.wall.set(None);
         self.load.tick(now);
     }
 
@@ -220,7 +222,9 @@ impl Io for EventLoop {
 
     #[inline]
     fn wall_time(&self) -> WallTime {
-        self.wall
+        let wall = self.wall.get().unwrap_or_else(wall_now);
+        self.wall.set(Some(wall));
+        wall
     }
 
     fn connect(&mut self, to: &Address, options: &SocketOptions) -> ConnId {

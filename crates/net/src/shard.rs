@@ -16,11 +16,11 @@
 
 use std::io;
 use std::num::NonZeroU64;
-use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
 
+use crate::clock::monotonic_now;
 use crate::coalesce::{Clocks, Coalesce};
 use crate::descriptors::ClientPlaces;
 use crate::event_loop::{Due, EventLoop, LISTENER_TOKENS, WAKER_TOKEN};
@@ -28,7 +28,7 @@ use crate::listener::Listener;
 use crate::load::thread_cpu_ns;
 use crate::mailbox::{Mailbox, NotTaken, Sender, mailbox};
 use crate::resolve::Resolver;
-use crate::{App, Instant, WallTime};
+use crate::{App, Instant};
 
 /// Most events taken from the kernel per poll.
 const EVENTS_MAX: usize = 1024;
@@ -38,18 +38,6 @@ const COMPANY: usize = 4;
 const HOLD_TURNS: u32 = 3;
 /// Idle time after which a shard frees its spare buffers.
 const QUIET: Duration = Duration::from_secs(1);
-
-/// Monotonic time of the process; the origin is the first call.
-pub fn monotonic_now() -> Instant {
-    static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
-    let origin = *ORIGIN.get_or_init(std::time::Instant::now);
-    Instant(u64::try_from(origin.elapsed().as_micros()).unwrap_or(u64::MAX))
-}
-
-fn wall_now() -> WallTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
-}
 
 /// Mail from other threads to a shard.
 pub(crate) enum Letter<M> {
@@ -181,7 +169,7 @@ impl<M: Send + 'static> Shard<M> {
                 }),
             );
         });
-        let mut el = EventLoop::new(registry, listeners, places, resolve, monotonic_now(), wall_now())?;
+        let mut el = EventLoop::new(registry, listeners, places, resolve, monotonic_now())?;
         let mut app = build(&mut el);
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut stop_at = None;
@@ -195,7 +183,7 @@ impl<M: Send + 'static> Shard<M> {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
-            el.tick(monotonic_now(), wall_now());
+            el.tick(monotonic_now());
             let (mut mail, mut count) = (false, 0);
             for event in &events {
                 count += 1;
@@ -278,12 +266,13 @@ fn run_timers<A: App<EventLoop>>(el: &mut EventLoop, app: &mut A) {
     }
 }
 
-/// Poll timeout: until the next timer, or zero when a read or write is pending.
+/// Poll timeout: until the next timer, or zero when a read or write is pending. It counts from the beginning of
+/// the turn, which saves a reading of the clock: a timer may be late by the length of a turn.
 fn wait(el: &EventLoop, stop_at: Option<Instant>) -> Option<Duration> {
     if el.has_queued() || el.holds_back() {
         return Some(Duration::ZERO);
     }
-    let timer = el.next_due().map(|at| at.since(monotonic_now()));
+    let timer = el.next_due().map(|at| at.since(el.now_at()));
     let stop = stop_at.map(|_| Duration::from_millis(5));
     let quiet = el.has_spare().then_some(QUIET);
     [timer, stop, quiet].into_iter().flatten().min()
