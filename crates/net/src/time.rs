@@ -8,9 +8,15 @@ use std::time::Duration;
 pub struct Instant(pub u64);
 
 impl Instant {
+    /// Microseconds since `earlier`; zero if `earlier` is later.
+    #[inline]
+    pub fn micros_since(self, earlier: Instant) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// Time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Instant) -> Duration {
-        Duration::from_micros(self.0.saturating_sub(earlier.0))
+        Duration::from_micros(self.micros_since(earlier))
     }
 }
 

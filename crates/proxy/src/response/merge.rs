@@ -49,7 +49,7 @@ impl Proxy {
             Some(client) => {
                 let pool = &self.pools[pool];
                 pool.count_reply(merged.len());
-                pool.stats.latency.record(io.now().since(at).as_micros() as u64);
+                pool.stats.latency.record(io.now().micros_since(at));
                 client.reply_size.note(merged.len());
                 client.fulfil(io, seq, Reply::Slice(&merged));
             }

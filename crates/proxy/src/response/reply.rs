@@ -137,7 +137,7 @@ impl Proxy {
         self.held.apply(change);
         let pool = &self.pools[pool];
         pool.count_reply(len);
-        pool.stats.latency.record(io.now().since(at).as_micros() as u64);
+        pool.stats.latency.record(io.now().micros_since(at));
         let waits = after + io.unsent(id);
         if waits > pool.config.client_output_hard_bytes {
             return self.overflow(io, id, waits);

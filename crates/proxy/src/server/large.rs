@@ -154,7 +154,7 @@ impl Proxy {
         let works = server.count_reply(&found, !expired || passage.client().is_some());
         if let (Some(_), Owner::Client(id, seq) | Owner::Private(id, seq)) = (passage.client(), pending.owner)
         {
-            server.stats.latency.record(passage.begun.since(pending.at).as_micros() as u64);
+            server.stats.latency.record(passage.begun.micros_since(pending.at));
             self.reply(io, id, seq, last, pending.at + now.since(passage.begun));
             if let Owner::Private(id, _) = pending.owner {
                 self.after_private(io, id);

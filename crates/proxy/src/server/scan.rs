@@ -100,7 +100,7 @@ impl Server {
             self.stats.late_replies.inc();
             return (Met::Late, works);
         }
-        self.stats.latency.record(now.since(pending.at).as_micros() as u64);
+        self.stats.latency.record(now.micros_since(pending.at));
         (Met::Request(pending), works)
     }
 
