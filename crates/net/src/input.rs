@@ -16,7 +16,7 @@ pub struct Input<'a> {
 
 #[derive(Debug)]
 enum Source<'a> {
-    /// The shard's scratch buffer: leftovers will be copied to the connection.
+    /// What is unconsumed of the shard's scratch buffer: leftovers will be copied to the connection.
     Scratch(&'a [u8]),
     /// The connection's own buffer: whole parts of it can be taken without a copy.
     Owned(&'a mut BytesMut),
@@ -34,16 +34,21 @@ impl<'a> Input<'a> {
     }
 
     /// The unconsumed bytes.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         match &self.source {
-            Source::Scratch(bytes) => &bytes[self.position..],
+            Source::Scratch(rest) => rest,
             Source::Owned(buffer) => &buffer[self.position..],
         }
     }
 
     /// Drops the first `n` bytes. `n` must not exceed the number available.
+    #[inline]
     pub fn consume(&mut self, n: usize) {
-        assert!(n <= self.bytes().len(), "consumed more than arrived");
+        match &mut self.source {
+            Source::Scratch(rest) => *rest = &rest[n..],
+            Source::Owned(buffer) => assert!(n <= buffer.len() - self.position, "consumed more than arrived"),
+        }
         self.position += n;
         self.want = 0;
     }
@@ -52,8 +57,9 @@ impl<'a> Input<'a> {
     pub fn take(&mut self, n: usize) -> Bytes {
         self.want = 0;
         match &mut self.source {
-            Source::Scratch(bytes) => {
-                let taken = Bytes::copy_from_slice(&bytes[self.position..self.position + n]);
+            Source::Scratch(rest) => {
+                let taken = Bytes::copy_from_slice(&rest[..n]);
+                *rest = &rest[n..];
                 self.position += n;
                 taken
             }
