@@ -16,7 +16,7 @@ pub struct Input<'a> {
 
 #[derive(Debug)]
 enum Source<'a> {
-    /// What is unconsumed of the shard's scratch buffer: leftovers will be copied to the connection.
+    /// The unconsumed part of the shard's scratch buffer: leftovers will be copied to the connection.
     Scratch(&'a [u8]),
     /// The connection's own buffer: whole parts of it can be taken without a copy.
     Owned(&'a mut BytesMut),

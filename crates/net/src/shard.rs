@@ -266,8 +266,8 @@ fn run_timers<A: App<EventLoop>>(el: &mut EventLoop, app: &mut A) {
     }
 }
 
-/// Poll timeout: until the next timer, or zero when a read or write is pending. It counts from the beginning of
-/// the turn, which saves a reading of the clock: a timer may be late by the length of a turn.
+/// Poll timeout: until the next timer, or zero when a read or write is pending. It counts from the beginning
+/// of the turn, which saves a reading of the clock: a timer may be late by the length of a turn.
 fn wait(el: &EventLoop, stop_at: Option<Instant>) -> Option<Duration> {
     if el.has_queued() || el.holds_back() {
         return Some(Duration::ZERO);

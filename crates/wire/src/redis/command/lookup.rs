@@ -9,6 +9,8 @@ use super::table::TABLE;
 const SLOTS: usize = 1024;
 const EMPTY: u16 = u16::MAX;
 static INDEX: [u16; SLOTS] = index();
+/// The caseless ends of each name, which tell it from any other name of its length; (0, 0) if they do not.
+static ENDS: [(u64, u64); TABLE.len()] = all_ends();
 
 /// All commands, in alphabetical order.
 pub fn all() -> &'static [Command] {
@@ -18,10 +20,17 @@ pub fn all() -> &'static [Command] {
 /// The command of that name, ASCII case ignored. Containers only: `object`, not `object|encoding`.
 #[inline]
 pub fn lookup(name: &[u8]) -> Option<&'static Command> {
-    let mut slot = slot(name);
+    let ends = caseless_ends(name);
+    let mut slot = slot(ends, name.len());
     loop {
-        let command = TABLE.get(INDEX[slot] as usize)?;
-        if name.eq_ignore_ascii_case(command.name.as_bytes()) {
+        let row = INDEX[slot] as usize;
+        let command = TABLE.get(row)?;
+        let same = if ENDS[row] == (0, 0) {
+            name.eq_ignore_ascii_case(command.name.as_bytes())
+        } else {
+            ENDS[row] == ends && command.name.len() == name.len()
+        };
+        if same {
             return Some(command);
         }
         slot = (slot + 1) % SLOTS;
@@ -40,7 +49,8 @@ const fn index() -> [u16; SLOTS] {
     let mut index = [EMPTY; SLOTS];
     let mut row = 0;
     while row < TABLE.len() {
-        let mut slot = slot(TABLE[row].name.as_bytes());
+        let name = TABLE[row].name.as_bytes();
+        let mut slot = slot(caseless_ends(name), name.len());
         while index[slot] != EMPTY {
             slot = (slot + 1) % SLOTS;
         }
@@ -50,12 +60,43 @@ const fn index() -> [u16; SLOTS] {
     index
 }
 
+const fn all_ends() -> [(u64, u64); TABLE.len()] {
+    let mut ends = [(0, 0); TABLE.len()];
+    let mut row = 0;
+    while row < TABLE.len() {
+        let name = TABLE[row].name.as_bytes();
+        // Without its case bit a letter is no other byte's equal but its own capital's.
+        if name.len() <= 16 && has_letters_only(name) {
+            ends[row] = caseless_ends(name);
+        }
+        row += 1;
+    }
+    ends
+}
+
+const fn has_letters_only(name: &[u8]) -> bool {
+    let mut at = 0;
+    while at < name.len() {
+        if !name[at].is_ascii_alphabetic() {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 #[inline]
-const fn slot(name: &[u8]) -> usize {
+const fn slot((front, back): (u64, u64), len: usize) -> usize {
+    let mixed = front ^ back.rotate_left(29) ^ len as u64;
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOTS.trailing_zeros())) as usize
+}
+
+/// The ends of `name` with the case bit of every byte cleared.
+#[inline]
+const fn caseless_ends(name: &[u8]) -> (u64, u64) {
     const CASELESS: u64 = 0xdfdf_dfdf_dfdf_dfdf;
     let (front, back) = ends(name);
-    let mixed = (front & CASELESS) ^ (back & CASELESS).rotate_left(29) ^ name.len() as u64;
-    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOTS.trailing_zeros())) as usize
+    (front & CASELESS, back & CASELESS)
 }
 
 /// The first and the last bytes of `name` as numbers; they overlap in names shorter than 16 bytes.
