@@ -187,7 +187,7 @@ PARTS = {"closed": closed_table, "maxima": maxima_table, "open": open_table}
 def main():
     parser = command_line("placement", __doc__)
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=0.7, help="length of a round in the closed loop, about (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.6, help="length of a round in the closed loop, about (%(default)s)")
     parser.add_argument("--parts", default=",".join(PARTS), help="tables to make (%(default)s)")
     parser.add_argument("--only", default="", help="regular expression on placement and load of the first table")
     options = parser.parse_args()
