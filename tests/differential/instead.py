@@ -90,7 +90,7 @@ def r(*words):
 
 # Requests that are refused, and that what comes behind them depends on.
 DEPENDED_ON = [
-    ("WATCH",), ("SELECT", 1), ("SUBSCRIBE", "c"), ("PSUBSCRIBE", "c"), ("SSUBSCRIBE", "c"), ("MONITOR",), ("SYNC",),
+    ("WATCH",), ("SELECT", 1), ("SUBSCRIBE",), ("PSUBSCRIBE",), ("SSUBSCRIBE",), ("MONITOR",), ("SYNC",),
     ("CLIENT", "REPLY", "OFF"), ("CLIENT", "TRACKING", "ON"), ("ASKING",), ("SCRIPT", "DEBUG", "YES"), ("SELECT", "x"), ("RESET", "x"),
 ]
 
@@ -144,7 +144,7 @@ REDIS = [
     ]),
     *[(f"{words[0]} is refused and the client stays", {}, [REAL], [
         ("a", r(*words) + r("PING"), rb"-ERR [^\r]*\r\n", b"+PONG\r\n"),
-    ]) for words in [("EXEC",), ("DISCARD",), ("UNSUBSCRIBE",), ("READONLY",), ("FLUSHALL",), ("DEBUG", "SLEEP", 0), ("AUTH", "x")]],
+    ]) for words in [("EXEC",), ("DISCARD",), ("READONLY",), ("FLUSHALL",), ("DEBUG", "SLEEP", 0), ("AUTH", "x")]],
     ("wrong numbers of arguments are answered", {}, [REAL], [
         ("a", r("GET") + r("MSET", "k") + r("LINSERT", "l", "BEFORE", "p") + r("PING"),
          b"-ERR wrong number of arguments for 'get' command\r\n", b"-ERR wrong number of arguments for 'mset' command\r\n",

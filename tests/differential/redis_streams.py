@@ -173,7 +173,7 @@ def refused(rng, key):
         ]],
         *[(encode(*words), LIKE_REDIS) for words in [("nonsense", key), ("",), ("GETX", key, 1), ("ge",), ("OBJECT", "nosuch", key)]],
         *[(encode(*words), DEPENDED_ON) for words in [
-            ("SUBSCRIBE", key), ("MONITOR",), ("CLIENT", "REPLY", "OFF"), ("ASKING",),
+            ("MONITOR",), ("CLIENT", "REPLY", "OFF"), ("ASKING",),
         ]],
         (encode("EVAL", "return 1", 0), ERROR),
         *[(encode("SET", key, "v")[:cut] + junk, PROTOCOL) for cut, junk in [

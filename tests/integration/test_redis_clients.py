@@ -276,7 +276,7 @@ def test_redis_py_unsupported_commands_are_refused_and_the_connection_lives(prox
     with client(proxy, decode_responses=True, single_connection_client=True) as r:
         r.set(prefix + "k", "v")
         number = r.client_id()
-        for command in (["EXEC"], ["PUBLISH", "x", "y"], ["SHUTDOWN"], ["NOSUCH", "x"]):
+        for command in (["EXEC"], ["MODULE", "UNLOAD", "x"], ["SHUTDOWN"], ["NOSUCH", "x"]):
             with pytest.raises(redis.ResponseError) as refused:
                 r.execute_command(*command)
             assert command[0].lower() in str(refused.value).lower()
@@ -284,7 +284,7 @@ def test_redis_py_unsupported_commands_are_refused_and_the_connection_lives(prox
         assert r.client_id() == number
 
 
-@pytest.mark.parametrize("command", ["MULTI x", "WATCH", "SUBSCRIBE x", "MONITOR", "SELECT 1", "CLIENT REPLY OFF"])
+@pytest.mark.parametrize("command", ["MULTI x", "WATCH", "SUBSCRIBE", "MONITOR", "SELECT 1", "CLIENT REPLY OFF"])
 def test_redis_py_is_told_before_it_is_closed(proxy, prefix, command):
     """What comes behind such a command may not be executed, so the connection ends with the error; the client makes another."""
     with client(proxy, decode_responses=True) as r:
@@ -299,14 +299,32 @@ def test_redis_py_is_told_before_it_is_closed(proxy, prefix, command):
         assert r.get(prefix + "k") == "v"
 
 
-def test_redis_py_pubsub_is_refused_nicely(proxy, prefix):
-    with client(proxy, decode_responses=True) as r:
-        pubsub = r.pubsub()
-        pubsub.subscribe("news")
-        with pytest.raises(redis.ResponseError):
-            pubsub.get_message(timeout=10)
-        pubsub.close()
-        assert r.set(prefix + "k", "v") is True
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_redis_py_pubsub(stack, servers, prefix, protocol):
+    """Messages to channels and patterns, in order; PUBLISH counts its receivers."""
+    proxy = kit.start_native(stack.path, "redis", servers[:1])
+    # Brackets have a meaning in patterns.
+    prefix = prefix.translate({ord(bracket): None for bracket in "[]"})
+    try:
+        with client(proxy, decode_responses=True, protocol=protocol) as r:
+            subscribers = [r.pubsub(ignore_subscribe_messages=True) for _ in range(10)]
+            for pubsub in subscribers:
+                pubsub.subscribe(prefix + "news")
+                pubsub.psubscribe(prefix + "log.*")
+                assert [pubsub.parse_response()[0] for _ in "ab"] == ["subscribe", "psubscribe"]
+            for n in range(100):
+                assert r.publish(prefix + "news", n) == 10
+                assert r.publish(prefix + "log.x", n) == 10
+            for pubsub in subscribers:
+                got = [pubsub.get_message(timeout=10) for _ in range(200)]
+                assert [(m["channel"], m["data"]) for m in got] \
+                    == [(prefix + name, str(n)) for n in range(100) for name in ("news", "log.x")]
+                pubsub.unsubscribe()
+                pubsub.punsubscribe()
+                pubsub.close()
+            assert r.set(prefix + "k", "v") is True
+    finally:
+        proxy.stop()
 
 
 def test_redis_py_transactions(proxy, prefix):

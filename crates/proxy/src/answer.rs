@@ -66,6 +66,11 @@ impl Proxy {
         args.next();
         let session = &mut client.session;
         match local {
+            Local::Ping if !session.resp3 && session.subscribed().is_some() => {
+                encode::array(&mut out, 2);
+                encode::bulk(&mut out, b"pong");
+                encode::bulk(&mut out, args.next().map_or(b"", |message| message.bytes()));
+            }
             Local::Ping => ping(args, &mut out),
             Local::Echo => encode::bulk(&mut out, args.next().map_or(b"", |a| a.bytes())),
             Local::Quit => {
@@ -93,6 +98,7 @@ impl Proxy {
             Local::Reset => {
                 self.end_transaction(client);
                 self.end_watch(client);
+                self.leave_private(client);
                 let (session, pool) = (&mut client.session, &self.pools[client.pool]);
                 session.resp3 = false;
                 session.name = None;

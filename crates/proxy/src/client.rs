@@ -113,6 +113,19 @@ impl Session {
         state.private.filter(|_| state.watching)
     }
 
+    /// The private connection of its subscriptions.
+    pub(crate) fn subscribed(&self) -> Option<LaneKey> {
+        let state = self.state.as_ref()?;
+        state.private.filter(|_| state.subscribed)
+    }
+
+    /// True if it is still subscribed to something after an acknowledgement.
+    pub(crate) fn subscribed_still(&mut self) -> bool {
+        let Some(state) = &mut self.state else { return false };
+        state.subscribed &= state.channels + state.sharded_channels + state.unacknowledged > 0;
+        state.subscribed
+    }
+
     /// Its private connection to this server.
     pub(crate) fn private_to(&self, server: ServerKey) -> Option<LaneKey> {
         self.state.as_ref()?.private.filter(|lane| lane.server == server)

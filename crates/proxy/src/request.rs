@@ -7,6 +7,7 @@ mod refuse;
 mod refused_transaction;
 mod transaction;
 mod private;
+mod subscribe;
 mod split;
 mod every;
 mod scan;

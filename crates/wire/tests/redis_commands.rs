@@ -38,6 +38,7 @@ fn route(line: &str) -> String {
             format!("only, or {}", text(out.strip_suffix(b"\r\n").unwrap()))
         }
         Ok((_, Route::Scan)) => "scan".into(),
+        Ok((_, Route::Subscribe)) => "subscribe".into(),
         Ok((_, Route::Block(keys, time))) => {
             let keys: Vec<_> = keys.map(|key| text(key.bytes())).collect();
             match time {
@@ -153,6 +154,11 @@ fn splits() {
 #[test]
 fn over_a_connection_of_its_own() {
     check(&[
+        ("SUBSCRIBE c", "subscribe"),
+        ("PUNSUBSCRIBE", "subscribe"),
+        ("SSUBSCRIBE c", "subscribe"),
+        ("PUBLISH c m", "one c"),
+        ("SPUBLISH c m", "one c"),
         ("BLPOP a 0", "block a"),
         ("BLPOP a b 1.5", "block 1.5s a b"),
         ("BRPOP a x", "block 1ns a"),
@@ -256,7 +262,6 @@ fn answered_here() {
 
 #[test]
 fn refused_with_the_reason() {
-    let pubsub = "publish/subscribe is not proxied; connect to one of the servers itself";
     let script = "it is about a script that runs on one server; send it to that server itself";
     let admin = "it administers one server; send it to that server itself";
     let cluster = "it belongs to Redis Cluster; switch cluster mode off in the client: the proxy finds the server \
@@ -278,7 +283,6 @@ fn refused_with_the_reason() {
                  the servers",
             ),
         ),
-        ("SUBSCRIBE c", unsupported("subscribe", pubsub)),
         ("SCRIPT DEBUG YES", unsupported("script|debug", script)),
         ("SHUTDOWN", unsupported("shutdown", admin)),
         ("CLUSTER SLOTS", unsupported("cluster|slots", cluster)),
@@ -448,6 +452,7 @@ fn the_table_agrees_with_itself() {
                 assert!(keys, "{name} is forwarded without a key");
             }
             Proxied::Local(Local::Watch) => assert!(keys),
+            Proxied::Channel | Proxied::Subscribe => {}
             Proxied::Local(_) | Proxied::Every(_) | Proxied::Any | Proxied::Only(_) | Proxied::Scan => {
                 assert!(!keys, "{name}");
             }

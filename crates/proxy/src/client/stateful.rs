@@ -24,6 +24,14 @@ pub(crate) struct Stateful {
     pub(crate) watched_here: Vec<(Box<[u8]>, u64)>,
     /// A blocking request is under way on that connection.
     pub(crate) blocked: bool,
+    /// It is subscribed, or about to be, on that connection,
+    pub(crate) subscribed: bool,
+    /// to this many channels and patterns,
+    pub(crate) channels: u64,
+    /// and this many sharded ones.
+    pub(crate) sharded_channels: u64,
+    /// Channels of subscriptions that the server has yet to acknowledge.
+    pub(crate) unacknowledged: u64,
     /// Time at which it stops waiting for a private connection.
     pub(crate) waits_until: Option<Instant>,
 }

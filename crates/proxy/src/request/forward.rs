@@ -125,7 +125,7 @@ impl Proxy {
     }
 
     #[cold]
-    fn open_for_request<I: Io>(&mut self, io: &mut I, lane: LaneKey) -> Result<(), Failure> {
+    pub(super) fn open_for_request<I: Io>(&mut self, io: &mut I, lane: LaneKey) -> Result<(), Failure> {
         self.servers[lane.server].may_connect(lane.number, io.now())?;
         self.open_lane(io, lane);
         Ok(())
@@ -150,6 +150,19 @@ impl Proxy {
 }
 
 impl Server {
+    /// Sends a request that gets no reply on a connection that is open or being opened.
+    pub(crate) fn send_alone<I: Io>(&mut self, io: &mut I, lane: u16, bytes: &[u8]) {
+        let conn = &mut self.conns[lane as usize];
+        let Some(id) = conn.conn else { return };
+        if conn.ready() {
+            io.send(id, bytes);
+        } else {
+            conn.held.extend_from_slice(bytes);
+        }
+        self.stats.requests.inc();
+        self.stats.request_bytes.add(bytes.len() as u64);
+    }
+
     /// Sends a request on a connection that is open or being opened. Returns the change in the connection's
     /// memory.
     #[inline]

@@ -1,5 +1,7 @@
 //! (a) Redis requests: scanned, planned, admitted; then forwarded, or answered here.
 
+mod stateful;
+
 use net::{Input, Io};
 use wire::memcache::Silence;
 use wire::redis::{
@@ -8,13 +10,14 @@ use wire::redis::{
 
 use crate::client::{Client, Session, Wait};
 use crate::gather::About;
-use crate::keys::{LaneKey, ServerKey};
+use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::about::about;
 use crate::request::admission::{To, Verdict, is_more};
 use crate::request::forward::Traits;
-use crate::request::private::{Home, Private, own_lane};
+use crate::request::private::Private;
 use crate::request::scan::{self, ScanStep};
+use crate::request::subscribe::Subscribe;
 use crate::request::transaction::Step;
 use crate::request::{Partial, hand_on};
 use crate::server::Server;
@@ -53,6 +56,12 @@ enum Here<'a> {
     WatchEmbedded,
     /// The embedded cache has no such command.
     NotEmbedded(&'static Command),
+    /// Subscriptions end of a client that has none.
+    Unsubscribed,
+    /// A pattern in a pool with several servers.
+    PatternAcross,
+    /// A client of RESP2 that is subscribed may not send this.
+    Subscribed(&'static Command),
     /// A `SCAN` that no server is left for: its reply.
     Scanned(&'static [u8]),
     /// Its user lacks the right.
@@ -264,69 +273,6 @@ impl Proxy {
         Plan::Here(Here::NoPassword(command.filter(|command| command.stateful)))
     }
 
-    /// Plans a request of a client that has a private connection: its requests to the server of that one use
-    /// it, so that none overtakes another.
-    fn plan_with_private<'a>(&mut self, client: &mut Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
-        self.leave_private_if_done(client);
-        let routed = request.route(frame);
-        if let Ok((command, _)) = &routed
-            && let Some(forbidden) = forbidden(&client.session, command, request, frame)
-        {
-            return Plan::Here(forbidden);
-        }
-        match self.plan_further(client, routed, request, frame) {
-            Plan::One(Some(lane), command) => Plan::One(Some(own_lane(client, lane)), command),
-            plan => {
-                self.scratch.parts.iter_mut().for_each(|part| part.lane = own_lane(client, part.lane));
-                plan
-            }
-        }
-    }
-
-    /// Plans a request that needs a private connection to the server of these keys.
-    fn plan_private<'a>(
-        &mut self,
-        client: &Client,
-        command: &'static Command,
-        keys: Keys<'_>,
-        private: impl Fn(ServerKey) -> Private,
-    ) -> Plan<'a> {
-        match self.home_of(client, keys) {
-            Home::Several => Plan::Here(Here::CrossSlot(command)),
-            Home::Nowhere => Plan::One(None, command),
-            Home::One(server) if self.servers[server].is_local() => match command.name {
-                "watch" => Plan::Here(Here::WatchEmbedded),
-                name if local::redis::serves(name) => {
-                    Plan::One(Some(self.servers[server].lane_of(client)), command)
-                }
-                _ => Plan::Here(Here::NotEmbedded(command)),
-            },
-            Home::One(server) => match client.session.state.as_ref().and_then(|state| state.private) {
-                // A client has one private connection; it watches keys on another server.
-                Some(held) if held.server != server => Plan::Here(Here::CrossSlot(command)),
-                _ => Plan::Private(private(server)),
-            },
-        }
-    }
-
-    /// Plans a request between MULTI and EXEC.
-    fn plan_in_transaction<'a>(&mut self, client: &Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
-        let step = match request.route(frame) {
-            Err(refusal) => Step::refused(&refusal),
-            Ok((command, route)) => match forbidden(&client.session, command, request, frame) {
-                Some(Here::Forbidden(verdict, command)) => {
-                    let error = format!("-{}\r\n", verdict.redis_error(command));
-                    Step::Spoil(error.into_bytes())
-                }
-                _ => self.transaction_step(client, command, route),
-            },
-        };
-        match step {
-            Step::Leave(local) => Plan::Here(Here::Local(local)),
-            step => Plan::Transaction(step),
-        }
-    }
-
     fn plan_further<'a>(
         &mut self,
         client: &Client,
@@ -372,6 +318,18 @@ impl Proxy {
             Route::Block(keys, time) => {
                 self.plan_private(client, command, keys, |server| Private::Block(server, time))
             }
+            Route::Subscribe => match self.plan_subscribe(client, command, request.args(frame)) {
+                Subscribe::To(server) if self.servers[server].is_local() => {
+                    Plan::Here(Here::NotEmbedded(command))
+                }
+                Subscribe::To(server) => {
+                    Plan::Private(Private::Subscribe(server, command, request.argument_count() - 1))
+                }
+                Subscribe::Nothing => Plan::Here(Here::Unsubscribed),
+                Subscribe::Across => Plan::Here(Here::CrossSlot(command)),
+                Subscribe::PatternAcross => Plan::Here(Here::PatternAcross),
+                Subscribe::Nowhere => Plan::One(None, command),
+            },
             Route::Local(Local::Watch) => match command.keys.find(request.args(frame)) {
                 Ok(keys) => self.plan_private(client, command, keys, Private::Watch),
                 Err(error) => Plan::Here(Here::Refusal(Refusal::Keys(command, error))),
@@ -428,6 +386,19 @@ impl Proxy {
             Here::WatchEmbedded => self.watch_embedded(io, client, request.args(frame)),
             Here::NotEmbedded(command) => {
                 let error = format!("-ERR '{}' is not served by the embedded cache\r\n", command.name);
+                self.give(io, client, error.as_bytes());
+            }
+            Here::Unsubscribed => self.answer_unsubscribe(io, client, request.args(frame)),
+            Here::PatternAcross => {
+                let error = b"-ERR patterns are served in a pool with one server: a channel may live on any of several\r\n";
+                self.give(io, client, error);
+            }
+            Here::Subscribed(command) => {
+                let error = format!(
+                    "-ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+                     context\r\n",
+                    command.name
+                );
                 self.give(io, client, error.as_bytes());
             }
             Here::Scanned(reply) => self.give(io, client, reply),

@@ -88,6 +88,7 @@ impl Proxy {
                 self.step_to_all(client, command, keys.map(|key| key.bytes()))
             }
             Route::Split(_, parts) => self.step_to_all(client, command, parts.map(|part| part.key.bytes())),
+            Route::Subscribe => about_the_connection(command),
             Route::Every(_) | Route::Any | Route::Only(_) | Route::Scan => {
                 match self.pools[client.pool].servers[..] {
                     [only] => self.step_to(client, command, only),
@@ -116,16 +117,7 @@ impl Proxy {
                 }))
             }
             Local::Ping | Local::Echo | Local::Time | Local::Lolwut | Local::Unwatch => Step::Queue(None),
-            _ => {
-                let name = command.name;
-                let text = format!(
-                    "ERR '{name}' cannot be part of a transaction here: it is about the client's connection, which servers do \
-                     not see"
-                );
-                let mut error = Vec::new();
-                encode::error(&mut error, text.as_bytes());
-                Step::Spoil(error)
-            }
+            _ => about_the_connection(command),
         }
     }
 
@@ -310,6 +302,16 @@ impl Proxy {
             }
         }
     }
+}
+
+fn about_the_connection(command: &Command) -> Step {
+    let name = command.name;
+    let text = format!(
+        "ERR '{name}' cannot be part of a transaction here: it is about the client's connection, which servers do not see"
+    );
+    let mut error = Vec::new();
+    encode::error(&mut error, text.as_bytes());
+    Step::Spoil(error)
 }
 
 fn of_all_servers(command: &Command) -> Vec<u8> {

@@ -34,7 +34,13 @@ impl Proxy {
                         return;
                     }
                 }
-                Next::Push { len } => input.consume(len),
+                Next::Push { len } => {
+                    self.pushed(io, lane, &input.bytes()[..len]);
+                    input.consume(len);
+                    if self.server_conn(lane).conn.is_none() {
+                        return input.consume(input.bytes().len());
+                    }
+                }
                 Next::Piece => {
                     if !self.pass_on(io, lane, input) {
                         return;

@@ -54,7 +54,14 @@ impl Proxy {
             Owner::Client(id, seq) | Owner::Private(id, seq) => match self.client_mut(id) {
                 None => None,
                 // Only a whole reply shows whether it is hidden from its client.
-                Some(client) if client.is_first(seq) && is_shown(pending.silence) => Some(id),
+                Some(client)
+                    if client.is_first(seq)
+                        && is_shown(pending.silence)
+                        // A message must not come into the middle of a reply.
+                        && client.session.subscribed().is_none() =>
+                {
+                    Some(id)
+                }
                 Some(_) if waits => return false,
                 Some(_) => {
                     self.fail_pending(io, lane, &pending, Failure::TooLarge);

@@ -108,7 +108,7 @@ impl Proxy {
             self.vacate(id);
         }
         if lane.number >= self.servers[lane.server].first_private() {
-            self.private_lost(lane);
+            self.private_lost(io, lane, failure);
         }
         if let Some(to) = lost.passage.as_ref().and_then(|passage| passage.client()) {
             self.cut_off(io, lane, to);

@@ -26,6 +26,8 @@ pub(crate) struct Departed {
     pub(crate) user: ConnId,
     /// The server may know of watched keys.
     pub(crate) watched: bool,
+    /// The server may know of subscriptions.
+    pub(crate) subscribed: bool,
 }
 
 /// The private connections of a server.

@@ -88,6 +88,11 @@ pub enum Proxied {
     Scan,
     /// Forwarded verbatim to the server of its keys, over a connection that the client has for itself.
     Block,
+    /// Forwarded verbatim to the server of the channel that it names first.
+    Channel,
+    /// Begins or ends subscriptions: forwarded to the server of all its channels, over a connection that the
+    /// client has for itself while it is subscribed.
+    Subscribe,
     /// Answered by the proxy itself.
     Local(Local),
     /// Not served, for this reason.

@@ -173,7 +173,7 @@ fn route(request: &Request, frame: &[u8]) {
             out.clear();
             command_reply(request.args(frame), Version::Resp3, &mut out);
         }
-        Ok((_, Route::Local(_) | Route::Every(_) | Route::Any | Route::Scan)) => return,
+        Ok((_, Route::Local(_) | Route::Every(_) | Route::Any | Route::Scan | Route::Subscribe)) => return,
         Ok((_, Route::Only(refusal))) | Err(refusal) => refusal.write(&mut out),
     }
     assert!(out.is_empty() || is_reply(&out), "{}", out.escape_ascii());

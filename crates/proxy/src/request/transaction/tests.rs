@@ -67,8 +67,8 @@ fn what_is_answered_here() {
         (
             &["MULTI", "SUBSCRIBE c", "EXEC", "PING"],
             &format!(
-                "+OK\r\n-ERR unknown command 'subscribe', unsupported by this proxy: publish/subscribe is not proxied; connect to \
-                 one of the servers itself\r\n{ABORTED}+PONG\r\n"
+                "+OK\r\n-ERR 'subscribe' cannot be part of a transaction here: it is about the client's connection, which servers \
+                 do not see\r\n{ABORTED}+PONG\r\n"
             ),
         ),
         (

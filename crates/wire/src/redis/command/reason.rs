@@ -60,7 +60,7 @@ impl Reason {
                 "it waits for what was written on a connection that clients share",
                 "set min-replicas-to-write on the servers",
             ),
-            Reason::PubSub => ("publish/subscribe is not proxied", "connect to one of the servers itself"),
+            Reason::PubSub => ("each server knows the channels that live there", "ask each server itself"),
             Reason::Destructive => {
                 ("it would change the data of all servers", "send it to each server itself, if it is meant")
             }

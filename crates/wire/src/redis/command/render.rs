@@ -200,6 +200,8 @@ impl Command {
                 format!("sent to the server of a pool with one; otherwise refused: {}", reason.why())
             }
             Proxied::Scan => "sent to one server after another; the cursor says which".into(),
+            Proxied::Channel => "forwarded to the server of the channel".into(),
+            Proxied::Subscribe => "forwarded to the server of its channels, over a connection for this client while it is subscribed".into(),
             Proxied::Block => "forwarded to the server of its keys, over a connection for this client".into(),
             Proxied::Local(Local::Watch) => {
                 "forwarded to the server of its keys, over a connection for this client until EXEC".into()

@@ -29,6 +29,8 @@ pub enum Route<'a> {
     Only(Refusal<'a>),
     /// Forwarded to the server that the cursor names.
     Scan,
+    /// Begins or ends subscriptions.
+    Subscribe,
     /// Forwarded verbatim to the server of these keys, where it may block for this long.
     Block(Keys<'a>, BlockTime),
 }
@@ -61,6 +63,11 @@ impl Request {
             Proxied::Any => Route::Any,
             Proxied::Only(reason) => Route::Only(Refusal::Unsupported(command, reason)),
             Proxied::Scan => Route::Scan,
+            Proxied::Subscribe => Route::Subscribe,
+            Proxied::Channel => match self.first(frame) {
+                Some(channel) => Route::One(channel),
+                None => return Err(Refusal::Arity(command)),
+            },
             Proxied::Block => self.block(frame, command)?,
             Proxied::Forward if command.flags & flags::BLOCKING != 0 && self.blocks(frame, command) => {
                 self.block(frame, command)?

@@ -161,12 +161,12 @@ pub(super) const OBJECT: [Command; 5] = numbered(after(&MODULE), [
 
 #[rustfmt::skip]
 pub(super) const PUBSUB: [Command; 6] = numbered(after(&OBJECT), [
-    row("pubsub|channels", -2, PS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.8.0"),
-    row("pubsub|help", 2, L | S, KeySpec::None, Refused(Help), "pubsub", "6.2.0"),
-    row("pubsub|numpat", 2, PS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.8.0"),
-    row("pubsub|numsub", -2, PS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "2.8.0"),
-    row("pubsub|shardchannels", -2, PS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "7.0.0"),
-    row("pubsub|shardnumsub", -2, PS | L | S, KeySpec::None, Refused(PubSub), "pubsub", "7.0.0"),
+    row("pubsub|channels", -2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "2.8.0"),
+    row("pubsub|help", 2, L | S, KeySpec::None, Any, "pubsub", "6.2.0"),
+    row("pubsub|numpat", 2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "2.8.0"),
+    row("pubsub|numsub", -2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "2.8.0"),
+    row("pubsub|shardchannels", -2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "7.0.0"),
+    row("pubsub|shardnumsub", -2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "7.0.0"),
 ]);
 
 #[rustfmt::skip]
