@@ -8,7 +8,7 @@ use super::findings::Findings;
 use crate::workspace::{Metadata, short_name};
 
 /// Every crate of the workspace and its layer, as drawn in ARCHITECTURE.md.
-const LAYERS: [(&str, Layer); 22] = [
+const LAYERS: [(&str, Layer); 23] = [
     ("nuthatch", Layer::Product(5)),
     ("proxy", Layer::Product(4)),
     ("queue", Layer::Product(4)),
@@ -17,6 +17,7 @@ const LAYERS: [(&str, Layer); 22] = [
     ("web", Layer::Product(4)),
     ("tools", Layer::Product(4)),
     ("client", Layer::Product(3)),
+    ("ui", Layer::Product(3)),
     ("net", Layer::Product(2)),
     ("config", Layer::Product(2)),
     ("http", Layer::Product(2)),

@@ -1,0 +1,213 @@
+//! The last hour as SVG: a chart with its caption and axis, or a spark in a row of a table.
+//!
+//! Only attributes of SVG and classes are used, since the policy forbids inline style.
+
+use maud::{Markup, html};
+
+use crate::format;
+use crate::series::POINTS;
+
+/// Width of a chart in its own units: one for each point.
+const WIDTH: usize = POINTS;
+/// Height of a chart in its own units.
+const HEIGHT: f32 = 80.0;
+/// Width and height of a spark, and points in it.
+const SPARK: (usize, f32) = (60, 18.0);
+
+/// Unit of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A rate.
+    PerSecond,
+    /// A count.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Microseconds.
+    Micros,
+    /// Percent.
+    Percent,
+}
+
+impl Unit {
+    /// A value with its unit; a dash if it is not known.
+    pub fn show(self, value: f32) -> String {
+        if !value.is_finite() {
+            return "–".into();
+        }
+        let whole = f64::from(value.max(0.0)).round() as u64;
+        match self {
+            Unit::PerSecond => format!("{}/s", format::rate(f64::from(value))),
+            Unit::Count => format::count(whole),
+            Unit::Bytes => format::bytes(whole),
+            Unit::Micros => format::micros(whole),
+            Unit::Percent => format!("{} %", format::rate(f64::from(value))),
+        }
+    }
+}
+
+/// A chart of the last hour. `now` is the value shown beside the title, if it is more exact than the last
+/// point.
+pub fn chart(title: &str, unit: Unit, points: Option<&[f32]>, now: Option<f32>) -> Markup {
+    let points = aligned(points.unwrap_or_default());
+    let peak = peak(&points);
+    let last = now.or_else(|| points.last().copied()).unwrap_or(f32::NAN);
+    let label = format!("{title}, last hour: now {}, peak {}", unit.show(last), unit.show(peak));
+    let (line, area) = paths(&points, WIDTH, HEIGHT, peak);
+    html! {
+        figure.chart {
+            figcaption { span { (title) } b { (unit.show(last)) } }
+            svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none" role="img" aria-label=(label) {
+                @for part in [0.0_f32, 0.5, 1.0] {
+                    @let y = 1.0 + (HEIGHT - 2.0) * part;
+                    line.grid x1="0" x2=(WIDTH) y1=(y) y2=(y) vector-effect="non-scaling-stroke" {}
+                }
+                path.area d=(area) {}
+                path.line d=(line) vector-effect="non-scaling-stroke" {}
+            }
+            div.axis aria-hidden="true" {
+                span { "1 h ago" }
+                span { @if peak.is_finite() { "peak " (unit.show(peak)) } @else { "collecting" } }
+                span { "now" }
+            }
+        }
+    }
+}
+
+/// The last hour in a row of a table.
+pub fn spark(title: &str, unit: Unit, points: Option<&[f32]>) -> Markup {
+    let Some(points) = points else { return html! {} };
+    let points = thinned(&aligned(points), SPARK.0);
+    let peak = peak(&points);
+    let (line, area) = paths(&points, SPARK.0, SPARK.1, peak);
+    let label = format!("{title}, last hour: peak {}", unit.show(peak));
+    html! {
+        svg.spark viewBox=(format!("0 0 {} {}", SPARK.0, SPARK.1)) preserveAspectRatio="none" role="img" aria-label=(label) {
+            path.area d=(area) {}
+            path.line d=(line) vector-effect="non-scaling-stroke" {}
+        }
+    }
+}
+
+/// A bar filled to `percent`.
+pub fn bar(label: &str, percent: u64) -> Markup {
+    let percent = percent.min(100);
+    html! {
+        svg.bar viewBox="0 0 100 1" preserveAspectRatio="none" role="img" aria-label=(format!("{label}: {percent} %")) {
+            rect.ground width="100" height="1" {}
+            rect.fill width=(percent) height="1" {}
+        }
+    }
+}
+
+/// Bars of a distribution: each has a name, a count and a title.
+pub fn distribution(title: &str, bars: &[(String, u64)]) -> Markup {
+    let most = bars.iter().map(|bar| bar.1).max().unwrap_or(0).max(1);
+    let total: u64 = bars.iter().map(|bar| bar.1).sum::<u64>().max(1);
+    html! {
+        @if bars.is_empty() { p.facts { "No request lately." } } @else { table.distribution {
+            caption { (title) }
+            thead { tr { th scope="col" { "up to" } th scope="col" { "share" } th.n scope="col" { "requests" } } }
+            tbody {
+                @for (name, count) in bars {
+                    tr {
+                        th.n scope="row" { (name) }
+                        td { (bar(name, count * 100 / most)) }
+                        td.n title=(format!("{} %", format::rate(*count as f64 * 100.0 / total as f64))) { (format::count(*count)) }
+                    }
+                }
+            }
+        } }
+    }
+}
+
+/// Exactly [`POINTS`] points, unknown ones first.
+fn aligned(points: &[f32]) -> Vec<f32> {
+    let points = points.get(points.len().saturating_sub(POINTS)..).unwrap_or_default();
+    let mut all = vec![f32::NAN; POINTS - points.len()];
+    all.extend_from_slice(points);
+    all
+}
+
+/// The greatest of each group of points, so that no peak is lost.
+fn thinned(points: &[f32], to: usize) -> Vec<f32> {
+    points.chunks(points.len().div_ceil(to).max(1)).map(peak).collect()
+}
+
+/// The greatest known value; NaN if none is known.
+fn peak(points: &[f32]) -> f32 {
+    points.iter().copied().fold(f32::NAN, f32::max)
+}
+
+/// Paths of the line and of the area below it. Gaps are left out.
+fn paths(points: &[f32], width: usize, height: f32, peak: f32) -> (String, String) {
+    let scale = if peak > 0.0 { (height - 2.0) / peak } else { 0.0 };
+    let step = width as f32 / points.len().saturating_sub(1).max(1) as f32;
+    let (mut line, mut area) = (String::new(), String::new());
+    let mut runs = Vec::new();
+    let mut run = Vec::new();
+    for (at, value) in points.iter().enumerate() {
+        if value.is_finite() {
+            run.push((at as f32 * step, height - 1.0 - value.max(0.0) * scale));
+        } else if !run.is_empty() {
+            runs.push(std::mem::take(&mut run));
+        }
+    }
+    runs.extend((!run.is_empty()).then_some(run));
+    for mut run in runs {
+        if let [(x, y)] = run[..] {
+            run.push((x + step.min(1.0), y));
+        }
+        for (at, (x, y)) in run.iter().enumerate() {
+            line += &format!("{}{x:.1} {y:.1}", if at == 0 { "M" } else { "L" });
+        }
+        let ends = run.first().zip(run.last());
+        if let Some(((first, _), (last, _))) = ends {
+            area += &format!("M{first:.1} {height}");
+            run.iter().for_each(|(x, y)| area += &format!("L{x:.1} {y:.1}"));
+            area += &format!("L{last:.1} {height}Z");
+        }
+    }
+    (line, area)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_left_out() {
+        let (line, area) = paths(&[1.0, 2.0, f32::NAN, 2.0, 0.0], 4, 12.0, 2.0);
+        assert_eq!(line, "M0.0 6.0L1.0 1.0M3.0 1.0L4.0 11.0");
+        assert_eq!(area, "M0.0 12L0.0 6.0L1.0 1.0L1.0 12ZM3.0 12L3.0 1.0L4.0 11.0L4.0 12Z");
+        assert_eq!(paths(&[f32::NAN; 3], 4, 12.0, f32::NAN), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn peaks_survive_in_a_spark() {
+        let mut points = vec![1.0; POINTS];
+        points[77] = 9.0;
+        assert_eq!(peak(&thinned(&points, 60)), 9.0);
+        assert_eq!(thinned(&points, 60).len(), 60);
+    }
+
+    #[test]
+    fn a_chart_of_nothing_says_so() {
+        let chart = chart("requests", Unit::PerSecond, None, None).into_string();
+        assert!(chart.contains("collecting") && chart.contains("now –"), "{chart}");
+    }
+
+    #[test]
+    fn units() {
+        for (unit, value, shown) in [
+            (Unit::PerSecond, 1234.0, "1,234/s"),
+            (Unit::Micros, 1500.0, "1.5 ms"),
+            (Unit::Bytes, 2048.0, "2 KiB"),
+            (Unit::Count, 12.0, "12"),
+            (Unit::Percent, 50.0, "50 %"),
+            (Unit::Count, f32::NAN, "–"),
+        ] {
+            assert_eq!(unit.show(value), shown);
+        }
+    }
+}
