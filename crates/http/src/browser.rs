@@ -7,11 +7,12 @@
 //!
 //! NSQ clients send neither `Origin` nor `Sec-Fetch-Site`. They may know us under any name, so an unknown
 //! `Host` alone does not prevent publishing; it does prevent reading messages, which a browser requests
-//! without `Origin`.
+//! without `Origin`. Whatever else a browser asks for under a foreign name is refused as well: such a page
+//! could read it.
 
 use std::net::IpAddr;
 
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{ACCEPT_LANGUAGE, HOST, ORIGIN, REFERER};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::answer::HttpRefusal;
@@ -59,6 +60,25 @@ pub fn refuse_strangers(aim: Aim, headers: &HeaderMap, names: &Names<'_>) -> Res
             Err(HttpRefusal::new(StatusCode::FORBIDDEN, "FOREIGN_SITE").help(help))
         }
     }
+}
+
+/// Headers that browsers send and other clients of ours do not.
+const OF_BROWSERS: [HeaderName; 4] = [SEC_FETCH_SITE, ORIGIN, REFERER, ACCEPT_LANGUAGE];
+
+/// Refuses a browser that knows us by a name that is not ours: DNS rebinding. Other clients may use any name.
+///
+/// # Errors
+/// The refusal, with the name, and the option that lists it if it is ours.
+pub fn refuse_foreign_names(headers: &HeaderMap, names: &Names<'_>) -> Result<(), HttpRefusal> {
+    let Some(host) = headers.get(HOST).map(axum::http::HeaderValue::as_bytes) else { return Ok(()) };
+    if names.have(host) || !OF_BROWSERS.iter().any(|name| headers.contains_key(name)) {
+        return Ok(());
+    }
+    let host: String = String::from_utf8_lossy(host).chars().take(SHOWN_CHARS_MAX).collect();
+    let option = names.option;
+    let help =
+        format!("a browser asked for {host}, which is no name of this daemon; if it is, add it to {option}");
+    Err(HttpRefusal::new(StatusCode::FORBIDDEN, "FOREIGN_NAME").help(help))
 }
 
 /// The header that shows a foreign page, if any.
@@ -200,6 +220,33 @@ mod tests {
         (&[("host", "127.0.0.1.evil.example"), ("origin", "http://127.0.0.1.evil.example")], true, true),
         (&[("host", "box.evil.example"), ("origin", "http://box.evil.example")], true, true),
     ];
+
+    #[test]
+    fn browsers_know_us_by_our_names() {
+        let refused = |lines: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            let listed = [LISTED.to_owned()];
+            refuse_foreign_names(&headers, &Names { known: ["box", ""], listed: &listed, option: "" })
+                .is_err()
+        };
+        let browser = ("accept-language", "en");
+        for (host, expected) in [
+            ("evil.example:22220", true),
+            ("127.0.0.1.evil.example", true),
+            ("127.0.0.1:22220", false),
+            ("localhost:22220", false),
+            ("dash.example.com", false),
+            ("box", false),
+        ] {
+            assert_eq!(refused(&[("host", host), browser]), expected, "{host}");
+            assert!(!refused(&[("host", host)]), "{host}: no browser");
+        }
+        assert!(refused(&[("host", "evil.example"), ("sec-fetch-site", "same-origin")]));
+        assert!(!refused(&[browser]), "HTTP/1.0");
+    }
 
     #[test]
     fn pages_of_others_change_and_read_nothing() {

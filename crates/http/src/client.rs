@@ -140,6 +140,11 @@ impl Call {
         Call { method: Method::POST, body: body.into(), ..call }
     }
 
+    /// A PUT with a body of this content type.
+    pub fn put(url: impl Into<String>, kind: HeaderValue, body: impl Into<Bytes>) -> Call {
+        Call { method: Method::PUT, ..Call::post(url, kind, body) }
+    }
+
     /// A POST whose content type is an extra header, or absent.
     pub fn post_bytes(url: impl Into<String>, body: impl Into<Bytes>) -> Call {
         Call { method: Method::POST, body: body.into(), ..Call::get(url) }

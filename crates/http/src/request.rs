@@ -22,12 +22,19 @@ pub struct Link {
     pub tls: bool,
     /// The peer as logins see it.
     pub caller: Caller,
+    /// True for a request of this process itself, which has checked its user.
+    pub own: bool,
 }
 
 impl Link {
+    /// The link of requests that this process makes without a socket. They need no login here.
+    pub fn of_process() -> Link {
+        Link { own: true, ..Link::new("process", true) }
+    }
+
     /// The peer with this address.
     pub fn new(remote: impl Into<String>, tls: bool) -> Link {
-        let mut link = Link { remote: remote.into(), tls, caller: Caller::default() };
+        let mut link = Link { remote: remote.into(), tls, caller: Caller::default(), own: false };
         link.caller.ip = link.host().trim_matches(['[', ']']).parse().ok();
         link
     }

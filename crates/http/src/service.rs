@@ -63,7 +63,7 @@ async fn serve<A: Api>(api: &A, link: Link, request: Request) -> Response<Body> 
         return malformed::refusal(words);
     }
     let (method, uri) = (parts.method, parts.uri.clone());
-    let remote = link.remote.clone();
+    let (remote, own) = (link.remote.clone(), link.own);
     let (answer, quiet) = match find(api, &link, method.as_str(), &uri) {
         Ok((row, words)) => {
             let asked = Asked { words, link, uri: parts.uri, headers: parts.headers, body, user: None };
@@ -72,7 +72,7 @@ async fn serve<A: Api>(api: &A, link: Link, request: Request) -> Response<Body> 
         }
         Err(answer) => (*answer, false),
     };
-    if !quiet {
+    if !quiet && !own {
         let (status, took) = (answer.status().as_u16(), begun.elapsed());
         info!("{status} {method} {uri} ({remote}) {took:?}");
     }
@@ -85,8 +85,11 @@ async fn answer<A: Api>(
     row: &'static Row<A>,
     mut asked: Asked,
 ) -> Result<Response<Body>, HttpRefusal> {
-    api.names(|names| browser::refuse_strangers(row.aim, &asked.headers, names))?;
-    if let Some(desk) = api.desk() {
+    api.names(|names| {
+        browser::refuse_strangers(row.aim, &asked.headers, names)?;
+        browser::refuse_foreign_names(&asked.headers, names)
+    })?;
+    if let Some(desk) = api.desk().filter(|_| !asked.link.own) {
         asked.user = desk.permit(row.right, &asked.headers, &asked.link.caller).await?;
     }
     (row.handler)(api, asked).await
