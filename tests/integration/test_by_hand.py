@@ -96,7 +96,7 @@ def test_eject_and_return(scene):
     assert scene.connections("b") > 0, "its connections stay"
     assert scene.by_hand() == ["pool p: server b ejected"]
     # A server may count as slow for a moment.
-    page = lambda: kit.fetch(scene.admin, "/")[1]
+    page = lambda: kit.fetch(scene.admin, "/")[1] + kit.fetch(scene.admin, "/pools/p")[1]
     for shown in ["changed by hand: pool p: server b ejected", "(up|slow); by hand: ejected<"]:
         kit.until(lambda: re.search(shown, page()), lambda: f"{shown} in\n{re.sub('<(style|script).*?</.*?>', '', page(), flags=re.S)}")
     metric = 'nuthatch_server_by_hand_info{pool="p",server="b",change="ejected"} 1\n'

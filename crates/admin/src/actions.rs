@@ -10,8 +10,9 @@
 //! | `POST /api/server/weight?pool=P&server=S&weight=N` | set its weight; without `weight` back to the configured one |
 //! | `POST /api/log/level?level=L` | set the log level |
 //!
-//! Only a client on this machine may act (over loopback or a unix socket): no page of another site through
-//! its browser, and no proxy for a client of another machine.
+//! Only a client on this machine may act (over loopback or a unix socket), or one that has logged in as an
+//! operator: no page of another site through its browser, and no proxy for a client of another machine
+//! ([`may_act`], asked before anything else).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -83,39 +84,33 @@ pub enum Origin {
 /// Answers `POST /api/reload`.
 pub(crate) async fn reload(
     Extension(actor): Extension<Option<Arc<dyn Actor>>>,
-    Extension(origin): Extension<Origin>,
-    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    perform(actor, origin, &headers, query, of_reload).await
+    perform(actor, query, of_reload).await
 }
 
 /// Answers `POST /api/server/…`.
 pub(crate) async fn server(
     Extension(actor): Extension<Option<Arc<dyn Actor>>>,
-    Extension(origin): Extension<Origin>,
-    headers: HeaderMap,
     Path(change): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    perform(actor, origin, &headers, query, |query| of_server(&change, query)).await
+    perform(actor, query, |query| of_server(&change, query)).await
 }
 
 /// Answers `POST /api/log/level`.
 pub(crate) async fn log_level(
     Extension(actor): Extension<Option<Arc<dyn Actor>>>,
-    Extension(origin): Extension<Origin>,
-    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    perform(actor, origin, &headers, query, |query| Ok(Action::LogLevel(name(query, "level")?))).await
+    perform(actor, query, |query| Ok(Action::LogLevel(name(query, "level")?))).await
 }
 
 fn of_reload(query: &Query) -> Result<Action, String> {
     Ok(Action::Reload { dry_run: switch(query, "dry_run")? })
 }
 
-fn of_server(change: &str, query: &Query) -> Result<Action, String> {
+pub(crate) fn of_server(change: &str, query: &Query) -> Result<Action, String> {
     let change = match change {
         "eject" => ServerChange::Eject,
         "drain" => ServerChange::Drain,
@@ -127,7 +122,7 @@ fn of_server(change: &str, query: &Query) -> Result<Action, String> {
 }
 
 fn weight(query: &Query) -> Result<Option<u32>, String> {
-    let Some(text) = query.text("weight") else { return Ok(None) };
+    let Some(text) = query.text("weight").filter(|text| !text.is_empty()) else { return Ok(None) };
     let weight = text.parse().ok().filter(|weight| (1..=i32::MAX as u32).contains(weight));
     weight.map(Some).ok_or_else(|| format!("weight is {text:?}, not a number from 1 to {}", i32::MAX))
 }
@@ -141,21 +136,16 @@ fn switch(query: &Query, parameter: &str) -> Result<bool, String> {
     }
 }
 
-fn name(query: &Query, parameter: &str) -> Result<String, String> {
+pub(crate) fn name(query: &Query, parameter: &str) -> Result<String, String> {
     let text = query.text(parameter).filter(|text| !text.is_empty() && text.len() <= NAME_BYTES_MAX);
     text.map(str::to_owned).ok_or_else(|| format!("the parameter {parameter} is missing"))
 }
 
 async fn perform(
     actor: Option<Arc<dyn Actor>>,
-    origin: Origin,
-    headers: &HeaderMap,
     query: Option<String>,
     read: impl FnOnce(&Query) -> Result<Action, String>,
 ) -> Response {
-    if let Err(reason) = may_act(origin, headers) {
-        return answer(StatusCode::FORBIDDEN, Outcome::failed(0, reason));
-    }
     let query = Query::parse(query.as_deref().unwrap_or(""));
     let action = query.map_err(|_| "the query string is malformed".to_owned()).and_then(|query| read(&query));
     let action = match action {
@@ -175,17 +165,24 @@ async fn perform(
     }
 }
 
-/// Refuses clients of other machines, and pages of other sites.
-fn may_act(origin: Origin, headers: &HeaderMap) -> Result<(), &'static str> {
-    if origin == Origin::Remote || OF_PROXIES.iter().any(|name| headers.contains_key(*name)) {
-        return Err("only a client on this machine may change something: ask over loopback or a unix socket");
+/// Refuses clients of other machines, unless they have logged in as operators, and pages of other sites.
+pub(crate) fn may_act(
+    origin: Origin,
+    logged_in: bool,
+    headers: &HeaderMap,
+    names: &Names<'_>,
+) -> Result<(), &'static str> {
+    let afar = origin == Origin::Remote || OF_PROXIES.iter().any(|name| headers.contains_key(*name));
+    if afar && !logged_in {
+        return Err(
+            "only a client on this machine may change something: ask over loopback or a unix socket, or log in",
+        );
     }
-    let names = Names { known: ["", ""], listed: &[], option: "" };
-    http::browser::refuse_strangers(Aim::Change, headers, &names)
+    http::browser::refuse_strangers(Aim::Change, headers, names)
         .map_err(|_| "a browser sent this for a page of another site")
 }
 
-fn answer(code: StatusCode, outcome: Outcome) -> Response {
+pub(crate) fn answer(code: StatusCode, outcome: Outcome) -> Response {
     let headers = [
         ("content-type", "application/json"),
         ("cache-control", "no-store"),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::facts::wall_ms;
-use crate::format::date;
 use crate::trouble::Severity;
+use ui::format::date;
 
 /// Time before its end at which a certificate of a year or so becomes a trouble.
 const SOON: Duration = Duration::from_hours(14 * 24);

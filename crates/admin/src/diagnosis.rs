@@ -6,7 +6,6 @@ use telemetry::{PoolStats, Row, ServerStats};
 
 use crate::certificates::{Certificate, CertificateFault};
 use crate::events::Event;
-use crate::format::{bytes, count, micros, rate};
 use crate::process::Process;
 use crate::queue::Condition;
 use crate::reload::Generations;
@@ -17,6 +16,7 @@ use crate::status::{
 };
 use crate::trouble::{Finding, Severity};
 use crate::upgrades::UpgradeFailures;
+use ui::format::{bytes, count, micros, rate};
 
 /// Pool errors caused by clients: worth a look in the daytime.
 const OF_CLIENTS: [&str; 6] =

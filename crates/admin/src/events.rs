@@ -1,35 +1,26 @@
 //! Recent events, one line each: a server failed, was ejected, came back.
 //!
 //! Shards report them, and never wait: a bounded queue leads to the control thread, and events that do not
-//! fit are counted; the count is shown.
+//! fit are counted; the count is shown. The last ones are kept in memory, and in a file if there is one.
+
+mod event;
+mod file;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use serde::Serialize;
+use telemetry::warn;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+pub use self::event::Event;
+use self::file::{KEPT_MAX, Keeper};
 use crate::facts::wall_ms;
 use crate::trouble::Severity;
 
-/// Number of events kept.
-const KEPT_MAX: usize = 50;
 /// Most events queued between two collections.
 const UNDER_WAY_MAX: usize = 256;
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Event {
-    /// Its time, in milliseconds since the Unix epoch.
-    pub at_ms: u64,
-    /// Severity.
-    pub severity: Severity,
-    /// Subject, as in a [`crate::Trouble`].
-    pub subject: String,
-    /// The event.
-    pub text: String,
-}
 
 /// The shards' end.
 #[derive(Debug, Clone)]
@@ -51,24 +42,46 @@ impl Teller {
 #[derive(Debug)]
 pub struct Events {
     receiver: Receiver<Event>,
-    lost: Arc<AtomicU64>,
+    teller: Teller,
     kept: VecDeque<Event>,
+    keeper: Option<Keeper>,
 }
 
 /// Creates both ends.
 pub fn connect() -> (Teller, Events) {
     let (sender, receiver) = channel(UNDER_WAY_MAX);
     let lost = Arc::<AtomicU64>::default();
-    (Teller { sender, lost: Arc::clone(&lost) }, Events { receiver, lost, kept: VecDeque::new() })
+    let teller = Teller { sender, lost };
+    (teller.clone(), Events { receiver, teller, kept: VecDeque::new(), keeper: None })
 }
 
 impl Events {
+    /// Keeps events in a file too, and takes those that are in it. If that fails, they are kept in memory
+    /// only.
+    #[must_use]
+    pub fn kept_in(self, path: Option<&Path>) -> Events {
+        let Some(path) = path else { return self };
+        match Keeper::open(path) {
+            Ok((keeper, kept)) => Events { kept, keeper: Some(keeper), ..self },
+            Err(error) => {
+                warn!(path = %path.display(), %error, "events are not kept over a restart");
+                self
+            }
+        }
+    }
+
+    /// Another end for reports.
+    pub(crate) fn teller(&self) -> Teller {
+        self.teller.clone()
+    }
+
     /// Collects queued events.
     pub(crate) fn collect(&mut self) {
         while let Ok(event) = self.receiver.try_recv() {
             if self.kept.len() == KEPT_MAX {
                 self.kept.pop_front();
             }
+            self.keeper.iter().for_each(|keeper| keeper.keep(&event));
             self.kept.push_back(event);
         }
     }
@@ -80,7 +93,7 @@ impl Events {
 
     /// Number of events that did not fit.
     pub(crate) fn lost(&self) -> u64 {
-        self.lost.load(Relaxed)
+        self.teller.lost.load(Relaxed)
     }
 }
 
@@ -97,7 +110,7 @@ mod tests {
         events.collect();
         assert_eq!(events.lost(), 3);
         let texts: Vec<&str> = events.newest_first().map(|event| event.text.as_str()).collect();
-        assert_eq!((texts.len(), texts[0], texts[49]), (KEPT_MAX, "255", "206"));
+        assert_eq!((texts.len(), texts[0], texts[255]), (UNDER_WAY_MAX, "255", "0"));
         teller.tell(Severity::Notice, "s".into(), "new".into());
         events.collect();
         assert_eq!(events.newest_first().next().map(|event| event.text.as_str()), Some("new"));

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use config::checked::{Config, Pool, Protocol, Server};
 use config::endpoint;
+use config::nsqd::machine;
 use serde::Serialize;
 
 /// Facts about the process and its configuration.
@@ -19,6 +20,10 @@ pub struct Facts {
     pub pools: Vec<PoolFacts>,
     /// Listeners.
     pub listening: Vec<Listening>,
+    /// Name of the machine.
+    pub hostname: String,
+    /// Names under which browsers may open the pages, besides addresses and the machine's own.
+    pub http_names: Vec<String>,
     /// Start time of the process.
     pub started: Instant,
     /// Start on the wall clock, in milliseconds since the Unix epoch.
@@ -107,6 +112,8 @@ impl Facts {
             shards: config.threads as u64,
             pools: config.pools.iter().map(pool).collect(),
             listening,
+            hostname: machine::hostname(),
+            http_names: config.admin.as_ref().map(|admin| admin.http_names.clone()).unwrap_or_default(),
             started,
             started_ms: wall_ms().saturating_sub(millis(started.elapsed())),
         }

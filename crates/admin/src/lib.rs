@@ -18,11 +18,13 @@
 
 #![forbid(unsafe_code)]
 
+mod change;
 mod permit;
 mod router;
 
 mod watch;
 
+mod rings;
 mod sample;
 
 pub mod status;
@@ -30,8 +32,8 @@ pub mod status;
 mod diagnosis;
 mod health;
 mod trouble;
+mod verdict;
 
-mod format;
 mod metrics;
 mod page;
 mod runbook;
@@ -49,6 +51,7 @@ mod upgrades;
 
 pub use certificates::{Certificate, CertificateFault, Certificates, Side};
 pub use facts::{Facts, Listening, Member, Placement, PoolFacts, wall_ms};
+pub use page::{REFRESH_SECONDS, SECTIONS};
 pub use router::{router, serve_client};
 pub use trouble::{Severity, Trouble};
 pub use upgrades::{UpgradeFailure, UpgradeFailures, Upgrades};

@@ -5,22 +5,50 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{Caller, LoginDesk, Right};
+use http::{Caller, LoginDesk, Names, Right, browser};
 
-/// Admits a request if its user may send it.
-pub(crate) async fn permit(
-    State(desk): State<Option<Arc<LoginDesk>>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if let Some(desk) = desk.filter(|desk| desk.has_operators()) {
-        let right = right(request.method(), request.uri().path());
+use crate::Watch;
+use crate::actions::{self, Origin};
+use crate::reload::Outcome;
+
+/// Rules that every request is checked against.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub watch: Arc<Watch>,
+    pub desk: Option<Arc<LoginDesk>>,
+}
+
+/// Option that lists further names of this machine.
+const NAMES_OPTION: &str = "http_names in [admin]";
+
+/// Admits a request if its page and its user may send it: browsers under our own names only, changes for
+/// pages of ours, from this machine or by an operator who has logged in.
+pub(crate) async fn permit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let right = right(request.method(), request.uri().path());
+    let facts = gate.watch.facts();
+    let names =
+        Names { known: [&facts.hostname, "localhost"], listed: &facts.http_names, option: NAMES_OPTION };
+    if right != Right::Anybody
+        && let Err(refusal) = browser::refuse_foreign_names(request.headers(), &names)
+    {
+        return refusal.answer();
+    }
+    let mut logged_in = false;
+    if let Some(desk) = gate.desk.as_ref().filter(|desk| desk.has_operators()) {
         let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
-        if let Err(refusal) = desk.permit(right, request.headers(), &caller).await {
-            return refusal.answer();
+        match desk.permit(right, request.headers(), &caller).await {
+            Ok(user) => logged_in = user.is_some(),
+            Err(refusal) => return refusal.answer(),
+        }
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let origin = request.extensions().get::<Origin>().copied().unwrap_or(Origin::Remote);
+        if let Err(reason) = actions::may_act(origin, logged_in, request.headers(), &names) {
+            let outcome = Outcome::failed(0, reason);
+            return actions::answer(StatusCode::FORBIDDEN, outcome);
         }
     }
     next.run(request).await
@@ -28,7 +56,11 @@ pub(crate) async fn permit(
 
 fn right(method: &Method, path: &str) -> Right {
     match (method, path) {
-        (&Method::GET | &Method::HEAD, "/live" | "/ready" | "/health" | "/favicon.ico") => Right::Anybody,
+        (&Method::GET | &Method::HEAD, "/live" | "/ready" | "/startup" | "/health" | "/favicon.ico") => {
+            Right::Anybody
+        }
+        // Messages are data of others, which viewers of figures do not get.
+        (_, path) if path.starts_with("/messages/") => Right::Operate,
         (&Method::GET | &Method::HEAD, _) => Right::View,
         _ => Right::Operate,
     }
@@ -48,6 +80,9 @@ mod tests {
             (Method::GET, "/health", Right::Anybody),
             (Method::GET, "/ready", Right::Anybody),
             (Method::GET, "/live", Right::Anybody),
+            (Method::GET, "/startup", Right::Anybody),
+            (Method::GET, "/messages/t/c", Right::Operate),
+            (Method::POST, "/action", Right::Operate),
             (Method::GET, "/health/", Right::View),
             (Method::POST, "/health", Right::Operate),
             (Method::POST, "/api/reload", Right::Operate),

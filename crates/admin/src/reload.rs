@@ -62,6 +62,14 @@ pub struct Outcome {
     pub took_us: u64,
 }
 
+/// Result of a dry run of a reload.
+pub(crate) enum Difference {
+    /// Nobody could be asked.
+    Unknown,
+    /// The outcome.
+    Known(Outcome),
+}
+
 impl Outcome {
     /// Outcome of an action that changed nothing.
     pub fn failed(generation: u64, error: impl Into<String>) -> Outcome {

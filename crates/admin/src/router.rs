@@ -2,40 +2,49 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `/` | the page |
+//! | `/`, `/pools…`, `/events`, `/configuration` | the pages of this process: [`crate::page`] |
+//! | `/change` | forms of these pages |
+//! | `/static/…` | their style and script |
 //! | `/metrics` | every counter, for Prometheus |
 //! | `/live` | 200 `ok`, whatever else is wrong |
 //! | `/ready` | 200 `ok`, or 503 and the reasons, a line each: nothing can be served |
+//! | `/startup` | 200 `ok` once the process serves |
 //! | `/health` | 200 `ok`, or 503 and the reasons, a line each: something does not work |
-//! | `/api/status` | [`crate::status::Status`] as JSON; with `?as=html` the page's body, for its refresh |
+//! | `/api/status` | [`crate::status::Status`] as JSON |
 //! | `/runbook` | what to do about each trouble |
 //! | `/favicon.ico` | the page's icon |
 //! | `/api/reload`, `/api/server/…`, `/api/log/level` | actions: [`crate::actions`] |
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Extension, RawQuery, State};
+use axum::extract::{Extension, Path, Query, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use http::login::conceal;
-use http::{Caller, LoginDesk};
+use http::{Caller, Link, LoginDesk};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use maud::{Markup, html};
+use serde::Deserialize;
 use telemetry::debug;
 use telemetry::render::prometheus;
 use tokio::io::{AsyncRead, AsyncWrite};
+use ui::{assets, respond};
 
 use crate::actions::{self, Actor, Origin};
-use crate::permit::permit;
-use crate::{Watch, metrics, page};
+use crate::page::Site;
+use crate::permit::{Gate, permit};
+use crate::reload::Difference;
+use crate::{Watch, change, metrics, page};
 
 /// Time limit for a request's head, and for an idle connection.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
@@ -43,32 +52,44 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(30);
 const HEAD_BYTES_MAX: usize = 16 << 10;
 
 const JSON: &str = "application/json";
-const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-const ICON: &str = "image/svg+xml";
-
-/// The page is self-contained except for its icon, and requests nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
-                      img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-/// The service. Without an actor it changes nothing; without a desk no login is needed.
-pub fn router(watch: Arc<Watch>, actor: Option<Arc<dyn Actor>>, desk: Option<Arc<LoginDesk>>) -> Router {
-    Router::new()
-        .route("/", get(whole_page))
+/// The service. Without an actor it changes nothing; without a desk no login is needed. `behind` answers
+/// every other path, after the same checks.
+pub fn router(
+    watch: Arc<Watch>,
+    actor: Option<Arc<dyn Actor>>,
+    desk: Option<Arc<LoginDesk>>,
+    behind: Option<Router>,
+) -> Router {
+    let router = Router::new()
+        .route("/", get(overview_page))
+        .route("/pools", get(pools_page))
+        .route("/pools/{pool}", get(pool_page))
+        .route("/pools/{pool}/{server}", get(server_page))
+        .route("/events", get(events_page))
+        .route("/configuration", get(configuration_page))
+        .route("/change", post(change::change))
+        .route("/static/{name}", get(asset))
         .route("/metrics", get(all_metrics))
         .route("/live", get(live))
         .route("/ready", get(ready))
+        .route("/startup", get(startup))
         .route("/health", get(health))
         .route("/api/status", get(status))
         .route("/runbook", get(runbook_page))
         .route("/favicon.ico", get(icon))
         .route("/api/reload", post(actions::reload))
         .route("/api/server/{change}", post(actions::server))
-        .route("/api/log/level", post(actions::log_level))
+        .route("/api/log/level", post(actions::log_level));
+    let router = match behind {
+        Some(behind) => router.fallback_service(behind),
+        None => router,
+    };
+    router
         .layer(Extension(actor))
         .layer(Extension(desk.clone()))
-        .layer(middleware::from_fn_with_state(desk, permit))
+        .layer(middleware::from_fn_with_state(Gate { watch: Arc::clone(&watch), desk }, permit))
         .with_state(watch)
 }
 
@@ -89,6 +110,9 @@ pub async fn serve_client<S, O>(
         conceal(request.headers_mut());
         request.extensions_mut().insert(origin);
         request.extensions_mut().insert(caller.clone());
+        // The gate checks users and sites before any page.
+        let remote = caller.ip.map_or_else(|| "@".into(), |ip| SocketAddr::new(ip, 0).to_string());
+        request.extensions_mut().insert(Link { own: true, ..Link::new(remote, false) });
         let answer = service.call(request);
         async move {
             let answer = answer.await;
@@ -109,8 +133,99 @@ pub async fn serve_client<S, O>(
     }
 }
 
-async fn whole_page(State(watch): State<Arc<Watch>>) -> Response {
-    answer(StatusCode::OK, HTML, page::whole(&*watch.look().await))
+/// Query of a page after a change.
+#[derive(Deserialize)]
+struct After {
+    did: Option<String>,
+}
+
+async fn shown(
+    watch: &Watch,
+    after: &After,
+    headers: &HeaderMap,
+    render: impl FnOnce(&Site<'_>) -> Option<Markup>,
+) -> Response {
+    let status = watch.look().await;
+    let site = Site { status: &status, watch, did: after.did.as_deref() };
+    match render(&site) {
+        Some(page) => respond::page(headers, page).into_response(),
+        None => {
+            let gone = html! { (ui::parts::note(ui::Level::Notice, "There is no such page. The pool or server may be gone since a reload.")) };
+            let page = site.standing_page("Not found", gone).into_string();
+            respond::with_status(StatusCode::NOT_FOUND, page).into_response()
+        }
+    }
+}
+
+async fn overview_page(
+    State(watch): State<Arc<Watch>>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Response {
+    shown(&watch, &after, &headers, |site| Some(page::overview(site))).await
+}
+
+async fn pools_page(
+    State(watch): State<Arc<Watch>>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Response {
+    shown(&watch, &after, &headers, |site| Some(page::pools(site))).await
+}
+
+async fn pool_page(
+    State(watch): State<Arc<Watch>>,
+    Path(name): Path<String>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Response {
+    shown(&watch, &after, &headers, |site| {
+        let pool = site.status.pools.iter().find(|pool| pool.name == name)?;
+        Some(page::pool(site, pool))
+    })
+    .await
+}
+
+async fn server_page(
+    State(watch): State<Arc<Watch>>,
+    Path((pool, server)): Path<(String, String)>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Response {
+    shown(&watch, &after, &headers, |site| {
+        let pool = site.status.pools.iter().find(|known| known.name == pool)?;
+        let server = pool.servers.iter().find(|known| known.name == server)?;
+        Some(page::server(site, pool, server))
+    })
+    .await
+}
+
+async fn events_page(
+    State(watch): State<Arc<Watch>>,
+    Query(after): Query<After>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let all = watch.events().await;
+    let query = http::Query::parse(query.as_deref().unwrap_or_default()).unwrap_or_default();
+    shown(&watch, &after, &headers, |site| Some(page::events(site, &all, &query))).await
+}
+
+async fn configuration_page(
+    State(watch): State<Arc<Watch>>,
+    Extension(actor): Extension<Option<Arc<dyn Actor>>>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Response {
+    let difference = match actor {
+        Some(actor) => watch.difference(&*actor).await,
+        None => Difference::Unknown,
+    };
+    shown(&watch, &after, &headers, |site| Some(page::configuration(site, &difference))).await
+}
+
+async fn asset(Path(name): Path<String>) -> Response {
+    assets::answer(&name).map_or_else(|| StatusCode::NOT_FOUND.into_response(), IntoResponse::into_response)
 }
 
 async fn all_metrics(
@@ -133,6 +248,11 @@ async fn ready(State(watch): State<Arc<Watch>>) -> Response {
     verdict(status.ready, &status.reasons)
 }
 
+/// 200 once the process serves: the port is opened after the start, so the answer itself shows it.
+async fn startup() -> Response {
+    verdict(true, &[])
+}
+
 /// Checks nothing: the answer itself shows that the process is alive.
 async fn live() -> Response {
     verdict(true, &[])
@@ -146,20 +266,16 @@ fn verdict(well: bool, reasons: &[String]) -> Response {
     answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, reasons)
 }
 
-async fn runbook_page() -> Response {
-    answer(StatusCode::OK, HTML, page::runbook())
+async fn runbook_page(State(watch): State<Arc<Watch>>, headers: HeaderMap) -> Response {
+    shown(&watch, &After { did: None }, &headers, |site| Some(page::runbook(site))).await
 }
 
 async fn icon() -> Response {
-    answer(StatusCode::OK, ICON, page::ICON.into())
+    asset(Path("icon.svg".into())).await
 }
 
-async fn status(State(watch): State<Arc<Watch>>, RawQuery(query): RawQuery) -> Response {
-    let status = watch.look().await;
-    if query.as_deref() == Some("as=html") {
-        return answer(StatusCode::OK, HTML, page::body(&status));
-    }
-    match serde_json::to_string(&*status) {
+async fn status(State(watch): State<Arc<Watch>>) -> Response {
+    match serde_json::to_string(&*watch.look().await) {
         Ok(json) => answer(StatusCode::OK, JSON, json),
         Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
     }
@@ -170,7 +286,7 @@ fn answer(code: StatusCode, content_type: &'static str, body: String) -> Respons
         (CONTENT_TYPE, content_type),
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (CONTENT_SECURITY_POLICY, POLICY),
+        (CONTENT_SECURITY_POLICY, respond::POLICY),
     ];
     (code, headers, body).into_response()
 }

@@ -75,6 +75,8 @@ pub(crate) mod tests {
             shards: 1,
             pools: vec![pool("a", "redis"), pool("m", "memcache")],
             listening: Vec::new(),
+            hostname: "box".into(),
+            http_names: Vec::new(),
             started: Instant::now(),
             started_ms: 1_000,
         }

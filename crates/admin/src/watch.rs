@@ -6,21 +6,25 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use telemetry::Registry;
 use tokio::time::{sleep, timeout};
+use ui::series::ManualChange;
+use ui::{Host, Verdict};
 
+use crate::actions::{Action, Actor};
 use crate::certificates::{Certificate, Certificates};
-use crate::events::Events;
+use crate::events::{Event, Events, Teller};
 use crate::facts::Facts;
-use crate::reload::Generations;
+use crate::reload::{Difference, Generations, Outcome};
+use crate::rings::Rings;
 use crate::sample::{Reports, Sample};
 use crate::source::{Source, Sources};
 use crate::status::{Status, note_changes_by_hand};
-use crate::trouble::Tracker;
+use crate::trouble::{Severity, Tracker};
 use crate::upgrades::{UpgradeFailures, Upgrades};
-use crate::{diagnosis, health};
+use crate::{diagnosis, health, verdict};
 
 /// Period of the rates and latencies.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -28,6 +32,10 @@ const WINDOW: Duration = Duration::from_secs(10);
 const FRESH: Duration = Duration::from_secs(1);
 /// Interval of samples without requests.
 const PERIOD: Duration = Duration::from_secs(5);
+/// Age up to which the difference between file and process is reused.
+const DIFFERENCE_FRESH: Duration = Duration::from_secs(3);
+/// Events in a status.
+const EVENTS_SHOWN: usize = 50;
 /// Time limit for answers of the queue and the lookup.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -41,6 +49,12 @@ pub struct Watch {
     upgrades: Upgrades,
     certificates: Certificates,
     history: tokio::sync::Mutex<History>,
+    /// The last dry run of a reload.
+    difference: tokio::sync::Mutex<Option<(Instant, Outcome)>>,
+    /// The last hour.
+    rings: Mutex<Rings>,
+    verdict: Mutex<Option<Verdict>>,
+    teller: Teller,
 }
 
 struct History {
@@ -56,6 +70,7 @@ impl Watch {
     pub fn new(facts: Facts, registry: Arc<Registry>, sources: Sources, events: Events) -> Watch {
         let first = Sample::take(&registry, Reports::default());
         let samples = VecDeque::from([first]);
+        let teller = events.teller();
         let history = History { samples, tracker: Tracker::default(), events, latest: None };
         Watch {
             facts: Mutex::new(Arc::new(facts)),
@@ -66,6 +81,10 @@ impl Watch {
             upgrades: Upgrades::default(),
             certificates: Certificates::default(),
             history: tokio::sync::Mutex::new(history),
+            difference: tokio::sync::Mutex::default(),
+            rings: Mutex::default(),
+            verdict: Mutex::default(),
+            teller,
         }
     }
 
@@ -119,7 +138,35 @@ impl Watch {
         let told = Told { draining, upgrade_failures, configuration, certificates };
         let status = Arc::new(history.take(sample, &self.facts(), self.sources.queue.is_some(), told));
         history.latest = Some(Arc::clone(&status));
+        self.rings().add(&status);
+        *lock(&self.verdict) = Some(verdict::of(&status.troubles));
         status
+    }
+
+    /// Changes that a reload would make now: at most [`DIFFERENCE_FRESH`] old, since the file is read for it.
+    pub(crate) async fn difference(&self, actor: &dyn Actor) -> Difference {
+        let mut known = self.difference.lock().await;
+        if let Some((at, outcome)) = &*known
+            && at.elapsed() < DIFFERENCE_FRESH
+        {
+            return Difference::Known(outcome.clone());
+        }
+        match actor.act(Action::Reload { dry_run: true }).await {
+            Some(mut outcome) => {
+                // It differs each time and would make every page a new one.
+                outcome.took_us = 0;
+                *known = Some((Instant::now(), outcome.clone()));
+                Difference::Known(outcome)
+            }
+            None => Difference::Unknown,
+        }
+    }
+
+    /// All events that are kept, newest first.
+    pub(crate) async fn events(&self) -> Vec<Event> {
+        let mut history = self.history.lock().await;
+        history.events.collect();
+        history.events.newest_first().cloned().collect()
     }
 
     /// Takes samples forever, so that start times are known.
@@ -130,6 +177,11 @@ impl Watch {
         }
     }
 
+    /// The last hour of every figure.
+    pub(crate) fn rings(&self) -> MutexGuard<'_, Rings> {
+        lock(&self.rings)
+    }
+
     /// All counters.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
@@ -138,6 +190,26 @@ impl Watch {
     /// Facts about the configuration in force.
     pub(crate) fn facts(&self) -> Arc<Facts> {
         Arc::clone(&lock(&self.facts))
+    }
+}
+
+impl Host for Watch {
+    fn series(&self, key: &str) -> Option<Vec<f32>> {
+        self.rings().get(key)
+    }
+
+    fn verdict(&self) -> Option<Verdict> {
+        lock(&self.verdict).clone()
+    }
+
+    fn http_names(&self) -> Vec<String> {
+        self.facts().http_names.clone()
+    }
+
+    fn record(&self, change: ManualChange) {
+        let ManualChange { subject, text, user, from } = change;
+        let by = if user.is_empty() { from } else { format!("{user} from {from}") };
+        self.teller.tell(Severity::Notice, subject, format!("{text}, by {by}"));
     }
 }
 
@@ -181,7 +253,7 @@ impl History {
 
     /// Adds events, troubles, and whether the process is ready and healthy.
     fn judge(&mut self, status: &mut Status) {
-        status.events = self.events.newest_first().cloned().collect();
+        status.events = self.events.newest_first().take(EVENTS_SHOWN).cloned().collect();
         status.events_lost = self.events.lost();
         status.troubles = self.tracker.settle(diagnosis::find(status), status.now_ms);
         status.reasons = health::reasons(status);

@@ -145,6 +145,10 @@ pub struct Admin {
     pub listen: Listen,
     /// TLS towards browsers and scrapers.
     pub tls: Option<TlsToClients>,
+    /// Names under which browsers may open the pages, besides addresses and the machine's own.
+    pub http_names: Vec<String>,
+    /// File that keeps events over restarts.
+    pub events: Option<PathBuf>,
 }
 
 /// One pool of cache servers behind one or more listeners.

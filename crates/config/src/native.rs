@@ -13,6 +13,8 @@ mod queue;
 mod topology;
 mod user;
 
+use std::path::PathBuf;
+
 use self::listeners::Listeners;
 use self::sections::{Sections, TOP};
 use crate::checked::{Admin, Config, Local, Log, LogFormat, Pool, Server, Stats};
@@ -21,6 +23,7 @@ use crate::go_flags::{self, GoValues};
 use crate::limits;
 use crate::options::Scope;
 use crate::report::Report;
+use crate::setting::Setting;
 use crate::values::{self, Settings};
 use crate::variables;
 use crate::written;
@@ -74,7 +77,13 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         let listen = read.listens("listen").pop()?;
         listeners.add(&listen, read.place("listen").or(sections.place("admin")), &mut faults);
         let tls = read.tls("tls");
-        Some(Admin { listen, tls })
+        let http_names = match read.get("http_names") {
+            Some(Setting::Texts(names)) => names.clone(),
+            _ => Vec::new(),
+        };
+        // The default is beside the messages, which are read below.
+        let events = read.text("events").map(PathBuf::from);
+        Some(Admin { listen, tls, http_names, events })
     });
     let mut pools = Vec::new();
     let users = user::check(&sections, &mut faults);
@@ -95,6 +104,12 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
             listeners.add(listen, read.place(option).or(sections.place("lookup")), &mut faults);
         }
         lookup
+    });
+    let admin = admin.map(|admin| {
+        let beside = || queue.as_ref().map(|queue| queue.data_path.join("events.jsonl"));
+        let events =
+            admin.events.map_or_else(beside, |path| Some(path).filter(|path| !path.as_os_str().is_empty()));
+        Admin { events, ..admin }
     });
     let served = !sections.pools.is_empty() || lookup.is_some() || sections.section("queue").is_some();
     if faults.is_empty() && !served {

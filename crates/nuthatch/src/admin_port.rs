@@ -5,31 +5,49 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::Watch;
-use admin::actions::{Actor, Origin};
+use admin::actions::Origin;
 use admin::lookup::LookupReport;
 use admin::queue::QueueReport;
 use admin::source::{self, Source};
+use axum::Router;
+use config::nsqd::machine;
 use http::{Caller, LoginDesk, ServerTls};
 use net::Handle;
 use queue::Mail;
 use queue::queue::{Snapshot, TopicStats};
 use queue::request::{Answer, Reply, Request};
+use telemetry::log::Log;
 use tokio::sync::{oneshot, watch};
+use web::process::{ApiSlot, Process};
 
 use crate::control_port::{Accepted, ControlPort};
+use crate::nsqadmin::Knob;
+use crate::version::VERSION;
 
 /// TLS of the port for new connections; None: plain HTTP.
 pub type AdminTls = watch::Sender<Option<ServerTls>>;
 
-/// Serves and watches forever; `actor` carries out actions. Needs a tokio runtime.
+/// Pages of the queue's topics and channels, behind the pages of the process.
+pub fn queue_pages(watch: &Arc<Watch>, desk: &Arc<LoginDesk>, queue: ApiSlot, log: &Log) -> Router {
+    web::process::router(Process {
+        version: VERSION,
+        hostname: machine::hostname(),
+        queue: Arc::new(queue),
+        host: Arc::<Watch>::clone(watch),
+        sections: &admin::SECTIONS,
+        refresh_seconds: admin::REFRESH_SECONDS,
+        desk: Arc::clone(desk),
+        log: Box::new(Knob(log.clone())),
+    })
+}
+
+/// Serves `router` and watches forever. Needs a tokio runtime.
 pub async fn serve(
     port: ControlPort,
     tls: watch::Receiver<Option<ServerTls>>,
     watch: Arc<Watch>,
-    actor: Arc<dyn Actor>,
-    desk: Arc<LoginDesk>,
+    router: Router,
 ) -> io::Result<()> {
-    let router = admin::router(Arc::clone(&watch), Some(actor), Some(desk));
     let served = port.serve(|Accepted { client, activity, is_local, ip }| {
         let (router, tls) = (router.clone(), tls.borrow().clone());
         let owing = move || {

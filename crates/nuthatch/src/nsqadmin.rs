@@ -15,6 +15,7 @@ use rustls::ClientConfig;
 use telemetry::error;
 use telemetry::log::Log;
 use tokio::task::JoinHandle;
+use web::fleet::Upstreams;
 use web::nsqadmin::{LogKnob, Parts, router};
 
 use crate::start_error::{Place, StartError};
@@ -55,8 +56,10 @@ impl Admin {
     pub fn spawn(self, log: &Log, stop: &Stop, desk: Arc<LoginDesk>) -> JoinHandle<()> {
         let login = std::env::var(LOGIN).ok().filter(|login| !login.is_empty());
         let parts = Parts {
-            client: client(&self.settings.client, tls_config(&self.settings.client).ok().flatten()),
-            login,
+            upstreams: Upstreams::new(
+                client(&self.settings.client, tls_config(&self.settings.client).ok().flatten()),
+                login.as_deref(),
+            ),
             desk,
             notifications: client(&self.settings.client, trusting_the_system(None).ok().flatten()),
             version: VERSION,
@@ -159,7 +162,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// The log settings that `/config` can change.
-struct Knob(Log);
+pub struct Knob(pub Log);
 
 impl LogKnob for Knob {
     fn level(&self) -> LogLevel {

@@ -22,15 +22,16 @@ use telemetry::log::Log;
 use telemetry::render::nutcracker::{Header, document};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use web::process::ApiSlot;
 
 use data::{DataTasks, finish};
 use ports::Ports;
 
-use crate::malloc_trim;
 use crate::overrides::Overrides;
 use crate::start::Running;
 use crate::upgrade::departures::Departures;
 use crate::version::VERSION;
+use crate::{admin_port, malloc_trim};
 
 pub use step::Step;
 
@@ -45,6 +46,8 @@ pub struct Serving {
     stop: watch::Sender<bool>,
     nsqadmin: Option<JoinHandle<()>>,
     data: DataTasks,
+    /// The queue's HTTP API, for the admin port.
+    queue_api: ApiSlot,
     departures: Option<Departures>,
     overrides: Overrides,
 }
@@ -65,9 +68,12 @@ impl Serving {
             let listeners = listeners.load(Ordering::Relaxed);
             statistics(&registry, service, since.elapsed().as_secs(), listeners)
         };
+        let queue_api = ApiSlot::default();
         let mut ports = {
             let (watch, desk) = (Arc::clone(&running.watch), Arc::clone(running.users.desk()));
-            Ports::new(Arc::new(document), &running.admin_tls, watch, actor, desk)
+            let pages = admin_port::queue_pages(&watch, &desk, queue_api.clone(), log);
+            let router = admin::router(Arc::clone(&watch), Some(actor), Some(desk), Some(pages));
+            Ports::new(Arc::new(document), &running.admin_tls, watch, router)
         };
         ports.serve_stats(running.stats.take());
         ports.serve_admin(running.admin.take());
@@ -76,7 +82,7 @@ impl Serving {
         let (stop, stopping) = watch::channel(false);
         let nsqadmin = running.nsqadmin.take();
         let nsqadmin = nsqadmin.map(|admin| admin.spawn(log, &stopping, Arc::clone(running.users.desk())));
-        let data = DataTasks::begin(std::mem::take(&mut running.data), log);
+        let data = DataTasks::begin(std::mem::take(&mut running.data), log, &queue_api);
         Serving {
             running,
             log: log.clone(),
@@ -85,6 +91,7 @@ impl Serving {
             stop,
             nsqadmin,
             data,
+            queue_api,
             departures: None,
             overrides: Overrides::default(),
         }

@@ -266,7 +266,9 @@ impl Assembly {
         let Assembly { config, registry, nsqadmin, tls, views, teller, listening, .. } = self;
         let since = Instant::now();
         let facts = Facts::new(VERSION, &config, listening.shown(), since);
-        let watch = Watch::new(facts, Arc::clone(&registry), sources(&views), self.events);
+        let events_file = config.admin.as_ref().and_then(|admin| admin.events.as_deref());
+        let events = self.events.kept_in(events_file);
+        let watch = Watch::new(facts, Arc::clone(&registry), sources(&views), events);
         watch.certificates().set(tls.certificates);
         let admin_tls = AdminTls::new(tls.admin);
         Running {

@@ -1,4 +1,4 @@
-//! The web pages' frame, parts and charts, shared by the admin port (`admin`) and by nsqadmin's pages (`web`).
+//! The web pages' frame, parts and charts, shared by the admin port (`admin`) and nsqadmin's pages (`web`).
 //!
 //! ```text
 //! admin: overview, pools, events … ─┐                ┌─ parts: badges, tiles, times, bars, confirmations

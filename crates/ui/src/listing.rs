@@ -24,7 +24,7 @@ pub struct Column {
     pub key: &'static str,
     /// Its heading.
     pub words: &'static str,
-    /// What it is, on hover; may be empty.
+    /// Explanation on hover; may be empty.
     pub help: &'static str,
     /// True for numbers, which sort from the greatest down at first.
     pub numeric: bool,
@@ -72,7 +72,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// What `query` asks for; sorted by `column` if it names none.
+    /// The listing that `query` asks for; sorted by `column` if it names none.
     pub fn of(query: &Query, column: &Column) -> Listing {
         let sort = query.text("sort").filter(|sort| !sort.is_empty());
         let descending = match (sort, query.text("order")) {

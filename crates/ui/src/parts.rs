@@ -27,7 +27,7 @@ pub fn note(level: Level, text: &str) -> Markup {
     html! { p.note.(level.class()) { (clean(text)) } }
 }
 
-/// What an empty place says: what is missing, and what to do next.
+/// Content of an empty place: what is missing, and what to do next.
 pub fn empty(words: &str, next: Markup) -> Markup {
     html! { div.empty { p { (words) } p { (next) } } }
 }
@@ -46,7 +46,7 @@ pub struct Action<'a> {
     pub fields: &'a [(&'a str, &'a str)],
     /// Words of the button.
     pub words: &'a str,
-    /// What will be lost or happen; None if the change needs no confirmation.
+    /// Consequence of the change, losses included; None if it needs no confirmation.
     pub confirmation: Option<String>,
     /// True if something is lost.
     pub loses: bool,
@@ -62,7 +62,7 @@ impl Action<'_> {
     pub fn form_with(&self, inputs: &Markup) -> Markup {
         let form = html! {
             form method="post" action=(self.path) {
-                @for (name, value) in self.fields { input type="hidden" name=(name) value=(value); }
+                @for (name, value) in self.fields { input type="hidden" name=(name) value=(clean(value)); }
                 @if let Some(text) = &self.confirmation { p { (clean(text)) } }
                 (inputs)
                 button.danger[self.loses] { (self.words) }

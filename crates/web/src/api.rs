@@ -1,9 +1,12 @@
 //! State of the API, shared by its requests, and the work behind them: views of the fleet and changes to it.
 
 pub(crate) mod changes;
+pub(crate) mod overview;
 pub(crate) mod views;
+mod warnings;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -11,9 +14,12 @@ use config::checked::LogLevel;
 use config::nsqadmin::Nsqadmin;
 use http::client::Client;
 use http::{Asked, Budget, HttpRefusal, LoginDesk, Row, answer};
-use telemetry::{error, warn};
+use tokio::sync::Mutex;
+use ui::{Host, Section};
 
-use crate::fleet::{Addresses, Fleet, Outcome, Unavailable, Upstreams};
+use self::overview::Overview;
+pub(crate) use self::warnings::Warnings;
+use crate::fleet::{Addresses, Fleet, Unavailable, Upstreams};
 use crate::notify::Notifier;
 
 /// The part of the daemon's log that `/config` can change.
@@ -33,10 +39,8 @@ pub struct Parts {
     pub version: &'static str,
     /// Host name of the machine.
     pub hostname: String,
-    /// Client for requests to the fleet.
-    pub client: Client,
-    /// `NAME:PASSWORD` with which it logs in at every lookup and queue; `None` if they need no login.
-    pub login: Option<String>,
+    /// Access to the fleet.
+    pub upstreams: Upstreams,
     /// The desk at which its own clients log in.
     pub desk: Arc<LoginDesk>,
     /// Client for the notification endpoint.
@@ -59,18 +63,36 @@ pub struct Api {
     pub(crate) desk: Arc<LoginDesk>,
     /// Routes of the daemon.
     pub(crate) rows: &'static [Row<Api>],
+    /// The site that the pages belong to.
+    pub(crate) site: Site,
+    /// Topics of all queues, as last gathered.
+    pub(crate) overview: Mutex<Option<(Instant, Arc<Overview>)>>,
+}
+
+/// The site that the pages belong to.
+pub(crate) struct Site {
+    /// Its name.
+    pub product: &'static str,
+    /// Its sections.
+    pub sections: &'static [Section],
+    /// Seconds between two refreshes of a page.
+    pub refresh_seconds: u32,
+    /// The process, if the pages are those of its own queue.
+    pub host: Option<Arc<dyn Host>>,
 }
 
 impl Api {
     /// State of a daemon made of `parts`; request bodies that change settings are charged to `budget`. Needs
     /// a tokio runtime, in which notifications are sent.
-    pub(crate) fn new(parts: Parts, rows: &'static [Row<Api>], budget: Budget) -> Api {
-        let Parts { settings, version, hostname, client, login, desk, notifications, log } = parts;
+    pub(crate) fn new(parts: Parts, rows: &'static [Row<Api>], budget: Budget, site: Site) -> Api {
+        let Parts { settings, version, hostname, upstreams, desk, notifications, log } = parts;
         let addresses = Addresses { lookups: settings.lookups.clone(), nsqds: settings.nsqds.clone() };
         Api {
             rows,
+            site,
+            overview: Mutex::default(),
             notifier: Notifier::start(settings.notification_endpoint.reveal(), notifications),
-            upstreams: Upstreams::new(client, login.as_deref()),
+            upstreams,
             desk,
             budget,
             addresses: RwLock::new(Arc::new(addresses)),
@@ -94,29 +116,6 @@ impl Api {
 
     pub(crate) fn fleet(&self) -> Fleet {
         Fleet::new(self.upstreams.clone(), self.addresses())
-    }
-}
-
-/// Warnings collected over all steps of an answer.
-#[derive(Debug, Default)]
-pub(crate) struct Warnings(Vec<String>);
-
-impl Warnings {
-    /// Takes the result of a step and keeps its warnings.
-    pub(crate) fn take<T>(&mut self, outcome: Outcome<T>) -> Result<T, Unavailable> {
-        let gathered =
-            outcome.inspect_err(|Unavailable(reason)| error!(reason, "the fleet did not answer"))?;
-        if !gathered.warnings.is_empty() {
-            let text = gathered.warnings.join("\n");
-            warn!("{text}");
-            self.0.push(text);
-        }
-        Ok(gathered.value)
-    }
-
-    /// Text of the field `message`.
-    pub(crate) fn message(&self) -> String {
-        if self.0.is_empty() { String::new() } else { format!("WARNING: {}", self.0.join("; ")) }
     }
 }
 

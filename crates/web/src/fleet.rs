@@ -7,16 +7,20 @@ mod actions;
 mod ask;
 mod latency;
 mod names;
+mod own;
 mod producers;
+mod request;
 mod stats;
 
 use std::sync::Arc;
 
 pub use self::actions::Change;
-pub use self::ask::Upstreams;
+pub use self::ask::{Told, Upstreams};
 pub use self::latency::Latency;
 pub use self::names::Inactive;
+pub use self::own::OwnQueue;
 pub use self::producers::{Producer, ProducerTopic};
+pub use self::request::DaemonRequest;
 pub use self::stats::{ChannelStats, ClientStats, Stats, TopicStats, channel_of, counts, topic_of};
 
 /// A merged answer, with a line for each failure on the way.
@@ -62,6 +66,11 @@ impl Fleet {
     /// The fleet at these addresses.
     pub fn new(upstreams: Upstreams, at: Arc<Addresses>) -> Fleet {
         Fleet { upstreams, at }
+    }
+
+    /// Access to its daemons.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
     }
 
     /// True if producers come from lookups.

@@ -42,7 +42,8 @@ pub(crate) async fn rate(api: &Api, asked: Asked) -> Result<Response<Body>, Http
     );
     info!("GRAPHITE: {path}");
     let url = format!("{}{path}", api.settings.graphite.url.reveal());
-    let reply = api.upstreams.client().send(Call::get(url).nsq().with_credentials()).await;
+    let client = api.upstreams.client().ok_or(FAILED)?;
+    let reply = client.send(Call::get(url).nsq().with_credentials()).await;
     let reply = reply.map_err(failed)?;
     if reply.status != StatusCode::OK {
         error!(status = reply.status.as_u16(), "graphite request failed");
@@ -75,7 +76,8 @@ pub(crate) async fn render(api: &Api, asked: Asked) -> Result<Response<Body>, Ht
     if let Some(accept) = asked.headers.get(ACCEPT) {
         call = call.header(ACCEPT, accept.clone());
     }
-    let reply = match api.upstreams.client().send(call).await {
+    let client = api.upstreams.client().ok_or(FAILED)?;
+    let reply = match client.send(call).await {
         Ok(reply) => reply,
         Err(error) => {
             error!(%error, "graphite request failed");

@@ -15,6 +15,7 @@
 
 pub mod fleet;
 pub mod nsqadmin;
+pub mod process;
 
 mod acl;
 mod api;

@@ -17,14 +17,26 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use http::answer::{TEXT, with_type};
-use http::{Budget, LoginDesk, Names, Row, delete, get, open, post, put, quiet, under};
+use http::{Asked, Budget, LoginDesk, Names, Row, delete, get, messages, open, post, put, quiet, under};
+use ui::{Section, assets};
 
-use crate::api::Api;
+use crate::api::{Api, Site};
 pub use crate::api::{LogKnob, Parts};
 use crate::{compress, graphite, option, page};
 
 /// Environment variable with the host names that browsers may use, to refuse pages of other sites.
 pub const NAMES_OPTION: &str = "NUTHATCH_HTTP_NAMES";
+
+/// Sections of the pages.
+const SECTIONS: [Section; 4] = [
+    Section { words: "Topics", path: "topics" },
+    Section { words: "Nodes", path: "nodes" },
+    Section { words: "Counter", path: "counter" },
+    Section { words: "Lookup", path: "lookup" },
+];
+
+/// Seconds between two refreshes of a page: each asks the whole fleet.
+const REFRESH_SECONDS: u32 = 5;
 
 /// Rows served with and without graphite.
 const ROWS: &[Row<Api>] = &[
@@ -38,7 +50,11 @@ const ROWS: &[Row<Api>] = &[
     get("/counter", |api, asked| Box::pin(page::counter(api, asked))),
     get("/lookup", |api, asked| Box::pin(page::lookup(api, asked))),
     post("/action", |api, asked| Box::pin(page::action(api, asked))),
-    get("/static/:asset", |_, _| Box::pin(async { Ok(no_asset()) })),
+    messages(get("/messages/:topic", |api, asked| Box::pin(page::messages(api, asked)))),
+    messages(get("/messages/:topic/:channel", |api, asked| Box::pin(page::messages(api, asked)))),
+    get("/settings/:topic", |api, asked| Box::pin(page::settings(api, asked))),
+    get("/settings/:topic/:channel", |api, asked| Box::pin(page::settings(api, asked))),
+    quiet(get("/static/:asset", |_, asked| Box::pin(async move { Ok(asset(&asked)) }))),
     get("/fonts/:asset", |_, _| Box::pin(async { Ok(no_asset()) })),
     get("/api/topics", |api, asked| Box::pin(api.topics(asked))),
     get("/api/topics/:topic", |api, asked| Box::pin(api.topic(asked))),
@@ -60,7 +76,11 @@ const ROWS: &[Row<Api>] = &[
 /// Row of the graphite proxy.
 const PROXY_ROWS: &[Row<Api>] = &[get("/render", |api, asked| Box::pin(graphite::render(api, asked)))];
 
-/// nsqadmin's text for a missing asset; our pages have no assets.
+/// A file of the pages, or nsqadmin's text for a missing one.
+pub(crate) fn asset(asked: &Asked) -> Response<Body> {
+    assets::answer(asked.word()).unwrap_or_else(no_asset)
+}
+
 fn no_asset() -> Response<Body> {
     with_type(StatusCode::NOT_FOUND, TEXT, "NOT_FOUND")
 }
@@ -71,11 +91,11 @@ impl http::Api for Api {
     }
 
     fn names<T>(&self, with: impl FnOnce(&Names<'_>) -> T) -> T {
-        with(&Names {
-            known: [&self.hostname, "localhost"],
-            listed: &self.settings.http_names,
-            option: NAMES_OPTION,
-        })
+        let known = [self.hostname.as_str(), "localhost"];
+        match &self.site.host {
+            Some(host) => with(&Names { known, listed: &host.http_names(), option: "http_names in [admin]" }),
+            None => with(&Names { known, listed: &self.settings.http_names, option: NAMES_OPTION }),
+        }
     }
 
     fn desk(&self) -> Option<&LoginDesk> {
@@ -87,6 +107,8 @@ impl http::Api for Api {
 pub fn router(parts: Parts) -> Router {
     let tables: &[&[Row<Api>]] = if parts.settings.graphite.proxied { &[ROWS, PROXY_ROWS] } else { &[ROWS] };
     let rows = under(&parts.settings.base_path, tables);
-    let api = Api::new(parts, rows, Budget::new(option::VALUE_BYTES_MAX));
+    let site =
+        Site { product: "nsqadmin", sections: &SECTIONS, refresh_seconds: REFRESH_SECONDS, host: None };
+    let api = Api::new(parts, rows, Budget::new(option::VALUE_BYTES_MAX), site);
     compress::layer(http::router(Arc::new(api)))
 }

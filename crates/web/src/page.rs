@@ -1,142 +1,133 @@
-//! nsqadmin's pages, rendered on the server: topics, a topic, a channel, nodes, a node, messages by channel,
-//! topics without producers.
+//! Pages over a fleet, or over the queue of this process: topics, a topic, a channel, its messages, settings;
+//! nodes, a node, messages by channel, topics without producers.
 //!
-//! They need no script and load nothing. Names and texts from outside are escaped ([`html::Html`]), and a
-//! policy in the header forbids scripts as well. Changes are forms sent to `/action`; a form from another
-//! site's page is refused before it gets here. As in nsqadmin, a page about something unknown is 200 and says
-//! so.
+//! They are rendered on the server and need no script. Changes are forms sent to `/action`; a form from
+//! another site's page is refused before it gets here. As in nsqadmin, a page about something unknown is 200
+//! and says so.
 
 mod action;
 mod channel;
-mod fleet;
-mod html;
+mod controls;
+mod counter;
+mod lookup;
+mod messages;
 mod node;
+mod nodes;
+mod numbers;
+mod settings;
 mod topic;
+mod topics;
 
 use axum::body::Body;
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderValue, Response, StatusCode};
-use http::answer::with_type;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::{HeaderMap, HeaderValue, Response};
+use maud::{Markup, html};
+use ui::parts::note;
+use ui::text::path;
+use ui::{Frame, Level, respond};
 
 pub(crate) use self::action::action;
 pub(crate) use self::channel::channel;
-pub(crate) use self::fleet::{counter, lookup, nodes, topics};
-use self::html::Html;
+pub(crate) use self::counter::counter;
+pub(crate) use self::lookup::lookup;
+pub(crate) use self::messages::messages;
 pub(crate) use self::node::node;
+pub(crate) use self::nodes::nodes;
+pub(crate) use self::settings::settings;
 pub(crate) use self::topic::topic;
+pub(crate) use self::topics::topics;
 use crate::api::{Api, Warnings};
 use crate::fleet::Unavailable;
 
-/// Content type of a page, as in nsqadmin.
-const PAGE: &str = "text/html";
-/// Content security policy: a page may show itself and its graphs and send forms to us, nothing else.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' http: https:; form-action 'self'; \
-                      frame-ancestors 'none'; base-uri 'none'";
+/// A page to be.
+struct Page<'a> {
+    api: &'a Api,
+    /// Section that it belongs to.
+    section: &'static str,
+    title: &'a str,
+    /// Links that lead to it.
+    trail: Vec<(String, String)>,
+    /// False for a page with a form that would be lost, or with a result that is shown once.
+    live: bool,
+}
 
-const STYLE: &str = "<style>
-:root{color-scheme:light dark}body{font:15px/1.45 system-ui,sans-serif;margin:0 auto;max-width:76rem;padding:0 1rem 3rem}
-nav{border-bottom:1px solid #8886;padding:.7rem 0;margin-bottom:1rem}nav a{margin-right:1.2rem}nav b{margin-right:1.6rem}
-table{border-collapse:collapse;width:100%;margin:.4rem 0 1.4rem;font-variant-numeric:tabular-nums}
-th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #8883;vertical-align:top}td.n,th.n{text-align:right}
-form{display:inline-block;margin:0 .5rem .5rem 0}.warning{border-left:.3rem solid #d80;padding:.4rem .8rem;white-space:pre-wrap}
-details{display:inline-block;margin-right:.5rem}footer{color:#888;margin-top:2rem}img{max-width:100%}
-</style>";
-
-/// Page with this title.
-fn page(api: &Api, title: &str, warnings: &Warnings, body: Html) -> Response<Body> {
-    let mut html = Html::default();
-    html.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>").text(title);
-    html.raw(" · nsqadmin</title><meta name=\"viewport\" content=\"width=device-width\">").raw(STYLE);
-    html.raw("</head>\n<body><nav><b>nsqadmin</b>");
-    for (words, name) in
-        [("Topics", "topics"), ("Nodes", "nodes"), ("Counter", "counter"), ("Lookup", "lookup")]
-    {
-        html.link(&at(api, &[name]), words);
+impl<'a> Page<'a> {
+    fn new(api: &'a Api, section: &'static str, title: &'a str) -> Page<'a> {
+        Page { api, section, title, trail: Vec::new(), live: true }
     }
-    html.raw("</nav>\n<h1>").text(title).raw("</h1>\n");
-    let warning = warnings.message();
-    if !warning.is_empty() {
-        html.raw("<p class=\"warning\">").text(&warning).raw("</p>\n");
+
+    /// Adds a link to the trail.
+    fn under(mut self, words: &str, path: String) -> Self {
+        self.trail.push((words.to_owned(), path));
+        self
     }
-    html.append(body);
-    html.raw("<footer>nuthatch as nsqadmin v").text(api.version).raw("</footer></body></html>\n");
-    answer(html)
+
+    fn standing(self) -> Self {
+        Page { live: false, ..self }
+    }
+
+    fn markup(self, warnings: &Warnings, content: Markup) -> Markup {
+        let site = &self.api.site;
+        let base = base(self.api);
+        let frame = Frame {
+            product: site.product,
+            version: self.api.version,
+            base: &base,
+            sections: site.sections,
+            section: self.section,
+            trail: self.trail,
+            title: self.title,
+            verdict: site.host.as_ref().and_then(|host| host.verdict()),
+            refresh_seconds: if self.live { site.refresh_seconds } else { 0 },
+        };
+        let warning = warnings.message();
+        frame.page(html! {
+            div #warnings data-live { @if !warning.is_empty() { (note(Level::Warning, &warning)) } }
+            (content)
+        })
+    }
+
+    /// The answer to a GET with these headers.
+    fn answer(self, headers: &HeaderMap, warnings: &Warnings, content: Markup) -> Response<Body> {
+        let graphs = !self.api.settings.graphite.url.is_empty() && !self.api.settings.graphite.proxied;
+        let mut answer = respond::page(headers, self.markup(warnings, content));
+        if graphs {
+            // Graphs come from graphite's own address.
+            let policy = respond::POLICY.replace("img-src 'self'", "img-src 'self' http: https:");
+            if let Ok(policy) = HeaderValue::from_str(&policy) {
+                answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+            }
+        }
+        answer
+    }
+
+    /// The answer if nobody could say what there is.
+    fn unavailable(
+        self,
+        headers: &HeaderMap,
+        warnings: &Warnings,
+        Unavailable(reason): &Unavailable,
+    ) -> Response<Body> {
+        let text = if self.api.site.host.is_some() {
+            format!("The queue does not answer: {reason}")
+        } else {
+            format!("UPSTREAM_ERROR: {reason}")
+        };
+        self.answer(headers, warnings, note(Level::Critical, &text))
+    }
 }
 
-fn answer(html: Html) -> Response<Body> {
-    let mut answer = with_type(StatusCode::OK, PAGE, html.into_string());
-    let headers = answer.headers_mut();
-    headers.insert("content-security-policy", HeaderValue::from_static(POLICY));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    headers.insert("referrer-policy", HeaderValue::from_static("same-origin"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-}
-
-/// Page with the reason why there is nothing to show.
-fn unavailable(
-    api: &Api,
-    title: &str,
-    warnings: &Warnings,
-    Unavailable(reason): &Unavailable,
-) -> Response<Body> {
-    page(api, title, warnings, note(&format!("UPSTREAM_ERROR: {reason}")))
-}
-
-/// Note in place of a table.
-fn note(text: &str) -> Html {
-    let mut html = Html::default();
-    html.raw("<p class=\"warning\">").text(text).raw("</p>\n");
-    html
+/// Prefix of all paths, without a trailing slash.
+fn base(api: &Api) -> String {
+    api.settings.base_path.trim_end_matches('/').to_owned()
 }
 
 /// Path of a page below the base path.
 fn at(api: &Api, words: &[&str]) -> String {
-    let mut path = api.settings.base_path.trim_end_matches('/').to_owned();
-    for word in words {
-        path.push('/');
-        path.push_str(&html::escape_word(word));
-    }
-    path
+    path(&base(api), words)
 }
 
-/// A button: a form that requests a change. Destructive ones are folded behind a word.
-struct Button<'a> {
-    words: &'static str,
-    change: &'static str,
-    topic: &'a str,
-    channel: Option<&'a str>,
-    node: Option<&'a str>,
-    loses: bool,
-}
-
-impl Button<'_> {
-    fn write(&self, api: &Api, html: &mut Html) {
-        if self.loses {
-            html.raw("<details><summary>").text(self.words).raw("…</summary>");
-        }
-        html.raw("<form method=\"post\" action=\"").text(&at(api, &["action"])).raw("\">");
-        let fields = [
-            ("change", Some(self.change)),
-            ("topic", Some(self.topic)),
-            ("channel", self.channel),
-            ("node", self.node),
-        ];
-        for (name, value) in fields {
-            if let Some(value) = value {
-                html.raw("<input type=\"hidden\" name=\"")
-                    .text(name)
-                    .raw("\" value=\"")
-                    .text(value)
-                    .raw("\">");
-            }
-        }
-        html.raw("<button>")
-            .text(self.words)
-            .raw(if self.loses { ", really" } else { "" })
-            .raw("</button></form>");
-        if self.loses {
-            html.raw("</details>");
-        }
-    }
+/// The last hour of a figure, if it is kept.
+fn series(api: &Api, subject: &[&str], measure: &str) -> Option<Vec<f32>> {
+    api.site.host.as_ref()?.series(&ui::series::key(subject, measure))
 }

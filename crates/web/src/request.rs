@@ -85,6 +85,11 @@ impl Sender {
         }
     }
 
+    /// Its address without the port.
+    pub(crate) fn host(&self) -> &str {
+        self.remote.rsplit_once(':').map_or(&self.remote, |(host, _)| host)
+    }
+
     fn header(&self, name: &HeaderName) -> String {
         self.headers
             .get(name)

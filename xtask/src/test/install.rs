@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 
 /// Programs that suites use, and their Debian packages.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("nutcracker", "nutcracker"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
@@ -20,6 +20,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
+    ("chromium", "chromium"),
     ("valgrind", "valgrind"),
     ("dpkg-shlibdeps", "dpkg-dev"),
     ("lintian", "lintian"),

@@ -13,41 +13,44 @@ impl Actor for Noted {
     }
 }
 
-const LOCAL: Origin = Origin::Local;
-
-/// Status and action of a request with these headers.
-async fn asked(
-    origin: Origin,
-    headers: &[(&'static str, &str)],
-    query: &str,
-    read: impl FnOnce(&Query) -> Result<Action, String>,
-) -> (u16, Option<Action>) {
+/// Status and action of a request.
+async fn asked(query: &str, read: impl FnOnce(&Query) -> Result<Action, String>) -> (u16, Option<Action>) {
     let noted = Arc::new(Noted::default());
-    let headers = headers.iter().map(|(name, value)| {
-        (axum::http::HeaderName::from_static(name), axum::http::HeaderValue::from_str(value).unwrap())
-    });
     let actor = Some(Arc::clone(&noted) as Arc<dyn Actor>);
-    let response = perform(actor, origin, &headers.collect(), Some(query.to_owned()), read).await;
+    let response = perform(actor, Some(query.to_owned()), read).await;
     let action = noted.0.lock().unwrap().pop();
     (response.status().as_u16(), action)
 }
 
-#[tokio::test]
-async fn only_this_machine_may_act() {
-    for (origin, headers, code) in [
-        (LOCAL, &[][..], 200),
-        (LOCAL, &[("host", "127.0.0.1:22220")], 200),
-        (LOCAL, &[("host", "localhost"), ("origin", "http://localhost")], 200),
-        (Origin::Remote, &[], 403),
-        (LOCAL, &[("host", "localhost"), ("origin", "https://evil.example")], 403),
-        (LOCAL, &[("host", "localhost"), ("sec-fetch-site", "cross-site")], 403),
-        (LOCAL, &[("host", "evil.example"), ("origin", "http://evil.example")], 403),
-        (LOCAL, &[("x-forwarded-for", "10.0.0.1")], 403),
-        (LOCAL, &[("forwarded", "for=10.0.0.1")], 403),
+#[test]
+fn only_this_machine_and_operators_may_act() {
+    const LOCAL: Origin = Origin::Local;
+    let listed = ["dash.example.com".to_owned()];
+    let names = Names { known: ["box", ""], listed: &listed, option: "" };
+    // Of a client that has not logged in, and of one that has.
+    for (origin, headers, anybody, operator) in [
+        (LOCAL, &[][..], true, true),
+        (LOCAL, &[("host", "127.0.0.1:22220")], true, true),
+        (LOCAL, &[("host", "localhost"), ("origin", "http://localhost")], true, true),
+        (LOCAL, &[("host", "dash.example.com"), ("origin", "http://dash.example.com")], true, true),
+        (Origin::Remote, &[], false, true),
+        (LOCAL, &[("host", "localhost"), ("origin", "https://evil.example")], false, false),
+        (LOCAL, &[("host", "localhost"), ("sec-fetch-site", "cross-site")], false, false),
+        (LOCAL, &[("host", "evil.example"), ("origin", "http://evil.example")], false, false),
+        (Origin::Remote, &[("host", "evil.example"), ("origin", "http://evil.example")], false, false),
+        (LOCAL, &[("x-forwarded-for", "10.0.0.1")], false, true),
+        (LOCAL, &[("forwarded", "for=10.0.0.1")], false, true),
     ] {
-        let reload = |query: &Query| of_reload(query);
-        let (found, action) = asked(origin, headers, "", reload).await;
-        assert_eq!((found, action.is_some()), (code, code == 200), "{origin:?} {headers:?}");
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| {
+                (axum::http::HeaderName::from_static(name), axum::http::HeaderValue::from_static(value))
+            })
+            .collect();
+        for (logged_in, expected) in [(false, anybody), (true, operator)] {
+            let found = may_act(origin, logged_in, &headers, &names).is_ok();
+            assert_eq!(found, expected, "{origin:?} {headers:?} logged in: {logged_in}");
+        }
     }
 }
 
@@ -63,7 +66,7 @@ async fn requests_are_read() {
         ("dry_run", None),
         ("dry_run=%zz", None),
     ] {
-        let (code, found) = asked(LOCAL, &[], query, of_reload).await;
+        let (code, found) = asked(query, of_reload).await;
         assert_eq!(found, action.map(|dry_run| Action::Reload { dry_run }), "{query}");
         assert_eq!(code, if action.is_some() { 200 } else { 400 }, "{query}");
     }
@@ -80,7 +83,7 @@ async fn requests_are_read() {
         ("eject", "pool=&server=a:1", None),
         ("kill", "pool=p&server=a:1", None),
     ] {
-        let (code, found) = asked(LOCAL, &[], query, |query| of_server(path, query)).await;
+        let (code, found) = asked(query, |query| of_server(path, query)).await;
         assert_eq!(code, if action.is_some() { 200 } else { 400 }, "{path} {query}");
         assert_eq!(found, action, "{path} {query}");
     }
@@ -88,6 +91,6 @@ async fn requests_are_read() {
 
 #[tokio::test]
 async fn without_an_actor_nothing_is_done() {
-    let response = perform(None, LOCAL, &HeaderMap::new(), None, of_reload).await;
+    let response = perform(None, None, of_reload).await;
     assert_eq!(response.status(), StatusCode::NOT_IMPLEMENTED);
 }

@@ -1,96 +1,81 @@
-//! A pool on the page: a summary line, and its servers with the slow and the failing ones marked.
+//! All pools, a row each; and the parts of rows that pools and servers share.
 
-use super::html::{Escaped, Html};
-use crate::format::{count, counted, duration, micros, rate};
-use crate::status::{Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
+use maud::{Markup, html};
+use ui::chart::{Unit, spark};
+use ui::format::{count, rate};
+use ui::parts::{badge, empty, scroll};
+use ui::text::{clean, path};
 
-/// Renders a pool.
-pub(super) fn pool(html: &mut Html, pool: &PoolStatus, now_ms: u64) {
-    let (class, state) = match pool.state {
-        PoolState::Up => ("well", "up"),
-        PoolState::Degraded => ("warning", "degraded"),
-        PoolState::Down => ("critical", "down"),
+use super::Site;
+use super::latency::latency;
+use crate::status::{Errors, PoolState, PoolStatus};
+
+/// `/pools`.
+pub(crate) fn pools(site: &Site<'_>) -> Markup {
+    let content = html! {
+        section #pools data-live {
+            @if site.status.pools.is_empty() {
+                (empty("No pool is configured.", html! {
+                    "A section " code { "[pool.NAME]" } " of the configuration makes one; reload it afterwards: "
+                    a href="/configuration" { "Configuration" } "."
+                }))
+            } @else {
+                (scroll("Pools", table(site)))
+            }
+        }
     };
-    html.add(format_args!(
-        "<section><h2>Pool {} <small>{}</small> <strong class=\"state {class}\">{state}</strong></h2>\n\
-         <p class=\"facts\">{} requests/s · {} · {} in flight · p50 {} · p99 {}</p>\n",
-        Escaped(&pool.name),
-        pool.protocol,
-        rate(pool.requests_per_second),
-        counted(pool.clients, "client"),
-        count(pool.in_flight),
-        latency(pool.latency.p50_us),
-        latency(pool.latency.p99_us),
-    ));
-    if !pool.errors.is_empty() {
-        html.add(format_args!("<p class=\"errors\">"));
-        errors(html, &pool.errors);
-        html.add(format_args!("</p>\n"));
-    }
-    html.add(format_args!(
-        "<div class=\"scroll\"><table><thead><tr><th>server<th>state<th class=\"n\">requests/s\
-         <th class=\"n wide\">p50<th class=\"n\">p99<th class=\"n wide\">in flight<th class=\"n wide\">waiting\
-         <th class=\"n wide\">connections<th>errors</thead>\n<tbody>\n"
-    ));
-    let slowest = pool.servers.iter().filter_map(|server| server.latency.p99_us).max().unwrap_or(0);
-    pool.servers.iter().for_each(|found| server(html, found, slowest, now_ms));
-    html.add(format_args!("</tbody></table></div></section>\n"));
+    site.page("pools", "Pools", &[], content)
 }
 
-fn server(html: &mut Html, server: &ServerStatus, slowest_us: u64, now_ms: u64) {
-    let (class, mut state) = match (server.state, server.slow) {
-        (ServerState::Up, false) if server.by_hand.is_some() => ("notice", "up".into()),
-        (ServerState::Up, false) => ("well", "up".into()),
-        (ServerState::Up, true) => ("warning", "slow".into()),
-        (ServerState::Ejected, _) => ("critical", ejected(server, now_ms)),
-    };
-    if let Some(change) = &server.by_hand {
-        state = format!("{state}; by hand: {change}");
-    }
-    html.add(format_args!(
-        "<tr class=\"{class}\"><th scope=\"row\">{}<td><strong class=\"state {class}\">{state}</strong>\
-         <td class=\"n\">{}<td class=\"n wide\">{}<td class=\"n bar\" style=\"--share:{}%\">{}<td class=\"n wide\">{}\
-         <td class=\"n wide\">{}<td class=\"n wide\">{}<td>",
-        Escaped(&server.name),
-        rate(server.requests_per_second),
-        latency(server.latency.p50_us),
-        share(server.latency, slowest_us),
-        latency(server.latency.p99_us),
-        count(server.in_flight),
-        count(server.waiting),
-        count(server.connections),
-    ));
-    errors(html, &server.errors);
-    html.add(format_args!("</tr>\n"));
-}
-
-fn ejected(server: &ServerStatus, now_ms: u64) -> String {
-    match server.ejected_since_ms {
-        Some(since) => format!("ejected {}", duration(now_ms.saturating_sub(since))),
-        None => "ejected".into(),
+/// The table of pools.
+pub(super) fn table(site: &Site<'_>) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { "Pool" } th scope="col" { "State" } th.n scope="col" { "Requests" } th.wide scope="col" { "Last hour" }
+                th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" } th.n.wide scope="col" { "Clients" } th.n.wide scope="col" { "In flight" }
+                th.n.wide scope="col" { "Servers up" } th scope="col" { "Errors" }
+            } }
+            tbody {
+                @for pool in &site.status.pools {
+                    @let (level, state) = state(pool);
+                    @let up = pool.servers.iter().filter(|server| server.ejected_shards == 0).count();
+                    tr.(if level == ui::Level::Well { "" } else { level.class() }) {
+                        th scope="row" { a href=(path("", &["pools", &pool.name])) { (clean(&pool.name)) } " " small.wide { (pool.protocol) } }
+                        td { (badge(level, state)) }
+                        td.n { (rate(pool.requests_per_second)) "/s" }
+                        td.wide { (spark("requests", Unit::PerSecond, site.series(&["pool", &pool.name], "requests").as_deref())) }
+                        td.n.wide { (latency(pool.latency.p50_us)) }
+                        td.n { (latency(pool.latency.p99_us)) }
+                        td.n.wide { (count(pool.clients)) }
+                        td.n.wide { (count(pool.in_flight)) }
+                        td.n.wide { (up) " of " (pool.servers.len()) }
+                        td { (errors(&pool.errors)) }
+                    }
+                }
+            }
+        }
     }
 }
 
-/// Errors that occur now come first, each with its rate; the others as one muted sum.
-fn errors(html: &mut Html, errors: &Errors) {
-    let (now, past): (Vec<_>, Vec<_>) = errors.iter().partition(|(_, error)| error.per_second > 0.0);
-    for (kind, error) in now {
-        let (often, total) = (rate(error.per_second), count(error.total));
-        html.add(format_args!(
-            "<span class=\"error\" title=\"{total} so far\"><b>{often}/s</b> {kind}</span> "
-        ));
-    }
-    for (kind, error) in past {
-        let total = count(error.total);
-        html.add(format_args!("<span class=\"error past\" title=\"none lately\">{total} {kind}</span> "));
+/// State of a pool.
+pub(super) fn state(pool: &PoolStatus) -> (ui::Level, &'static str) {
+    match pool.state {
+        PoolState::Up => (ui::Level::Well, "up"),
+        PoolState::Degraded => (ui::Level::Warning, "degraded"),
+        PoolState::Down => (ui::Level::Critical, "down"),
     }
 }
 
-fn latency(us: Option<u64>) -> String {
-    us.map_or_else(|| "–".into(), micros)
-}
-
-/// The p99 relative to the pool's slowest server, in percent.
-fn share(latency: Latency, slowest_us: u64) -> u64 {
-    latency.p99_us.unwrap_or(0) * 100 / slowest_us.max(1)
+/// Errors that occur now come first, each with its rate; the others with their sum.
+pub(super) fn errors(errors: &Errors) -> Markup {
+    html! {
+        @for (kind, error) in errors.iter().filter(|(_, error)| error.per_second > 0.0) {
+            span.error.now title=(format!("{} so far", count(error.total))) { (rate(error.per_second)) "/s " (kind) }
+        }
+        @for (kind, error) in errors.iter().filter(|(_, error)| error.per_second <= 0.0) {
+            span.error.past title="none lately" { (count(error.total)) " " (kind) }
+        }
+        @if errors.is_empty() { span.past { "none" } }
+    }
 }

@@ -3,56 +3,52 @@
 //! It uses a small part of Markdown: headings, paragraphs, lists with `-`, `code`, links, and lines with an
 //! anchor. Links to sections stay links, links to other pages become text.
 
-use std::fmt::Write;
+use maud::{Markup, html};
+use ui::text::clean;
 
-use super::html::Escaped;
+use super::Site;
 use crate::runbook::{TEXT, anchor_in};
 
-/// The runbook as HTML, without the page around it.
-pub(super) fn html() -> String {
-    let mut html = String::new();
-    for block in TEXT.split("\n\n") {
-        let block = block.trim();
-        if let Some(name) = anchor_in(block) {
-            let _ = writeln!(html, "<a id=\"{}\"></a>", Escaped(name));
-        } else if let Some(heading) = block.strip_prefix("## ") {
-            let _ = writeln!(html, "<h2>{}</h2>", inline(heading));
-        } else if let Some(heading) = block.strip_prefix("# ") {
-            let _ = writeln!(html, "<h1>{}</h1>", inline(heading));
-        } else if let Some(list) = block.strip_prefix("- ") {
-            let items = list.split("\n- ").map(|item| format!("<li>{}</li>", inline(item)));
-            let _ = writeln!(html, "<ul>\n{}\n</ul>", items.collect::<Vec<_>>().join("\n"));
-        } else {
-            let _ = writeln!(html, "<p>{}</p>", inline(block));
+/// `/runbook`.
+pub(crate) fn runbook(site: &Site<'_>) -> Markup {
+    site.standing_page("Runbook", html! { div.text.card { (content()) } })
+}
+
+/// The runbook without its own title.
+fn content() -> Markup {
+    let mut anchor = None;
+    html! {
+        @for block in TEXT.split("\n\n").map(str::trim) {
+            @if let Some(name) = anchor_in(block) {
+                ({ anchor = Some(name); "" })
+            } @else if let Some(heading) = block.strip_prefix("## ") {
+                h2 id=[anchor.take()] { (inline(heading)) }
+            } @else if block.starts_with("# ") {
+            } @else if let Some(list) = block.strip_prefix("- ") {
+                ul { @for item in list.split("\n- ") { li { (inline(item)) } } }
+            } @else {
+                p { (inline(block)) }
+            }
         }
     }
-    html
 }
 
 /// Renders a paragraph: code between backticks and links; the rest is escaped.
-fn inline(text: &str) -> String {
-    let mut html = String::new();
-    for (at, part) in text.split('`').enumerate() {
-        if at % 2 == 1 {
-            let _ = write!(html, "<code>{}</code>", Escaped(part));
-        } else {
-            links(&mut html, part);
+fn inline(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (links(part)) }
         }
     }
-    html
 }
 
-fn links(html: &mut String, mut text: &str) {
+fn links(mut text: &str) -> Markup {
+    let mut parts = Vec::new();
     while let Some((before, shown, target, rest)) = next_link(text) {
-        let (before, shown) = (Escaped(before), Escaped(shown));
-        let _ = if target.starts_with('#') {
-            write!(html, "{before}<a href=\"{}\">{shown}</a>", Escaped(target))
-        } else {
-            write!(html, "{before}{shown}")
-        };
+        parts.push(html! { (clean(before)) @if target.starts_with('#') { a href=(target) { (shown) } } @else { (shown) } });
         text = rest;
     }
-    let _ = write!(html, "{}", Escaped(text));
+    html! { @for part in parts { (part) } (text) }
 }
 
 /// The text before the first link, the link's two parts, and the rest.
@@ -75,10 +71,10 @@ mod tests {
             ("see [queue](queue.md) & more", "see queue &amp; more"),
             ("no [link", "no [link"),
         ] {
-            assert_eq!(inline(text), html);
+            assert_eq!(inline(text).into_string(), html);
         }
-        let page = html();
-        assert!(page.contains("<a id=\"pool-down\"></a>\n<h2>Pool: every server is ejected</h2>"), "{page}");
-        assert!(page.contains("<ul>\n<li><code>nuthatch doctor -c FILE</code> asks"), "{page}");
+        let page = content().into_string();
+        assert!(page.contains("<h2 id=\"pool-down\">Pool: every server is ejected</h2>"), "{page}");
+        assert!(page.contains("<ul><li><code>nuthatch doctor -c FILE</code> asks"), "{page}");
     }
 }

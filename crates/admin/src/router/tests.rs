@@ -7,6 +7,8 @@ use telemetry::{PoolCells, Registry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;
+
+const HTML: &str = "text/html; charset=utf-8";
 use crate::facts::{Facts, Listening, Placement, PoolFacts};
 use crate::lookup::LookupReport;
 use crate::queue::{ChannelReport, QueueReport, TopicReport};
@@ -41,6 +43,8 @@ fn place(queue: Option<QueueReport>) -> Place {
         shards: 2,
         pools: vec![PoolFacts { name: "a".into(), protocol: "redis", placement: Placement::default() }],
         listening: vec![Listening { what: "redis pool a".into(), address: "127.0.0.1:1".into() }],
+        hostname: "box".into(),
+        http_names: vec!["dash.example.com".into()],
         started: Instant::now(),
         started_ms: 1_000,
     };
@@ -49,7 +53,7 @@ fn place(queue: Option<QueueReport>) -> Place {
     let sources =
         Sources { queue: Some(Arc::new(Fixed(queue))), lookup: Some(Arc::new(Fixed(Some(lookup)))) };
     let watch = Arc::new(Watch::new(facts, registry, sources, events));
-    Place { pool, teller, router: router(Arc::clone(&watch), None, None), watch }
+    Place { pool, teller, router: router(Arc::clone(&watch), None, None, None), watch }
 }
 
 /// A topic with a channel in which 7 messages wait without a consumer.
@@ -80,11 +84,18 @@ async fn fetch(router: Router, path: &str) -> (String, String) {
 async fn what_is_served_where() {
     let place = place(Some(report()));
     for (path, code, content_type, part) in [
-        ("/", "200", HTML, "<title>1 warning · nuthatch</title>"),
+        ("/", "200", HTML, "<title>1 warning · Overview · nuthatch</title>"),
+        ("/pools", "200", HTML, "<title>1 warning · Pools · nuthatch</title>"),
+        ("/pools/a", "200", HTML, "<a href=\"/pools/a/t\">t</a>"),
+        ("/pools/a/s", "200", HTML, "<h1>Server s</h1>"),
+        ("/pools/nosuch", "404", HTML, "There is no such page."),
+        ("/pools/a/nosuch", "404", HTML, "There is no such page."),
+        ("/events", "200", HTML, "Nothing happened yet."),
+        ("/configuration", "200", HTML, "<h2>Listeners</h2>"),
         ("/live", "200", TEXT, "ok\n"),
         ("/ready", "200", TEXT, "ok\n"),
         ("/health", "200", TEXT, "ok\n"),
-        ("/favicon.ico", "200", ICON, "<svg "),
+        ("/startup", "200", TEXT, "ok\n"),
         (
             "/metrics",
             "200",
@@ -92,8 +103,6 @@ async fn what_is_served_where() {
             "nuthatch_channel_depth{topic=\"orders\",channel=\"mail\"} 7\n",
         ),
         ("/api/status", "200", JSON, "\"version\":\"1.2.3\""),
-        ("/api/status?as=html", "200", HTML, "<header data-title="),
-        ("/api/status?as=other", "200", JSON, "{"),
     ] {
         let (head, body) = fetch(place.router.clone(), path).await;
         assert!(head.starts_with(&format!("http/1.1 {code}")), "{path}: {head}");
@@ -113,7 +122,7 @@ async fn what_is_served_where() {
 async fn the_runbook_has_the_sections_that_the_page_links_to() {
     let (head, page) = fetch(place(None).router, "/runbook").await;
     assert!(head.starts_with("http/1.1 200"), "{head}");
-    assert!(page.contains("<a id=\"server-ejected\"></a>\n<h2>Server: ejected</h2>"), "{page}");
+    assert!(page.contains("<h2 id=\"server-ejected\">Server: ejected</h2>"), "{page}");
 }
 
 #[tokio::test]
@@ -125,13 +134,14 @@ async fn the_page_answers_at_once() {
     place.teller.tell(Severity::Critical, "pool a, server s".into(), "ejected: <Connection refused>".into());
     let (_, page) = fetch(place.router, "/").await;
     for part in [
-        "<b>pool a, server s</b> <span>ejected: &lt;Connection refused&gt;</span> <time title=\"1970-01-01 00:00:02 UTC\">\
-         since 00:00:02, for ",
-        "<a href=\"runbook#server-ejected\">what to do</a>",
+        "<b><a href=\"/pools/a/s\">pool a, server s</a></b><span>ejected: &lt;Connection refused&gt;</span>",
+        "since <time datetime=\"1970-01-01T00:00:02Z\">1970-01-01 00:00:02 UTC</time>",
+        "<a href=\"/runbook#server-ejected\">what to do</a>",
         "nobody consumes; 7 messages wait",
-        "<h2>Lately</h2>",
+        ">Lately</a>",
         "<code>127.0.0.1:1</code> redis pool a",
         "of 1 MiB",
+        "<a href=\"/topics/orders/mail\">orders › mail</a>",
     ] {
         assert!(page.contains(part), "{part} is missing in\n{page}");
     }
@@ -190,10 +200,38 @@ async fn a_process_that_stops_is_alive_and_takes_nothing_new() {
 }
 
 #[tokio::test]
-async fn the_policy_allows_what_the_page_asks_for() {
-    let (head, page) = fetch(place(Some(report())).router, "/").await;
-    assert!(page.contains("<link rel=\"icon\" href=\"favicon.ico\""), "{page}");
-    assert!(head.contains("img-src 'self'"), "{head}");
+async fn the_policy_forbids_what_is_inline_and_no_page_has_any() {
+    let place = place(Some(report()));
+    for path in ["/", "/pools", "/pools/a", "/pools/a/s", "/events", "/configuration", "/runbook"] {
+        let (head, page) = fetch(place.router.clone(), path).await;
+        assert!(head.contains("script-src 'self'") && !head.contains("unsafe"), "{path}: {head}");
+        for inline in ["<style", " style=", "<script>", "javascript:", "onclick"] {
+            assert!(!page.contains(inline), "{path}: {inline} in\n{page}");
+        }
+        assert!(
+            !page.contains("http://") && !page.contains("https://"),
+            "{path}: nothing comes from elsewhere"
+        );
+    }
+    for (path, content_type) in [("/static/style.css", "text/css"), ("/static/script.js", "text/javascript")]
+    {
+        let (head, _) = fetch(place.router.clone(), path).await;
+        assert!(head.starts_with("http/1.1 200") && head.contains(content_type), "{head}");
+    }
+    let (head, icon) = fetch(place.router.clone(), "/favicon.ico").await;
+    assert!(head.contains("content-type: image/svg+xml") && icon.starts_with("<svg"), "{head}");
+    assert!(fetch(place.router, "/static/nosuch").await.0.starts_with("http/1.1 404"));
+}
+
+#[tokio::test]
+async fn a_page_that_did_not_change_is_not_sent_again() {
+    let router = place(None).router;
+    let (head, _) = fetch(router.clone(), "/runbook").await;
+    let etag = head.lines().find_map(|line| line.strip_prefix("etag: ")).expect("an etag").to_owned();
+    let again =
+        format!("GET /runbook HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIf-None-Match: {etag}\r\n\r\n");
+    let (head, body) = exchange(router, &again).await;
+    assert!(head.starts_with("http/1.1 304") && body.is_empty(), "{head}{body}");
 }
 
 #[tokio::test]
@@ -203,8 +241,9 @@ async fn the_lookup_is_on_the_page_and_in_the_metrics() {
         assert!(metrics.contains(&format!("\nnuthatch_lookup_{line}\n")), "{line}: {metrics}");
     }
     let (_, page) = fetch(place(None).router, "/").await;
-    let text = "3 nodes · 2 topics · 5 channels · 1 not heard of since the restart";
-    assert!(page.contains(text), "{page}");
+    for text in ["<dt>Nodes</dt><dd>3</dd>", "<dt>Not heard of since the restart</dt><dd>1</dd>"] {
+        assert!(page.contains(text), "{page}");
+    }
 }
 
 #[tokio::test]
@@ -221,7 +260,7 @@ async fn a_certificate_that_expires_is_on_the_page_and_in_the_metrics() {
         ends_ms: now_ms + 6 * day_ms + 60_000,
     }]);
     let (_, page) = fetch(place.router.clone(), "/").await;
-    assert!(page.contains("<b>pool a</b> <span>server_tls.cert me.pem expires in 6 days</span>"), "{page}");
+    assert!(page.contains("pool a</a></b><span>server_tls.cert me.pem expires in 6 days</span>"), "{page}");
     let (_, metrics) = fetch(place.router.clone(), "/metrics").await;
     let labels = "pool=\"a\",side=\"servers\",option=\"server_tls.cert\",file=\"me.pem\"";
     let seconds = now_ms / 1000 + 6 * 86_400 + 60;
@@ -295,13 +334,16 @@ fn desk(operators: bool) -> Arc<LoginDesk> {
 #[tokio::test]
 async fn users_see_and_act_by_their_rights() {
     let watch = place(Some(report())).watch;
-    let closed = router(Arc::clone(&watch), None, Some(desk(true)));
-    let open = router(watch, None, Some(desk(false)));
+    let closed = router(Arc::clone(&watch), None, Some(desk(true)), None);
+    let open = router(watch, None, Some(desk(false)), None);
     // Anonymous, and the three users. An admitted action has no actor to carry it out: 501.
     for (method, path, expected) in [
         ("GET", "/live", [200, 200, 200, 200]),
         ("GET", "/ready", [200, 200, 200, 200]),
         ("GET", "/health", [200, 200, 200, 200]),
+        ("GET", "/startup", [200, 200, 200, 200]),
+        ("GET", "/pools", [401, 403, 200, 200]),
+        ("POST", "/change", [401, 403, 403, 400]),
         ("GET", "/favicon.ico", [200, 200, 200, 200]),
         ("GET", "/", [401, 403, 200, 200]),
         ("GET", "/metrics", [401, 403, 200, 200]),

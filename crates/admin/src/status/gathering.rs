@@ -56,9 +56,7 @@ impl Gathering {
     pub fn words(&self) -> Option<String> {
         (self.saved_percent > 0).then(|| {
             let Gathering { events_per_round, saved_percent, .. } = self;
-            format!(
-                "{events_per_round:.0} events <small>per wake-up, saves about {saved_percent} % CPU</small>"
-            )
+            format!("{events_per_round:.0} events per wake-up, saves about {saved_percent} % CPU")
         })
     }
 }
@@ -74,7 +72,7 @@ mod tests {
         let gathering = Gathering::between(before, now);
         assert_eq!(gathering, Gathering { events_per_round: 11.0, slept_percent: 80, saved_percent: 40 });
         let words = gathering.words().unwrap();
-        assert_eq!(words, "11 events <small>per wake-up, saves about 40 % CPU</small>");
+        assert_eq!(words, "11 events per wake-up, saves about 40 % CPU");
         let idle = Gathering::between(now, now);
         assert_eq!((idle.events_per_round, idle.words()), (0.0, None));
     }

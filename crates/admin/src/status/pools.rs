@@ -66,6 +66,12 @@ pub struct PoolStatus {
     pub requests_per_second: f64,
     /// Latency as clients see it.
     pub latency: Latency,
+    /// Distribution of the recent latencies: upper limit in microseconds, and count.
+    #[serde(skip)]
+    pub distribution: Vec<(u64, u64)>,
+    /// Values in the order of [`telemetry::PoolStats::ROWS`].
+    #[serde(skip)]
+    pub values: Vec<u64>,
     /// Errors by kind.
     pub errors: Errors,
     /// Its servers, in index order.
@@ -107,6 +113,12 @@ pub struct ServerStatus {
     pub requests_per_second: f64,
     /// From queueing to response.
     pub latency: Latency,
+    /// Distribution of the recent latencies: upper limit in microseconds, and count.
+    #[serde(skip)]
+    pub distribution: Vec<(u64, u64)>,
+    /// Values in the order of [`telemetry::ServerStats::ROWS`].
+    #[serde(skip)]
+    pub values: Vec<u64>,
     /// Much slower than the others of its pool.
     pub slow: bool,
     /// Errors by kind.
@@ -132,8 +144,12 @@ pub struct Latency {
     pub count: u64,
     /// Median; none without requests.
     pub p50_us: Option<u64>,
+    /// 90th percentile.
+    pub p90_us: Option<u64>,
     /// 99th percentile.
     pub p99_us: Option<u64>,
+    /// 99.9th percentile.
+    pub p999_us: Option<u64>,
 }
 
 /// Number of errors of one kind.
@@ -185,6 +201,8 @@ fn pool(before: Option<&PoolReport>, now: &PoolReport, facts: &Facts, window: Wi
         requests_total: new("client_requests"),
         requests_per_second: window.rate(old("client_requests"), new("client_requests")),
         latency: Latency::between(before.map(|before| &before.latency), &now.latency),
+        distribution: distribution(before.map(|before| &before.latency), &now.latency),
+        values: now.values.clone(),
         errors: errors(&POOL_ERRORS, old, new, window),
         servers,
     }
@@ -205,6 +223,8 @@ fn server(before: Option<&ServerReport>, now: &ServerReport, window: Window) -> 
         requests_total: new("requests"),
         requests_per_second: window.rate(old("requests"), new("requests")),
         latency: Latency::between(before.map(|before| &before.latency), &now.latency),
+        distribution: distribution(before.map(|before| &before.latency), &now.latency),
+        values: now.values.clone(),
         slow: false,
         errors: errors(&SERVER_ERRORS, old, new, window),
         by_hand: None,
@@ -266,14 +286,38 @@ fn mark_slow(servers: &mut [ServerStatus]) {
 
 impl Latency {
     fn between(before: Option<&HistogramSnapshot>, now: &HistogramSnapshot) -> Latency {
-        let recent = match before {
-            Some(before) => now.since(before),
-            None => now.clone(),
-        };
+        let recent = recent(before, now);
         let count = recent.count();
         let quantile = |q| (count > 0).then(|| recent.quantile(q));
-        Latency { count, p50_us: quantile(0.5), p99_us: quantile(0.99) }
+        Latency {
+            count,
+            p50_us: quantile(0.5),
+            p90_us: quantile(0.9),
+            p99_us: quantile(0.99),
+            p999_us: quantile(0.999),
+        }
     }
+}
+
+fn recent(before: Option<&HistogramSnapshot>, now: &HistogramSnapshot) -> HistogramSnapshot {
+    before.map_or_else(|| now.clone(), |before| now.since(before))
+}
+
+/// Counts of recent latencies up to each of these limits and above the one before, in microseconds; without
+/// the empty ones at both ends.
+fn distribution(before: Option<&HistogramSnapshot>, now: &HistogramSnapshot) -> Vec<(u64, u64)> {
+    let recent = recent(before, now);
+    let mut below = 0;
+    let counts = (6..=30).map(|power| {
+        let limit = (1 << power) - 1;
+        let so_far = recent.count_to(limit);
+        (limit + 1, so_far - std::mem::replace(&mut below, so_far))
+    });
+    let mut counts: Vec<(u64, u64)> = counts.skip_while(|(_, count)| *count == 0).collect();
+    while counts.last().is_some_and(|(_, count)| *count == 0) {
+        counts.pop();
+    }
+    counts
 }
 
 #[cfg(test)]
@@ -315,7 +359,10 @@ mod tests {
         let shown = &status.pools[0];
         assert_eq!((shown.protocol, shown.state), ("redis", PoolState::Up));
         assert_eq!((shown.requests_total, shown.requests_per_second), (120, 2.0));
-        assert_eq!(shown.latency, Latency { count: 100, p50_us: Some(50), p99_us: Some(99) });
+        assert_eq!(
+            shown.latency,
+            Latency { count: 100, p50_us: Some(50), p90_us: Some(90), p99_us: Some(99), p999_us: Some(100) }
+        );
         let server = &shown.servers[0];
         assert_eq!((server.requests_total, server.requests_per_second), (60, 1.0));
         assert_eq!(server.latency, Latency::default());

@@ -99,7 +99,19 @@ pub struct ChannelStatus {
     pub values: Vec<u64>,
 }
 
+impl TopicStatus {
+    /// Messages waiting in the topic and in its channels.
+    pub fn backlog(&self) -> u64 {
+        self.depth + self.channels.iter().map(|channel| channel.depth).sum::<u64>()
+    }
+}
+
 impl QueueStatus {
+    /// Messages waiting in all topics and channels.
+    pub fn backlog(&self) -> u64 {
+        self.topics.iter().map(TopicStatus::backlog).sum()
+    }
+
     /// Status from two reports. Without `before` all rates are zero. `now` is None if there was no answer.
     pub(super) fn between(
         before: Option<&QueueReport>,

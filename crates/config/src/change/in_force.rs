@@ -1,7 +1,7 @@
 //! The configuration of a process after a reload: the new one, except for changes that need a restart.
 
 use super::pool::is_embedded;
-use crate::checked::{Config, Lookup, Queue};
+use crate::checked::{Admin, Config, Lookup, Queue};
 use crate::options::{Applies, Scope};
 
 /// The configuration in force after a reload from `old`, in force until then, to `new`. Changes
@@ -19,6 +19,10 @@ pub fn in_force(old: &Config, new: &Config) -> Config {
     Config {
         threads: old.threads,
         local: old.local.clone(),
+        admin: new.admin.clone().map(|admin| Admin {
+            events: old.admin.as_ref().map_or(admin.events, |old| old.events.clone()),
+            ..admin
+        }),
         pools,
         queue: old.queue.as_ref().map(|old| queue(old, new.queue.as_ref().unwrap_or(old))),
         lookup: old.lookup.as_ref().map(|old| lookup(old, new.lookup.as_ref().unwrap_or(old))),

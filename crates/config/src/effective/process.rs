@@ -48,6 +48,9 @@ pub(super) fn admin(admin: &Admin) -> Section {
         [
             ("listen", Some(Setting::Listens(vec![admin.listen.clone()]))),
             ("tls", admin.tls.clone().map(Setting::Tls)),
+            ("http_names", texts(&admin.http_names)),
+            // An empty text disables it, unlike an option that is not written.
+            ("events", Some(admin.events.as_deref().and_then(path).unwrap_or(Setting::Text(String::new())))),
         ],
     )
 }

@@ -141,6 +141,24 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "HTTPS instead of HTTP.",
     ),
     option(
+        Scope::Admin,
+        "http_names",
+        Kind::Texts,
+        Absent::Unset("none"),
+        Live,
+        "Names under which browsers may open the pages. Addresses, names without a dot and this machine's need not be listed; \
+         clients that are no browsers use any name.",
+    ),
+    option(
+        Scope::Admin,
+        "events",
+        Kind::PathOrNone,
+        Absent::Unset("events.jsonl in data_path of [queue]; without one, none"),
+        Restart,
+        "File in which the last 1,000 events are kept over restarts, changes by hand and who made them included. Its directory must \
+         exist.",
+    ),
+    option(
         Scope::Local,
         "bytes",
         size(1 << 16, u64::MAX >> 1),

@@ -72,7 +72,7 @@ fn admin_at(address: &str) -> Result<Option<Admin>, String> {
         return Ok(None);
     }
     let listen = endpoint::listen(address).map_err(|(wrong, help)| format!("{ADMIN}: {wrong}; {help}"))?;
-    Ok(Some(Admin { listen, tls: None }))
+    Ok(Some(Admin { listen, tls: None, http_names: http_names(), events: None }))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use telemetry::{error, warn};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use web::process::ApiSlot;
 
 use super::ask::ask;
 use super::live::{Live, Parts};
@@ -97,6 +98,8 @@ pub struct Http {
     /// Connection limit of each listener.
     connections_max: usize,
     users: Option<ProcessUsers>,
+    /// Slot in which the admin port finds the API.
+    slot: ApiSlot,
 }
 
 impl Http {
@@ -119,6 +122,7 @@ impl Http {
             own_lookup,
             connections_max,
             users: None,
+            slot: ApiSlot::default(),
         }
     }
 
@@ -126,6 +130,12 @@ impl Http {
     #[must_use]
     pub fn with_users(self, users: ProcessUsers) -> Http {
         Http { users: Some(users), ..self }
+    }
+
+    /// Shows the API to the admin port while it is served.
+    #[must_use]
+    pub fn shown_in(self, slot: ApiSlot) -> Http {
+        Http { slot, ..self }
     }
 
     /// Serves until `stop`. Needs a tokio runtime.
@@ -159,6 +169,7 @@ impl Http {
             http_port: http_port.unwrap_or(0),
         });
         let connections_max = self.connections_max;
+        self.slot.set(router(Arc::clone(&api)));
         let mut listeners = JoinSet::new();
         for listener in [self.bound.http, self.bound.https].into_iter().flatten() {
             let (router, stop) = (router(Arc::clone(&api)), stop.clone());

@@ -5,6 +5,7 @@ use std::time::Duration;
 use telemetry::log::Log;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use web::process::ApiSlot;
 
 use crate::queue_service::{Live, ServingHttp};
 use crate::start::DataFront;
@@ -19,12 +20,12 @@ pub(super) struct DataTasks {
 }
 
 impl DataTasks {
-    /// Starts the tasks. Needs a tokio runtime.
-    pub(super) fn begin(front: DataFront, log: &Log) -> DataTasks {
+    /// Starts the tasks; the queue's API is put into `slot`. Needs a tokio runtime.
+    pub(super) fn begin(front: DataFront, log: &Log, slot: &ApiSlot) -> DataTasks {
         let DataFront { jobs, http, lookup_http } = front;
         let (stop, stopping) = watch::channel(false);
         DataTasks {
-            api: http.map(|http| http.spawn(log, &stopping)),
+            api: http.map(|http| http.shown_in(slot.clone()).spawn(log, &stopping)),
             snapshot: lookup_http.and_then(|http| http.spawn(&stopping)),
             jobs: jobs.map(|jobs| tokio::spawn(jobs.serve())),
             stop,

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use admin::Watch;
-use admin::actions::Actor;
+use axum::Router;
 use config::checked::Listen;
-use http::{LoginDesk, ServerTls};
+use http::ServerTls;
 use net::{Binder, SocketFile};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -26,8 +26,8 @@ pub(super) struct Ports {
     document: Document,
     admin_tls: watch::Receiver<Option<ServerTls>>,
     watch: Arc<Watch>,
-    actor: Arc<dyn Actor>,
-    desk: Arc<LoginDesk>,
+    /// The service of the admin port.
+    router: Router,
     stats: Option<Served>,
     admin: Option<Served>,
 }
@@ -41,14 +41,8 @@ struct Served {
 
 impl Ports {
     /// No port is served yet.
-    pub(super) fn new(
-        document: Document,
-        admin_tls: &AdminTls,
-        watch: Arc<Watch>,
-        actor: Arc<dyn Actor>,
-        desk: Arc<LoginDesk>,
-    ) -> Ports {
-        Ports { document, admin_tls: admin_tls.subscribe(), watch, actor, desk, stats: None, admin: None }
+    pub(super) fn new(document: Document, admin_tls: &AdminTls, watch: Arc<Watch>, router: Router) -> Ports {
+        Ports { document, admin_tls: admin_tls.subscribe(), watch, router, stats: None, admin: None }
     }
 
     /// Serves the statistics at this port only. Connected clients still get
@@ -65,12 +59,11 @@ impl Ports {
 
     /// As [`Ports::serve_stats`] for the admin port.
     pub(super) fn serve_admin(&mut self, port: Option<ControlPort>) {
-        let (tls, watch) = (&self.admin_tls, &self.watch);
-        let (actor, desk) = (&self.actor, &self.desk);
+        let (tls, watch, router) = (&self.admin_tls, &self.watch, &self.router);
         let served = port.map(|port| {
-            let (watch, actor, desk) = (Arc::clone(watch), Arc::clone(actor), Arc::clone(desk));
+            let (watch, router) = (Arc::clone(watch), router.clone());
             let file = port.file();
-            let task = tokio::spawn(admin_port::serve(port, tls.clone(), watch, actor, desk)).abort_handle();
+            let task = tokio::spawn(admin_port::serve(port, tls.clone(), watch, router)).abort_handle();
             Served { task, file }
         });
         replace(&mut self.admin, served);

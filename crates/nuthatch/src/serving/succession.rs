@@ -85,7 +85,7 @@ impl Serving {
             }
             self.running.services.lookup = Some(lookup);
         }
-        self.data = DataTasks::begin(front, &self.log);
+        self.data = DataTasks::begin(front, &self.log, &self.queue_api);
         Ok(())
     }
 

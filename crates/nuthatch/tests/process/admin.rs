@@ -55,7 +55,7 @@ fn the_default_has_metrics_and_a_page() {
     let admin = port("admin");
     let (head, page) = get(admin, "/");
     assert!(head.starts_with("HTTP/1.0 200"), "{head}");
-    for part in ["<title>", "Pool redis", "Pool memcache", "Queue", env!("CARGO_PKG_VERSION")] {
+    for part in ["<title>", "/pools/redis", "/pools/memcache", "Queue", env!("CARGO_PKG_VERSION")] {
         assert!(page.contains(part), "{part} is missing in\n{page}");
     }
     let (_, metrics) = get(admin, "/metrics");
@@ -107,7 +107,7 @@ fn faces(directory: &Path, admin: &str) -> [(Command, u16, &'static str); 2] {
     for command in [&mut nsqd, &mut nutcracker] {
         command.env("NUTHATCH_ADMIN", admin).current_dir(directory);
     }
-    [(nsqd, http, "<h2>Queue <strong"), (nutcracker, pool, "Pool alpha")]
+    [(nsqd, http, ">Queue</a>"), (nutcracker, pool, "/pools/alpha")]
 }
 
 #[test]

@@ -4,11 +4,12 @@ use axum::body::Body;
 use axum::http::Response;
 use http::{Asked, HttpRefusal, Link};
 use telemetry::info;
+use ui::series::ManualChange;
 use wire::nsq::valid_name;
 
 use super::{Api, Warnings, done, word};
 use crate::acl;
-use crate::fleet::{Change, Unavailable};
+use crate::fleet::{Change, Told, Unavailable};
 use crate::notify::Notice;
 use crate::request::{Fields, Sender};
 
@@ -56,12 +57,16 @@ impl Api {
     }
 
     async fn finish(&self, change: Change, sender: &Sender) -> Answer {
-        let warnings = self.change(change, sender).await?;
+        let (_, warnings) = self.change(change, sender).await?;
         Ok(done(&warnings))
     }
 
-    /// Makes a change and sends its notification.
-    pub(crate) async fn change(&self, change: Change, sender: &Sender) -> Result<Warnings, Unavailable> {
+    /// Makes a change and sends its notification. The result is what each daemon answered.
+    pub(crate) async fn change(
+        &self,
+        change: Change,
+        sender: &Sender,
+    ) -> Result<(Vec<Told>, Warnings), Unavailable> {
         let mut warnings = Warnings::default();
         let made = warnings.take(self.fleet().change(change.clone()).await);
         // nsqadmin announces these even if no daemon answered.
@@ -69,7 +74,8 @@ impl Api {
         if made.is_ok() || told_anyway {
             self.tell(&change, sender);
         }
-        made.map(|()| warnings)
+        self.forget_overview().await;
+        made.map(|told| (told, warnings))
     }
 
     fn tell(&self, change: &Change, sender: &Sender) {
@@ -78,6 +84,18 @@ impl Api {
         let user = sender.shown_user(&self.settings.acl_header);
         for action in change.actions() {
             info!(topic, channel, node, user, remote = sender.remote, "{action}");
+            if let Some(host) = &self.site.host {
+                host.record(ManualChange {
+                    subject: if channel.is_empty() {
+                        format!("topic {topic}")
+                    } else {
+                        format!("topic {topic}, channel {channel}")
+                    },
+                    text: action.replace('_', " "),
+                    user: user.clone(),
+                    from: sender.host().to_owned(),
+                });
+            }
             if let Some(notifier) = &self.notifier {
                 let channel = if action == "create_topic" { "" } else { channel };
                 notifier.tell(Notice::new(action, [topic, channel, node], sender, &self.hostname));

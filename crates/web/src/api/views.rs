@@ -1,12 +1,15 @@
 //! The fleet as JSON. The pages use the same functions to gather each answer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use http::{Asked, HttpRefusal, answer};
 use serde::Serialize;
 
+use super::overview::{self, Overview};
 use super::{Api, Warnings, word};
 use crate::fleet::{
     ChannelStats, Inactive, Producer, Stats, TopicStats, Unavailable, channel_of, counts, topic_of,
@@ -195,5 +198,37 @@ impl Api {
             (key, count)
         };
         Ok(counts(&stats).into_iter().map(count).collect())
+    }
+}
+
+impl Api {
+    /// All topics; at most [`overview::FRESH`] old.
+    pub(crate) async fn gather_overview(&self) -> Result<Arc<Overview>, Unavailable> {
+        // Held meanwhile, so that concurrent viewers get the same answer.
+        let mut known = self.overview.lock().await;
+        if let Some((at, found)) = &*known
+            && at.elapsed() < overview::FRESH
+        {
+            return Ok(Arc::clone(found));
+        }
+        let mut warnings = Warnings::default();
+        let fleet = self.fleet();
+        // A lookup also knows topics without a queue; a queue knows its own only.
+        let names = if fleet.has_lookups() { warnings.take(fleet.topics().await)? } else { Vec::new() };
+        let producers = warnings.take(fleet.producers().await)?;
+        let stats = if producers.is_empty() {
+            Vec::new()
+        } else {
+            warnings.take(fleet.stats(producers, None, None, false).await)?
+        };
+        let topics = overview::rows(names, &stats);
+        let found = Arc::new(Overview { topics, warnings });
+        *known = Some((Instant::now(), Arc::clone(&found)));
+        Ok(found)
+    }
+
+    /// Forgets what was gathered: a change has been made.
+    pub(crate) async fn forget_overview(&self) {
+        *self.overview.lock().await = None;
     }
 }

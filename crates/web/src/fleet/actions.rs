@@ -5,7 +5,9 @@
 
 use http::query::escape_query;
 
+use super::ask::Told;
 use super::producers::Producer;
+use super::request::DaemonRequest;
 use super::{Fleet, Gathered, Outcome};
 
 /// A change.
@@ -24,6 +26,14 @@ pub enum Change {
     Empty(String, Option<String>),
     /// Hides a topic on a queue, so that consumers do not recreate it, and deletes it there.
     Tombstone(String, String),
+    /// Publishes a message to one queue of a topic, to be delivered after so many milliseconds.
+    Publish(String, Vec<u8>, u64),
+    /// Returns dead letters of a channel; at most so many on each queue. Nuthatches only, as what follows.
+    Redrive(String, String, Option<u64>),
+    /// Moves a channel to a place or time.
+    Seek(String, String, String),
+    /// Replaces the settings of a topic or a channel with this JSON.
+    Configure(String, Option<String>, String),
 }
 
 impl Change {
@@ -41,6 +51,11 @@ impl Change {
             Change::Empty(_, None) => vec!["empty_topic"],
             Change::Empty(_, Some(_)) => vec!["empty_channel"],
             Change::Tombstone(..) => vec!["tombstone_topic_producer"],
+            Change::Publish(..) => vec!["publish_message"],
+            Change::Redrive(..) => vec!["redrive_channel"],
+            Change::Seek(..) => vec!["seek_channel"],
+            Change::Configure(_, None, _) => vec!["configure_topic"],
+            Change::Configure(_, Some(_), _) => vec!["configure_channel"],
         }
     }
 
@@ -52,7 +67,11 @@ impl Change {
             | Change::Pause(topic, _)
             | Change::Unpause(topic, _)
             | Change::Empty(topic, _)
-            | Change::Tombstone(topic, _) => topic,
+            | Change::Tombstone(topic, _)
+            | Change::Publish(topic, ..)
+            | Change::Redrive(topic, ..)
+            | Change::Seek(topic, ..)
+            | Change::Configure(topic, ..) => topic,
         }
     }
 
@@ -63,8 +82,10 @@ impl Change {
             | Change::Delete(_, channel)
             | Change::Pause(_, channel)
             | Change::Unpause(_, channel)
-            | Change::Empty(_, channel) => channel.as_deref(),
-            Change::Tombstone(..) => None,
+            | Change::Empty(_, channel)
+            | Change::Configure(_, channel, _) => channel.as_deref(),
+            Change::Redrive(_, channel, _) | Change::Seek(_, channel, _) => Some(channel),
+            Change::Tombstone(..) | Change::Publish(..) => None,
         }
     }
 
@@ -84,11 +105,12 @@ fn query(topic: &str, channel: Option<&str>) -> String {
 }
 
 impl Fleet {
-    /// Makes a change. The result has no value; its warnings name the daemons that failed.
+    /// Makes a change. The result has what each queue and lookup answered; its warnings name those that
+    /// failed.
     ///
     /// # Errors
     /// If no daemon could say which queues the change concerns.
-    pub async fn change(self, change: Change) -> Outcome<()> {
+    pub async fn change(self, change: Change) -> Outcome<Vec<Told>> {
         let done = tokio::spawn(async move {
             match &change {
                 Change::Create(topic, channel) => self.create(topic, channel.as_deref()).await,
@@ -97,57 +119,116 @@ impl Fleet {
                 Change::Unpause(topic, channel) => self.tell("unpause", topic, channel.as_deref()).await,
                 Change::Empty(topic, channel) => self.tell("empty", topic, channel.as_deref()).await,
                 Change::Tombstone(topic, node) => self.tombstone(topic, node).await,
+                Change::Publish(topic, body, defer_ms) => self.publish(topic, body, *defer_ms).await,
+                Change::Redrive(topic, channel, count) => {
+                    let count = count.map(|count| format!("&count={count}")).unwrap_or_default();
+                    let path = format!("/channel/redrive?{}{count}", query(topic, Some(channel)));
+                    self.tell_producers(topic, &path, DaemonRequest::Post).await
+                }
+                Change::Seek(topic, channel, to) => {
+                    let to = escape_query(to);
+                    let path = format!("/channel/seek?{}&to={to}", query(topic, Some(channel)));
+                    self.tell_producers(topic, &path, DaemonRequest::Post).await
+                }
+                Change::Configure(topic, channel, settings) => {
+                    let what = if channel.is_some() { "channel" } else { "topic" };
+                    let path = format!("/{what}/settings?{}", query(topic, channel.as_deref()));
+                    self.tell_producers(topic, &path, DaemonRequest::Put(settings.clone().into())).await
+                }
             }
         });
         done.await.unwrap_or_else(|error| Err(super::Unavailable(error.to_string())))
     }
 
-    async fn create(&self, topic: &str, channel: Option<&str>) -> Outcome<()> {
-        let mut warnings = self.tell_lookups(&format!("/topic/create?{}", query(topic, None))).await;
+    async fn create(&self, topic: &str, channel: Option<&str>) -> Outcome<Vec<Told>> {
+        let path = format!("/topic/create?{}", query(topic, None));
+        let mut told = self.tell_lookups(&path).await;
+        let mut warnings = Vec::new();
+        if self.upstreams.is_own() {
+            told.extend(self.upstreams.tell_each(self.at.nsqds.clone(), &path, DaemonRequest::Post).await);
+        }
         if let Some(channel) = channel {
             let path = format!("/channel/create?{}", query(topic, Some(channel)));
-            warnings.extend(self.tell_lookups(&path).await);
-            let producers = self.looked_up(topic).await?;
+            told.extend(self.tell_lookups(&path).await);
+            let producers = if self.upstreams.is_own() {
+                self.topic_producers(topic).await?
+            } else {
+                self.looked_up(topic).await?
+            };
+            warnings.extend(failures(&told));
             warnings.extend(producers.warnings);
-            warnings.extend(self.tell_queues(&producers.value, &path).await);
+            let queues = self.tell_queues(&producers.value, &path, DaemonRequest::Post).await;
+            warnings.extend(failures(&queues));
+            told.extend(queues);
+        } else {
+            warnings.extend(failures(&told));
         }
-        Ok(Gathered { value: (), warnings })
+        Ok(Gathered { value: told, warnings })
     }
 
-    async fn delete(&self, topic: &str, channel: Option<&str>) -> Outcome<()> {
+    async fn delete(&self, topic: &str, channel: Option<&str>) -> Outcome<Vec<Told>> {
         let producers = self.topic_producers(topic).await?;
         let what = if channel.is_some() { "channel" } else { "topic" };
         let path = format!("/{what}/delete?{}", query(topic, channel));
-        let mut warnings = producers.warnings;
-        warnings.extend(self.tell_lookups(&path).await);
-        warnings.extend(self.tell_queues(&producers.value, &path).await);
-        Ok(Gathered { value: (), warnings })
+        let mut told = self.tell_lookups(&path).await;
+        told.extend(self.tell_queues(&producers.value, &path, DaemonRequest::Post).await);
+        Ok(with_failures(producers.warnings, told))
     }
 
-    async fn tell(&self, verb: &str, topic: &str, channel: Option<&str>) -> Outcome<()> {
-        let producers = self.topic_producers(topic).await?;
+    async fn tell(&self, verb: &str, topic: &str, channel: Option<&str>) -> Outcome<Vec<Told>> {
         let what = if channel.is_some() { "channel" } else { "topic" };
-        let path = format!("/{what}/{verb}?{}", query(topic, channel));
-        let mut warnings = producers.warnings;
-        warnings.extend(self.tell_queues(&producers.value, &path).await);
-        Ok(Gathered { value: (), warnings })
+        self.tell_producers(topic, &format!("/{what}/{verb}?{}", query(topic, channel)), DaemonRequest::Post)
+            .await
     }
 
-    async fn tombstone(&self, topic: &str, node: &str) -> Outcome<()> {
+    async fn publish(&self, topic: &str, body: &[u8], defer_ms: u64) -> Outcome<Vec<Told>> {
+        let producers = self.topic_producers(topic).await?;
+        let defer = if defer_ms > 0 { format!("&defer={defer_ms}") } else { String::new() };
+        let path = format!("/pub?{}{defer}", query(topic, None));
+        let Some(first) = producers.value.first() else {
+            return Err(super::Unavailable(format!("no queue has the topic {topic}")));
+        };
+        let told = self
+            .tell_queues(std::slice::from_ref(first), &path, DaemonRequest::Publish(body.to_vec().into()))
+            .await;
+        Ok(with_failures(producers.warnings, told))
+    }
+
+    async fn tombstone(&self, topic: &str, node: &str) -> Outcome<Vec<Told>> {
         let path = format!("/topic/tombstone?{}&node={}", query(topic, None), escape_query(node));
-        let mut warnings = self.tell_lookups(&path).await;
+        let mut told = self.tell_lookups(&path).await;
         let producers = self.themselves(vec![node.to_owned()], None).await?;
+        let mut warnings = failures(&told);
         warnings.extend(producers.warnings);
         let path = format!("/topic/delete?{}", query(topic, None));
-        warnings.extend(self.tell_queues(&producers.value, &path).await);
-        Ok(Gathered { value: (), warnings })
+        let queues = self.tell_queues(&producers.value, &path, DaemonRequest::Post).await;
+        warnings.extend(failures(&queues));
+        told.extend(queues);
+        Ok(Gathered { value: told, warnings })
     }
 
-    async fn tell_lookups(&self, path: &str) -> Vec<String> {
-        self.upstreams.post_each(self.at.lookups.clone(), path).await
+    /// Sends a request to every queue that has the topic.
+    async fn tell_producers(&self, topic: &str, path: &str, ask: DaemonRequest) -> Outcome<Vec<Told>> {
+        let producers = self.topic_producers(topic).await?;
+        let told = self.tell_queues(&producers.value, path, ask).await;
+        Ok(with_failures(producers.warnings, told))
     }
 
-    async fn tell_queues(&self, producers: &[Producer], path: &str) -> Vec<String> {
-        self.upstreams.post_each(producers.iter().map(Producer::http_address).collect(), path).await
+    async fn tell_lookups(&self, path: &str) -> Vec<Told> {
+        self.upstreams.tell_each(self.at.lookups.clone(), path, DaemonRequest::Post).await
     }
+
+    async fn tell_queues(&self, producers: &[Producer], path: &str, ask: DaemonRequest) -> Vec<Told> {
+        let addresses = producers.iter().map(Producer::http_address).collect();
+        self.upstreams.tell_each(addresses, path, ask).await
+    }
+}
+
+fn failures(told: &[Told]) -> Vec<String> {
+    told.iter().filter_map(|told| told.result.as_ref().err().cloned()).collect()
+}
+
+fn with_failures(mut warnings: Vec<String>, told: Vec<Told>) -> Gathered<Vec<Told>> {
+    warnings.extend(failures(&told));
+    Gathered { value: told, warnings }
 }

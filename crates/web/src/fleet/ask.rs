@@ -9,25 +9,42 @@ use axum::http::{HeaderValue, StatusCode};
 use bytes::Bytes;
 use config::go_flags::number::quote;
 use http::base64;
-use http::client::{Call, Client, ClientError, Reply, endpoint};
+use http::client::{Call, Client, ClientError, JSON, Reply, endpoint};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use telemetry::debug;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::own::{self, OwnQueue};
+use super::request::{DaemonRequest, unexpected};
+
 /// Concurrent requests, over all pages being served.
 const AT_ONCE: usize = 128;
-/// Characters shown of a body that is not a valid answer.
-const SHOWN_CHARS_MAX: usize = 300;
 
-/// Access to other daemons; clones share it.
-#[derive(Debug, Clone)]
+/// Access to daemons; clones share it.
+#[derive(Clone)]
 pub struct Upstreams {
-    client: Client,
-    /// `Authorization` of its requests.
-    login: Option<HeaderValue>,
+    way: Way,
     places: Arc<Semaphore>,
+}
+
+/// The way to daemons: pages over both are the same.
+#[derive(Clone)]
+enum Way {
+    /// Other daemons, over HTTP, with the `Authorization` of its requests.
+    Http(Box<Client>, Option<HeaderValue>),
+    /// The queue of this process, whatever the address.
+    Process(Arc<dyn OwnQueue>),
+}
+
+impl std::fmt::Debug for Upstreams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.way {
+            Way::Http(client, _) => write!(f, "Upstreams {{ {client:?} }}"),
+            Way::Process(_) => write!(f, "Upstreams {{ process }}"),
+        }
+    }
 }
 
 impl Upstreams {
@@ -39,12 +56,25 @@ impl Upstreams {
             value.set_sensitive(true);
             Some(value)
         });
-        Upstreams { client, login, places: Arc::new(Semaphore::new(AT_ONCE)) }
+        Upstreams { way: Way::Http(Box::new(client), login), places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// The client itself.
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// Access to the queue of this process only.
+    pub fn own(queue: Arc<dyn OwnQueue>) -> Upstreams {
+        Upstreams { way: Way::Process(queue), places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The client for other daemons, if there are any.
+    pub fn client(&self) -> Option<&Client> {
+        match &self.way {
+            Way::Http(client, _) => Some(client),
+            Way::Process(_) => None,
+        }
+    }
+
+    /// True if all this is the queue of this process.
+    pub fn is_own(&self) -> bool {
+        matches!(self.way, Way::Process(_))
     }
 
     /// Gets JSON from one daemon.
@@ -52,45 +82,22 @@ impl Upstreams {
     /// # Errors
     /// The failure, with the URL.
     pub async fn get<T: DeserializeOwned>(&self, address: &str, path: &str) -> Result<T, String> {
-        let body = self.exchange("Get", address, path, Call::get).await?;
+        let body = self.exchange(address, path, DaemonRequest::Get).await?;
         serde_json::from_slice(&body).map_err(|error| {
             format!("Get {}: bad answer: {error}", quote(&format!("http://{address}{path}")))
         })
     }
 
-    /// Posts a command to one daemon.
+    /// Sends a request to one daemon and returns the body of a 200 answer.
     ///
     /// # Errors
     /// The failure, with the URL.
-    pub async fn post(&self, address: &str, path: &str) -> Result<(), String> {
-        self.exchange("Post", address, path, Call::post_nothing).await.map(|_| ())
-    }
-
-    async fn exchange(
-        &self,
-        verb: &str,
-        address: &str,
-        path: &str,
-        call: fn(String) -> Call,
-    ) -> Result<Bytes, String> {
-        let failed = |url: &str, error: &ClientError| format!("{verb} {}: {}", quote(url), said(error));
+    pub async fn exchange(&self, address: &str, path: &str, ask: DaemonRequest) -> Result<Bytes, String> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
-        let shown = format!("http://{address}{path}");
-        let mut url = endpoint(address, path).map_err(|error| failed(&shown, &error))?;
-        loop {
-            debug!(url, "asking");
-            let mut call = call(url.clone()).nsq();
-            if let Some(login) = &self.login {
-                call = call.header(AUTHORIZATION, login.clone());
-            }
-            let reply = self.client.send(call).await;
-            let reply = reply.map_err(|error| failed(&url, &error))?;
-            match secure(&url, address, path, &reply) {
-                Some(other) => url = other,
-                None if reply.status == StatusCode::OK => return Ok(reply.body),
-                None => return Err(unexpected(&reply)),
-            }
+        match &self.way {
+            Way::Http(client, login) => over_http(client, login.as_ref(), address, path, ask).await,
+            Way::Process(queue) => own::exchange(&**queue, path, ask).await,
         }
     }
 
@@ -116,14 +123,64 @@ impl Upstreams {
         answers.into_iter().flatten().collect()
     }
 
-    /// Posts a command to all of these daemons; returns failures in their order.
-    pub async fn post_each(&self, addresses: Vec<String>, path: &str) -> Vec<String> {
+    /// Sends a request to all of these daemons; results are in their order.
+    pub async fn tell_each(&self, addresses: Vec<String>, path: &str, ask: DaemonRequest) -> Vec<Told> {
         let path: Arc<str> = path.into();
-        let told = self.each(addresses, |upstreams, address| {
-            let path = Arc::clone(&path);
-            async move { upstreams.post(&address, &path).await }
+        let told = self.each(addresses, |upstreams, node| {
+            let (path, ask) = (Arc::clone(&path), ask.clone());
+            async move {
+                let result = upstreams.exchange(&node, &path, ask).await;
+                let result = result.map(|body| String::from_utf8_lossy(&body).into_owned());
+                Told { node, result }
+            }
         });
-        told.await.into_iter().filter_map(Result::err).collect()
+        told.await
+    }
+}
+
+/// Answer of a daemon to a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its address.
+    pub node: String,
+    /// The body of its answer, or the failure.
+    pub result: Result<String, String>,
+}
+
+async fn over_http(
+    client: &Client,
+    login: Option<&HeaderValue>,
+    address: &str,
+    path: &str,
+    ask: DaemonRequest,
+) -> Result<Bytes, String> {
+    let verb = match &ask {
+        DaemonRequest::Get => "Get",
+        DaemonRequest::Post | DaemonRequest::Publish(_) => "Post",
+        DaemonRequest::Put(_) => "Put",
+    };
+    let failed = |url: &str, error: &ClientError| format!("{verb} {}: {}", quote(url), said(error));
+    let shown = format!("http://{address}{path}");
+    let mut url = endpoint(address, path).map_err(|error| failed(&shown, &error))?;
+    loop {
+        debug!(url, "asking");
+        let call = match ask.clone() {
+            DaemonRequest::Get => Call::get(url.clone()),
+            DaemonRequest::Post => Call::post_nothing(url.clone()),
+            DaemonRequest::Publish(body) => Call::post_bytes(url.clone(), body),
+            DaemonRequest::Put(body) => Call::put(url.clone(), JSON, body),
+        };
+        let call = match login {
+            Some(login) => call.nsq().header(AUTHORIZATION, login.clone()),
+            None => call.nsq(),
+        };
+        let reply = client.send(call).await;
+        let reply = reply.map_err(|error| failed(&url, &error))?;
+        match secure(&url, address, path, &reply) {
+            Some(other) => url = other,
+            None if reply.status == StatusCode::OK => return Ok(reply.body),
+            None => return Err(unexpected(reply.status, &reply.body)),
+        }
     }
 }
 
@@ -148,10 +205,4 @@ fn said(error: &ClientError) -> String {
         ClientError::Timeout => "context deadline exceeded (Client.Timeout exceeded)".into(),
         other => other.to_string(),
     }
-}
-
-fn unexpected(reply: &Reply) -> String {
-    let body: String = String::from_utf8_lossy(&reply.body).chars().take(SHOWN_CHARS_MAX).collect();
-    let reason = reply.status.canonical_reason().unwrap_or_default();
-    format!("got response {} {reason} {}", reply.status.as_str(), quote(&body))
 }

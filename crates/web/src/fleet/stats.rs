@@ -34,7 +34,7 @@ impl Fleet {
         channel: Option<&str>,
         clients: bool,
     ) -> Outcome<Stats> {
-        let mut path = String::from("/stats?format=json");
+        let mut path = String::from("/stats?format=json&include_limits=true");
         for (name, value) in [("topic", topic), ("channel", channel)] {
             if let Some(value) = value {
                 path += &format!("&{name}={}", escape_query(value));

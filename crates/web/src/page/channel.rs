@@ -3,75 +3,147 @@
 use axum::body::Body;
 use axum::http::Response;
 use http::{Asked, HttpRefusal};
+use maud::{Markup, html};
+use ui::Level;
+use ui::chart::{Unit, chart};
+use ui::format::{duration, rate};
+use ui::parts::{badge, empty, note, scroll};
+use ui::text::clean;
 
-use super::html::Html;
-use super::topic::{CHANNEL_COLUMNS, buttons, channel_numbers, graphs, latency};
-use super::{at, note, page, unavailable};
+use super::action::done;
+use super::numbers::{count, growth, latency, split, unsigned};
+use super::topic::{channel_cells, channel_head, graphs, state};
+use super::{Page, at, controls, series};
 use crate::api::{Api, Warnings, word};
-use crate::fleet::{ClientStats, TopicStats};
+use crate::fleet::{ChannelStats, ClientStats};
 
 pub(crate) async fn channel(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let (topic, name) = (word(&asked, 0), word(&asked, 1));
-    let title = format!("Channel {name} of {topic}");
+    let query = asked.query()?;
+    let title = format!("Channel {name}");
+    let page = Page::new(api, "topics", &title)
+        .under("Topics", at(api, &["topics"]))
+        .under(topic, at(api, &["topics", topic]));
     let mut warnings = Warnings::default();
-    let mut html = Html::default();
     let channel = match api.gather_channel(topic, name, &mut warnings).await {
         Ok(Some(channel)) => channel,
         Ok(None) => {
-            html.append(note("no queue has this channel"));
-            return Ok(page(api, &title, &warnings, html));
+            let next =
+                html! { "It may have been deleted. " a href=(at(api, &["topics", topic])) { "Its topic" } };
+            return Ok(page.answer(&asked.headers, &warnings, empty("No queue has this channel.", next)));
         }
-        Err(reason) => return Ok(unavailable(api, &title, &warnings, &reason)),
+        Err(reason) => return Ok(page.unavailable(&asked.headers, &warnings, &reason)),
     };
-    html.raw("<p>Topic ").link(&at(api, &["topics", topic]), topic).raw("</p>\n");
-    let own = TopicStats { topic_name: topic.to_owned(), ..TopicStats::default() };
-    buttons(api, &own, Some(&channel), &mut html);
-    graphs(api, topic, Some(name), &["message_count", "depth", "in_flight_count"], &mut html);
-    let mut columns = CHANNEL_COLUMNS;
-    columns[0] = "Node";
-    html.raw("<h2>Nodes</h2>\n").table(&columns);
-    for node in channel.nodes.iter().flatten() {
-        html.raw("<tr><td>").link(&at(api, &["nodes", &node.node]), &node.node).raw("</td>");
-        channel_numbers(node, &mut html);
-        html.raw("</tr>\n");
-    }
-    html.raw("<tr><td><b>all</b></td>");
-    channel_numbers(&channel, &mut html);
-    html.raw("</tr></table>\n<h2>Consumers</h2>\n");
-    clients(channel.clients.as_deref().unwrap_or_default(), &mut html);
-    latency(channel.e2e_processing_latency.as_ref(), &mut html);
-    Ok(page(api, &title, &warnings, html))
+    let content = html! {
+        @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
+        p #state .facts data-live { (facts(api, topic, &channel)) }
+        div.actions { (controls::of_channel(api, topic, &channel)) }
+        (charts(api, topic, name))
+        (graphs(api, topic, Some(name), &["message_count", "depth", "in_flight_count"]))
+        section #consumers data-live {
+            h2 { "Consumers" }
+            @let clients = channel.clients.as_deref().unwrap_or_default();
+            @if clients.is_empty() {
+                (empty("Nobody consumes this channel.", html! { "Start a consumer, or look whether it fails to connect: its log names the address it tries." }))
+            } @else {
+                (scroll("Consumers", consumers(api, clients)))
+            }
+        }
+        section #numbers data-live {
+            h2 { (if api.site.host.is_some() { "Numbers" } else { "Nodes" }) }
+            (scroll("Numbers", nodes(api, &channel)))
+        }
+        (latency(channel.e2e_processing_latency.as_ref()))
+    };
+    Ok(page.answer(&asked.headers, &warnings, content))
 }
 
-fn clients(clients: &[ClientStats], html: &mut Html) {
-    if clients.is_empty() {
-        html.append(note("nobody consumes this channel"));
-        return;
+fn facts(api: &Api, topic: &str, channel: &ChannelStats) -> Markup {
+    let grows = growth(series(api, &["topic", topic, &channel.channel_name], "backlog").as_deref());
+    html! {
+        (state(channel)) " "
+        (count(channel.depth)) " waiting (" (split(channel.memory_depth, channel.backend_depth)) ") · " (count(channel.in_flight_count)) " in flight · "
+        (count(channel.deferred_count)) " deferred · " (count(channel.message_count)) " so far"
+        @if let Some(grows) = grows {
+            @if grows >= 0.5 { " · " (badge(Level::Warning, &format!("grows {}/s", rate(grows)))) }
+            @if grows <= -0.5 && channel.depth > 0 { " · empty in " (duration((unsigned(channel.depth) as f64 / -grows * 1000.0) as u64)) " at this rate" }
+        }
+        @for (number, words) in [
+            (channel.dead_count, "dead letters"), (channel.expired_count, "expired"), (channel.dropped_count, "dropped: full"),
+            (channel.lost_count, "lost on disk"),
+        ] {
+            @if number > 0 { " · " (badge(Level::Warning, &format!("{} {words}", count(number)))) }
+        }
     }
-    html.table(&[
-        "Consumer",
-        "Node",
-        "Library",
-        "#RDY",
-        "#In flight",
-        "#Finished",
-        "#Requeued",
-        "#Messages",
-        "Connected for",
-        "With",
-    ]);
-    for client in clients {
-        html.raw("<tr><td>").text(&client.client_id).raw("<br>").text(&client.remote_address);
-        html.raw(["", " (same region)", " (other region)"][usize::from(client.distance().min(2))])
-            .raw("</td>");
-        html.cell(&client.node)
-            .cell(&client.user_agent)
-            .count(client.ready_count)
-            .count(client.in_flight_count);
-        html.count(client.finish_count).count(client.requeue_count).count(client.message_count);
-        html.cell(&duration(client.connected / 1_000_000_000)).cell(&features(client)).raw("</tr>\n");
+}
+
+fn charts(api: &Api, topic: &str, name: &str) -> Markup {
+    let draw = |title: &str, unit, measure: &str| {
+        chart(title, unit, series(api, &["topic", topic, name], measure).as_deref(), None)
+    };
+    html! {
+        @if api.site.host.is_some() {
+            div #charts .charts data-live {
+                (draw("Waiting", Unit::Count, "backlog"))
+                (draw("Finished", Unit::PerSecond, "finished"))
+                (draw("In flight", Unit::Count, "in_flight"))
+            }
+        }
     }
-    html.raw("</table>\n");
+}
+
+fn nodes(api: &Api, channel: &ChannelStats) -> Markup {
+    html! {
+        table {
+            (channel_head("Node", false))
+            tbody {
+                @for node in channel.nodes.iter().flatten() {
+                    tr {
+                        th scope="row" {
+                            @if api.site.host.is_some() { (clean(&node.node)) } @else { a href=(at(api, &["nodes", &node.node])) { (clean(&node.node)) } }
+                        }
+                        (channel_cells(node))
+                    }
+                }
+            }
+            @if channel.nodes.as_ref().is_some_and(|nodes| nodes.len() > 1) { tfoot { tr { th scope="row" { "All" } (channel_cells(channel)) } } }
+        }
+    }
+}
+
+fn consumers(api: &Api, clients: &[ClientStats]) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { "Consumer" } @if api.site.host.is_none() { th.wide scope="col" { "Node" } }
+                th.n scope="col" title="messages it takes at a time" { "RDY" } th.n scope="col" { "In flight" } th.n scope="col" { "Finished" }
+                th.n.wide scope="col" { "Requeued" } th.n.wide scope="col" { "Messages" } th.wide scope="col" { "Connected" }
+                th.wide scope="col" { "Library" } th.wide scope="col" { "Zone" } th.wide scope="col" { "With" } th scope="col" { "State" }
+            } }
+            tbody {
+                @for client in clients {
+                    @let never = client.message_count > 0 && client.finish_count == 0 && client.requeue_count == 0;
+                    tr.(if never { "warning" } else { "" }) {
+                        th scope="row" { (clean(&client.client_id)) " " small { (clean(&client.remote_address)) } }
+                        @if api.site.host.is_none() { td.wide { (clean(&client.node)) } }
+                        td.n { (count(client.ready_count)) } td.n { (count(client.in_flight_count)) } td.n { (count(client.finish_count)) }
+                        td.n.wide { (count(client.requeue_count)) } td.n.wide { (count(client.message_count)) }
+                        td.wide { (ui::parts::moment(unsigned(client.connect_ts).saturating_mul(1000))) }
+                        td.wide { (clean(&client.user_agent)) }
+                        td.wide {
+                            (clean(&client.topology_region)) " " (clean(&client.topology_zone))
+                            (["", " (same region)", " (other region)"][usize::from(client.distance().min(2))])
+                        }
+                        td.wide { (clean(&features(client))) }
+                        td {
+                            @if client.ready_count == 0 { (badge(Level::Notice, "not ready")) }
+                            @if never { (badge(Level::Warning, "takes and never finishes")) }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn features(client: &ClientStats) -> String {
@@ -89,14 +161,4 @@ fn features(client: &ClientStats) -> String {
         features.push(format!("{} % of the messages", client.sample_rate));
     }
     features.join(", ")
-}
-
-/// Seconds in a readable form.
-fn duration(seconds: i64) -> String {
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{rest} s"),
-        (0, minutes) => format!("{minutes} min {rest} s"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
 }

@@ -3,106 +3,157 @@
 use axum::body::Body;
 use axum::http::Response;
 use http::{Asked, HttpRefusal};
+use maud::{Markup, html};
+use ui::Level;
+use ui::chart::{Unit, chart, spark};
+use ui::format::bytes;
+use ui::parts::{badge, empty, note, scroll};
+use ui::text::clean;
 
-use super::html::Html;
-use super::{Button, at, note, page, unavailable};
+use super::action::done;
+use super::numbers::{count, latency, split, unsigned};
+use super::{Page, at, controls, series};
 use crate::api::{Api, Warnings, word};
-use crate::fleet::{ChannelStats, Latency, TopicStats};
+use crate::fleet::{ChannelStats, TopicStats};
 
 pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let name = word(&asked, 0);
+    let query = asked.query()?;
     let title = format!("Topic {name}");
+    let page = Page::new(api, "topics", &title).under("Topics", at(api, &["topics"]));
     let mut warnings = Warnings::default();
     let topic = match api.gather_topic(name, &mut warnings).await {
         Ok(topic) => topic,
-        Err(reason) => return Ok(unavailable(api, &title, &warnings, &reason)),
+        Err(reason) => return Ok(page.unavailable(&asked.headers, &warnings, &reason)),
     };
-    let mut html = Html::default();
     let Some(nodes) = &topic.nodes else {
-        html.append(note("no queue has this topic"));
-        return Ok(page(api, &title, &warnings, html));
+        let next = html! { "It may have been deleted. " a href=(at(api, &["topics"])) { "All topics" } };
+        return Ok(page.answer(&asked.headers, &warnings, empty("No queue has this topic.", next)));
     };
-    buttons(api, &topic, None, &mut html);
-    graphs(api, name, None, &["message_count", "depth"], &mut html);
-    html.raw("<h2>Nodes</h2>\n").table(&COLUMNS);
-    for node in nodes {
-        html.raw("<tr><td>").link(&at(api, &["nodes", &node.node]), &node.node);
-        numbers(node, &mut html);
-    }
-    html.raw("<tr><td><b>all</b>");
-    numbers(&topic, &mut html);
-    html.raw("</table>\n<h2>Channels</h2>\n").table(&CHANNEL_COLUMNS);
-    for channel in topic.channels.iter().flatten() {
-        html.raw("<tr><td>").link(&at(api, &["topics", name, &channel.channel_name]), &channel.channel_name);
-        html.raw("</td>");
-        channel_numbers(channel, &mut html);
-        html.raw("</tr>\n");
-    }
-    html.raw("</table>\n");
-    latency(topic.e2e_processing_latency.as_ref(), &mut html);
-    Ok(page(api, &title, &warnings, html))
+    let content = html! {
+        @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
+        p #state .facts data-live { (facts(&topic)) }
+        div.actions { (controls::of_topic(api, &topic)) }
+        (charts(api, name))
+        (graphs(api, name, None, &["message_count", "depth"]))
+        section #channels data-live {
+            h2 { "Channels" }
+            @if topic.channels.as_ref().is_none_or(Vec::is_empty) {
+                (empty("No channel.", html! { "Messages wait in the topic until a consumer subscribes or a channel is added above." }))
+            } @else {
+                (scroll("Channels", channels(api, &topic)))
+            }
+        }
+        @if api.site.host.is_none() { section #nodes data-live { h2 { "Nodes" } (scroll("Nodes", table(api, nodes, &topic))) } }
+        (latency(topic.e2e_processing_latency.as_ref()))
+    };
+    Ok(page.answer(&asked.headers, &warnings, content))
 }
 
-const COLUMNS: [&str; 7] = ["Node", "Machine", "#Depth", "#Memory", "#Disk", "#Messages", "State"];
-
-fn numbers(topic: &TopicStats, html: &mut Html) {
-    html.raw("</td>").cell(&topic.hostname).count(topic.depth).count(topic.memory_depth);
-    html.count(topic.backend_depth).count(topic.message_count).cell(state(topic.paused)).raw("</tr>\n");
+fn facts(topic: &TopicStats) -> Markup {
+    html! {
+        @if topic.paused { (badge(Level::Notice, "paused")) " " }
+        (count(topic.message_count)) " published · " (count(topic.depth)) " waiting for a channel (" (split(topic.memory_depth, topic.backend_depth)) ")"
+        @if topic.stored_bytes > 0 { " · " (bytes(unsigned(topic.stored_bytes))) " of journal" }
+        @if topic.rejected_count > 0 { " · " (badge(Level::Warning, &format!("{} refused: full", count(topic.rejected_count)))) }
+        @if topic.dropped_count > 0 { " · " (badge(Level::Warning, &format!("{} dropped: full", count(topic.dropped_count)))) }
+    }
 }
 
-/// Columns of [`channel_numbers`], preceded by a name.
-pub(super) const CHANNEL_COLUMNS: [&str; 11] = [
-    "Channel",
-    "#Depth",
-    "#Memory",
-    "#Disk",
-    "#In flight",
-    "#Deferred",
-    "#Requeued",
-    "#Timed out",
-    "#Messages",
-    "#Consumers",
-    "State",
-];
+fn charts(api: &Api, name: &str) -> Markup {
+    let draw = |title: &str, unit, measure: &str| {
+        chart(title, unit, series(api, &["topic", name], measure).as_deref(), None)
+    };
+    html! {
+        @if api.site.host.is_some() {
+            div #charts .charts data-live {
+                (draw("Published", Unit::PerSecond, "published"))
+                (draw("Waiting in the topic and its channels", Unit::Count, "backlog"))
+            }
+        }
+    }
+}
+
+fn channels(api: &Api, topic: &TopicStats) -> Markup {
+    html! {
+        table {
+            (channel_head("Channel", api.site.host.is_some()))
+            tbody {
+                @for channel in topic.channels.iter().flatten() {
+                    tr.(if lonely(channel) { "warning" } else { "" }) {
+                        th scope="row" { a href=(at(api, &["topics", &topic.topic_name, &channel.channel_name])) { (clean(&channel.channel_name)) } }
+                        @if api.site.host.is_some() {
+                            td.wide { (spark("waiting", Unit::Count, series(api, &["topic", &topic.topic_name, &channel.channel_name], "backlog").as_deref())) }
+                        }
+                        (channel_cells(channel))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// True if messages wait and nobody consumes.
+pub(super) fn lonely(channel: &ChannelStats) -> bool {
+    channel.depth > 0 && channel.client_count == 0 && !channel.paused
+}
+
+/// Headings of [`channel_cells`], preceded by a name and, for this process, by the last hour.
+pub(super) fn channel_head(first: &str, with_series: bool) -> Markup {
+    html! {
+        thead { tr {
+            th scope="col" { (first) }
+            @if with_series { th.wide scope="col" { "Last hour" } }
+            th.n scope="col" { "Waiting" } th.n.wide scope="col" { "In memory, on disk" } th.n scope="col" { "In flight" }
+            th.n.wide scope="col" { "Deferred" } th.n.wide scope="col" { "Requeued" } th.n.wide scope="col" { "Timed out" }
+            th.n.wide scope="col" { "Dead" } th.n.wide scope="col" { "Messages" } th.n scope="col" { "Consumers" } th scope="col" { "State" }
+        } }
+    }
+}
 
 /// Cells with the numbers of a channel.
-pub(super) fn channel_numbers(channel: &ChannelStats, html: &mut Html) {
-    html.count(channel.depth).count(channel.memory_depth).count(channel.backend_depth);
-    html.count(channel.in_flight_count).count(channel.deferred_count).count(channel.requeue_count);
-    html.count(channel.timeout_count).count(channel.message_count).count(channel.client_count);
-    html.cell(state(channel.paused));
-}
-
-fn state(paused: bool) -> &'static str {
-    if paused { "paused" } else { "" }
-}
-
-/// Buttons for a topic, or for a channel of it.
-pub(super) fn buttons(api: &Api, topic: &TopicStats, channel: Option<&ChannelStats>, html: &mut Html) {
-    let paused = channel.map_or(topic.paused, |channel| channel.paused);
-    let (name, channel) = (topic.topic_name.as_str(), channel.map(|channel| channel.channel_name.as_str()));
-    let button = |words, change, loses| Button { words, change, topic: name, channel, node: None, loses };
-    let pause = if paused { button("Unpause", "unpause", false) } else { button("Pause", "pause", false) };
-    for button in [pause, button("Empty", "empty", true), button("Delete", "delete", true)] {
-        button.write(api, html);
-    }
-    html.raw("\n");
-}
-
-/// Quantiles of the time from publication to FIN.
-pub(super) fn latency(latency: Option<&Latency>, html: &mut Html) {
-    let quantiles = latency.and_then(|latency| latency.percentiles.as_ref()).filter(|all| !all.is_empty());
-    let Some(quantiles) = quantiles else { return };
-    html.raw("<h2>End to end latency, ms</h2>\n").table(&["#Quantile", "#Least", "#Average", "#Greatest"]);
-    for quantile in quantiles {
-        let number = |name: &str| quantile.get(name).copied().unwrap_or(0.0);
-        html.raw("<tr><td class=\"n\">").text(&number("quantile").to_string()).raw("</td>");
-        for name in ["min", "average", "max"] {
-            html.raw("<td class=\"n\">").text(&format!("{:.3}", number(name) / 1e6)).raw("</td>");
+pub(super) fn channel_cells(channel: &ChannelStats) -> Markup {
+    html! {
+        td.n { (count(channel.depth)) }
+        td.n.wide { (count(channel.memory_depth)) ", " (count(channel.backend_depth)) }
+        td.n { (count(channel.in_flight_count)) }
+        @for number in [channel.deferred_count, channel.requeue_count, channel.timeout_count, channel.dead_count, channel.message_count] {
+            td.n.wide { (count(number)) }
         }
-        html.raw("</tr>\n");
+        td.n { (count(channel.client_count)) }
+        td { (state(channel)) }
     }
-    html.raw("</table>\n");
+}
+
+/// State of a channel.
+pub(super) fn state(channel: &ChannelStats) -> Markup {
+    html! {
+        @if channel.paused { (badge(Level::Notice, "paused")) }
+        @else if lonely(channel) { (badge(Level::Warning, "nobody consumes")) }
+    }
+}
+
+fn table(api: &Api, nodes: &[TopicStats], all: &TopicStats) -> Markup {
+    let row = |name: Markup, topic: &TopicStats| {
+        html! {
+            tr {
+                th scope="row" { (name) } td.wide { (clean(&topic.hostname)) } td.n { (count(topic.depth)) }
+                td.n.wide { (count(topic.memory_depth)) } td.n.wide { (count(topic.backend_depth)) } td.n { (count(topic.message_count)) }
+                td.n.wide { (topic.channels.as_ref().map_or(0, Vec::len)) }
+                td { @if topic.paused { (badge(Level::Notice, "paused")) } }
+            }
+        }
+    };
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { "Node" } th.wide scope="col" { "Machine" } th.n scope="col" { "Depth" } th.n.wide scope="col" { "Memory" }
+                th.n.wide scope="col" { "Disk" } th.n scope="col" { "Messages" } th.n.wide scope="col" { "Channels" } th scope="col" { "State" }
+            } }
+            tbody { @for node in nodes { (row(html! { a href=(at(api, &["nodes", &node.node])) { (clean(&node.node)) } }, node)) } }
+            tfoot { (row(html! { "All" }, all)) }
+        }
+    }
 }
 
 /// URL without its user and password, since pages are public.
@@ -114,10 +165,10 @@ fn without_user(url: &str) -> String {
 }
 
 /// Graphs of the last two hours, if graphite is configured.
-pub(super) fn graphs(api: &Api, topic: &str, channel: Option<&str>, keys: &[&'static str], html: &mut Html) {
+pub(super) fn graphs(api: &Api, topic: &str, channel: Option<&str>, keys: &[&'static str]) -> Markup {
     let graphite = &api.settings.graphite;
     if graphite.url.is_empty() {
-        return;
+        return html! {};
     }
     let render = if graphite.proxied {
         at(api, &["render"])
@@ -125,21 +176,16 @@ pub(super) fn graphs(api: &Api, topic: &str, channel: Option<&str>, keys: &[&'st
         format!("{}/render", without_user(graphite.url.reveal()))
     };
     let path = channel.map_or(format!("topic.{topic}"), |channel| format!("topic.{topic}.channel.{channel}"));
-    html.raw("<p>");
-    for key in keys {
-        let format = if *key == "message_count" { &graphite.counter_format } else { &graphite.gauge_format };
+    let source = |key: &str| {
+        let format = if key == "message_count" { &graphite.counter_format } else { &graphite.gauge_format };
         let prefix = graphite.statsd_prefix.replacen("%s", "*", 1);
         let prefix = if prefix.is_empty() || prefix.ends_with('.') { prefix } else { format!("{prefix}.") };
         let series = format!("{prefix}{path}.{key}");
         let series = if format.is_empty() { series } else { format.replacen("%s", &series, 1) };
         let target = http::query::escape_query(&format!("sumSeries({series})"));
-        html.raw("<img alt=\"").text(key).raw("\" loading=\"lazy\" src=\"");
-        html.text(&format!(
-            "{render}?width=400&height=120&from=-2hours&until=now&title={key}&target={target}"
-        ));
-        html.raw("\"> ");
-    }
-    html.raw("</p>\n");
+        format!("{render}?width=400&height=120&from=-2hours&until=now&title={key}&target={target}")
+    };
+    html! { p { @for key in keys { img alt=(key) loading="lazy" src=(source(key)); " " } } }
 }
 
 #[cfg(test)]

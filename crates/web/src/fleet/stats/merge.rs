@@ -32,7 +32,10 @@ pub fn topic_of(name: &str, stats: Stats) -> TopicStats {
             delivery_msg_count,
             zone_local_msg_count,
             region_local_msg_count,
-            global_msg_count
+            global_msg_count,
+            rejected_count,
+            dropped_count,
+            stored_bytes
         );
         all.paused |= one.paused;
         if let (Some(all), Some(one)) = (&mut all.e2e_processing_latency, &one.e2e_processing_latency) {
@@ -113,7 +116,11 @@ impl ChannelStats {
             zone_local_msg_count,
             region_local_msg_count,
             global_msg_count,
-            client_count
+            client_count,
+            dead_count,
+            expired_count,
+            dropped_count,
+            lost_count
         );
         self.paused |= one.paused;
         if let (Some(all), Some(one)) = (&mut self.e2e_processing_latency, &one.e2e_processing_latency) {

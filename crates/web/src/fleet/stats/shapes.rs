@@ -49,6 +49,15 @@ pub struct TopicStats {
     pub paused: bool,
     /// Time from publication to FIN.
     pub e2e_processing_latency: Option<Latency>,
+    /// Messages refused because it was full; of nuthatches only, as what follows, and on pages only.
+    #[serde(skip_serializing)]
+    pub rejected_count: i64,
+    /// Messages dropped because it was full.
+    #[serde(skip_serializing)]
+    pub dropped_count: i64,
+    /// Bytes of its journal.
+    #[serde(skip_serializing)]
+    pub stored_bytes: i64,
 }
 
 /// A channel on a queue, or on all of them.
@@ -106,6 +115,18 @@ pub struct ChannelStats {
     pub paused: bool,
     /// Time from publication to FIN.
     pub e2e_processing_latency: Option<Latency>,
+    /// Messages set aside after too many attempts; of nuthatches only, as what follows, and on pages only.
+    #[serde(skip_serializing)]
+    pub dead_count: i64,
+    /// Messages dropped because they were too old.
+    #[serde(skip_serializing)]
+    pub expired_count: i64,
+    /// Messages dropped because the topic was full.
+    #[serde(skip_serializing)]
+    pub dropped_count: i64,
+    /// Messages that can no longer be read from the disk.
+    #[serde(skip_serializing)]
+    pub lost_count: i64,
 }
 
 /// A consumer.

@@ -1,0 +1,416 @@
+"""The pages in a browser: each is opened at the width of a phone and of a desk, light and dark, with and without a script, and
+every action is done with a click. No error on the console, nothing against the policy, no serious finding of axe-core, nothing
+wider than the screen.
+
+With NUTHATCH_SCREENSHOTS=DIRECTORY each page is also drawn there, to be looked at."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import kit
+import pytest
+
+pytest.importorskip("tornado")
+from browser import AXE, CHROMIUM, Browser  # noqa: E402
+
+redis = pytest.importorskip("redis")
+pytestmark = [
+    pytest.mark.needs("redis-server"),
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed"),
+]
+
+DRAWN = os.environ.get("NUTHATCH_SCREENSHOTS")
+SCREENS = [(360, False), (360, True), (1440, False), (1440, True)] + [(390, False), (390, True)] * bool(DRAWN)
+
+
+class Consumer:
+    """Takes messages and never finishes one."""
+
+    def __init__(self, port, topic, channel, ready):
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        identity = json.dumps({"client_id": "worker-1", "hostname": "worker-1", "user_agent": "test/1.0", "feature_negotiation": True, "msg_timeout": 900_000}).encode()
+        self.socket.sendall(b"  V2IDENTIFY\n" + len(identity).to_bytes(4, "big") + identity + f"SUB {topic} {channel}\nRDY {ready}\n".encode())
+
+        threading.Thread(target=self.answer, daemon=True).start()
+
+    def answer(self):
+        """Answers heartbeats until it is closed."""
+        with contextlib.suppress(OSError):
+            while received := self.socket.recv(1 << 16):
+                if b"_heartbeat_" in received:
+                    self.socket.sendall(b"NOP\n")
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+class Scene:
+    """A process with all there is: a pool over three servers of which one has failed, a cache of its own, topics and channels
+    with a consumer, and some traffic."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.servers = {name: stack.keep(kit.start_redis(name, stack.path)) for name in "abc"}
+        self.pool, self.local, self.admin, self.tcp, self.http = (kit.free_port() for _ in range(5))
+        listed = [f"127.0.0.1:{server.port}:1 {name}" for name, server in self.servers.items()]
+        self.conf = stack.path / "nuthatch.toml"
+        self.conf.write_text(
+            f'threads = 1\n[admin]\nlisten = "127.0.0.1:{self.admin}"\n'
+            f'[pool.sessions]\nlisten = "127.0.0.1:{self.pool}"\nservers = {json.dumps(listed)}\nauto_eject_hosts = true\n'
+            f"server_failure_limit = 1\nserver_retry_timeout = 30000\n"
+            f'[pool.local]\nlisten = "127.0.0.1:{self.local}"\nservers = ["local"]\n'
+            f'[queue]\ntcp = "127.0.0.1:{self.tcp}"\nhttp = "127.0.0.1:{self.http}"\ndata_path = "{stack.path / "data"}"\n'
+        )
+        ports = [self.pool, self.local, self.admin, self.tcp, self.http]
+        self.program = kit.Program("nuthatch", [kit.BINARY, "run", "-c", self.conf], ports, stack.path)
+        assert self.program.is_ready(), self.program.output()
+        stack.keep_proxy(self.program)
+        self.traffic(200)
+        self.fail("c")
+        for topic, channel in [("orders", "billing"), ("orders", "mail"), ("clicks", "archive")]:
+            self.tell(f"/topic/create?topic={topic}")
+            self.tell(f"/channel/create?topic={topic}&channel={channel}")
+        self.tell("/mpub?topic=orders", "\n".join(f'{{"order":{n},"total":{n * 7}.50}}' for n in range(1, 31)))
+        self.tell("/channel/pause?topic=clicks&channel=archive")
+        self.tell("/mpub?topic=clicks", "a\nb")
+        self.consumer = Consumer(self.tcp, "orders", "billing", ready=5)
+        stack.callback(self.consumer.close)
+
+    def traffic(self, count):
+        with contextlib.closing(redis.Redis(port=self.pool)) as client:
+            for number in range(count):
+                with contextlib.suppress(redis.RedisError):
+                    client.set(f"session:{number}", "x" * number)
+                    client.get(f"session:{number}")
+
+    def fail(self, name):
+        server = self.servers[name]
+        server.kill()
+        server.stop = lambda: 0
+        self.stack.programs.remove(server)
+
+        def ejected():
+            self.traffic(100)
+            pools = kit.fetch(self.admin, "/api/status")[1]["pools"]
+            return any(server["state"] == "ejected" for pool in pools for server in pool["servers"])
+
+        kit.until(ejected, f"server {name} is ejected")
+
+    def tell(self, path, body=""):
+        status, text = kit.fetch(self.http, path, "POST", body)
+        assert status == 200, (path, text)
+
+    def channel(self, topic, channel):
+        stats = kit.fetch(self.http, f"/stats?format=json&topic={topic}&channel={channel}")[1]
+        return stats["topics"][0]["channels"][0]
+
+    def page(self, path):
+        return kit.fetch(self.admin, path)[1]
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.admin}{path}"
+
+
+@pytest.fixture(scope="module")
+def scene(stack):
+    return Scene(stack)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    browser = Browser()
+    yield browser
+    browser.close()
+
+
+def look(browser, url, name, screens=SCREENS):
+    """Opens a page on every screen and finds no fault."""
+    for width, dark in screens:
+        browser.screen(width, dark=dark)
+        browser.open(url)
+        beyond = browser.width_beyond()
+        assert beyond <= 0, f"{name} is {beyond} pixels wider than a screen of {width}"
+        if (width, dark) in ((360, False), (1440, True)):
+            assert (found := browser.axe()) == [], f"{name}, {width} pixels, {'dark' if dark else 'light'}: {found}"
+        assert browser.faults == [], f"{name}: {browser.faults}"
+        if DRAWN and width != 360:
+            browser.screenshot(Path(DRAWN) / f"{name}-{width}-{'dark' if dark else 'light'}.png")
+
+
+PAGES = {
+    "overview": "/",
+    "pools": "/pools",
+    "pool": "/pools/sessions",
+    "server": "/pools/sessions/a",
+    "server-ejected": "/pools/sessions/c",
+    "topics": "/topics",
+    "topic": "/topics/orders",
+    "channel": "/topics/orders/billing",
+    "channel-lonely": "/topics/orders/mail",
+    "messages": "/messages/orders/mail",
+    "settings": "/settings/orders",
+    "counter": "/counter",
+    "events": "/events",
+    "configuration": "/configuration",
+    "runbook": "/runbook",
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page(scene, browser, name):
+    look(browser, scene.url(PAGES[name]), name)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_without_a_script(scene, browser, name):
+    """Everything can be read where scripts are off."""
+    browser.screen(1440)
+    browser.scripts(False)
+    try:
+        browser.open(scene.url(PAGES[name]))
+    finally:
+        browser.scripts(True)
+    assert browser.text().strip() and browser.faults == []
+
+
+def test_pages_refresh_themselves(scene, browser):
+    """What changes is seen without a click; the scroll position and an open fold stay."""
+    browser.screen(1440)
+    browser.open(scene.url("/pools/sessions/a"))
+    before = browser.run("document.getElementById('traffic').innerText")
+    scene.traffic(50)
+    kit.until(lambda: browser.run("document.getElementById('traffic').innerText") != before, "the page shows the traffic")
+    assert browser.faults == []
+
+
+def test_actions_on_a_server(scene, browser):
+    browser.screen(1440)
+    browser.open(scene.url("/pools/sessions/a"))
+    for words, fields, said in [
+        ("Eject", {}, "Ejected:"),
+        ("Return", {}, "Returned:"),
+        ("Drain", {}, "Draining:"),
+        ("Return", {}, "Returned:"),
+        ("Set the weight", {"weight": "3"}, "weight is set"),
+        ("Set the weight", {"weight": ""}, "weight is set"),
+    ]:
+        browser.submit(words, **fields)
+        assert said in browser.text(), browser.text()
+        assert browser.faults == []
+    kit.until(lambda: "sessions" in scene.page("/events"), "events name the pool")
+
+
+def do(browser, url, words, said, **fields):
+    """Opens a page, does what the button with these words does, and finds it said."""
+    browser.open(url)
+    browser.submit(words, **fields)
+    assert said in browser.text(), browser.text()
+    assert browser.faults == []
+
+
+def test_actions_on_topics_and_channels(scene, browser):
+    browser.screen(1440)
+    topics = scene.url("/topics")
+    do(browser, topics, "Create", "Created.", topic="made", channel="first")
+    topic, channel = scene.url("/topics/made"), scene.url("/topics/made/first")
+    do(browser, topic, "Add a channel", "Created.", channel="second")
+    do(browser, topic, "Publish a message", "Published.", body="<b>hello</b> & more")
+    do(browser, topic, "Publish a message", "Published.", body="later", defer_ms="3600000")
+    assert (scene.channel("made", "first")["depth"], scene.channel("made", "second")["deferred_count"]) == (1, 1)
+    browser.open(scene.url("/messages/made/first"))
+    assert "<b>hello</b> & more" in browser.text() and browser.faults == []
+    browser.open(scene.url("/messages/made/first?what=deferred"))
+    assert "later" in browser.text()
+    do(browser, channel, "Pause", "Paused.")
+    assert scene.channel("made", "first")["paused"]
+    do(browser, channel, "Unpause", "Unpaused.")
+    do(browser, topic, "Pause", "Paused.")
+    do(browser, topic, "Unpause", "Unpaused.")
+    browser.open(channel)
+    assert "Discards 2 waiting messages" in browser.run("document.querySelector('main').textContent")
+    do(browser, channel, "Move", "Moved.", to="end")
+    do(browser, topic, "Publish a message", "Published.", body="again")
+    do(browser, channel, "Empty", "Emptied.")
+    assert scene.channel("made", "first")["depth"] == 0
+    do(browser, channel, "Bring back dead letters", "Dead letters are back", count="")
+    do(browser, scene.url("/settings/made"), "Save", "Saved.", ttl_seconds="60", at_limit="drop-oldest", bytes_max="1000000")
+    do(browser, scene.url("/settings/made/first"), "Save", "Saved.", max_attempts="5")
+    settings = kit.fetch(scene.http, "/topic/settings?topic=made")[1]
+    assert (settings["ttl_seconds"], settings["at_limit"], settings["bytes_max"]) == (60, "drop-oldest", 1000000)
+    assert kit.fetch(scene.http, "/channel/settings?topic=made&channel=first")[1]["max_attempts"] == 5
+    browser.open(scene.url("/settings/made"))
+    assert browser.run("document.querySelector('[name=at_limit]').value") == "drop-oldest"
+    do(browser, channel, "Delete", "Deleted.")
+    do(browser, topic, "Empty", "Emptied.")
+    do(browser, topic, "Delete", "Deleted.")
+    kit.until(lambda: "delete topic" in scene.page("/events"), "events have the change")
+    assert "made" not in [topic["topic_name"] for topic in kit.fetch(scene.http, "/stats?format=json")[1]["topics"]]
+
+
+def test_a_consumer_that_never_finishes_is_marked(scene):
+    kit.until(lambda: scene.channel("orders", "billing")["in_flight_count"] == 5, "it has messages")
+    assert "takes and never finishes" in scene.page("/topics/orders/billing")
+    assert "nobody consumes" in scene.page("/topics/orders")
+
+
+def test_what_another_site_may_not(scene):
+    """Changes only by POST, and not for pages of other sites or under a foreign name; nor are pages shown to such."""
+    form = "change=empty&topic=orders&channel=mail"
+    own = f"127.0.0.1:{scene.admin}"
+    browser = {"Accept-Language": "en", "Content-Type": "application/x-www-form-urlencoded"}
+    before = scene.channel("orders", "mail")["depth"]
+    for path, body in [("/action", form), ("/change", "change=reload"), ("/api/reload", "")]:
+        for headers in (
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site", "Origin": f"http://{own}"},
+            {"Host": "evil.example", "Origin": "http://evil.example"},
+            {"X-Forwarded-For": "10.0.0.1"},
+        ):
+            assert kit.fetch(scene.admin, path, "POST", body, {**browser, **headers})[0] == 403, (path, headers)
+        assert kit.fetch(scene.admin, path)[0] in (404, 405), path
+    assert scene.channel("orders", "mail")["depth"] == before
+    rebound = {**browser, "Host": "evil.example"}
+    for port, path in [(scene.admin, "/"), (scene.admin, "/topics"), (scene.admin, "/metrics"), (scene.http, "/stats")]:
+        assert kit.fetch(port, path, headers=rebound)[0] == 403, path
+        assert kit.fetch(port, path, headers={**browser, "Host": own})[0] == 200, path
+        assert kit.fetch(port, path, headers={"Host": "nuthatch.example.com"})[0] == 200, "a scraper under our own name"
+
+
+def test_configuration(scene, browser):
+    """The difference between file and process is shown before a reload, which then takes it away."""
+    browser.screen(1440)
+    text = scene.conf.read_text()
+    browser.open(scene.url("/configuration"))
+    scene.conf.write_text(text.replace("server_retry_timeout = 30000", "server_retry_timeout = 31000"))
+    kit.until(lambda: "31s" in scene.page("/configuration"), "the difference is shown")
+    browser.open(scene.url("/configuration"))
+    browser.submit("Reload")
+    assert "The configuration is in force." in browser.text()
+    browser.submit("Set the log level", level="debug")
+    assert "The log level is set." in browser.text()
+    browser.submit("Set the log level", level="info")
+    assert browser.faults == []
+    scene.conf.write_text(text.replace("threads", "no_such_option"))
+    browser.open(scene.url("/configuration"))
+    browser.call("Page.enable")
+    browser.submit("Reload")
+    assert "Nothing was changed" in browser.text()
+    scene.conf.write_text(text)
+    assert kit.fetch(scene.admin, "/api/reload", "POST")[0] == 200
+
+
+class Fleet:
+    """A lookup, two queues and an nsqadmin."""
+
+    def __init__(self, stack):
+        path = stack.path
+        self.lookup = stack.keep_proxy(kit.start_nsqlookupd(path))
+        peer = f"--lookupd-tcp-address=127.0.0.1:{self.lookup.ports[0]}"
+        self.queues = [
+            stack.keep_proxy(kit.start_nsqd(path, "--broadcast-address=127.0.0.1", peer, name=f"queue{number}")) for number in range(2)
+        ]
+        source = f"--lookupd-http-address=127.0.0.1:{self.lookup.ports[1]}"
+        self.admin = stack.keep_proxy(kit.start_nsqadmin(path, source, "--http-client-request-timeout=1s"))
+        for queue in self.queues:
+            kit.fetch(queue.ports[1], "/topic/create?topic=orders", "POST")
+            kit.fetch(queue.ports[1], "/channel/create?topic=orders&channel=billing", "POST")
+            kit.fetch(queue.ports[1], "/mpub?topic=orders", "POST", "a\nb\nc")
+        lookup = self.lookup.ports[1]
+        kit.until(lambda: len(kit.fetch(lookup, "/lookup?topic=orders")[1].get("producers", [])) == 2, "the lookup knows both")
+        kit.fetch(lookup, "/topic/create?topic=idle", "POST")
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.admin.port}{path}"
+
+    def node(self, number):
+        return f"127.0.0.1:{self.queues[number].ports[1]}"
+
+    def channels(self):
+        """The channel on each queue."""
+        path = "/stats?format=json&topic=orders&channel=billing"
+        return [kit.fetch(queue.ports[1], path)[1]["topics"][0]["channels"][0] for queue in self.queues]
+
+
+@pytest.fixture(scope="module")
+def fleet(stack):
+    return Fleet(stack)
+
+
+def test_pages_of_a_fleet(fleet, browser):
+    pages = {
+        "topics": "/",
+        "topic": "/topics/orders",
+        "channel": "/topics/orders/billing",
+        "nodes": "/nodes",
+        "node": f"/nodes/{fleet.node(0)}",
+        "counter": "/counter",
+        "lookup": "/lookup",
+        "messages": "/messages/orders/billing",
+    }
+    for name, path in pages.items():
+        look(browser, fleet.url(path), f"fleet-{name}", [(360, False), (1440, True)] + [(390, True), (1440, False)] * bool(DRAWN))
+    browser.open(fleet.url("/lookup"))
+    assert "idle" in browser.text()
+
+
+def test_actions_over_a_fleet(fleet, browser):
+    """Each reaches every queue; what one did not take is shown by daemon."""
+    browser.screen(1440)
+    channel = fleet.url("/topics/orders/billing")
+    do(browser, channel, "Pause", "Paused.")
+    assert [found["paused"] for found in fleet.channels()] == [True, True]
+    do(browser, channel, "Unpause", "Unpaused.")
+    do(browser, fleet.url("/settings/orders/billing"), "Save", "Saved.", max_attempts="4")
+    settings = [kit.fetch(queue.ports[1], "/channel/settings?topic=orders&channel=billing")[1] for queue in fleet.queues]
+    assert [one["max_attempts"] for one in settings] == [4, 4]
+    browser.open(channel)
+    assert "Discards 6 waiting messages" in browser.run("document.querySelector('main').textContent")
+    do(browser, channel, "Empty", "Emptied.")
+    assert [found["depth"] for found in fleet.channels()] == [0, 0]
+    do(browser, fleet.url("/topics/orders"), "Publish a message", "Published.", body="one")
+    do(browser, fleet.url("/topics"), "Create", "Created.", topic="made", channel="c")
+    do(browser, fleet.url("/lookup"), "Delete", "Deleted.")
+    browser.open(channel)
+    fleet.queues[1].signal(signal.SIGSTOP)
+    try:
+        browser.submit("Pause")
+    finally:
+        fleet.queues[1].signal(signal.SIGCONT)
+    text = browser.text()
+    assert "Not everybody took it" in text and "failed" in text and "done" in text and fleet.node(1) in text, text
+    assert browser.faults == []
+    do(browser, fleet.url(f"/nodes/{fleet.node(1)}"), "Tombstone", "Tombstoned.")
+    kit.until(lambda: len(kit.fetch(fleet.lookup.ports[1], "/lookup?topic=orders")[1]["producers"]) == 1, "one is hidden")
+
+
+def test_ten_thousand_topics(scene, browser):
+    """The list is cut, sorted and filtered on the server; overview and metrics still answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", scene.http, timeout=kit.ANSWER_SECONDS)
+    ask = lambda path: (connection.request("POST", path), connection.getresponse().read())
+    try:
+        for number in range(10_000):
+            ask(f"/topic/create?topic=many-{number:05}")
+        ask("/pub?topic=many-07777")
+        look(browser, scene.url("/topics"), "topics-10000", [(360, False), (1440, True)])
+        browser.screen(1440)
+        kit.until(lambda: "10,00" in scene.page("/topics"), "all are counted")
+        assert browser.run("document.querySelectorAll('#topics tbody tr').length") == 100
+        browser.open(scene.url("/topics?sort=name&order=desc"))
+        assert "many-09999" in browser.text() and "many-09000" not in browser.text()
+        browser.open(scene.url("/topics?q=MANY-0777&sort=name"))
+        assert browser.run("document.querySelectorAll('#topics tbody tr').length") == 10
+        assert browser.faults == []
+        look(browser, scene.url("/"), "overview-10000", [(360, False), (1440, False)])
+        assert scene.page("/metrics").count("\nnuthatch_topic_messages_total{") > 10_000
+    finally:
+        connection.close()
