@@ -1,5 +1,6 @@
 //! Fuzz bodies that use a crate's public API; those that need internals are in the crates (`fuzzing.rs`).
 
+pub mod cache;
 pub mod configuration;
 pub mod discovery;
 pub mod http;

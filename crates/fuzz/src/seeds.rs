@@ -36,6 +36,20 @@ pub fn redis_requests() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Requests to the embedded cache, of every type.
+pub fn embedded_redis() -> Vec<Vec<u8>> {
+    let mut seeds = own(&[
+        b"SET k v EX 10\r\nAPPEND k w\r\nSETRANGE k 9 x\r\nSETBIT k 100 1\r\nBITCOUNT k 0 -1\r\nBITFIELD k INCRBY i5 #1 3\r\n",
+        b"RPUSH l a b c\r\nLINSERT l BEFORE b x\r\nLREM l -1 a\r\nLPOS l c RANK -1 COUNT 0\r\nLTRIM l 0 1\r\nBLPOP l 0\r\n",
+        b"HSET h f 1 g 2\r\nHINCRBY h f 5\r\nHINCRBYFLOAT h g 0.5\r\nHRANDFIELD h -3 WITHVALUES\r\nHSCAN h 0 MATCH f*\r\nHDEL h f\r\n",
+        b"SADD s 1 2 3\r\nSADD t 3 x\r\nSUNIONSTORE u s t\r\nSPOP u 2\r\nSINTERCARD 2 s t LIMIT 1\r\nSMOVE s t 1\r\nSORT t ALPHA\r\n",
+        b"ZADD z 1 a 2 b\r\nZADD z GT CH 3 a\r\nZRANGE z (1 +inf BYSCORE LIMIT 0 1\r\nZUNIONSTORE y 2 z s WEIGHTS 2 -1\r\nZPOPMAX y\r\nZMPOP 1 z MIN\r\n",
+        b"RENAME k l\r\nCOPY l m REPLACE\r\nOBJECT ENCODING m\r\nSCAN 0 COUNT 1 TYPE list\r\nKEYS *\r\nRANDOMKEY\r\nEXPIRE m 1\r\nFLUSHALL\r\n",
+    ]);
+    seeds.extend(redis_requests());
+    seeds
+}
+
 /// Rules of users, with an option's letter before each entry.
 pub fn access_rules() -> Vec<Vec<u8>> {
     own(&[

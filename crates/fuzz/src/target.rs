@@ -1,6 +1,6 @@
 //! The table of targets. Each has a file in `fuzz/fuzz_targets`; a test here compares them.
 
-use crate::bodies::{configuration, discovery, http, import, topic, upgrade};
+use crate::bodies::{cache, configuration, discovery, http, import, topic, upgrade};
 use crate::seeds;
 
 /// One decoder, or several with the same input.
@@ -30,6 +30,7 @@ targets! {
     "redis_request" "RESP requests, inline commands, routing" wire::redis::fuzzing::request, seeds::redis_requests, seeds::words::REDIS;
     "redis_reply" "RESP2 and RESP3 replies" wire::redis::fuzzing::reply, seeds::redis_replies, seeds::words::REDIS;
     "redis_cluster" "redirects, and what a node says about its cluster" wire::redis::fuzzing::cluster, seeds::redis_cluster, seeds::words::REDIS;
+    "embedded_redis" "requests to the embedded cache" cache::requests, seeds::embedded_redis, seeds::words::EMBEDDED;
     "memcache_request" "memcached's text commands" wire::memcache::fuzzing::request, seeds::memcache_requests, seeds::words::MEMCACHE;
     "memcache_meta" "memcached's meta commands" wire::memcache::fuzzing::request, seeds::memcache_meta, seeds::words::META;
     "memcache_reply" "memcached's replies, meta ones included" wire::memcache::fuzzing::reply, seeds::memcache_replies, seeds::words::MEMCACHE;

@@ -33,6 +33,22 @@ pub const ACCESS: &[&str] = &[
     "0000000000000000",
 ];
 
+/// Requests and numbers of Redis.
+pub const EMBEDDED: &[&str] = &[
+    "9223372036854775807",
+    "-9223372036854775808",
+    "SETRANGE k 70000 x\r\n",
+    "SETBIT k 4294967295 1\r\n",
+    "LRANGE l 0 -1\r\n",
+    "ZRANGE z 0 -1 REV WITHSCORES\r\n",
+    "SRANDMEMBER s -5\r\n",
+    "BITFIELD k SET u63 #9 -1\r\n",
+    "inf",
+    "-1",
+    "COUNT",
+    "WITHSCORES",
+];
+
 /// RESP and Redis.
 pub const REDIS: &[&str] = &[
     "*1\r\n",
