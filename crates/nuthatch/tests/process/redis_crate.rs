@@ -27,13 +27,16 @@ fn converse(port: u16, query: &str) {
     let big = vec![b'v'; 3 << 20];
     let _: () = c.set("big", &big[..]).expect("SET of 3 MB");
     assert!(c.get::<_, Vec<u8>>("big").expect("GET of 3 MB") == big);
-    let refused: RedisResult<()> = redis::cmd("KEYS").arg("*").query(&mut c);
-    assert!(refused.is_err(), "KEYS is refused and the connection stays");
+    let refused: RedisResult<()> = redis::cmd("DEBUG").arg("RELOAD").query(&mut c);
+    assert!(refused.is_err(), "DEBUG is refused and the connection stays");
     assert_eq!(c.get::<_, String>("alpha").expect("still connected"), "one");
-    let refused: RedisResult<(i64,)> = redis::pipe().atomic().incr("c", 1).query(&mut c);
-    assert!(refused.is_err(), "a transaction is refused and the connection ends");
+    let (x, y): (i64, i64) =
+        redis::pipe().atomic().incr("c", 1).incr("c", 1).query(&mut c).expect("a transaction");
+    assert_eq!((x, y), (5, 6));
+    let refused: RedisResult<()> = redis::cmd("MONITOR").query(&mut c);
+    assert!(refused.is_err(), "MONITOR is refused and the connection ends");
     let mut c = connect(port, query);
-    assert_eq!(c.get::<_, i64>("c").expect("GET"), 4, "the transaction has not changed it");
+    assert_eq!(c.get::<_, i64>("c").expect("GET"), 6);
     let _: () = c.del("c").expect("DEL");
 }
 
