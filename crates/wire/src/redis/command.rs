@@ -29,7 +29,7 @@ pub use merge::Merge;
 pub use permit::Permit;
 pub use reason::Reason;
 pub use refusal::Refusal;
-pub use render::{DocsRow, command_reply, docs_rows};
+pub use render::{DocsRow, TopologyRow, command_reply, docs_rows, topology_rows};
 pub use route::{Route, write_split_head};
 pub use side::{Side, Sides};
 pub use subject::{Channels, SidedKeys};

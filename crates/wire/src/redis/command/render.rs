@@ -182,6 +182,47 @@ pub fn docs_rows() -> Vec<DocsRow> {
     all().iter().flat_map(with_subcommands).map(row).collect()
 }
 
+/// One line of the table of commands by topology: those that are not simply forwarded by their keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopologyRow {
+    /// The command in upper case, with its subcommand.
+    pub command: String,
+    /// Treatment in a pool with one server.
+    pub one: String,
+    /// Treatment in a pool with several servers.
+    pub several: String,
+    /// Word of `allow` that it needs; empty if none.
+    pub allow: &'static str,
+}
+
+/// The table of commands by topology, in alphabetical order; refused commands are left out.
+pub fn topology_rows() -> Vec<TopologyRow> {
+    let is_plain = |command: &&Command| {
+        matches!(command.proxied, Proxied::Forward | Proxied::Local(_) | Proxied::Refused(_))
+    };
+    let rows = all().iter().flat_map(|command| std::iter::once(command).chain(command.subcommands));
+    let row = |command: &'static Command| TopologyRow {
+        command: command.name.to_ascii_uppercase().replace('|', " "),
+        one: command.proxied.with_one_server().into(),
+        several: match command.proxied {
+            Proxied::Only(reason) => format!("refused: {}", reason.text()),
+            _ => command.routing_text(),
+        },
+        allow: command.permit.name(),
+    };
+    rows.filter(|command| !is_plain(command)).map(row).collect()
+}
+
+impl Proxied {
+    fn with_one_server(self) -> &'static str {
+        match self {
+            Proxied::Block => "forwarded, over a connection for this client",
+            Proxied::Subscribe => "forwarded, over a connection for this client while it is subscribed",
+            _ => "forwarded",
+        }
+    }
+}
+
 impl Command {
     fn proxied_text(&self) -> String {
         match self.permit {
