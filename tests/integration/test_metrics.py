@@ -2,9 +2,13 @@
 those that need a real process: crates/sim/tests/seeds.rs.)"""
 
 import contextlib
+import json
+import re
+import subprocess
 import urllib.request
 
 import kit
+import pytest
 from test_limits import DESCRIPTORS, bulk, has_run_out
 
 
@@ -141,3 +145,68 @@ def test_a_lack_of_descriptors_is_counted(tmp_path):
         for wire in wires:
             wire.socket.close()
         until_moved(admin, counted, "nuthatch_shard_accept_pauses_total")
+
+
+needs_promtool = pytest.mark.needs("promtool")
+
+
+@pytest.fixture(scope="module")
+def daemon():
+    """A process with a pool, a queue, a topic and a channel; its admin port."""
+    with kit.Stack() as stack:
+        pool, admin, tcp, http = (kit.free_port() for _ in range(4))
+        text = (
+            f'[admin]\nlisten = "127.0.0.1:{admin}"\n[pool.p]\nlisten = "127.0.0.1:{pool}"\nservers = ["local"]\n'
+            f'[queue]\ntcp = "127.0.0.1:{tcp}"\nhttp = "127.0.0.1:{http}"\ndata_path = "{stack.path}"\n'
+        )
+        kit.start_configured(stack, "metrics", text, [pool, admin, tcp, http])
+        kit.fetch(http, "/topic/create?topic=t", "POST")
+        kit.fetch(http, "/channel/create?topic=t&channel=c", "POST")
+        kit.until(lambda: "nuthatch_channel_depth{" in kit.fetch(admin, "/metrics")[1], "the channel has its rows")
+        yield admin
+
+
+# Microseconds of the event loop, under the names that the statistics port has.
+IN_MICROSECONDS = ("nuthatch_shard_sleeps_saved_us_total", "nuthatch_shard_slept_us_total")
+
+
+def promtool(*words, text=""):
+    """What promtool says, but for the names above."""
+    done = subprocess.run(["promtool", *words], input=text, capture_output=True, text=True, timeout=kit.ANSWER_SECONDS)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    return [line for line in done.stderr.splitlines() if not line.startswith(IN_MICROSECONDS)]
+
+
+@needs_promtool
+def test_promtool_finds_nothing(daemon):
+    assert promtool("check", "metrics", text=kit.fetch(daemon, "/metrics")[1]) == []
+
+
+def test_openmetrics_where_it_is_asked_for(daemon):
+    accept = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.3"}
+    text = kit.fetch(daemon, "/metrics", headers=accept)[1]
+    assert text.endswith("\n# EOF\n") and "# TYPE nuthatch_pool_client_requests counter\n" in text
+    assert 'nuthatch_pool_client_requests_total{pool="p"} 0\n' in text
+    plain = kit.fetch(daemon, "/metrics")[1]
+    assert "# EOF" not in plain and "# TYPE nuthatch_pool_client_requests_total counter\n" in plain
+
+
+CONTRIB = kit.ROOT / "contrib"
+# They are there only when something happened.
+AT_TIMES = {"nuthatch_certificate_expiry_time_seconds"}
+
+
+@needs_promtool
+def test_alert_rules():
+    assert promtool("check", "rules", str(CONTRIB / "prometheus/alerts.yml")) == []
+
+
+@pytest.mark.parametrize("path", ["prometheus/alerts.yml", "grafana/overview.json", "grafana/cache.json", "grafana/queue.json"])
+def test_dashboards_and_alerts_name_metrics_that_there_are(daemon, path):
+    text = (CONTRIB / path).read_text()
+    there = {re.sub(r"[{ ].*", "", line) for line in kit.fetch(daemon, "/metrics")[1].splitlines() if not line.startswith("#")}
+    named = {*re.findall(r"\b(?:nuthatch|process)_[a-z0-9_]+", text)} - AT_TIMES
+    assert named and named <= there, named - there
+    if path.endswith(".json"):
+        panels = json.loads(text)["panels"]
+        assert len({panel["id"] for panel in panels}) == len(panels) > 4

@@ -35,6 +35,7 @@ mod trouble;
 mod verdict;
 
 mod metrics;
+mod open_metrics;
 mod page;
 mod runbook;
 

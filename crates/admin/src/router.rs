@@ -5,7 +5,7 @@
 //! | `/`, `/pools…`, `/events`, `/configuration` | the pages of this process: [`crate::page`] |
 //! | `/change` | forms of these pages |
 //! | `/static/…` | their style and script |
-//! | `/metrics` | every counter, for Prometheus |
+//! | `/metrics` | every counter, for Prometheus; as OpenMetrics if that is accepted |
 //! | `/live` | 200 `ok`, whatever else is wrong |
 //! | `/ready` | 200 `ok`, or 503 and the reasons, a line each: nothing can be served |
 //! | `/startup` | 200 `ok` once the process serves |
@@ -20,7 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Extension, Path, Query, RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -44,7 +46,7 @@ use crate::actions::{self, Actor, Origin};
 use crate::page::Site;
 use crate::permit::{Gate, permit};
 use crate::reload::Difference;
-use crate::{Watch, change, metrics, page};
+use crate::{Watch, change, metrics, open_metrics, page};
 
 /// Time limit for a request's head, and for an idle connection.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
@@ -231,10 +233,15 @@ async fn asset(Path(name): Path<String>) -> Response {
 async fn all_metrics(
     State(watch): State<Arc<Watch>>,
     Extension(desk): Extension<Option<Arc<LoginDesk>>>,
+    headers: HeaderMap,
 ) -> Response {
     let status = watch.look().await;
     let text = watch.registry().prometheus()
         + &metrics::families(&watch.facts(), &status, desk.map(|desk| desk.failures()));
+    let accepted = headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
+    if accepted.contains("application/openmetrics-text") {
+        return answer(StatusCode::OK, open_metrics::CONTENT_TYPE, open_metrics::open_metrics(&text));
+    }
     answer(StatusCode::OK, prometheus::CONTENT_TYPE, text)
 }
 

@@ -5,12 +5,14 @@
 use maud::{Markup, html};
 
 use crate::format;
-use crate::series::POINTS;
+use crate::series::{POINTS, STEP_SECONDS};
 
 /// Width of a chart in its own units: one for each point.
 const WIDTH: usize = POINTS;
 /// Height of a chart in its own units.
 const HEIGHT: f32 = 80.0;
+/// Fewest points of a chart: ten minutes.
+const SHORTEST: usize = 60;
 /// Width and height of a spark, and points in it.
 const SPARK: (usize, f32) = (60, 18.0);
 
@@ -49,11 +51,12 @@ impl Unit {
 /// A chart of the last hour. `now` is the value shown beside the title, if it is more exact than the last
 /// point.
 pub fn chart(title: &str, unit: Unit, points: Option<&[f32]>, now: Option<f32>) -> Markup {
-    let points = aligned(points.unwrap_or_default());
+    let points = known(aligned(points.unwrap_or_default()));
     let peak = peak(&points);
     let last = now.or_else(|| points.last().copied()).unwrap_or(f32::NAN);
-    let label = format!("{title}, last hour: now {}, peak {}", unit.show(last), unit.show(peak));
+    let label = format!("{title} over time: now {}, peak {}", unit.show(last), unit.show(peak));
     let (line, area) = paths(&points, WIDTH, HEIGHT, peak);
+    let begin = format::duration(points.len() as u64 * STEP_SECONDS * 1000);
     html! {
         figure.chart {
             figcaption { span { (title) } b { (unit.show(last)) } }
@@ -66,7 +69,7 @@ pub fn chart(title: &str, unit: Unit, points: Option<&[f32]>, now: Option<f32>) 
                 path.line d=(line) vector-effect="non-scaling-stroke" {}
             }
             div.axis aria-hidden="true" {
-                span { "1 h ago" }
+                span { (begin) " ago" }
                 span { @if peak.is_finite() { "peak " (unit.show(peak)) } @else { "collecting" } }
                 span { "now" }
             }
@@ -129,6 +132,13 @@ fn aligned(points: &[f32]) -> Vec<f32> {
     all
 }
 
+/// The points from the first known one on, and ten minutes at least: a young process fills its charts.
+fn known(mut points: Vec<f32>) -> Vec<f32> {
+    let first = points.iter().position(|point| point.is_finite()).unwrap_or(points.len());
+    points.drain(..first.min(points.len().saturating_sub(SHORTEST)));
+    points
+}
+
 /// The greatest of each group of points, so that no peak is lost.
 fn thinned(points: &[f32], to: usize) -> Vec<f32> {
     points.chunks(points.len().div_ceil(to).max(1)).map(peak).collect()
@@ -189,6 +199,12 @@ mod tests {
         points[77] = 9.0;
         assert_eq!(peak(&thinned(&points, 60)), 9.0);
         assert_eq!(thinned(&points, 60).len(), 60);
+    }
+
+    #[test]
+    fn a_young_process_fills_its_charts() {
+        let with = |known: usize| super::known(aligned(&vec![1.0; known])).len();
+        assert_eq!([0, 1, 60, 61, 360].map(with), [60, 60, 60, 61, 360]);
     }
 
     #[test]

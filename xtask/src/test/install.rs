@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 
 /// Programs that suites use, and their Debian packages.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 13] = [
     ("nutcracker", "nutcracker"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
@@ -21,6 +21,7 @@ const PROGRAMS: [(&str, &str); 12] = [
     ("npm", "npm"),
     ("openssl", "openssl"),
     ("chromium", "chromium"),
+    ("promtool", "prometheus"),
     ("valgrind", "valgrind"),
     ("dpkg-shlibdeps", "dpkg-dev"),
     ("lintian", "lintian"),
