@@ -86,6 +86,7 @@ VALUES = {
     "queue.durability": "fsync",
     "queue.channels_from": "beginning",
     "queue.journal_cache": "2MiB",
+    "admin.http_names": ["admin.example"],
     "queue.http_names": ["queue.example"],
     "queue.max_memory": "900MiB",
     "queue.max_msg_timeout": "20m",
