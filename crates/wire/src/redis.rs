@@ -22,7 +22,8 @@
 //! error. [`command_reply`] answers `COMMAND`; [`docs_rows`] fills the table in the documentation.
 //!
 //! Clusters: [`Redirect::of`] reads errors that say "not here" or "not now"; [`cluster`] reads what a node
-//! says about its cluster.
+//! says about its cluster, [`sentinel`] what a
+//! Sentinel says about a master.
 //!
 //! Writing ([`encode`]): arrays, bulks, integers, errors, maps and nulls in either version.
 //!
@@ -32,6 +33,7 @@ pub mod cluster;
 pub mod command;
 pub mod encode;
 pub mod fuzzing;
+pub mod sentinel;
 
 mod args;
 mod decimal;

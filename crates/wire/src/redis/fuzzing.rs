@@ -6,7 +6,7 @@
 
 use super::{
     Kind, Limits, Piece, Redirect, Reply, ReplyLimits, ReplyPassage, ReplyScan, ReplyScanner, Request,
-    RequestScanner, Route, Scan, Version, cluster, command_reply, encode, encode_inline,
+    RequestScanner, Route, Scan, Version, cluster, command_reply, encode, encode_inline, sentinel,
 };
 
 /// Limits that random bytes can reach.
@@ -67,6 +67,11 @@ pub fn cluster(bytes: &[u8]) {
         for node in range.nodes {
             assert!(node.port > 0 && node.id.len() + node.host.map_or(0, |host| host.len()) <= 510);
         }
+    }
+    assert!(sentinel::address(bytes).is_none_or(|(host, port)| port > 0 && (1..=255).contains(&host.len())));
+    let _ = (sentinel::master(bytes), sentinel::is_master(bytes), sentinel::text(bytes));
+    for node in sentinel::nodes(bytes).unwrap_or_default() {
+        assert!(node.port > 0 && (1..=255).contains(&node.host.len()) && node.id.len() <= 255);
     }
 }
 
