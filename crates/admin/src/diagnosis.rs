@@ -6,6 +6,7 @@ use telemetry::{PoolStats, Row, ServerStats};
 
 use crate::certificates::{Certificate, CertificateFault};
 use crate::events::Event;
+use crate::masters::Master;
 use crate::process::Process;
 use crate::queue::Condition;
 use crate::reload::Generations;
@@ -47,6 +48,7 @@ pub(crate) fn find(status: &Status) -> Vec<Finding> {
     found.extend(
         status.certificates.iter().filter_map(|certificate| of_certificate(certificate, status.now_ms)),
     );
+    found.extend(status.masters.iter().filter_map(of_master));
     debug_assert!(found.iter().all(|finding| runbook::has(&finding.anchor())), "the runbook misses a kind");
     found
 }
@@ -84,6 +86,12 @@ fn of_certificate(certificate: &Certificate, now_ms: u64) -> Option<Finding> {
     let CertificateFault { severity, text, since_ms } = certificate.fault(now_ms)?;
     let finding = Finding::new(severity, certificate.subject(), certificate.option, text);
     Some(Finding { since_ms, section: Some("certificate"), ..finding })
+}
+
+fn of_master(master: &Master) -> Option<Finding> {
+    let (severity, text) = master.fault()?;
+    let subject = format!("pool {}, server {}", master.pool, master.name);
+    Some(Finding { section: Some("sentinels"), ..Finding::new(severity, subject, "sentinels", text) })
 }
 
 fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {

@@ -41,6 +41,7 @@ mod runbook;
 
 pub mod actions;
 mod certificates;
+mod masters;
 pub mod events;
 mod facts;
 pub mod process;
@@ -52,6 +53,7 @@ mod upgrades;
 
 pub use certificates::{Certificate, CertificateFault, Certificates, Side};
 pub use facts::{Facts, Listening, Member, Placement, PoolFacts, wall_ms};
+pub use masters::{Master, MasterList};
 pub use page::{REFRESH_SECONDS, SECTIONS};
 pub use router::{router, serve_client};
 pub use trouble::{Severity, Trouble};

@@ -8,6 +8,7 @@ use telemetry::render::prometheus::Text;
 use crate::certificates::Certificate;
 use crate::facts::Facts;
 use crate::lookup;
+use crate::masters::Master;
 use crate::queue::{ChannelReport, TopicReport};
 use crate::reload::ServerByHand;
 use crate::status::{QueueStatus, Status};
@@ -21,6 +22,7 @@ pub(crate) fn families(facts: &Facts, status: &Status, login_failures: Option<u6
     }
     process(&mut text, facts, status);
     certificates(&mut text, status);
+    masters(&mut text, status);
     if let Some(queue) = &status.queue {
         topics(&mut text, queue);
         channels(&mut text, queue);
@@ -114,6 +116,34 @@ fn certificates(text: &mut Text, status: &Status) {
         let labels = [("pool", &**pool), ("side", side.name()), ("option", option), ("file", file)];
         family.sample(&labels, ends_ms.saturating_mul(1000));
     }
+}
+
+fn masters(text: &mut Text, status: &Status) {
+    if status.masters.is_empty() {
+        return;
+    }
+    let mut family = |name: &str, kind, help: &str, value: &dyn Fn(&Master) -> Option<u64>| {
+        let mut family = text.family(name, kind, help);
+        for master in &status.masters {
+            if let Some(value) = value(master) {
+                let labels = [("pool", &*master.pool), ("master", &*master.name)];
+                family.sample(&labels, value);
+            }
+        }
+    };
+    let help = "1 if Sentinels have named an address of this master";
+    let is_known = |master: &Master| Some(u64::from(master.address.is_some()));
+    family("nuthatch_master_known", Kind::Gauge, help, &is_known);
+    let help = "time at which this master got its address";
+    let since = |master: &Master| master.since_ms.map(|ms| ms.saturating_mul(1000));
+    family("nuthatch_master_since", Kind::Timestamp, help, &since);
+    let help = "changes of this master's address";
+    family("nuthatch_master_failovers", Kind::Counter, help, &|master| Some(master.changes));
+    let help = "Sentinels that answer about this master";
+    let answering = |master: &Master| Some(master.sentinels_answering as u64);
+    family("nuthatch_master_sentinels_answering", Kind::Gauge, help, &answering);
+    let help = "Sentinels that are asked about this master";
+    family("nuthatch_master_sentinels", Kind::Gauge, help, &|master| Some(master.sentinels as u64));
 }
 
 fn topics(text: &mut Text, queue: &QueueStatus) {

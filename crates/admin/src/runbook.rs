@@ -61,7 +61,7 @@ mod tests {
             let anchor = anchor("pool a, server s", kind);
             assert!(has(&anchor), "docs/runbook.md has no section {anchor}");
         }
-        assert!(has("certificate"));
+        assert!(has("certificate") && has("sentinels"));
     }
 
     #[test]

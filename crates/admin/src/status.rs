@@ -15,6 +15,7 @@ use crate::certificates::Certificate;
 use crate::events::Event;
 use crate::facts::{Facts, Listening};
 use crate::lookup::LookupReport;
+use crate::masters::Master;
 use crate::process::Process;
 use crate::queue::QueueReport;
 use crate::reload::Generations;
@@ -76,6 +77,8 @@ pub struct Status {
     pub configuration: Generations,
     /// Certificates in use.
     pub certificates: Vec<Certificate>,
+    /// Masters that Sentinels name.
+    pub masters: Vec<Master>,
 }
 
 /// Bytes held for requests and replies, against the limit.
@@ -125,6 +128,7 @@ impl Status {
             upgrade_failures: UpgradeFailures::default(),
             configuration: Generations::default(),
             certificates: Vec::new(),
+            masters: Vec::new(),
         }
     }
 }

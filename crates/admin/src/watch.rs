@@ -17,6 +17,7 @@ use crate::actions::{Action, Actor};
 use crate::certificates::{Certificate, Certificates};
 use crate::events::{Event, Events, Teller};
 use crate::facts::Facts;
+use crate::masters::{Master, MasterList};
 use crate::reload::{Difference, Generations, Outcome};
 use crate::rings::Rings;
 use crate::sample::{Reports, Sample};
@@ -48,6 +49,7 @@ pub struct Watch {
     draining: AtomicBool,
     upgrades: Upgrades,
     certificates: Certificates,
+    masters: MasterList,
     history: tokio::sync::Mutex<History>,
     /// The last dry run of a reload.
     difference: tokio::sync::Mutex<Option<(Instant, Outcome)>>,
@@ -80,6 +82,7 @@ impl Watch {
             draining: AtomicBool::new(false),
             upgrades: Upgrades::default(),
             certificates: Certificates::default(),
+            masters: MasterList::default(),
             history: tokio::sync::Mutex::new(history),
             difference: tokio::sync::Mutex::default(),
             rings: Mutex::default(),
@@ -113,6 +116,11 @@ impl Watch {
         &self.certificates
     }
 
+    /// Masters that Sentinels name.
+    pub fn masters(&self) -> &MasterList {
+        &self.masters
+    }
+
     /// The current status: at most a second old, but never older than the start of a stop.
     pub async fn look(&self) -> Arc<Status> {
         // Held while the queue is queried, so that concurrent callers get the same answer.
@@ -135,7 +143,8 @@ impl Watch {
         };
         let sample = Sample::take(&self.registry, reports);
         let certificates = self.certificates.get();
-        let told = Told { draining, upgrade_failures, configuration, certificates };
+        let masters = self.masters.get();
+        let told = Told { draining, upgrade_failures, configuration, certificates, masters };
         let status = Arc::new(history.take(sample, &self.facts(), self.sources.queue.is_some(), told));
         history.latest = Some(Arc::clone(&status));
         self.rings().add(&status);
@@ -220,6 +229,7 @@ struct Told {
     upgrade_failures: UpgradeFailures,
     configuration: Generations,
     certificates: Vec<Certificate>,
+    masters: Vec<Master>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -242,7 +252,8 @@ impl History {
             Some(before) => Status::between(before, &sample, facts, has_queue),
             None => Status::between(&sample, &sample, facts, has_queue),
         };
-        let Told { draining, upgrade_failures, configuration, certificates } = told;
+        let Told { draining, upgrade_failures, configuration, certificates, masters } = told;
+        status.masters = masters;
         (status.draining, status.upgrade_failures) = (draining, upgrade_failures);
         (status.configuration, status.certificates) = (configuration, certificates);
         note_changes_by_hand(&mut status.pools, &status.configuration.servers_by_hand);

@@ -14,7 +14,7 @@ use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
-pub use crate::topology::{Discovery, ReadFrom, Topology};
+pub use crate::topology::{Discovery, ReadFrom, Sentinels, Topology};
 pub use nsqadmin::{Graphite, HttpClient, Nsqadmin};
 pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
@@ -218,9 +218,10 @@ pub struct Pool {
 
 impl Pool {
     /// The name of a server as hashed for the ring: its identity, except that libmemcached
-    /// has its own rule and ignores names.
+    /// has its own rule and ignores names. A master that Sentinels name is hashed by its name alone.
     pub fn ring_name(&self, server: &Server) -> String {
-        match (&server.target, self.distribution.is_libmemcached()) {
+        let by_address = self.distribution.is_libmemcached() && self.discovery.topology != Topology::Sentinel;
+        match (&server.target, by_address) {
             (Target::Tcp { host, port }, true) => ring::libmemcached_identity(host, *port),
             (Target::Unix(path), true) => ring::libmemcached_identity(&path.to_string_lossy(), 0),
             _ => server.identity.clone(),
@@ -305,6 +306,8 @@ pub enum Target {
     Unix(PathBuf),
     /// The embedded cache of this process.
     Local,
+    /// A master, called as its server is, whose address Sentinels say.
+    Master,
 }
 
 /// The embedded cache's limits.

@@ -82,6 +82,7 @@ pub fn target(text: &str) -> Result<Target, (String, String)> {
 pub fn identity(target: &Target) -> String {
     match target {
         Target::Local => "local".into(),
+        Target::Master => String::new(),
         Target::Unix(path) => format!("{}:", path.display()),
         Target::Tcp { host, port: MEMCACHED_PORT } => host.clone(),
         Target::Tcp { host, port } => format!("{host}:{port}"),
@@ -175,6 +176,7 @@ pub fn show_listen(listen: &Listen) -> String {
 pub fn show_server(server: &Server) -> String {
     let weight = server.weight;
     let place = match &server.target {
+        Target::Master => return server.identity.clone(),
         Target::Local => "local".into(),
         target => format!("{}:{weight}", show_target(target)),
     };
@@ -188,6 +190,7 @@ pub fn show_target(target: &Target) -> String {
         Target::Tcp { host, port } => format!("{host}:{port}"),
         Target::Unix(path) => path.display().to_string(),
         Target::Local => "local".into(),
+        Target::Master => "the address that Sentinels say".into(),
     }
 }
 

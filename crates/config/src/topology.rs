@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use crate::checked::TlsToServers;
+use crate::secret::Secret;
+
 /// The way in which a pool finds its servers and places keys on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Topology {
@@ -39,6 +42,21 @@ pub struct Discovery {
     pub read_from: ReadFrom,
     /// Zone of this process, for [`ReadFrom::Nearest`].
     pub zone: Option<String>,
+    /// Sentinels; without an address in other topologies.
+    pub sentinels: Sentinels,
+}
+
+/// Redis Sentinels that name the masters of a pool, and the way to log in to them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sentinels {
+    /// Host and port of each; those that they name themselves are asked as well.
+    pub addresses: Vec<(String, u16)>,
+    /// User of their access lists.
+    pub user: Option<String>,
+    /// Their password.
+    pub password: Option<Secret>,
+    /// TLS towards them.
+    pub tls: Option<TlsToServers>,
 }
 
 impl Topology {

@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
 use crate::reload::{Reloads, actor};
+use crate::sentinels::Sentinels;
 use crate::serving::Serving;
 use crate::start::Running;
 use crate::stop_signals::StopSignals;
@@ -82,8 +83,9 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
     if let Some(watched) = behavior.watched.clone() {
         tokio::spawn(config_watch::run(watched, config_watch::INTERVAL, wanted, changed));
     }
-    let mut attention = Attention::new(signals, actions, changes, behavior, log);
-    let mut serving = Serving::begin(running, behavior.service, log, actor);
+    let sentinels = Sentinels::new();
+    let mut attention = Attention::new(signals, actions, (changes, sentinels.changes()), behavior, log);
+    let mut serving = Serving::begin(running, behavior.service, log, actor, sentinels);
     let mut reloads = Reloads::begin(behavior.source.clone(), &serving);
     systemd::ready();
     let watchdog = tokio::spawn(systemd::keep_alive());
@@ -92,6 +94,10 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
             Event::Stop(signal, code) => break (signal, code),
             Event::Reload => reloading::by_signal(&mut reloads, &mut serving, &mut attention).await,
             Event::FileChanged => reloading::by_change(&mut reloads, &mut serving, &mut attention).await,
+            Event::Masters => {
+                serving.take_masters().await;
+                None
+            }
             Event::Action(asked) => {
                 reloading::by_request(&mut reloads, &mut serving, &mut attention, asked).await
             }
@@ -132,7 +138,7 @@ async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, b
                     upgrade.call_off();
                 }
                 Event::Action(asked) => reloading::refuse(asked, "an upgrade is under way: try again when it has ended"),
-                Event::Reload | Event::FileChanged | Event::Upgrade => attention.postpone(event),
+                Event::Reload | Event::FileChanged | Event::Masters | Event::Upgrade => attention.postpone(event),
             }
         }
     }
@@ -154,8 +160,8 @@ async fn drain(serving: Serving, mut attention: Attention<'_>) -> io::Result<u8>
                     Event::Stop(signal, _) => break signal,
                     Event::Upgrade => task::refuse(TAKEN_OVER),
                     Event::Reload => reloading::refuse_signal(TAKEN_OVER),
-                    // The successor watches the files itself.
-                    Event::FileChanged => {}
+                    // The successor watches files and Sentinels itself.
+                    Event::FileChanged | Event::Masters => {}
                     Event::Action(asked) => reloading::refuse(asked, TAKEN_OVER),
                 }
             }

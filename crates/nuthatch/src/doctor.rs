@@ -18,6 +18,7 @@ mod memory;
 mod disk;
 
 mod exchange;
+mod sentinels;
 mod servers;
 mod lookups;
 mod placements;
@@ -59,7 +60,7 @@ struct Check {
 }
 
 /// All checks, in the order of the report. docs/doctor.md lists the same.
-const CHECKS: [Check; 16] = [
+const CHECKS: [Check; 17] = [
     Check { name: "process", run: patient::process },
     Check { name: "paths", run: |patient| of_system(patient, system::paths::check, "can be used") },
     Check { name: "listeners", run: |patient| of_system(patient, system::ports::check, "are free") },
@@ -80,6 +81,7 @@ const CHECKS: [Check; 16] = [
     Check { name: "disk", run: disk::space },
     Check { name: "fsync", run: disk::fsync },
     Check { name: "servers", run: servers::check },
+    Check { name: "sentinels", run: sentinels::check },
     Check { name: "lookups", run: lookups::check },
     Check { name: "rings", run: rings::check },
 ];

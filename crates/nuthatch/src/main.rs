@@ -31,6 +31,8 @@ mod stdout;
 mod discovery;
 mod proxy_service;
 mod queue_service;
+mod redis_client;
+mod sentinels;
 mod service;
 mod services;
 mod notices;

@@ -13,8 +13,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use net::{Binder, ClientPlaces, EventLoop, Handle, Listener, Resolver, Shard};
-use proxy::{Budget, Generation, Mail, Notice, Proxy, Setup};
+use proxy::{Budget, Doubt, Generation, Mail, Notice, Proxy, Setup};
 use telemetry::ShardStats;
+use tokio::sync::mpsc;
 
 use crate::logins::Verifier;
 use crate::service::Service;
@@ -40,6 +41,8 @@ pub struct Plan {
     pub client_number: u64,
     /// Receives notices for the operator.
     pub notify: Arc<dyn Fn(Notice) + Send + Sync>,
+    /// Takes doubts about topologies; one too many is dropped.
+    pub doubts: mpsc::Sender<Doubt>,
 }
 
 /// A running shard.
@@ -121,7 +124,7 @@ fn spawn(
     for (n, shard) in shards.into_iter().enumerate() {
         let others = handles.clone();
         let notify = Arc::clone(&plan.notify);
-        let verifier = verifier.clone();
+        let (verifier, doubts) = (verifier.clone(), plan.doubts.clone());
         let setup = Setup {
             generation: Arc::clone(&plan.generation),
             budget: Arc::clone(budget),
@@ -137,6 +140,7 @@ fn spawn(
             }),
             client_numbers: Arc::clone(client_numbers),
             verify: Box::new(move |login| verifier.verify(login)),
+            doubt: Box::new(move |doubt| drop(doubts.try_send(doubt))),
         };
         let thread = std::thread::Builder::new()
             .name(format!("shard-{n}"))

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod data;
+mod masters;
 mod names;
 mod ports;
 mod step;
@@ -17,6 +18,7 @@ use admin::reload::Generations;
 use admin::{Facts, Severity};
 use config::checked::Config;
 use config::nsqd::machine;
+use proxy::Masters;
 use telemetry::Registry;
 use telemetry::log::Log;
 use telemetry::render::nutcracker::{Header, document};
@@ -28,6 +30,7 @@ use data::{DataTasks, finish};
 use ports::Ports;
 
 use crate::overrides::Overrides;
+use crate::sentinels::Sentinels;
 use crate::start::Running;
 use crate::upgrade::departures::Departures;
 use crate::version::VERSION;
@@ -50,6 +53,9 @@ pub struct Serving {
     queue_api: ApiSlot,
     departures: Option<Departures>,
     overrides: Overrides,
+    sentinels: Sentinels,
+    /// Addresses of masters that the shards use.
+    masters: Masters,
 }
 
 impl Serving {
@@ -60,6 +66,7 @@ impl Serving {
         service: (&'static str, &'static str),
         log: &Log,
         actor: Arc<dyn Actor>,
+        sentinels: Sentinels,
     ) -> Serving {
         let pool_listeners = Arc::new(AtomicU64::new(running.listening.pools.len() as u64));
         let (registry, since, listeners) =
@@ -83,7 +90,7 @@ impl Serving {
         let nsqadmin = running.nsqadmin.take();
         let nsqadmin = nsqadmin.map(|admin| admin.spawn(log, &stopping, Arc::clone(running.users.desk())));
         let data = DataTasks::begin(std::mem::take(&mut running.data), log, &queue_api);
-        Serving {
+        let mut serving = Serving {
             running,
             log: log.clone(),
             ports,
@@ -94,7 +101,11 @@ impl Serving {
             queue_api,
             departures: None,
             overrides: Overrides::default(),
-        }
+            sentinels,
+            masters: Masters::new(),
+        };
+        serving.watch_masters();
+        serving
     }
 
     /// Publishes these configuration generations, with the overrides in force.

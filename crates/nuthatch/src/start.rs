@@ -16,9 +16,9 @@ use admin::{Facts, Watch};
 use config::checked::Config;
 use config::endpoint::show_listen;
 use net::Binder;
-use proxy::{Generation, Notice, Settings};
+use proxy::{Doubt, Generation, Notice, Settings};
 use telemetry::{Registry, warn};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use bound::Bound;
 
@@ -32,6 +32,7 @@ use crate::nsqadmin::Admin;
 use crate::places::{Listening, Places};
 use crate::proxy_service::{BoundProxy, Plan, PoolListener, ProxyService};
 use crate::queue_service::{ControlJobs, DataPath, Http};
+use crate::sentinels::{self, SentinelTls};
 use crate::services::Services;
 use crate::start_error::StartError;
 use crate::systemd;
@@ -64,6 +65,10 @@ pub struct Running {
     pub admin: Option<ControlPort>,
     /// TLS of the admin port for new connections; None: plain HTTP.
     pub admin_tls: AdminTls,
+    /// TLS towards Sentinels.
+    pub sentinel_tls: SentinelTls,
+    /// The way of doubts about topologies from the shards; the control thread takes its end.
+    pub doubts: (mpsc::Sender<Doubt>, Option<mpsc::Receiver<Doubt>>),
     /// Digests of the TLS files in use.
     pub tls_prints: Prints,
     /// Users defined outside of pools.
@@ -195,6 +200,7 @@ struct Assembly {
     data: DataFront,
     views: Views,
     listening: Places,
+    doubts: (mpsc::Sender<Doubt>, mpsc::Receiver<Doubt>),
 }
 
 impl Assembly {
@@ -213,6 +219,7 @@ impl Assembly {
             data: DataFront::default(),
             views: Views::default(),
             listening: Places::default(),
+            doubts: sentinels::doubts(),
         }
     }
 
@@ -224,7 +231,8 @@ impl Assembly {
         client_number: u64,
     ) -> Result<(), StartError> {
         let Some(bound) = bound else { return Ok(()) };
-        let around = (&*self.registry, &self.descriptors, notify(self.teller.clone(), &self.relief));
+        let notify = notify(self.teller.clone(), &self.relief);
+        let around = (&*self.registry, &self.descriptors, notify, self.doubts.0.clone());
         let proxy = bound.run(&plan(&self.config, Arc::clone(generation), client_number, around))?;
         self.registry.set_pools(generation.cells());
         self.listening.pools = listened(&proxy);
@@ -263,7 +271,7 @@ impl Assembly {
         self.listening.data.extend(nsqadmin);
         self.listening.stats = stats.as_ref().map(|port| port.listening("statistics"));
         self.listening.admin = admin.as_ref().map(|port| port.listening("admin"));
-        let Assembly { config, registry, nsqadmin, tls, views, teller, listening, .. } = self;
+        let Assembly { config, registry, nsqadmin, tls, views, teller, listening, doubts, .. } = self;
         let since = Instant::now();
         let facts = Facts::new(VERSION, &config, listening.shown(), since);
         let events_file = config.admin.as_ref().and_then(|admin| admin.events.as_deref());
@@ -282,6 +290,8 @@ impl Assembly {
             stats,
             admin,
             admin_tls,
+            sentinel_tls: tls.sentinels,
+            doubts: (doubts.0, Some(doubts.1)),
             tls_prints: tls.prints,
             users,
             watch: Arc::new(watch),
@@ -302,12 +312,15 @@ fn sources(views: &Views) -> Sources {
     }
 }
 
+/// Takes notices of the cache side.
+type TakesNotices = Arc<dyn Fn(Notice) + Send + Sync>;
+
 /// Settings for shards that start with a generation.
 fn plan(
     config: &Config,
     generation: Arc<Generation>,
     client_number: u64,
-    (registry, descriptors, notify): (&Registry, &Descriptors, Arc<dyn Fn(Notice) + Send + Sync>),
+    (registry, descriptors, notify, doubts): (&Registry, &Descriptors, TakesNotices, mpsc::Sender<Doubt>),
 ) -> Plan {
     Plan {
         generation,
@@ -318,11 +331,12 @@ fn plan(
         places: descriptors.places.clone(),
         client_number,
         notify,
+        doubts,
     }
 }
 
 /// Reports notices of the cache side to the log and the admin port.
-fn notify(teller: Teller, relief: &Arc<Notify>) -> Arc<dyn Fn(Notice) + Send + Sync> {
+fn notify(teller: Teller, relief: &Arc<Notify>) -> TakesNotices {
     let relief = Arc::clone(relief);
     Arc::new(move |notice| {
         notices::log(&notice);
@@ -338,7 +352,8 @@ impl Running {
     /// Settings for shards started while the process runs, with its first pools.
     pub fn proxy_plan(&self, config: &Config, generation: Arc<Generation>, client_number: u64) -> Plan {
         let notify = notify(self.teller.clone(), &self.relief);
-        plan(config, generation, client_number, (&self.registry, &self.descriptors, notify))
+        let doubts = self.doubts.0.clone();
+        plan(config, generation, client_number, (&self.registry, &self.descriptors, notify, doubts))
     }
 
     /// Stops gracefully: accepts nothing more, and answers accepted requests within the configured time.

@@ -17,6 +17,7 @@ use telemetry::warn;
 
 use crate::pem_files::{Authorities, PemFile, PemFiles};
 use crate::queue_service;
+use crate::sentinels::SentinelTls;
 use crate::start_error::StartError;
 use crate::tls_prints::Prints;
 
@@ -25,6 +26,8 @@ use crate::tls_prints::Prints;
 pub struct Loaded {
     /// TLS of pools, by their names.
     pub pools: BTreeMap<String, PoolTls>,
+    /// TLS towards Sentinels.
+    pub sentinels: SentinelTls,
     /// TLS of the admin port.
     pub admin: Option<ServerTls>,
     /// Digests of the files.
@@ -92,6 +95,14 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<TlsFault>> {
                 to_servers(&mut files, written, pool).map_err(|text| fault("server_tls", text)).ok();
             tls.contents = tls.contents.rotate_left(1) ^ loaded.note(files);
         }
+        if let Some(written) = &pool.discovery.sentinels.tls {
+            let mut files = PemFiles::new(&pool.name, Side::Servers);
+            match to_sentinels(&mut files, written, pool) {
+                Ok(tls) => drop(loaded.sentinels.insert(pool.name.clone(), tls)),
+                Err(text) => fault("sentinel_tls", text),
+            }
+            loaded.note(files);
+        }
         if tls.clients.is_some() || tls.servers.is_some() {
             loaded.pools.insert(pool.name.clone(), tls);
         }
@@ -143,18 +154,44 @@ fn to_servers(
     tls: &TlsToServers,
     pool: &Pool,
 ) -> Result<Arc<ClientConfig>, String> {
+    let options = ["server_tls.ca", "server_tls.cert", "server_tls.key"];
+    let config = to_peers(files, tls, options)?;
+    let hosts = pool.servers.iter().filter_map(|server| match &server.target {
+        Target::Tcp { host, .. } => Some(host.as_str()),
+        Target::Unix(_) | Target::Local | Target::Master => None,
+    });
+    with_names(config, tls, hosts)
+}
+
+fn to_sentinels(
+    files: &mut PemFiles<'_>,
+    tls: &TlsToServers,
+    pool: &Pool,
+) -> Result<Arc<ClientConfig>, String> {
+    let config = to_peers(files, tls, ["sentinel_tls.ca", "sentinel_tls.cert", "sentinel_tls.key"])?;
+    with_names(config, tls, pool.discovery.sentinels.addresses.iter().map(|(host, _)| host.as_str()))
+}
+
+fn to_peers(
+    files: &mut PemFiles<'_>,
+    tls: &TlsToServers,
+    [ca, cert, key]: [&'static str; 3],
+) -> Result<Arc<ClientConfig>, String> {
     let authorities = match &tls.ca {
-        Some(path) => Authorities::File(file("ca", "server_tls.ca", path)),
+        Some(path) => Authorities::File(file("ca", ca, path)),
         None => Authorities::System("set ca = \"...\""),
     };
     let identity = tls.identity.as_ref();
-    let identity = identity
-        .map(|(cert, key)| (file("cert", "server_tls.cert", cert), file("key", "server_tls.key", key)));
-    let config = files.client(authorities, identity, oldest(tls.min_version))?;
-    let hosts = pool.servers.iter().filter_map(|server| match &server.target {
-        Target::Tcp { host, .. } => Some(host.as_str()),
-        Target::Unix(_) | Target::Local => None,
-    });
+    let identity = identity.map(|(its, own)| (file("cert", cert, its), file("key", key, own)));
+    files.client(authorities, identity, oldest(tls.min_version))
+}
+
+/// The configuration, if a certificate can have the name of each host.
+fn with_names<'a>(
+    config: Arc<ClientConfig>,
+    tls: &'a TlsToServers,
+    hosts: impl Iterator<Item = &'a str>,
+) -> Result<Arc<ClientConfig>, String> {
     let mut names = tls.server_name.as_deref().map_or_else(|| hosts.collect(), |name| vec![name]).into_iter();
     match names.find(|name| ServerName::try_from(*name).is_err()) {
         Some(name) => Err(format!("\"{name}\" cannot be the name in a certificate: set server_name")),

@@ -37,6 +37,11 @@ pub fn to_servers(pool: &str) -> String {
     format!("pool {pool}: server_tls")
 }
 
+/// Owner name of the files towards a pool's Sentinels.
+pub fn to_sentinels(pool: &str) -> String {
+    format!("pool {pool}: sentinel_tls")
+}
+
 impl Prints {
     /// Reads the files of a configuration.
     pub fn of(config: &Config) -> Prints {
@@ -47,6 +52,9 @@ impl Prints {
             }
             if let Some(tls) = &pool.server_tls {
                 prints.add(to_servers(&pool.name), tls, files_to_servers(tls));
+            }
+            if let Some(tls) = &pool.discovery.sentinels.tls {
+                prints.add(to_sentinels(&pool.name), tls, files_to_servers(tls));
             }
         }
         if let Some(tls) = config.admin.as_ref().and_then(|admin| admin.tls.as_ref()) {

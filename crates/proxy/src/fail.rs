@@ -37,6 +37,12 @@ pub(crate) enum Failure {
     Version,
     /// The server has no such database.
     Database,
+    /// No Sentinel has named the master yet.
+    Unnamed,
+    /// The server is not a master, or does not say what it is.
+    Demoted,
+    /// Sentinels have named another master in its place.
+    Replaced,
     /// The reply needs too much memory to be held until its client's turn.
     TooLarge,
     /// The server was taken out of its pool.
@@ -87,7 +93,7 @@ impl Failure {
 
     /// True if the server answered the handshake with an error: another connection would get the same.
     pub(crate) fn is_handshake(self) -> bool {
-        matches!(self, Failure::Password | Failure::Version | Failure::Database)
+        matches!(self, Failure::Password | Failure::Version | Failure::Database | Failure::Demoted)
     }
 
     /// Failure of a connection whose server sent `bytes` instead of a reply.
@@ -109,6 +115,11 @@ impl Failure {
             Failure::Overloaded => "too many requests wait for this server (server_queue_max)",
             Failure::TooLarge => {
                 "the reply is too large to wait for its turn (memory_budget): ask for it alone"
+            }
+            Failure::Unnamed => "no Sentinel has named the master yet",
+            Failure::Demoted => "the server is not a master, and the Sentinels are asked for another",
+            Failure::Replaced => {
+                "the master was replaced by another, and the request may or may not have been executed"
             }
             Failure::Removed => "the server was removed from the pool",
             Failure::UserLimit => {

@@ -9,7 +9,7 @@
 //!   stay connected;
 //! - a server, while its name and all that its connections depend on stay: address, credentials, database,
 //!   TLS settings and number of connections. Its connections and its health stay. Changed contents of TLS
-//!   files apply to its next connections.
+//!   files apply to its next connections. A master that Sentinels name stays with another address as well.
 //!
 //! Counters go by name alone ([`PoolCells`]).
 
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use access::Book;
 use config::Secret;
-use config::checked::{self, Target};
+use config::checked::{self, Target, Topology};
 use net::tls::{ClientConfig, ServerConfig};
 use telemetry::PoolCells;
 
@@ -38,11 +38,16 @@ pub struct Settings {
     pub tls: BTreeMap<String, PoolTls>,
     /// Changes by hand, by pool and server name.
     pub by_hand: BTreeMap<(String, String), ByHand>,
+    /// Addresses of masters that Sentinels have named.
+    pub masters: Masters,
     /// Most bytes of the embedded cache.
     pub local_bytes_max: usize,
     /// Time that a removed server has to answer its requests.
     pub drain_timeout: Duration,
 }
+
+/// Host and port of masters, by pool and master name.
+pub type Masters = BTreeMap<(String, String), (String, u16)>;
 
 impl Settings {
     /// Settings of a configuration, without changes by hand and without TLS, and with the users of this book.
@@ -53,6 +58,7 @@ impl Settings {
             users,
             tls: BTreeMap::new(),
             by_hand: BTreeMap::new(),
+            masters: Masters::new(),
             local_bytes_max: config.local.bytes_max,
             drain_timeout: config.stop_timeout,
         }
@@ -178,12 +184,12 @@ impl Generation {
     /// Plans the generation after this one.
     #[must_use]
     pub fn next(&self, settings: Settings) -> Generation {
-        let Settings { pools, users, mut tls, by_hand, local_bytes_max, drain_timeout } = settings;
+        let Settings { pools, users, mut tls, by_hand, masters, local_bytes_max, drain_timeout } = settings;
         let users = self.users.next(users);
         let mut planner = Planner { before: self, users: &users, next: self.next };
         let plan = |pool: Arc<checked::Pool>| {
             let tls = tls.remove(&pool.name).unwrap_or_default();
-            planner.pool(pool, tls, &by_hand)
+            planner.pool(with_masters(pool, &masters), tls, &by_hand)
         };
         let pools = pools.into_iter().map(plan).collect();
         let next = planner.next;
@@ -263,6 +269,32 @@ impl Planner<'_> {
     }
 }
 
+/// The longest wait between attempts to connect to a master: it, or the one that takes its place, may be
+/// there at any time.
+const RECONNECT: Duration = Duration::from_millis(200);
+
+/// A pool with the addresses of its masters, as far as Sentinels have named them.
+fn with_masters(pool: Arc<checked::Pool>, masters: &Masters) -> Arc<checked::Pool> {
+    if pool.discovery.topology != Topology::Sentinel {
+        return pool;
+    }
+    let mut pool = (*pool).clone();
+    if !pool.auto_eject_hosts {
+        pool.server_retry_timeout = pool.server_retry_timeout.min(RECONNECT);
+    }
+    let known = |server: &checked::Server| masters.get(&(pool.name.clone(), server.identity.clone()));
+    let targets: Vec<Target> = pool
+        .servers
+        .iter()
+        .map(|server| match known(server) {
+            Some((host, port)) => Target::Tcp { host: host.clone(), port: *port },
+            None => Target::Master,
+        })
+        .collect();
+    pool.servers.iter_mut().zip(targets).for_each(|(server, target)| server.target = target);
+    Arc::new(pool)
+}
+
 /// The previous id of a server, if its connections can be reused.
 fn id_of(known: &PoolPlan, server: &checked::Server, config: &checked::Pool) -> Option<ServerId> {
     let at = known.config.servers.iter().position(|before| before.identity == server.identity)?;
@@ -280,7 +312,9 @@ fn keeps_connections(
     (old_pool, old): (&checked::Pool, &checked::Server),
     (new_pool, new): (&checked::Pool, &checked::Server),
 ) -> bool {
-    old.target == new.target
+    let has_masters = |pool: &checked::Pool| pool.discovery.topology == Topology::Sentinel;
+    // Another address of a master replaces its connections, not the server.
+    (old.target == new.target || has_masters(old_pool) && has_masters(new_pool))
         && password(old_pool, old) == password(new_pool, new)
         && old_pool.db == new_pool.db
         && old_pool.server_tls == new_pool.server_tls

@@ -39,6 +39,14 @@ pub enum Mail {
     Arrival(Box<Departure>),
 }
 
+/// A doubt about the topology of a pool, for the control thread: a server cannot be reached, or is not what
+/// it was taken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// Name of the pool.
+    pub pool: String,
+}
+
 /// A client moving to another shard.
 #[derive(Debug)]
 pub struct Moved {

@@ -15,14 +15,15 @@ use config::checked;
 use net::{ConnId, Io};
 
 use crate::client::Client;
-use crate::fail::{pool_removed, user_removed};
+use crate::fail::{Failure, pool_removed, user_removed};
 use crate::generation::{Generation, Out, PoolPlan, ServerPlan};
 use crate::ids::PoolId;
-use crate::keys::{PoolKey, ServerKey};
+use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::mail::{ListenerChange, Step};
 use crate::pool::Pool;
 use crate::proxy::Proxy;
 use crate::server::Server;
+use crate::server::health::State;
 
 impl Proxy {
     /// Applies another generation and acknowledges it.
@@ -163,11 +164,34 @@ impl Proxy {
     ) {
         let pool = &self.pools[pool];
         let of_pool = (&pool.config, pool.server_tls.as_ref());
+        let address = self.servers[key].address.clone();
         let returned = self.servers[key].set_config(io, of_pool, planned);
         if returned.is_some() {
             self.end_probe(io, key);
         }
         self.tell(returned);
+        if address != self.servers[key].address {
+            if address.is_some() && self.shard == 0 {
+                self.servers[key].stats.master_changes.inc();
+            }
+            self.replace_connections(io, key);
+        }
+    }
+
+    /// Closes connections to the address that a master had before. Requests that may be repeated go to the
+    /// new one. A late reply of the old one reaches nobody: what it says it has written may be lost.
+    fn replace_connections<I: Io>(&mut self, io: &mut I, key: ServerKey) {
+        if self.servers[key].health.state != State::Up {
+            self.end_probe(io, key);
+            self.servers[key].probe_now(io);
+        }
+        let lanes = self.servers[key].lanes();
+        let open: Vec<LaneKey> =
+            lanes.filter(|(_, conn)| conn.conn.is_some()).map(|(lane, _)| lane).collect();
+        for lane in open {
+            self.close_lane(io, lane, Failure::Replaced);
+        }
+        self.preconnect(io, key);
     }
 
     /// Lets a new server replace one of the same name, if there was one.

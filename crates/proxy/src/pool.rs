@@ -46,6 +46,8 @@ pub(crate) struct Pool {
     pub(crate) changeover: u32,
     pub(crate) redis_limits: wire::redis::Limits,
     pub(crate) redis_limits_unauthenticated: wire::redis::Limits,
+    /// Time of the last [`Doubt`](crate::Doubt).
+    pub(crate) doubted: Option<Instant>,
     /// Time of the last [`crate::Notice::ClientRefused`].
     pub(crate) refusal_told: Option<Instant>,
     /// Time of the last [`crate::Notice::ClientTls`].
@@ -71,6 +73,7 @@ impl Pool {
             changeover: 0,
             redis_limits: redis_limits(&plan.config),
             redis_limits_unauthenticated: wire::redis::Limits::unauthenticated(),
+            doubted: None,
             refusal_told: None,
             tls_told: None,
         }

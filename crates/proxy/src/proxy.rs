@@ -22,7 +22,7 @@ use crate::gather::Gathers;
 use crate::generation::Generation;
 use crate::ids::Directory;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
-use crate::mail::{HandOver, Mail, Moved};
+use crate::mail::{Doubt, HandOver, Mail, Moved};
 use crate::notice::Notice;
 use crate::placement::Group;
 use crate::pool::Pool;
@@ -56,6 +56,8 @@ pub struct Setup {
     /// Starts verifying a login on another thread; the outcome comes back as [`Mail::Verified`]. False if too
     /// many are pending.
     pub verify: Box<dyn FnMut(SlowLogin) -> bool + Send>,
+    /// Takes doubts about discovered topologies. Never blocks.
+    pub doubt: Box<dyn FnMut(Doubt) + Send>,
 }
 
 impl std::fmt::Debug for Setup {
@@ -102,6 +104,7 @@ pub struct Proxy {
     pub(crate) clients: u32,
     pub(crate) client_numbers: Arc<AtomicU64>,
     pub(crate) verify: Box<dyn FnMut(SlowLogin) -> bool + Send>,
+    pub(crate) doubt: Box<dyn FnMut(Doubt) + Send>,
     /// Failed logins; None before the first.
     pub(crate) guard: Option<LoginGuard>,
     /// Seed of each pool's and server's random numbers.
@@ -205,6 +208,7 @@ impl Proxy {
             clients: 0,
             client_numbers: setup.client_numbers,
             verify: setup.verify,
+            doubt: setup.doubt,
             guard: None,
             maintaining: false,
             busy: false,

@@ -32,7 +32,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use config::Secret;
-use config::checked::{self, Target};
+use config::checked::{self, Target, Topology};
 use net::tls::{ClientConfig, ServerName};
 use net::{Address, ClientTls, Instant, SocketOptions, TimerId};
 use telemetry::{PoolStats, ServerStats};
@@ -65,8 +65,9 @@ pub(crate) struct Server {
     /// Configured weight.
     weight: u32,
     pub(crate) by_hand: ByHand,
-    /// Address to connect to; None for the embedded cache.
+    /// Address to connect to; None for the embedded cache, and for a master that no Sentinel has named yet.
     pub(crate) address: Option<Address>,
+    is_local: bool,
     pub(crate) options: SocketOptions,
     /// Requests to it that may be resent.
     pub(crate) resend: Resend,
@@ -102,11 +103,7 @@ impl Server {
         stats: Arc<ServerStats>,
         seed: u64,
     ) -> Server {
-        let address = match &server.target {
-            Target::Tcp { host, port } => Some(Address::Tcp { host: host.clone(), port: *port }),
-            Target::Unix(path) => Some(Address::Unix(path.clone())),
-            Target::Local => None,
-        };
+        let is_local = server.target == Target::Local;
         let lanes = 2 * config.server_connections as usize + 1;
         Server {
             id: plan.id,
@@ -119,8 +116,9 @@ impl Server {
             ring_name: config.ring_name(server),
             weight: server.weight,
             by_hand: plan.by_hand,
-            resend: if address.is_some() { Resend::Safe } else { Resend::Nothing },
-            address,
+            resend: if is_local { Resend::Nothing } else { Resend::Safe },
+            address: address_of(server),
+            is_local,
             options: socket_options(config, server, tls),
             password: generation::password(config, server).cloned(),
             shared: config.server_connections as u16,
@@ -149,7 +147,13 @@ impl Server {
     /// True for the embedded cache.
     #[inline]
     pub(crate) fn is_local(&self) -> bool {
-        self.address.is_none()
+        self.is_local
+    }
+
+    /// True if Sentinels say its address, and it has to show that it is a master.
+    #[inline]
+    pub(crate) fn is_named_by_sentinels(&self) -> bool {
+        self.config.discovery.topology == Topology::Sentinel
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -203,6 +207,9 @@ impl Server {
 
     /// Ok if a connection may be opened on this lane now; otherwise the reason the last attempt failed.
     pub(crate) fn may_connect(&self, lane: u16, now: Instant) -> Result<(), Failure> {
+        if self.address.is_none() {
+            return Err(Failure::Unnamed);
+        }
         self.health.may_connect(now)?;
         if self.speaks_resp3(lane) { self.resp3.may_try(now) } else { Ok(()) }
     }
@@ -216,6 +223,14 @@ impl Server {
     pub(crate) fn speaks_resp3(&self, lane: u16) -> bool {
         let shared = self.shared;
         lane >= shared && lane != 2 * shared && (lane < 2 * shared || self.private_speaks_resp3(lane))
+    }
+}
+
+fn address_of(server: &checked::Server) -> Option<Address> {
+    match &server.target {
+        Target::Tcp { host, port } => Some(Address::Tcp { host: host.clone(), port: *port }),
+        Target::Unix(path) => Some(Address::Unix(path.clone())),
+        Target::Local | Target::Master => None,
     }
 }
 
@@ -239,7 +254,7 @@ fn server_name(config: &checked::Pool, server: &checked::Server) -> ServerName<'
     let named = config.server_tls.as_ref().and_then(|tls| tls.server_name.as_deref());
     let host = match &server.target {
         Target::Tcp { host, .. } => host,
-        Target::Unix(_) | Target::Local => "",
+        Target::Unix(_) | Target::Local | Target::Master => "",
     };
     let nobody = ServerName::from(Ipv4Addr::UNSPECIFIED);
     ServerName::try_from(named.unwrap_or(host).to_owned()).unwrap_or(nobody)

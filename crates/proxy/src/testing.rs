@@ -14,7 +14,7 @@ use net::{
 
 use crate::gate::SlowLogin;
 use crate::generation::{Generation, Settings};
-use crate::mail::{Mail, Receipt, Step};
+use crate::mail::{Doubt, Mail, Receipt, Step};
 use crate::notice::Notice;
 use crate::proxy::{Proxy, Setup};
 
@@ -46,10 +46,12 @@ pub(crate) struct Told {
     pub(crate) notices: Arc<Mutex<Vec<Notice>>>,
     /// Logins to be verified; there is room for two.
     pub(crate) logins: Arc<Mutex<Vec<SlowLogin>>>,
+    /// Doubts, in order.
+    pub(crate) doubts: Arc<Mutex<Vec<Doubt>>>,
 }
 
 fn proxy_told(io: &mut FakeIo, generation: Arc<Generation>, budget: usize, told: &Told) -> Proxy {
-    let Told { notices, logins } = told.clone();
+    let Told { notices, logins, doubts } = told.clone();
     let setup = Setup {
         generation,
         budget: Arc::new(crate::Budget::new(budget, 1)),
@@ -66,6 +68,7 @@ fn proxy_told(io: &mut FakeIo, generation: Arc<Generation>, budget: usize, told:
             logins.extend(has_room.then_some(login));
             has_room
         }),
+        doubt: Box::new(move |doubt| doubts.lock().expect("doubts").push(doubt)),
     };
     Proxy::new(setup, io)
 }

@@ -147,5 +147,6 @@ fn setup(notify: mpsc::Sender<Notice>) -> Setup {
         post: Box::new(|_, _| {}),
         client_numbers: Arc::new(AtomicU64::new(1)),
         verify: Box::new(|_| false),
+        doubt: Box::new(drop),
     }
 }

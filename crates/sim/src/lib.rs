@@ -42,6 +42,7 @@ mod tamper;
 mod rng;
 
 pub mod messaging;
+pub mod sentinels;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -55,6 +55,7 @@ impl Changes {
             pools: self.pools().map(|(_, pool)| Arc::new(pool.clone())).collect(),
             users: access::Book::default(),
             tls: BTreeMap::new(),
+            masters: proxy::Masters::new(),
             by_hand: self.by_hand.clone(),
             local_bytes_max: 1 << 20,
             // In gentle runs, a drain waits until everything is answered.

@@ -86,6 +86,7 @@ stats_table! {
             refused: Counter, "# requests refused because this server's queue was full and it had let requests time out";
             failures: Counter, "# failures that count towards ejection";
             ejections: Counter, "# times the server was ejected";
+            master_changes: Counter, "# times that Sentinels named another address for this master";
             probes: Counter, "# probes sent to the server while ejected";
             probes_failed: Counter, "# probes that got no good answer";
             ejected: Gauge, "shards on which the server is ejected now";

@@ -76,6 +76,8 @@ fn differences(old: &Pool, new: &Pool) -> Vec<Change> {
     let of_option = |(option, value): (&'static OptionSpec, Option<&Setting>)| match option.kind {
         Kind::Listens => listeners(&subject, option, old, new),
         Kind::Servers => servers(&subject, option, old, new),
+        // Each is a server.
+        _ if option.name == "masters" => Vec::new(),
         _ if before.get(option.name) == value => Vec::new(),
         // The protocol decides whether there is one.
         _ if option.name == "db" && old.protocol != new.protocol => Vec::new(),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Change, Effect, Subject, What};
-use crate::checked::{Listen, PoolListen, Server};
+use crate::checked::{Listen, PoolListen, Server, Target};
 use crate::endpoint::{identity, show_listen, show_target};
 use crate::options::{Applies, Scope};
 use crate::setting::{Setting, plain};
@@ -107,7 +107,7 @@ fn listener(listen: &PoolListen) -> String {
 /// A server by its name, with its address unless the name shows it.
 fn named(server: &Server) -> String {
     let name = plain(&server.identity);
-    if server.identity == identity(&server.target) {
+    if server.identity == identity(&server.target) || server.target == Target::Master {
         name
     } else {
         format!("{name} ({})", plain(&show_target(&server.target)))

@@ -146,8 +146,19 @@ fn named(change: &Change) -> &'static str {
     }
 }
 
-/// Options with only one value that is available.
-const OF_TOPOLOGY: [&str; 4] = ["topology", "topology_refresh", "read_from", "zone"];
+/// Options that come with others, or with only one value that is available.
+const OF_TOPOLOGY: [&str; 10] = [
+    "topology",
+    "topology_refresh",
+    "read_from",
+    "zone",
+    "sentinels",
+    "masters",
+    "sentinel_user",
+    "sentinel_password",
+    "sentinel_password_file",
+    "sentinel_tls",
+];
 
 #[test]
 fn every_option_is_one_change() {
@@ -202,6 +213,29 @@ fn every_option_is_one_change() {
             Applies::Restart => assert_eq!((applied.len(), left), (0, found)),
             Applies::Live | Applies::NewConnections => assert_eq!((applied, left.len()), (found, 0)),
         }
+    }
+}
+
+const SENTINELS: &str = "\
+[pool.s]
+listen = \"127.0.0.1:1\"
+topology = \"sentinel\"
+sentinels = [\"a:1\"]
+masters = [\"one\", \"two\"]
+sentinel_user = \"u\"
+sentinel_password = \"x\"
+";
+
+#[test]
+fn changes_of_sentinels() {
+    for (from, to, wanted) in [
+        ("[\"a:1\"]", "[\"a:1\", \"b:2\"]", vec!["pool s: sentinels [\"a:1\"] -> [\"a:1\", \"b:2\"]"]),
+        ("\"two\"]", "\"two\", \"three\"]", vec!["pool s: server three added, 35 % of keys move"]),
+        ("\"one\", ", "", vec!["pool s: server one removed, 51 % of keys move"]),
+        ("\"u\"", "\"v\"", vec!["pool s: sentinel_user u -> v"]),
+        ("\"x\"", "\"y\"", vec!["pool s: sentinel_password changed"]),
+    ] {
+        assert_eq!(lines(SENTINELS, &SENTINELS.replace(from, to)), wanted);
     }
 }
 

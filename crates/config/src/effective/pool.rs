@@ -2,7 +2,8 @@
 
 use super::Section;
 use super::value::{bytes, duration_or_off, path};
-use crate::checked::{Pool, Protocol};
+use crate::checked::{Pool, Protocol, Server, Target, Topology};
+use crate::endpoint::show_target;
 use crate::options::Scope;
 use crate::secret::Secret;
 use crate::setting::Setting;
@@ -10,16 +11,24 @@ use crate::tls_table;
 
 pub(crate) fn pool(pool: &Pool) -> Section {
     let integer = |value: u32| Some(Setting::Integer(value.into()));
+    let has_masters = pool.discovery.topology == Topology::Sentinel;
+    let sentinels = &pool.discovery.sentinels;
     let settings = [
         ("protocol", Setting::text(pool.protocol.name())),
         ("listen", Some(Setting::WrittenListens(tls_table::written_listeners(pool)))),
         ("tls", pool.tls.clone().map(Setting::Tls)),
         ("server_tls", pool.server_tls.clone().map(Setting::ServerTls)),
-        ("servers", Some(Setting::Servers(pool.servers.clone()))),
+        ("servers", (!has_masters).then(|| Setting::Servers(pool.servers.clone()))),
         ("topology", Setting::text(pool.discovery.topology.name())),
         ("topology_refresh", Some(Setting::Duration(pool.discovery.refresh))),
         ("read_from", Setting::text(pool.discovery.read_from.name())),
         ("zone", pool.discovery.zone.clone().and_then(Setting::text)),
+        ("sentinels", texts(sentinels.addresses.iter().map(address))),
+        ("masters", texts(pool.servers.iter().filter(|_| has_masters).map(name))),
+        ("sentinel_user", sentinels.user.clone().and_then(Setting::text)),
+        ("sentinel_password", sentinels.password.clone().map(Setting::Secret)),
+        ("sentinel_password_file", sentinels.password.as_ref().and_then(Secret::file).and_then(path)),
+        ("sentinel_tls", sentinels.tls.clone().map(Setting::ServerTls)),
         ("hash", Setting::text(pool.hash.name())),
         ("distribution", Setting::text(pool.distribution.name())),
         ("hash_tag", pool.hash_tag.map(Setting::HashTag)),
@@ -52,4 +61,16 @@ pub(crate) fn pool(pool: &Pool) -> Section {
 fn allow(pool: &Pool) -> Option<Setting> {
     let names: Vec<String> = pool.allow.iter().map(|permit| permit.name().to_owned()).collect();
     (!names.is_empty()).then_some(Setting::Texts(names))
+}
+
+fn texts(texts: impl Iterator<Item = String>) -> Option<Setting> {
+    Some(texts.collect()).filter(|texts: &Vec<String>| !texts.is_empty()).map(Setting::Texts)
+}
+
+fn address((host, port): &(String, u16)) -> String {
+    show_target(&Target::Tcp { host: host.clone(), port: *port })
+}
+
+fn name(server: &Server) -> String {
+    server.identity.clone()
 }

@@ -7,7 +7,7 @@ use wire::redis::Permit;
 
 use super::listeners::Listeners;
 use super::topology;
-use crate::checked::{Discovery, Pool, Protocol, ReadFrom, Server, Target, Topology, Unsupported};
+use crate::checked::{Discovery, Pool, Protocol, ReadFrom, Sentinels, Server, Target, Topology, Unsupported};
 use crate::fault::{Fault, Position};
 use crate::limits;
 use crate::options::Scope;
@@ -31,9 +31,12 @@ pub(super) fn check(
     for listen in read.written_listens("listen") {
         listeners.add(&listen.address, read.place("listen"), faults);
     }
-    let servers = servers(&section, &read, faults);
+    let servers = match read.text("topology").and_then(Topology::of) {
+        Some(Topology::Sentinel) => topology::masters(&section, &read, faults),
+        _ => servers(&section, at, &read, faults),
+    };
     if let Some((text, help)) = limits::of_pool(name, servers.len()) {
-        faults.push(Fault::error(read.place("servers"), text, help));
+        faults.push(Fault::error(read.place("servers").or(read.place("masters")), text, help));
     }
     let pool = assemble(name, &read, servers)?;
     contradictions(&section, &read, &pool, faults);
@@ -50,7 +53,12 @@ pub(super) fn check(
 }
 
 /// Servers in index order; a duplicate identity is a fault.
-fn servers(section: &str, read: &Settings, faults: &mut Vec<Fault>) -> Vec<Server> {
+fn servers(section: &str, at: Position, read: &Settings, faults: &mut Vec<Fault>) -> Vec<Server> {
+    if !read.written("servers") {
+        let kind = Scope::Pool.option("servers").map(|option| option.kind.describe()).unwrap_or_default();
+        let text = format!("{section} has no servers");
+        faults.push(Fault::error(Some(at), text, format!("add servers = ..., {kind}")));
+    }
     let places = read.server_places.iter().copied();
     let mut servers: Vec<(Server, Position)> = read.servers("servers").iter().cloned().zip(places).collect();
     servers.sort_by(|(a, _), (b, _)| (a.identity.len(), &a.identity).cmp(&(b.identity.len(), &b.identity)));
@@ -83,6 +91,12 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
             refresh: read.duration("topology_refresh"),
             read_from: read.text("read_from").and_then(ReadFrom::of).unwrap_or_default(),
             zone: read.text("zone").map(str::to_owned),
+            sentinels: Sentinels {
+                addresses: topology::sentinels(read).flatten().collect(),
+                user: read.text("sentinel_user").map(str::to_owned),
+                password: read.secret("sentinel_password"),
+                tls: read.server_tls("sentinel_tls"),
+            },
         },
         hash: ring::Hash::from_name(read.text("hash").unwrap_or("fnv1a_64"))?,
         hash_tag: read.hash_tag("hash_tag"),

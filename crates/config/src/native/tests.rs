@@ -26,11 +26,12 @@ fn faults(text: &str) -> Vec<String> {
 #[test]
 fn topologies() {
     let pool = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:2\"]\n";
+    let sentinel = |text: &str| format!("[pool.p]: {text}");
     let not_yet = |name: &str| format!("[pool.p]: topology = \"{name}\" is not available in this version");
     for (options, wanted) in [
         ("topology = \"ring\"", vec![]),
         ("topology = \"cluster\"", vec![not_yet("cluster")]),
-        ("topology = \"sentinel\"", vec![not_yet("sentinel")]),
+        ("masters = [\"m\"]", vec![sentinel("masters is for pools with topology = \"sentinel\" only")]),
         (
             "read_from = \"replica\"",
             vec!["[pool.p]: read_from is for pools with topology = \"cluster\" only".to_owned()],
@@ -39,6 +40,35 @@ fn topologies() {
         let faults = check(&format!("{pool}{options}\n"), 1).faults;
         let errors: Vec<String> = faults.iter().map(|fault| fault.text.clone()).collect();
         assert_eq!(errors, wanted, "{options}");
+    }
+}
+
+#[test]
+fn sentinels() {
+    let pool = "[pool.p]\nlisten = \"127.0.0.1:1\"\ntopology = \"sentinel\"\n";
+    let checked = |options: &str| check(&format!("{pool}{options}\n"), 1);
+    let faults =
+        |options: &str| checked(options).faults.into_iter().map(|fault| fault.text).collect::<Vec<_>>();
+    let good = "sentinels = [\"a:1\", \"[::1]:2\"]\nmasters = [\"two\", \"m\"]\n";
+    let config = checked(good).config.expect("no faults");
+    let pool = &config.pools[0];
+    assert_eq!(pool.discovery.sentinels.addresses, [("a".to_owned(), 1), ("::1".to_owned(), 2)]);
+    let names: Vec<&str> = pool.servers.iter().map(|server| &*server.identity).collect();
+    assert_eq!(names, ["m", "two"]);
+    assert!(pool.servers.iter().all(|server| server.target == Target::Master));
+    for (options, wanted) in [
+        ("", vec!["there are no sentinels", "there are no masters"]),
+        ("sentinels = [\"a\"]\nmasters = [\"m\"]", vec!["\"a\" is no address"]),
+        ("sentinels = [\"/a\"]\nmasters = [\"m\"]", vec!["\"/a\" is no address"]),
+        ("sentinels = [\"a:1\"]\nmasters = [\"m\", \"m\"]", vec!["masters has \"m\" twice"]),
+        ("sentinels = [\"a:1\"]\nmasters = [\"a b\"]", vec!["\"a b\" is no name of a master"]),
+        (&format!("{good}servers = [\"a:1\"]"), vec!["the Sentinels name the servers"]),
+        (&format!("{good}protocol = \"memcache\""), vec!["Sentinels watch no memcached servers"]),
+        (&format!("{good}sentinel_user = \"u\""), vec!["sentinel_user has no password"]),
+    ] {
+        let found = faults(options);
+        assert_eq!(found.len(), wanted.len(), "{found:?}");
+        assert!(found.iter().zip(&wanted).all(|(found, wanted)| found.contains(wanted)), "{found:?}");
     }
 }
 

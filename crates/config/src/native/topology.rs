@@ -1,12 +1,20 @@
-//! `topology` of a pool: options that do not go with it, and what is not available yet.
+//! `topology` of a pool: options that do not go with it, and what is not available yet. The masters of a pool
+//! with Sentinels are its servers.
 
 use crate::checked::{Pool, Protocol, ReadFrom, Server, Target, Topology};
-use crate::effective;
 use crate::fault::Fault;
 use crate::settings::Settings;
+use crate::{effective, endpoint};
 
 /// Options that only a discovered topology has.
 const DISCOVERED: [&str; 2] = ["read_from", "zone"];
+
+/// Options that only a pool with Sentinels has.
+const OF_SENTINELS: [&str; 6] =
+    ["sentinels", "masters", "sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_tls"];
+
+/// Longest name of a master.
+const NAME_MAX: usize = 255;
 
 /// Options that place keys on a ring or watch its servers: a cluster does both itself.
 const OF_RING: [&str; 6] =
@@ -26,11 +34,7 @@ pub(super) fn check(section: &str, read: &Settings, pool: &Pool, default: &Pool,
                 fail(option, &text, "remove it, or set topology");
             }
         }
-        Topology::Sentinel => fail(
-            "topology",
-            "topology = \"sentinel\" is not available in this version",
-            "name the master in servers, with topology = \"ring\"",
-        ),
+        Topology::Sentinel => of_sentinels(read, pool, &mut fail),
         Topology::Cluster => fail(
             "topology",
             "topology = \"cluster\" is not available in this version",
@@ -40,6 +44,67 @@ pub(super) fn check(section: &str, read: &Settings, pool: &Pool, default: &Pool,
     if pool.discovery.topology == Topology::Cluster {
         of_cluster(pool, is_set, &mut fail);
     }
+    if pool.discovery.topology != Topology::Sentinel {
+        for option in OF_SENTINELS.into_iter().filter(|option| read.written(option)) {
+            let text = format!("{option} is for pools with topology = \"sentinel\" only");
+            fail(option, &text, "remove it, or set topology");
+        }
+    }
+}
+
+/// The masters as servers in index order.
+pub(super) fn masters(section: &str, read: &Settings, faults: &mut Vec<Fault>) -> Vec<Server> {
+    let mut names = read.texts("masters").to_vec();
+    names.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
+    let mut fail = |text: String, help: &str| {
+        faults.push(Fault::error(read.place("masters"), format!("{section}: {text}"), help));
+    };
+    for pair in names.windows(2).filter(|pair| pair[0] == pair[1]) {
+        fail(format!("masters has \"{}\" twice", pair[0]), "remove one of them");
+    }
+    let is_name = |name: &str| {
+        let known = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(known)
+    };
+    for name in names.iter().filter(|name| !is_name(name)) {
+        let help = "write it as in `sentinel monitor NAME ...`: letters, digits, `.`, `-` and `_`";
+        fail(format!("\"{name}\" is no name of a master"), help);
+    }
+    let server = |identity| Server { identity, target: Target::Master, weight: 1, password: None };
+    names.into_iter().map(server).collect()
+}
+
+/// The Sentinels' addresses; None for one that is no HOST:PORT.
+pub(super) fn sentinels(read: &Settings) -> impl Iterator<Item = Option<(String, u16)>> {
+    read.texts("sentinels").iter().map(|text| match endpoint::target(text) {
+        Ok(Target::Tcp { host, port }) => Some((host, port)),
+        _ => None,
+    })
+}
+
+fn of_sentinels(read: &Settings, pool: &Pool, fail: &mut impl FnMut(&str, &str, &str)) {
+    if pool.protocol == Protocol::Memcache {
+        let text = "Sentinels watch no memcached servers";
+        fail("topology", text, "remove topology, or set protocol = \"redis\"");
+    }
+    if read.written("servers") {
+        fail("servers", "the Sentinels name the servers", "remove servers, and name the masters in masters");
+    }
+    if read.texts("sentinels").is_empty() {
+        fail("topology", "there are no sentinels", "add sentinels = [\"HOST:PORT\", ...]");
+    }
+    if read.texts("masters").is_empty() {
+        fail("topology", "there are no masters", "add masters = [\"NAME\", ...], as the Sentinels call them");
+    }
+    let written = read.texts("sentinels").iter();
+    for (text, _) in written.zip(sentinels(read)).filter(|(_, address)| address.is_none()) {
+        fail("sentinels", &format!("\"{text}\" is no address"), "write HOST:PORT");
+    }
+    let login = &pool.discovery.sentinels;
+    if login.user.is_some() && login.password.is_none() {
+        fail("sentinel_user", "sentinel_user has no password", "add sentinel_password_file");
+    }
+    of_replicas(pool, fail);
 }
 
 fn of_cluster(pool: &Pool, is_set: impl Fn(&str) -> bool, fail: &mut impl FnMut(&str, &str, &str)) {
@@ -61,6 +126,10 @@ fn of_cluster(pool: &Pool, is_set: impl Fn(&str) -> bool, fail: &mut impl FnMut(
         let text = "servers of a cluster are seeds: HOST:PORT, without a weight";
         fail("servers", text, "write the addresses of some nodes");
     }
+    of_replicas(pool, fail);
+}
+
+fn of_replicas(pool: &Pool, fail: &mut impl FnMut(&str, &str, &str)) {
     if pool.discovery.read_from != ReadFrom::Primary {
         fail("read_from", "read_from is not available in this version, but for \"primary\"", "remove it");
     }

@@ -66,7 +66,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "servers",
         Some("servers"),
         Kind::Servers,
-        Absent::Required,
+        Absent::Unset("must be written, unless `masters` is"),
         Live,
         "The servers of the pool, as HOST:PORT[:WEIGHT] [NAME] or /PATH[:WEIGHT] [NAME], or \"local\" for the cache \
          inside the process. A name takes the place of the address in the hash ring, so that a server can move \
@@ -80,7 +80,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Live,
         "Who places the keys. With `ring` the servers are those written here, and hash and distribution place the keys. \
          With `cluster` the servers are seeds: nodes of a Redis Cluster, which say which node has which slots. With \
-         `sentinel` Redis Sentinels name the masters; this is not available yet.",
+         `sentinel` the servers are `masters`, whose addresses Redis Sentinels say.",
     ),
     option(
         "topology_refresh",
@@ -106,6 +106,56 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Absent::Unset("no zone"),
         Live,
         "Zone of this process, for read_from = \"nearest\".",
+    ),
+    option(
+        "sentinels",
+        None,
+        Kind::Texts,
+        Absent::Unset("none"),
+        Live,
+        "Redis Sentinels as HOST:PORT, for topology = \"sentinel\". Those that they name are asked as well; names are resolved \
+         again whenever they are connected to.",
+    ),
+    option(
+        "masters",
+        None,
+        Kind::Texts,
+        Absent::Unset("none"),
+        Live,
+        "Names of the masters, as the Sentinels call them. Each is one server of the pool and is hashed by its name, so that \
+         keys stay where they are over failovers.",
+    ),
+    option(
+        "sentinel_user",
+        None,
+        Kind::Text,
+        Absent::Unset("the default user"),
+        Live,
+        "User that the Sentinels are given.",
+    ),
+    option(
+        "sentinel_password",
+        None,
+        Kind::Secret,
+        Absent::Unset("the Sentinels are given no password"),
+        Live,
+        "Password that the Sentinels are given. It is not that of the servers, which is `auth`.",
+    ),
+    option(
+        "sentinel_password_file",
+        None,
+        Kind::SecretFile { of: "sentinel_password" },
+        Absent::Unset("none"),
+        Live,
+        "File whose first line is `sentinel_password`, as auth_file is.",
+    ),
+    option(
+        "sentinel_tls",
+        None,
+        Kind::ServerTls,
+        Absent::Unset("the Sentinels speak plain text"),
+        Live,
+        "TLS towards the Sentinels.",
     ),
     option(
         "hash",

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
+use proxy::Masters;
 use telemetry::log::Log;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::behavior::FaceBehavior;
 use super::signals::{Signals, set_verbosity, tell};
@@ -24,6 +25,8 @@ pub enum Event {
     Action(Asked),
     /// A file of the configuration has changed.
     FileChanged,
+    /// A master has another address.
+    Masters,
 }
 
 /// Sources of the control loop's events.
@@ -31,6 +34,7 @@ pub struct Attention<'a> {
     hearing: Hearing<'a>,
     actions: Actions,
     changes: Changes,
+    masters: watch::Receiver<Masters>,
     /// Events postponed during another one; each kind once.
     postponed: VecDeque<Event>,
 }
@@ -47,7 +51,7 @@ impl<'a> Attention<'a> {
     pub fn new(
         signals: Signals,
         actions: Actions,
-        changes: Changes,
+        (changes, masters): (Changes, watch::Receiver<Masters>),
         behavior: &'a FaceBehavior,
         log: &'a Log,
     ) -> Attention<'a> {
@@ -55,6 +59,7 @@ impl<'a> Attention<'a> {
             hearing: Hearing { signals, behavior, log },
             actions,
             changes,
+            masters,
             postponed: VecDeque::new(),
         }
     }
@@ -78,6 +83,7 @@ impl<'a> Attention<'a> {
                 }
                 Some(asked) = self.actions.recv() => return Event::Action(asked),
                 Some(()) = self.changes.recv() => return Event::FileChanged,
+                Ok(()) = self.masters.changed() => return Event::Masters,
             }
         }
     }

@@ -36,6 +36,7 @@ pub(super) fn exchange(
             converse(stream, request, is_whole)
         }
         Target::Local => Err(io::Error::other("it is in this process")),
+        Target::Master => Err(io::Error::other("its address is the Sentinels' to say")),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn check(patient: &Patient) -> Vec<Finding> {
         .pools
         .iter()
         .flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)))
-        .filter(|(_, server)| server.target != Target::Local)
+        .filter(|(_, server)| !matches!(server.target, Target::Local | Target::Master))
         .collect();
     if servers.is_empty() {
         return vec![Finding::skipped("none but the embedded cache")];

@@ -100,6 +100,16 @@ impl ProxyService {
         Ok(doubts)
     }
 
+    /// Makes all shards serve a generation that differs in discovered topologies alone.
+    ///
+    /// # Errors
+    /// A shard has not acknowledged it.
+    pub async fn follow(&mut self, settings: Settings) -> Result<(), String> {
+        let generation = Arc::new(self.generation.next(self.with_tls(settings)));
+        self.generation = Arc::clone(&generation);
+        self.tell(&generation, self.away(&[])).await
+    }
+
     /// Settings with the TLS of the generation in force.
     pub fn with_tls(&self, settings: Settings) -> Settings {
         let tls = self.generation.pools.iter().map(|pool| (pool.config.name.clone(), pool.tls.clone()));
@@ -198,6 +208,7 @@ mod tests {
             places: ClientPlaces::new(100),
             client_number: 1,
             notify: Arc::new(|_| ()),
+            doubts: crate::sentinels::doubts().0,
         };
         bound.run(&plan).map_err(|fault| fault.native()).unwrap()
     }

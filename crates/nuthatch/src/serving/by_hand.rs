@@ -21,7 +21,8 @@ impl Serving {
         let config = &self.running.config;
         let overrides = self.overrides.with_server(config, (pool, server), change)?;
         let users = self.running.users.book();
-        let (before, after) = (self.overrides.settings(config, users), overrides.settings(config, users));
+        let settings = |overrides| self.settings(overrides, config, users);
+        let (before, after) = (settings(&self.overrides), settings(&overrides));
         let Some(proxy) = &mut self.running.services.proxy else { return Err("no pool is served".into()) };
         let (standing, after) = (proxy.standing(), proxy.with_tls(after));
         let step = tokio::task::spawn_blocking(move || standing.prepare(after)).await;

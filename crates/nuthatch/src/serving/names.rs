@@ -66,6 +66,6 @@ fn hosts(config: &Config) -> impl Iterator<Item = (&str, &str, u16)> {
         config.pools.iter().flat_map(|pool| pool.servers.iter().map(|server| (&*pool.name, server)));
     servers.filter_map(|(pool, server)| match &server.target {
         Target::Tcp { host, port } if host.parse::<IpAddr>().is_err() => Some((pool, &**host, *port)),
-        Target::Tcp { .. } | Target::Unix(_) | Target::Local => None,
+        Target::Tcp { .. } | Target::Unix(_) | Target::Local | Target::Master => None,
     })
 }

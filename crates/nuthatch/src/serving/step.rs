@@ -98,6 +98,13 @@ impl Serving {
         if same(tls_prints::ADMIN) {
             files.tls.admin.clone_from(&self.running.admin_tls.borrow());
         }
+        for (name, tls) in &mut files.tls.sentinels {
+            if let Some(known) =
+                self.running.sentinel_tls.get(name).filter(|_| same(&tls_prints::to_sentinels(name)))
+            {
+                tls.clone_from(known);
+            }
+        }
         let pools = self.running.services.proxy.iter().flat_map(|proxy| &proxy.generation.pools);
         for pool in pools {
             let name = &pool.config.name;
@@ -124,7 +131,8 @@ impl Serving {
         let standing = self.running.services.proxy.as_ref().map(|proxy| proxy.standing());
         let overrides = self.overrides.after_reload(old, &config);
         let (old, new) = (Arc::clone(old), config.clone());
-        let settings = Settings { tls: files.tls.pools.clone(), ..overrides.settings(&config, &files.users) };
+        let settings = self.settings(&overrides, &config, &files.users);
+        let settings = Settings { tls: files.tls.pools.clone(), ..settings };
         let bound = tokio::task::spawn_blocking(move || {
             let prepare = || {
                 let listen = |config: &Config| config.stats.as_ref().map(|stats| stats.listen.clone());
@@ -169,6 +177,7 @@ impl Serving {
         self.running.admin_tls.send_replace(files.tls.admin);
         self.running.watch.certificates().set(files.tls.certificates);
         self.running.tls_prints = files.tls.prints;
+        self.running.sentinel_tls = files.tls.sentinels;
         let moved = [("statistics", bound.stats), ("admin", bound.admin)];
         for (what, step) in moved {
             match step.take() {
@@ -188,12 +197,13 @@ impl Serving {
         }
         self.running.descriptors.set(&config);
         self.running.config = Arc::new(config);
+        self.configure_sentinels();
         self.show_facts();
         Ok(doubts)
     }
 
     async fn take_pools(&mut self, config: &Config, next: ProxyNext) -> Result<Vec<String>, String> {
-        let back = self.overrides.settings(&self.running.config, self.running.users.book());
+        let back = self.settings(&self.overrides, &self.running.config, self.running.users.book());
         let running = &mut self.running;
         let mut doubts = Vec::new();
         match next {

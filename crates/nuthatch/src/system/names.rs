@@ -28,8 +28,12 @@ fn hosts(config: &Config, words: Words) -> Vec<(String, String)> {
         let option = words.option(&format!("[pool.{}] servers", pool.name), &format!("pool '{}'", pool.name));
         pool.servers.iter().filter_map(move |server| match &server.target {
             Target::Tcp { host, .. } => Some((option.clone(), host.clone())),
-            Target::Unix(_) | Target::Local => None,
+            Target::Unix(_) | Target::Local | Target::Master => None,
         })
+    });
+    let sentinels = config.pools.iter().flat_map(|pool| {
+        let option = format!("[pool.{}] sentinels", pool.name);
+        pool.discovery.sentinels.addresses.iter().map(move |(host, _)| (option.clone(), host.clone()))
     });
     let queue = config.queue.iter().flat_map(|queue| {
         let lookups = queue.lookupd_tcp_addresses.iter();
@@ -42,7 +46,7 @@ fn hosts(config: &Config, words: Words) -> Vec<(String, String)> {
             statsd.map(|statsd| (words.option("[queue] statsd_address", "statsd"), statsd.address.as_str()));
         lookups.chain(auths).chain(statsd).map(|(option, address)| (option, host_of(address).to_owned()))
     });
-    servers.chain(queue).collect()
+    servers.chain(sentinels).chain(queue).collect()
 }
 
 /// The host of `HOST:PORT` or of a URL.

@@ -43,6 +43,7 @@ fn shard_of(index: usize, loads: &Arc<[AtomicU32]>, numbers: &Arc<AtomicU64>) ->
         post: Box::new(move |to, mail| out.lock().unwrap().push((to, mail))),
         client_numbers: Arc::clone(numbers),
         verify: Box::new(|_| false),
+        doubt: Box::new(drop),
     };
     let proxy = Proxy::new(setup, &mut io);
     Shard { io, proxy, post }

@@ -66,6 +66,9 @@ impl Proxy {
             self.break_server_conn(io, lane, input, Failure::Garbage);
             return false;
         }
+        if found.is_error && self.servers[lane.server].is_named_by_sentinels() {
+            self.check_master(io, lane, &input.bytes()[..found.len]);
+        }
         let server = &mut self.servers[lane.server];
         let opened = server.conns[lane.number as usize].conn;
         let (met, works) = server.meet(lane.number, found, io.now());

@@ -6,7 +6,7 @@ use config::checked;
 use net::tls::ClientConfig;
 use net::{Address, Io};
 
-use super::socket_options;
+use super::{address_of, socket_options};
 use crate::generation::{ByHand, Out, ServerPlan};
 use crate::notice::Notice;
 use crate::server::Server;
@@ -33,12 +33,24 @@ impl Server {
         let before = std::mem::replace(&mut self.config, Arc::clone(config));
         self.weight = server.weight;
         self.ring_name = config.ring_name(server);
+        if self.address != address_of(server) && !self.is_local {
+            self.take_address(address_of(server));
+        }
         self.options = socket_options(config, server, tls);
         self.set_by_hand(io, plan.by_hand);
         if before.timeout != config.timeout {
             self.watch_deadlines(io);
         }
         self.look_after_ejection(io, &before)
+    }
+
+    /// Takes the address of the master that Sentinels have named in its place. The caller closes its
+    /// connections, and probes it if it was ejected.
+    fn take_address(&mut self, address: Option<Address>) {
+        self.address = address;
+        self.health.forget_attempts();
+        self.resp3.reset();
+        (self.failing, self.refuses) = (false, false);
     }
 
     /// Applies the new timeout to requests under way.
@@ -100,7 +112,7 @@ impl Server {
         }
     }
 
-    fn probe_now<I: Io>(&mut self, io: &mut I) {
+    pub(crate) fn probe_now<I: Io>(&mut self, io: &mut I) {
         self.health.state = State::Ejected;
         self.stats.ejected.set(1);
         self.probe_at(io, Some(io.now()));

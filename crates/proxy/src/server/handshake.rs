@@ -1,12 +1,15 @@
-//! The handshake of a server connection: password, protocol version, database.
+//! The handshake of a server connection: password, protocol version, database, role.
 //!
 //! ```text
-//! opened ▸ AUTH, HELLO 3, SELECT at once ▸ each is accepted ▸ waiting requests are sent
+//! opened ▸ AUTH, HELLO 3, SELECT, ROLE at once ▸ each is accepted ▸ waiting requests are sent
 //!                                        ▸ one is refused   ▸ closed; they fail; the next attempt has to wait
 //! ```
 //! The wait grows up to `server_retry_timeout` ([`crate::server::backoff`]), or the server is ejected and its
 //! probe does the same handshake: so it serves again soon after the server's or the pool's password is
 //! corrected.
+//!
+//! A master that Sentinels have named has to show that it is one (ROLE), also later, when it declines a write
+//! as a replica does: an old master that is back does not know yet that it was replaced.
 
 use bytes::Bytes;
 use config::checked::Protocol;
@@ -21,12 +24,13 @@ use crate::server::Server;
 use crate::server::pending::{Expect, Handshake, Owner, Pending};
 
 impl Server {
-    /// Opens a connection and sends the handshake first: password, protocol version, database. None for the
-    /// embedded cache.
+    /// Opens a connection and sends the handshake first: password, protocol version, database, role. None
+    /// without an address.
     fn open<I: Io>(&mut self, io: &mut I, lane: u16) -> Option<ConnId> {
         let id = io.connect(self.address.as_ref()?, &self.options);
         let (version, probe) = (self.speaks_resp3(lane), lane == self.probe_lane());
         let (password, db, now) = (self.password.clone(), self.config.db, io.now());
+        let checks_role = self.is_named_by_sentinels();
         let conn = &mut self.conns[lane as usize];
         debug_assert_eq!(conn.conn, None, "one would be forgotten");
         conn.conn = Some(id);
@@ -47,6 +51,9 @@ impl Server {
             if db > 0 {
                 shake(Handshake::Database, command(&[b"SELECT", db.to_string().as_bytes()]));
             }
+            if checks_role {
+                shake(Handshake::Role, command(&[b"ROLE"]));
+            }
             if probe {
                 shake(Handshake::Probe, command(&[b"PING"]));
             }
@@ -55,6 +62,17 @@ impl Server {
         }
         self.stats.connects.inc();
         Some(id)
+    }
+
+    /// Asks for the role on a connection in use. Later requests wait until it is known.
+    fn ask_role<I: Io>(&mut self, io: &mut I, lane: u16) {
+        let conn = &mut self.conns[lane as usize];
+        let Some(id) = conn.conn.filter(|_| conn.ready()) else { return };
+        io.send(id, &command(&[b"ROLE"]));
+        let expect = Expect { kind: ReplyKind::Version, keys: 0 };
+        let owner = Owner::Handshake(Handshake::Role);
+        conn.line.push_back(Pending { expect, ..Pending::new(owner, io.now(), 0) });
+        conn.handshakes += 1;
     }
 
     /// Handles an established connection.
@@ -112,7 +130,9 @@ impl Proxy {
         let config = &self.servers[server].config;
         if config.preconnect {
             for number in 0..config.server_connections as u16 {
-                self.open_lane(io, LaneKey { server, number });
+                if !self.servers[server].is_open(number) {
+                    self.open_lane(io, LaneKey { server, number });
+                }
             }
         }
     }
@@ -139,7 +159,11 @@ impl Proxy {
             Handshake::Password => Failure::Password,
             Handshake::Version => Failure::Version,
             Handshake::Database => Failure::Database,
+            Handshake::Role => Failure::Demoted,
         };
+        if step == Handshake::Role && !is_error && !wire::redis::sentinel::is_master(reply) {
+            return self.handshake_refused(io, lane, failure);
+        }
         if is_error {
             let notice = self.servers[lane.server].refusal(reply);
             self.tell(notice);
@@ -158,7 +182,21 @@ impl Proxy {
             let server = &mut self.servers[lane.server];
             server.resp3.failed(failure, server.config.server_retry_timeout, io.now());
         }
+        if failure == Failure::Demoted {
+            self.doubt_master(io, lane.server);
+        }
         self.close_lane(io, lane, failure);
+    }
+
+    /// Looks whether a server that has declined a request is still a master.
+    #[cold]
+    pub(crate) fn check_master<I: Io>(&mut self, io: &mut I, lane: LaneKey, error: &[u8]) {
+        let declines = [&b"-READONLY "[..], b"-MASTERDOWN "].iter().any(|code| error.starts_with(code));
+        let pool = self.servers[lane.server].pool;
+        // A script can make up the error, so that it is no more than a doubt.
+        if declines && self.doubt(io.now(), pool) {
+            self.servers[lane.server].ask_role(io, lane.number);
+        }
     }
 }
 

@@ -75,6 +75,11 @@ impl Health {
         }
     }
 
+    /// Allows the next attempt to connect at once: it is to another address.
+    pub(crate) fn forget_attempts(&mut self) {
+        self.attempts.reset();
+    }
+
     /// Ok if a connection may be opened now; otherwise the reason the last attempt failed.
     pub(crate) fn may_connect(&self, now: Instant) -> Result<(), Failure> {
         self.attempts.may_try(now)

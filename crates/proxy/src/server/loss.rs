@@ -58,11 +58,11 @@ impl Server {
     fn count_loss(&self, failure: Failure, was_connected: bool) {
         if was_connected {
             self.stats.server_connections.dec();
-        } else if failure != Failure::Removed {
+        } else if !matches!(failure, Failure::Removed | Failure::Replaced) {
             self.stats.connects_refused.inc();
         }
         match failure {
-            Failure::Removed => {}
+            Failure::Removed | Failure::Replaced => {}
             Failure::Closed => self.stats.server_eof.inc(),
             // Counted when the deadline passed.
             Failure::TimedOut if was_connected => {}
@@ -134,9 +134,10 @@ impl Proxy {
 
     /// Applies a loss to the server's health.
     fn draw_conclusions<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure, lost: &Lost) {
-        if failure == Failure::Removed {
+        if matches!(failure, Failure::Removed | Failure::Replaced) {
             return;
         }
+        self.doubt_master(io, lane.server);
         let server = &mut self.servers[lane.server];
         let waited = lost.line.iter().any(|p| !matches!(p.owner, Owner::Handshake(_)));
         if lane.number == server.probe_lane() {
@@ -154,6 +155,7 @@ impl Proxy {
         failure: Failure,
         was_connected: bool,
     ) {
+        self.doubt_master(io, server);
         let notice = self.servers[server].note_failure(io, failure, was_connected);
         self.tell(notice);
         if !failure.is_ours() {

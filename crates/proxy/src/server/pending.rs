@@ -15,7 +15,7 @@ pub(crate) enum Owner {
     Private(ConnId, Seq),
     /// A part of a request that was split or went to every server.
     Part(GatherId, u16),
-    /// The handshake: the password, the protocol version, the database.
+    /// The handshake: the password, the protocol version, the database, the role.
     Handshake(Handshake),
 }
 
@@ -28,6 +28,8 @@ pub(crate) enum Handshake {
     Version,
     /// SELECT.
     Database,
+    /// ROLE: only a master is used.
+    Role,
     /// The probe that a server has to answer before it gets traffic again.
     Probe,
 }

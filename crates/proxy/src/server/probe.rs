@@ -136,6 +136,9 @@ impl Proxy {
             State::Ejected => {
                 server.begin_probe(io);
                 self.open_lane(io, lane);
+                if !self.servers[lane.server].is_open(lane.number) {
+                    self.servers[lane.server].probe_lost(io, Failure::Unnamed);
+                }
             }
             State::Probing if server.conns[lane.number as usize].conn.is_some() => {
                 self.close_lane(io, lane, Failure::TimedOut);

@@ -51,6 +51,7 @@ impl World {
             users: access::Book::default(),
             pools: pools.clone(),
             tls: BTreeMap::new(),
+            masters: proxy::Masters::new(),
             by_hand: BTreeMap::new(),
             local_bytes_max: 1 << 20,
             drain_timeout: Duration::from_secs(1),
@@ -124,6 +125,7 @@ impl World {
                 post: Box::new(move |to, letter| mail.lock().expect("one thread").push((to, letter))),
                 client_numbers: Arc::clone(&numbers),
                 verify: Box::new(|_| false),
+                doubt: Box::new(drop),
             };
             let mut looped = Loop::new(index, self.rng.fork(), self.scenario.read_max);
             listeners.iter().flat_map(Listener::try_clone).for_each(|listener| looped.listen(listener));

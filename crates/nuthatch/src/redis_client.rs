@@ -1,0 +1,161 @@
+//! The control thread's Redis client: one connection, a few questions at a time, a deadline on everything.
+//!
+//! It is for servers that say something about themselves (Sentinels, nodes); no request of a client comes
+//! here.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::Secret;
+use net::tls::{ClientConfig, ServerName};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use wire::redis::{ReplyLimits, ReplyScan, ReplyScanner, encode};
+
+/// Most bytes of one answer.
+const ANSWER_MAX: usize = 4 << 20;
+/// Bytes read at a time.
+const READ: usize = 16 << 10;
+
+/// Login of a connection.
+#[derive(Clone, Default)]
+pub struct Login {
+    /// User; None for the default user.
+    pub user: Option<String>,
+    /// Password; None if none is given.
+    pub password: Option<Secret>,
+    /// TLS; None for plain text.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// Name in the certificate; None for the host.
+    pub server_name: Option<String>,
+}
+
+impl PartialEq for Login {
+    fn eq(&self, other: &Login) -> bool {
+        let tls = |login: &Login| login.tls.as_ref().map(Arc::as_ptr);
+        (&self.user, &self.password, &self.server_name) == (&other.user, &other.password, &other.server_name)
+            && tls(self) == tls(other)
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A connection. After an error it is of no more use.
+pub struct RedisClient {
+    stream: Box<dyn Stream>,
+    buffer: Vec<u8>,
+}
+
+impl fmt::Debug for RedisClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisClient")
+    }
+}
+
+impl RedisClient {
+    /// Connects and logs in. The name is resolved anew.
+    ///
+    /// # Errors
+    /// The reason, for the operator.
+    pub async fn connect(
+        (host, port): (&str, u16),
+        login: &Login,
+        patience: Duration,
+    ) -> Result<RedisClient, String> {
+        let connecting = RedisClient::open((host, port), login);
+        let mut client = timeout(patience, connecting).await.map_err(|_| "timed out".to_owned())??;
+        if let Some(password) = &login.password {
+            let user = login.user.as_deref();
+            let mut auth = vec!["AUTH"];
+            auth.extend(user);
+            auth.push(password.reveal());
+            let answers = client.ask(&[&auth], patience).await?;
+            let answer = answers.first().map_or(&b""[..], Vec::as_slice);
+            let says = |words: &str| memchr::memmem::find(answer, words.as_bytes()).is_some();
+            let unneeded = says("without any password configured") || says("no password is set");
+            if answer.starts_with(b"-") && !unneeded {
+                return Err(format!("login refused: {}", String::from_utf8_lossy(answer.trim_ascii())));
+            }
+        }
+        Ok(client)
+    }
+
+    async fn open((host, port): (&str, u16), login: &Login) -> Result<RedisClient, String> {
+        let socket = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
+        let _ = socket.set_nodelay(true);
+        let stream: Box<dyn Stream> = match &login.tls {
+            None => Box::new(socket),
+            Some(tls) => {
+                let name = login.server_name.as_deref().unwrap_or(host);
+                let name = ServerName::try_from(name.to_owned())
+                    .map_err(|_| format!("{name} cannot be the name in a certificate"))?;
+                let connector = TlsConnector::from(Arc::clone(tls));
+                Box::new(connector.connect(name, socket).await.map_err(|error| format!("TLS: {error}"))?)
+            }
+        };
+        Ok(RedisClient { stream, buffer: Vec::new() })
+    }
+
+    /// Sends requests in one write and waits for all answers.
+    ///
+    /// # Errors
+    /// The reason, for the operator.
+    pub async fn ask(&mut self, requests: &[&[&str]], patience: Duration) -> Result<Vec<Vec<u8>>, String> {
+        let asking = async {
+            self.send(requests).await?;
+            let mut answers = Vec::with_capacity(requests.len());
+            for _ in requests {
+                answers.push(self.next().await?);
+            }
+            Ok(answers)
+        };
+        timeout(patience, asking).await.map_err(|_| "no answer in time".to_owned())?
+    }
+
+    /// Sends requests in one write.
+    ///
+    /// # Errors
+    /// The reason, for the operator.
+    pub async fn send(&mut self, requests: &[&[&str]]) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        for request in requests {
+            encode::array(&mut bytes, request.len());
+            for word in *request {
+                encode::bulk(&mut bytes, word.as_bytes());
+            }
+        }
+        self.stream.write_all(&bytes).await.map_err(|error| error.to_string())?;
+        self.stream.flush().await.map_err(|error| error.to_string())
+    }
+
+    /// Waits for the next answer or message. Can be called off and called again.
+    ///
+    /// # Errors
+    /// The reason, for the operator.
+    pub async fn next(&mut self) -> Result<Vec<u8>, String> {
+        loop {
+            match ReplyScanner::new().scan(&self.buffer, &ReplyLimits::DEFAULT) {
+                ReplyScan::Done(reply) => {
+                    let rest = self.buffer.split_off(reply.len());
+                    return Ok(std::mem::replace(&mut self.buffer, rest));
+                }
+                ReplyScan::Bad(_) => return Err("it answered something that is no reply".into()),
+                ReplyScan::NeedMore { .. } if self.buffer.len() > ANSWER_MAX => {
+                    return Err(format!("its answer is longer than {ANSWER_MAX} bytes"));
+                }
+                ReplyScan::NeedMore { .. } => {}
+            }
+            self.buffer.reserve(READ);
+            match self.stream.read_buf(&mut self.buffer).await {
+                Ok(0) => return Err("it closed the connection".into()),
+                Ok(_) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! Sentinels: which node is the master of each name, watched on the control thread.
+//!
+//! ```text
+//! pool_watch   one task per pool: collects what the others report, decides (proxy::MasterWatch)
+//!   sentinel   one task per Sentinel: asks it every topology_refresh, often in doubt; hears its events
+//!   node       one task per node while in doubt: asks for its role
+//! masters ─▶ Event::Masters of the control loop ─▶ the next generation of the shards (serving/masters.rs)
+//! ```
+//! A doubt is a failed connection of a shard, a write that was declined, an event of a Sentinel, or views
+//! that differ. Sentinels and nodes are then asked ten times a second for a minute at most, then once a
+//! second.
+
+mod pool_watch;
+mod pool_settings;
+mod report;
+mod sentinel;
+mod node;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use admin::Master;
+use config::checked::{Config, Pool, Topology};
+use proxy::{Doubt, Generation, Masters};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use pool_settings::PoolSettings;
+pub use pool_settings::SentinelTls;
+
+/// Most doubts that wait; further ones are about the same pools.
+const DOUBTS_MAX: usize = 64;
+
+/// Makes the two ends of the way of doubts from the shards.
+pub fn doubts() -> (mpsc::Sender<Doubt>, mpsc::Receiver<Doubt>) {
+    mpsc::channel(DOUBTS_MAX)
+}
+
+/// The watches of all pools with Sentinels.
+pub struct Sentinels {
+    pools: BTreeMap<String, (PoolSettings, Running)>,
+    doubtful: Doubtful,
+    masters: watch::Sender<Masters>,
+    status: Arc<watch::Sender<BTreeMap<String, Vec<Master>>>>,
+}
+
+/// Takes doubts of shards to the pools' watches.
+#[derive(Clone, Default)]
+pub struct Doubtful(Arc<Mutex<BTreeMap<String, Arc<Notify>>>>);
+
+impl Doubtful {
+    /// Handles a doubt of a shard.
+    pub fn doubt(&self, doubt: &Doubt) {
+        if let Some(notify) = self.pools().get(&doubt.pool) {
+            notify.notify_one();
+        }
+    }
+
+    fn pools(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A task that ends with its owner.
+struct Running(JoinHandle<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Sentinels {
+    /// Watches nothing yet.
+    pub fn new() -> Sentinels {
+        let (masters, status) = (watch::Sender::default(), watch::Sender::default());
+        Sentinels { pools: BTreeMap::new(), doubtful: Doubtful::default(), masters, status: Arc::new(status) }
+    }
+
+    /// Notifications that a master has another address.
+    pub fn changes(&self) -> watch::Receiver<Masters> {
+        self.masters.subscribe()
+    }
+
+    /// Notifications that something about the masters has changed, for the admin port.
+    pub fn status(&self) -> watch::Receiver<BTreeMap<String, Vec<Master>>> {
+        self.status.subscribe()
+    }
+
+    /// The addresses that are believed.
+    pub fn masters(&self) -> Masters {
+        self.masters.borrow().clone()
+    }
+
+    /// Watches the pools of a configuration. A pool whose settings stay is not disturbed. Needs a tokio
+    /// runtime.
+    pub fn configure(&mut self, config: &Config, generation: Option<&Generation>, tls: &SentinelTls) {
+        let has_sentinels = |pool: &&Pool| pool.discovery.topology == Topology::Sentinel;
+        let wanted = config.pools.iter().filter(has_sentinels);
+        let wanted: BTreeMap<String, PoolSettings> =
+            wanted.map(|pool| (pool.name.clone(), PoolSettings::new(pool, generation, tls))).collect();
+        self.pools.retain(|name, (settings, _)| wanted.get(name) == Some(settings));
+        let names = |name: &str| wanted.get(name).map(|wanted| &wanted.pool.servers);
+        self.masters.send_if_modified(|masters| {
+            let before = masters.len();
+            masters.retain(|(pool, master), _| {
+                names(pool).is_some_and(|servers| servers.iter().any(|server| server.identity == *master))
+            });
+            masters.len() != before
+        });
+        self.status.send_modify(|status| status.retain(|pool, _| wanted.contains_key(pool)));
+        for (name, settings) in wanted {
+            if !self.pools.contains_key(&name) {
+                let doubt = Arc::new(Notify::new());
+                let shared = (self.masters.clone(), Arc::clone(&self.status), Arc::clone(&doubt));
+                let task = tokio::spawn(pool_watch::run(settings.clone(), shared));
+                self.doubtful.pools().insert(name.clone(), doubt);
+                self.pools.insert(name, (settings, Running(task)));
+            }
+        }
+    }
+
+    /// The way of doubts.
+    pub fn doubtful(&self) -> Doubtful {
+        self.doubtful.clone()
+    }
+}

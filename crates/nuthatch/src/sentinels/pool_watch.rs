@@ -1,0 +1,277 @@
+//! One pool's watch: collects reports, decides on addresses, sets the pace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use admin::Master;
+use proxy::{MasterWatch, Masters, Place};
+use telemetry::warn;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
+use wire::redis::sentinel::SentinelNode;
+
+use super::node;
+use super::pool_settings::PoolSettings;
+use super::report::Report;
+use super::sentinel::{self, Sentinel};
+
+/// Interval while in doubt, for so long, and then.
+const FAST: Duration = Duration::from_millis(100);
+const FAST_FOR: Duration = Duration::from_mins(1);
+const SLOW: Duration = Duration::from_secs(1);
+/// Most Sentinels, configured and learned.
+const SENTINELS_MAX: usize = 32;
+/// Reports that wait.
+const REPORTS: usize = 256;
+
+/// Takers of the outcome, and the source of doubts.
+pub(super) type Shared =
+    (watch::Sender<Masters>, Arc<watch::Sender<BTreeMap<String, Vec<Master>>>>, Arc<Notify>);
+
+/// A task that ends with its owner.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+struct PoolWatch {
+    settings: PoolSettings,
+    shared: Shared,
+    begun: Instant,
+    masters: BTreeMap<String, (MasterWatch, Shown)>,
+    sentinels: BTreeMap<Place, Task>,
+    /// Ids of those that answer, and what each says about the others.
+    known: BTreeMap<Place, (String, Vec<SentinelNode>)>,
+    /// Learned ones that have answered.
+    heard: BTreeSet<Place>,
+    nodes: BTreeMap<Place, Task>,
+    pace: watch::Sender<Duration>,
+    doubtful_since: Option<Instant>,
+    reports: mpsc::Sender<Report>,
+}
+
+/// Facts shown of a master besides its address.
+#[derive(Default)]
+struct Shown {
+    since_ms: u64,
+    changes: u64,
+    /// It was reported that Sentinels do not know it.
+    is_unknown: bool,
+}
+
+/// Watches until it is aborted.
+pub(super) async fn run(settings: PoolSettings, shared: Shared) {
+    let (reports, mut reported) = mpsc::channel(REPORTS);
+    let names = settings.pool.servers.iter().map(|server| server.identity.clone());
+    let masters = names.map(|name| (name, (MasterWatch::default(), Shown::default()))).collect();
+    let doubt = Arc::clone(&shared.2);
+    let mut watch = PoolWatch {
+        settings,
+        shared,
+        begun: Instant::now(),
+        masters,
+        sentinels: BTreeMap::new(),
+        known: BTreeMap::new(),
+        heard: BTreeSet::new(),
+        nodes: BTreeMap::new(),
+        pace: watch::Sender::new(FAST),
+        doubtful_since: None,
+        reports,
+    };
+    watch.meet(&BTreeSet::new());
+    loop {
+        watch.conclude();
+        tokio::select! {
+            Some(report) = reported.recv() => watch.take(report),
+            () = doubt.notified() => {
+                let now = watch.now();
+                watch.masters.values_mut().for_each(|(master, _)| master.doubt(now));
+            }
+            () = sleep(SLOW) => {}
+        }
+    }
+}
+
+impl PoolWatch {
+    /// Time for the pure part, from its own beginning.
+    fn now(&self) -> net::Instant {
+        net::Instant(1_000_000_000 + u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(0))
+    }
+
+    fn take(&mut self, report: Report) {
+        let now = self.now();
+        match report {
+            Report::View { sentinel, id, master, view, peers } => {
+                self.warn_if_unknown(&sentinel, &master, view.is_none());
+                if let Some((watch, _)) = self.masters.get_mut(&master) {
+                    watch.hear(&name(&sentinel), view);
+                }
+                if !self.settings.pool.discovery.sentinels.addresses.contains(&sentinel) {
+                    self.heard.insert(sentinel.clone());
+                }
+                if self.known.insert(sentinel, (id, peers)).is_none() {
+                    self.show();
+                }
+                self.learn();
+            }
+            Report::Lost { sentinel } => {
+                self.known.remove(&sentinel);
+                self.masters.values_mut().for_each(|(watch, _)| watch.hear(&name(&sentinel), None));
+                self.show();
+            }
+            Report::Event { master } => {
+                self.doubtful_since = None;
+                if let Some((watch, _)) = self.masters.get_mut(&master) {
+                    watch.doubt(now);
+                }
+            }
+            Report::Role { node, role } => {
+                self.masters.values_mut().for_each(|(watch, _)| watch.role(&node, role, now));
+            }
+        }
+    }
+
+    /// Decides, publishes, and sets the pace.
+    fn conclude(&mut self) {
+        let (now, total) = (self.now(), self.sentinel_count());
+        let mut changed = Vec::new();
+        for (name, (watch, shown)) in &mut self.masters {
+            let before = watch.address().cloned();
+            if let Some(address) = watch.decide(total, now) {
+                shown.since_ms = wall_ms();
+                shown.changes += u64::from(before.is_some());
+                changed.push((name.clone(), address));
+            }
+        }
+        if !changed.is_empty() {
+            let pool = &self.settings.pool.name;
+            self.shared.0.send_modify(|masters| {
+                masters.extend(changed.into_iter().map(|(name, address)| ((pool.clone(), name), address)));
+            });
+            self.show();
+        }
+        let doubtful = self.masters.values().any(|(watch, _)| watch.is_in_doubt(now));
+        self.set_pace(doubtful);
+    }
+
+    /// Number of the Sentinels that count: the configured ones, and learned ones that have ever answered.
+    fn sentinel_count(&self) -> usize {
+        self.settings.pool.discovery.sentinels.addresses.len() + self.heard.len()
+    }
+
+    fn set_pace(&mut self, doubtful: bool) {
+        self.doubtful_since = self.doubtful_since.or(Some(Instant::now())).filter(|_| doubtful);
+        let pace = match self.doubtful_since {
+            None => self.settings.pool.discovery.refresh,
+            Some(since) if since.elapsed() < FAST_FOR => FAST,
+            Some(_) => SLOW,
+        };
+        self.pace.send_if_modified(|known| std::mem::replace(known, pace) != pace);
+        let asked = self.masters.values().filter(|_| doubtful).flat_map(|(watch, _)| watch.asked());
+        let asked: BTreeSet<Place> = asked.collect();
+        self.nodes.retain(|place, _| asked.contains(place));
+        for place in asked {
+            if !self.nodes.contains_key(&place) {
+                let login = self.settings.servers.clone();
+                let task = node::run(place.clone(), login, self.pace.subscribe(), self.reports.clone());
+                self.nodes.insert(place, Task(tokio::spawn(task).abort_handle()));
+            }
+        }
+    }
+
+    /// Asks the Sentinels that more than half of the configured ones name, as well.
+    fn learn(&mut self) {
+        let configured = &self.settings.pool.discovery.sentinels.addresses;
+        let ids: BTreeSet<&str> = configured
+            .iter()
+            .filter_map(|place| self.known.get(place))
+            .map(|(id, _)| id.as_str())
+            .filter(|id| !id.is_empty())
+            .collect();
+        let mut named: BTreeMap<Place, usize> = BTreeMap::new();
+        for (_, peers) in configured.iter().filter_map(|place| self.known.get(place)) {
+            for peer in peers.iter().filter(|peer| !peer.id.is_empty() && !ids.contains(peer.id.as_str())) {
+                *named.entry((peer.host.clone(), peer.port)).or_default() += 1;
+            }
+        }
+        // A configured one that has not answered yet may be known by another address.
+        let answer = configured.iter().filter(|place| self.known.contains_key(place)).count();
+        let learned: BTreeSet<Place> = named
+            .into_iter()
+            .filter(|(place, votes)| votes * 2 > answer && !configured.contains(place))
+            .map(|(place, _)| place)
+            .take(SENTINELS_MAX.saturating_sub(configured.len()))
+            .collect();
+        let missing = configured.len() - answer;
+        self.meet(&learned.into_iter().skip(missing).collect());
+    }
+
+    /// Asks these Sentinels besides the configured ones, and no others.
+    fn meet(&mut self, learned: &BTreeSet<Place>) {
+        let configured = &self.settings.pool.discovery.sentinels.addresses;
+        let wanted: BTreeSet<Place> = configured.iter().chain(learned).cloned().collect();
+        let before = self.sentinels.len();
+        self.sentinels.retain(|place, _| wanted.contains(place));
+        self.known.retain(|place, _| wanted.contains(place));
+        self.heard.retain(|place| wanted.contains(place));
+        if self.sentinels.len() != before {
+            let names: BTreeSet<String> = wanted.iter().map(name).collect();
+            self.masters.values_mut().for_each(|(watch, _)| watch.keep(|sentinel| names.contains(sentinel)));
+        }
+        for place in wanted {
+            if !self.sentinels.contains_key(&place) {
+                let task = sentinel::run(Sentinel {
+                    place: place.clone(),
+                    pool: self.settings.pool.name.clone(),
+                    masters: self.masters.keys().cloned().collect(),
+                    login: self.settings.sentinels.clone(),
+                    pace: self.pace.subscribe(),
+                    reports: self.reports.clone(),
+                });
+                self.sentinels.insert(place, Task(tokio::spawn(task).abort_handle()));
+            }
+        }
+    }
+
+    fn warn_if_unknown(&mut self, sentinel: &Place, master: &str, is_unknown: bool) {
+        let Some((_, shown)) = self.masters.get_mut(master) else { return };
+        if is_unknown && !std::mem::replace(&mut shown.is_unknown, true) {
+            let (pool, sentinel) = (&self.settings.pool.name, name(sentinel));
+            warn!(%pool, %master, %sentinel, "a Sentinel knows no master of this name");
+        } else if !is_unknown {
+            shown.is_unknown = false;
+        }
+    }
+
+    /// Publishes what the admin port shows.
+    fn show(&self) {
+        let pool = &self.settings.pool.name;
+        let masters = self.masters.iter().map(|(master, (watch, shown))| Master {
+            pool: pool.clone(),
+            name: master.clone(),
+            address: watch.address().map(name),
+            since_ms: watch.address().map(|_| shown.since_ms),
+            changes: shown.changes,
+            sentinels_answering: self.known.len(),
+            sentinels: self.sentinel_count(),
+        });
+        let masters = masters.collect();
+        self.shared.1.send_modify(|status| {
+            status.insert(pool.clone(), masters);
+        });
+    }
+}
+
+fn name((host, port): &Place) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn wall_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
