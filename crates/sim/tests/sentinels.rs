@@ -3,7 +3,7 @@
 use nuthatch_sim::sentinels::{Outcome, run};
 
 /// Seeds of a test run.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 200;
 
 #[test]
 fn no_view_leads_to_a_false_master() {
