@@ -49,7 +49,9 @@ impl Store {
             let line_is_long = self.eviction.probation_bytes > self.bytes_max / PROBATION_SHARE;
             let evicted = (line_is_long && self.evict_from_probation(keep))
                 || self.evict_from_main(keep)
-                || self.evict_from_probation(keep);
+                || self.evict_from_probation(keep)
+                // Those on probation that were used are in main now.
+                || self.evict_from_main(keep);
             if !evicted {
                 break;
             }
@@ -107,6 +109,20 @@ impl Store {
 mod tests {
     use crate::entry::NEVER;
     use crate::store::{Attributes, Store};
+
+    #[test]
+    fn used_entries_on_probation_make_room_when_there_are_no_others() {
+        let mut store = Store::new(64 << 10);
+        let forever = Attributes::until(NEVER);
+        store.put(b"large", &vec![0; 58 << 10], forever, 0).expect("fits");
+        for key in [b"a", b"b", b"c"] {
+            store.put(key, &[0; 1000], forever, 0).expect("fits");
+            store.read(key, 0, |entry| assert!(entry.is_some_and(|entry| entry.on_probation)));
+        }
+        store.remove(b"large", 0);
+        store.make_room(63 << 10, b"a");
+        assert!(store.bytes() <= 2 << 10, "{}", store.bytes());
+    }
 
     /// A stream of keys by a Zipf-like law: the hit rate beside that of an ideal cache of the same size.
     #[test]
