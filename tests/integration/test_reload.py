@@ -61,6 +61,7 @@ VALUES = {
     ".coalesce": "off",
     ".memory_budget": "900MiB",
     "log.level": "debug",
+    "admin.http_names": ["admin.example"],
     "pool.protocol": "memcache",
     "pool.hash": "murmur",
     "pool.distribution": "modula",
