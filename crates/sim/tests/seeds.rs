@@ -6,8 +6,9 @@ use nuthatch_sim::{Report, run};
 const SEEDS: u64 = 300;
 
 /// Statistics that the simulation cannot move: a lack of file descriptors, the rounds of the real loop,
-/// overlong requests, users and passwords, TLS. `tests/integration/test_metrics.py` and `test_tls.py` move
-/// them.
+/// overlong requests, users and passwords, TLS, and private connections: no simulated client sends a command that
+/// waits, watches or subscribes. `tests/integration/test_metrics.py`, `test_tls.py` and
+/// `test_redis_clients.py` move them.
 const NOT_SIMULATED: &[(&str, &str)] = &[
     ("shard", "accept_pauses"),
     ("shard", "rounds"),
@@ -16,6 +17,10 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("shard", "slept_us"),
     ("shard", "sleeps_saved_us"),
     ("pool", "oversized"),
+    ("pool", "subscribers_lost"),
+    ("pool", "blocked_clients_gone"),
+    ("server", "private_connections"),
+    ("server", "private_waits"),
     ("pool", "denied"),
     ("pool", "login_failures"),
     ("pool", "limited"),
