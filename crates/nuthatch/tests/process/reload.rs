@@ -632,7 +632,7 @@ fn sessions_resume_after_a_reload_that_changes_something_else() {
     assert!(said.contains("user two added"), "{said}");
     assert_eq!(resumed(), [true; 3], "the users have changed, the certificates have not");
     rotate(&home, "a");
-    assert!(reload().contains("files have another content"));
+    assert!(reload().contains("content of files changed"));
     let stale = net::tls::ServerName::try_from("localhost").expect("a name");
     for (config, port, _) in &clients {
         let mut client = rustls::ClientConnection::new(Arc::clone(config), stale.clone()).expect("a client");
