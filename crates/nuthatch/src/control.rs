@@ -84,8 +84,9 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
         tokio::spawn(config_watch::run(watched, config_watch::INTERVAL, wanted, changed));
     }
     let sentinels = Sentinels::new();
-    let mut attention = Attention::new(signals, actions, (changes, sentinels.changes()), behavior, log);
-    let mut serving = Serving::begin(running, behavior.service, log, actor, sentinels);
+    let masters = sentinels.changes();
+    let (mut serving, discoveries) = Serving::begin(running, behavior.service, log, actor, sentinels);
+    let mut attention = Attention::new(signals, actions, (changes, masters, discoveries), behavior, log);
     let mut reloads = Reloads::begin(behavior.source.clone(), &serving);
     systemd::ready();
     let watchdog = tokio::spawn(systemd::keep_alive());
@@ -100,6 +101,10 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
             }
             Event::Action(asked) => {
                 reloading::by_request(&mut reloads, &mut serving, &mut attention, asked).await
+            }
+            Event::Topology(found) => {
+                serving.take_topology(found).await;
+                None
             }
             Event::Upgrade => {
                 let (back, replaced, ended) = upgrade(serving, &mut attention).await;
@@ -138,7 +143,11 @@ async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, b
                     upgrade.call_off();
                 }
                 Event::Action(asked) => reloading::refuse(asked, "an upgrade is under way: try again when it has ended"),
-                Event::Reload | Event::FileChanged | Event::Masters | Event::Upgrade => attention.postpone(event),
+                Event::Reload
+                | Event::FileChanged
+                | Event::Masters
+                | Event::Upgrade
+                | Event::Topology(_) => attention.postpone(event),
             }
         }
     }
@@ -160,8 +169,8 @@ async fn drain(serving: Serving, mut attention: Attention<'_>) -> io::Result<u8>
                     Event::Stop(signal, _) => break signal,
                     Event::Upgrade => task::refuse(TAKEN_OVER),
                     Event::Reload => reloading::refuse_signal(TAKEN_OVER),
-                    // The successor watches files and Sentinels itself.
-                    Event::FileChanged | Event::Masters => {}
+                    // The successor watches files, Sentinels and clusters itself.
+                    Event::FileChanged | Event::Masters | Event::Topology(_) => {}
                     Event::Action(asked) => reloading::refuse(asked, TAKEN_OVER),
                 }
             }

@@ -15,7 +15,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use config::checked::{Config, Protocol};
+use config::checked::{Config, Protocol, Topology};
 use net::{ClientPlaces, FileLimit};
 use telemetry::{info, warn};
 
@@ -33,6 +33,8 @@ const PER_THREAD: usize = 6;
 const QUEUE_BASE: usize = 24;
 /// Client share below which a warning is logged.
 const CLIENTS_FEW: usize = 256;
+/// Nodes of a cluster to allow for, which is discovered later.
+const NODES: usize = 32;
 /// Interval between checks of the limit.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -122,7 +124,11 @@ impl Needs {
         // Each shard has its own connections: one set for RESP2, one for RESP3, and one more for probes.
         let servers = config.pools.iter().map(|pool| {
             let kinds = if pool.protocol == Protocol::Redis { 2 } else { 1 };
-            pool.servers.len() * (kinds * pool.server_connections as usize + 1)
+            let servers = match pool.discovery.topology {
+                Topology::Cluster => pool.servers.len().max(NODES),
+                Topology::Ring | Topology::Sentinel => pool.servers.len(),
+            };
+            servers * (kinds * pool.server_connections as usize + 1)
         });
         Needs {
             base,

@@ -58,6 +58,7 @@ mod systemd;
 mod pem_files;
 mod tls_files;
 mod tls_prints;
+mod topology;
 mod upgrade;
 mod users;
 #[cfg(test)]

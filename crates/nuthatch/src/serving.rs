@@ -3,10 +3,12 @@
 mod by_hand;
 mod data;
 mod masters;
+mod follow;
 mod names;
 mod ports;
 mod step;
 mod succession;
+mod topologies;
 
 use std::io;
 use std::sync::Arc;
@@ -28,10 +30,12 @@ use web::process::ApiSlot;
 
 use data::{DataTasks, finish};
 use ports::Ports;
+use topologies::Topologies;
 
 use crate::overrides::Overrides;
 use crate::sentinels::Sentinels;
 use crate::start::Running;
+use crate::topology::Discoveries;
 use crate::upgrade::departures::Departures;
 use crate::version::VERSION;
 use crate::{admin_port, malloc_trim};
@@ -56,6 +60,7 @@ pub struct Serving {
     sentinels: Sentinels,
     /// Addresses of masters that the shards use.
     masters: Masters,
+    topologies: Topologies,
 }
 
 impl Serving {
@@ -67,7 +72,7 @@ impl Serving {
         log: &Log,
         actor: Arc<dyn Actor>,
         sentinels: Sentinels,
-    ) -> Serving {
+    ) -> (Serving, Discoveries) {
         let pool_listeners = Arc::new(AtomicU64::new(running.listening.pools.len() as u64));
         let (registry, since, listeners) =
             (Arc::clone(&running.registry), running.since, Arc::clone(&pool_listeners));
@@ -90,6 +95,7 @@ impl Serving {
         let nsqadmin = running.nsqadmin.take();
         let nsqadmin = nsqadmin.map(|admin| admin.spawn(log, &stopping, Arc::clone(running.users.desk())));
         let data = DataTasks::begin(std::mem::take(&mut running.data), log, &queue_api);
+        let (topologies, discoveries) = Topologies::begin(&running);
         let mut serving = Serving {
             running,
             log: log.clone(),
@@ -103,9 +109,10 @@ impl Serving {
             overrides: Overrides::default(),
             sentinels,
             masters: Masters::new(),
+            topologies,
         };
         serving.watch_masters();
-        serving
+        (serving, discoveries)
     }
 
     /// Publishes these configuration generations, with the overrides in force.

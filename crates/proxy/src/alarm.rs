@@ -21,6 +21,8 @@ pub(crate) enum Alarm {
     RefusedTransaction,
     /// End of the first wait for an element of the embedded cache.
     Blocked,
+    /// Next attempt of the first detour that waits.
+    Detours,
 }
 
 impl Alarm {
@@ -33,6 +35,7 @@ impl Alarm {
             Alarm::RefusedTransaction => 4 << 60,
             Alarm::Drain => 5 << 60,
             Alarm::Blocked => 6 << 60,
+            Alarm::Detours => 7 << 60,
         }
     }
 
@@ -45,7 +48,8 @@ impl Alarm {
             3 => Alarm::Stop,
             4 => Alarm::RefusedTransaction,
             5 => Alarm::Drain,
-            _ => Alarm::Blocked,
+            6 => Alarm::Blocked,
+            _ => Alarm::Detours,
         }
     }
 }

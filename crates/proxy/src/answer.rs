@@ -27,7 +27,10 @@ pub(crate) const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with t
     the same time\r\n";
 
 /// Writes the error for keys that live on several servers.
-pub(crate) fn cross_slot(tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>) {
+pub(crate) fn cross_slot(in_cluster: bool, tag: Option<[u8; 2]>, command: &str, out: &mut Vec<u8>) {
+    if in_cluster {
+        return encode::error(out, b"CROSSSLOT Keys in request don't hash to the same slot");
+    }
     let fix = match tag {
         Some([open, close]) => {
             let (open, close) = (open as char, close as char);

@@ -14,6 +14,8 @@ pub struct Census {
     pub waiting: usize,
     /// Requests of clients on server connections, expired ones included.
     pub in_flight: usize,
+    /// Requests that take a detour, those on server connections included.
+    pub detours: usize,
     /// Gather records in use.
     pub gathers: usize,
     /// Draining servers and removed pools.
@@ -29,8 +31,9 @@ impl Proxy {
     pub fn census(&self) -> Census {
         let mut census = Census {
             gathers: self.gathers.open_count(),
+            detours: self.detours.len(),
             draining: self.draining(),
-            held: self.gathers.census(),
+            held: self.gathers.census() + self.detours.census(),
             held_counted: self.held.bytes() + self.gathers.memory(),
             ..Census::default()
         };
@@ -40,7 +43,8 @@ impl Proxy {
             census.held += client.memory() + client.session.state_memory();
         }
         for conn in self.servers.values().flat_map(|server| &server.conns) {
-            census.in_flight += conn.line.iter().filter(|p| !matches!(p.owner, Owner::Handshake(_))).count();
+            census.in_flight +=
+                conn.line.iter().filter(|p| !matches!(p.owner, Owner::Handshake(_) | Owner::Asking)).count();
             census.held += conn.memory();
         }
         census

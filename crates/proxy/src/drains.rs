@@ -145,7 +145,7 @@ impl Proxy {
 
     fn leave(&mut self, key: PoolKey) {
         let Some(pool) = self.pools.get(key) else { return };
-        if pool.clients_here > 0 || !pool.leaving.is_empty() {
+        if pool.clients_here > 0 || !pool.leaving.is_empty() || self.detours.has_pool(key) {
             return self.drains.pools.push(key);
         }
         pool.stats.requests_in_flight.set(0);

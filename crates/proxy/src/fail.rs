@@ -47,6 +47,10 @@ pub(crate) enum Failure {
     TooLarge,
     /// The server was taken out of its pool.
     Removed,
+    /// The node did not answer, and another has taken its place.
+    Superseded,
+    /// No node of the cluster served the key's slot before the deadline.
+    Unserved,
     /// Its user is over its request limit.
     UserLimit,
     /// The pool is over its request limit.
@@ -122,6 +126,8 @@ impl Failure {
                 "the master was replaced by another, and the request may or may not have been executed"
             }
             Failure::Removed => "the server was removed from the pool",
+            Failure::Superseded => "the node did not answer before another took its place",
+            Failure::Unserved => "no node is known that serves this key's slot",
             Failure::UserLimit => {
                 "too many requests: limit_requests of this user is reached, try again later"
             }
@@ -153,6 +159,7 @@ impl Failure {
         out.extend_from_slice(match (protocol, self) {
             // The code of Redis for a missing password, which clients know.
             (Protocol::Redis, Failure::Password) => b"-NOAUTH ",
+            (Protocol::Redis, Failure::Unserved) => b"-CLUSTERDOWN ",
             (Protocol::Redis, _) => b"-ERR ",
             (Protocol::Memcache, _) => b"SERVER_ERROR ",
         });

@@ -35,6 +35,8 @@ pub(crate) struct Gather {
     pub(crate) parts: Vec<Vec<u8>>,
     /// The first error, encoded: it becomes the reply to the whole request.
     pub(crate) error: Option<Vec<u8>>,
+    /// Part of another record that its reply is for; None if it is for the client.
+    pub(crate) outer: Option<(GatherId, u16)>,
     /// Time of the request, for the latency histogram.
     pub(crate) at: net::Instant,
     /// [`Gather::memory`] at the last count.
@@ -142,10 +144,15 @@ impl Gathers {
             order: Vec::new(),
             parts: Vec::new(),
             error: None,
+            outer: None,
             at,
             counted: 0,
         });
         id
+    }
+
+    pub(crate) fn get(&self, id: GatherId) -> &Gather {
+        &self.records[id as usize]
     }
 
     pub(crate) fn get_mut(&mut self, id: GatherId) -> &mut Gather {

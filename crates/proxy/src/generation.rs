@@ -26,6 +26,7 @@ use telemetry::PoolCells;
 
 use crate::gate::{Gate, Users};
 use crate::ids::{PoolId, ServerId};
+use crate::topology::SlotMap;
 
 /// The settings from which a generation is planned.
 #[derive(Debug, Clone)]
@@ -40,6 +41,8 @@ pub struct Settings {
     pub by_hand: BTreeMap<(String, String), ByHand>,
     /// Addresses of masters that Sentinels have named.
     pub masters: Masters,
+    /// Discovered topologies, by pool name.
+    pub topologies: BTreeMap<String, Arc<SlotMap>>,
     /// Most bytes of the embedded cache.
     pub local_bytes_max: usize,
     /// Time that a removed server has to answer its requests.
@@ -59,6 +62,7 @@ impl Settings {
             tls: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             masters: Masters::new(),
+            topologies: BTreeMap::new(),
             local_bytes_max: config.local.bytes_max,
             drain_timeout: config.stop_timeout,
         }
@@ -134,6 +138,8 @@ pub struct PoolPlan {
     pub clients: Arc<AtomicU32>,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerPlan>,
+    /// The slots of its cluster, whose servers are these; None for a ring, and before it is known.
+    pub slots: Option<Arc<SlotMap>>,
 }
 
 /// A server of a pool.
@@ -184,12 +190,14 @@ impl Generation {
     /// Plans the generation after this one.
     #[must_use]
     pub fn next(&self, settings: Settings) -> Generation {
-        let Settings { pools, users, mut tls, by_hand, masters, local_bytes_max, drain_timeout } = settings;
+        let Settings { pools, users, mut tls, by_hand, masters, topologies, local_bytes_max, drain_timeout } =
+            settings;
         let users = self.users.next(users);
         let mut planner = Planner { before: self, users: &users, next: self.next };
         let plan = |pool: Arc<checked::Pool>| {
             let tls = tls.remove(&pool.name).unwrap_or_default();
-            planner.pool(with_masters(pool, &masters), tls, &by_hand)
+            let (pool, slots) = discovered(with_masters(pool, &masters), &topologies);
+            planner.pool(pool, slots, tls, &by_hand)
         };
         let pools = pools.into_iter().map(plan).collect();
         let next = planner.next;
@@ -223,6 +231,7 @@ impl Planner<'_> {
     fn pool(
         &mut self,
         config: Arc<checked::Pool>,
+        slots: Option<Arc<SlotMap>>,
         tls: PoolTls,
         by_hand: &BTreeMap<(String, String), ByHand>,
     ) -> PoolPlan {
@@ -263,6 +272,7 @@ impl Planner<'_> {
             cells,
             clients: named.map(|known| Arc::clone(&known.clients)).unwrap_or_default(),
             servers,
+            slots,
             config,
             tls,
         }
@@ -293,6 +303,19 @@ fn with_masters(pool: Arc<checked::Pool>, masters: &Masters) -> Arc<checked::Poo
         .collect();
     pool.servers.iter_mut().zip(targets).for_each(|(server, target)| server.target = target);
     Arc::new(pool)
+}
+
+/// A pool with the servers that were discovered, none before the first discovery, and their slots.
+fn discovered(
+    pool: Arc<checked::Pool>,
+    topologies: &BTreeMap<String, Arc<SlotMap>>,
+) -> (Arc<checked::Pool>, Option<Arc<SlotMap>>) {
+    if pool.discovery.topology != Topology::Cluster {
+        return (pool, None);
+    }
+    let slots = topologies.get(&pool.name).cloned();
+    let servers = slots.as_ref().map_or_else(Vec::new, |slots| slots.servers.clone());
+    (Arc::new(checked::Pool { servers, server_retry_timeout: RECONNECT, ..(*pool).clone() }), slots)
 }
 
 /// The previous id of a server, if its connections can be reused.

@@ -5,6 +5,9 @@
 //! removed it finds nothing. Each shard assigns its own keys, since each finishes draining at its own time: a
 //! key never leaves its shard. Ids ([`crate::ids`]) mean the same on all shards.
 
+/// Identifies a detour ([`crate::detours`]) until its request is answered.
+pub(crate) type DetourId = u32;
+
 /// Common part of all keys.
 pub(crate) trait Key: Copy {
     /// Makes the key of the entry at `index` in this generation; both below the limits of the type.

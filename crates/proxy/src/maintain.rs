@@ -33,6 +33,12 @@ impl Proxy {
         if quiet || !self.starving.is_empty() {
             self.rest();
         }
+        self.end_former_masters(io);
+        let now = io.now();
+        for slots in self.pools.values_mut().filter_map(|pool| pool.placement.slots_mut()) {
+            // Otherwise they stay unsettled until there is traffic again.
+            self.busy |= slots.settle(now);
+        }
         self.balance(io);
         if self.hand_over.is_some() {
             self.invite_to_leave(io);

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use config::checked;
+use config::checked::{self, Topology};
 use net::{ConnId, Io};
 
 use crate::client::Client;
@@ -71,6 +71,7 @@ impl Proxy {
             self.add_server(key, plan, n);
         }
         self.pools[key].rebuild(&self.servers);
+        self.take_map(io, key, plan);
         for server in self.pools[key].servers.clone() {
             self.preconnect(io, server);
         }
@@ -113,10 +114,12 @@ impl Proxy {
             self.take_place(io, *server, &before);
         }
         self.pools[key].rebuild(&self.servers);
+        self.take_map(io, key, plan);
         let stays = self.pools[key].servers.clone();
         for server in before.into_iter().filter(|server| !stays.contains(server)) {
             self.remove_server(io, server);
         }
+        self.look_after_former_masters(io, key);
         self.keep_order(key, &added);
         for server in stays {
             self.drain_by_hand(io, server);
@@ -143,6 +146,18 @@ impl Proxy {
         }
     }
 
+    /// Takes the slot map of a plan, in a pool over a cluster, and lets requests that wait for one try again.
+    fn take_map<I: Io>(&mut self, io: &mut I, key: PoolKey, plan: &PoolPlan) {
+        let pool = &mut self.pools[key];
+        pool.placement.set_map(plan.slots.as_ref(), &pool.servers, io.now());
+        let served = plan.slots.as_ref().map_or(0, |slots| slots.slots_served() as u64);
+        if self.shard == 0 && plan.config.discovery.topology == Topology::Cluster {
+            pool.stats.slots_served.set(served);
+            pool.stats.topology_changes.add(u64::from(served > 0));
+        }
+        self.wake_detours(io, key);
+    }
+
     fn is_as_planned(&self, key: PoolKey, plan: &PoolPlan) -> bool {
         let pool = &self.pools[key];
         let servers = pool.servers.iter().map(|server| {
@@ -152,6 +167,7 @@ impl Proxy {
         Arc::ptr_eq(&pool.config, &plan.config)
             && Arc::ptr_eq(&pool.gate, &plan.gate)
             && pool.tls.is(&plan.tls)
+            && pool.has_map(plan.slots.as_ref())
             && servers.eq(plan.servers.iter().copied())
     }
 

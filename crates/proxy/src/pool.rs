@@ -12,9 +12,10 @@ use crate::gate::Gate;
 use crate::generation::{PoolPlan, PoolTls};
 use crate::ids::PoolId;
 use crate::keys::ServerKey;
-use crate::placement::Placement;
+use crate::placement::{Placement, Slots};
 use crate::server::Server;
 use crate::slab::Slab;
+use crate::topology::SlotMap;
 
 /// The shard that has the embedded cache and the clients of its pools.
 pub(crate) const LOCAL_SHARD: usize = 0;
@@ -91,6 +92,12 @@ impl Pool {
         }
         self.redis_limits = redis_limits(config);
         self.config = Arc::clone(config);
+    }
+
+    /// True if its placement follows this slot map.
+    pub(crate) fn has_map(&self, map: Option<&Arc<SlotMap>>) -> bool {
+        let own = self.placement.slots().and_then(Slots::map);
+        own.map(Arc::as_ptr) == map.map(Arc::as_ptr)
     }
 
     /// Its servers, draining ones included.

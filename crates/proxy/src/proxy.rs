@@ -16,6 +16,7 @@ use crate::alarm::Alarm;
 use crate::blocked::Blocked;
 use crate::budget::Budget;
 use crate::client::{Client, Wait};
+use crate::detours::Detours;
 use crate::fail::Failure;
 use crate::gate::SlowLogin;
 use crate::gather::Gathers;
@@ -74,11 +75,14 @@ pub struct Proxy {
     /// Draining servers and removed pools, and the drain timeout.
     pub(crate) drains: Drains,
     pub(crate) drain_timeout: Duration,
+    /// Connections to nodes that have lost all their slots, and when.
+    pub(crate) former_masters: Vec<(LaneKey, ConnId, Instant)>,
     /// Clients of pools that only the next generation has; another shard serves it already.
     pub(crate) early: Vec<Moved>,
     /// Owner of each connection, by [`ConnId::index`].
     pub(crate) roles: Vec<(u32, Role)>,
     pub(crate) gathers: Gathers,
+    pub(crate) detours: Detours,
     pub(crate) store: Store,
     /// Requests that wait for an element of the embedded cache.
     pub(crate) blocked: Blocked,
@@ -135,7 +139,8 @@ pub(crate) struct Stop {
 /// A part of a request, for one server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
-    pub(crate) lane: LaneKey,
+    /// None if it has to take a detour.
+    pub(crate) lane: Option<LaneKey>,
     /// Group of its keys; None if it has none.
     pub(crate) group: Option<Group>,
     /// Number of the request's keys in it.
@@ -159,6 +164,8 @@ pub(crate) struct Scratch {
     pub(crate) parts: Vec<Part>,
     /// For each key of a split request, its part.
     pub(crate) order: Vec<u16>,
+    /// For each slot of a cluster, its part; empty before the first.
+    pub(crate) part_of: Vec<u16>,
     /// End of each key of it, together with its value.
     pub(crate) ends: Vec<u32>,
 }
@@ -186,10 +193,12 @@ impl Proxy {
             directory: Directory::default(),
             drains: Drains::default(),
             drain_timeout: setup.generation.drain_timeout,
+            former_masters: Vec::new(),
             early: Vec::new(),
             seed: setup.seed,
             roles: Vec::new(),
             gathers: Gathers::default(),
+            detours: Detours::default(),
             store: Store::new(setup.generation.local_bytes_max),
             blocked: Blocked::default(),
             notify: setup.notify,
@@ -359,6 +368,7 @@ impl<I: Io> App<I> for Proxy {
             }
             Alarm::Probe(server) => self.probe(io, server),
             Alarm::Drain => self.end_drains(io),
+            Alarm::Detours => self.continue_detours(io),
             Alarm::Stop => self.continue_stop(io),
             Alarm::Blocked => self.end_blocks(io),
             Alarm::RefusedTransaction => self.end_refused_transactions(io),

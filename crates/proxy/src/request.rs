@@ -17,6 +17,8 @@ mod embedded;
 mod blocking;
 mod watch;
 
+pub(crate) use split::merge_of;
+
 use bytes::Bytes;
 use net::Input;
 

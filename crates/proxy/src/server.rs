@@ -116,7 +116,7 @@ impl Server {
             ring_name: config.ring_name(server),
             weight: server.weight,
             by_hand: plan.by_hand,
-            resend: if is_local { Resend::Nothing } else { Resend::Safe },
+            resend: if is_local { Resend::Nothing } else { Resend::of(config) },
             address: address_of(server),
             is_local,
             options: socket_options(config, server, tls),

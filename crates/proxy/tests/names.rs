@@ -146,7 +146,7 @@ fn setup(notify: mpsc::Sender<Notice>) -> Setup {
         loads: Arc::new([AtomicU32::new(0)]),
         post: Box::new(|_, _| {}),
         client_numbers: Arc::new(AtomicU64::new(1)),
-        verify: Box::new(|_| false),
         doubt: Box::new(drop),
+        verify: Box::new(|_| false),
     }
 }

@@ -29,6 +29,11 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("pool", "tls_handshakes"),
     ("pool", "tls_resumed"),
     ("pool", "tls_failures"),
+    // Clusters: crates/proxy/src/detour/tests.rs and tests/integration/test_redis_cluster.py move them.
+    ("pool", "redirects"),
+    ("pool", "detours"),
+    ("pool", "topology_changes"),
+    ("pool", "slots_served"),
 ];
 
 fn run_all(seeds: impl Iterator<Item = u64>) -> Report {

@@ -42,6 +42,10 @@ stats_table! {
             tls_handshakes: Counter, "# TLS handshakes with clients";
             tls_resumed: Counter, "# TLS handshakes with clients that resumed an earlier session";
             tls_failures: Counter, "# clients with whom TLS failed, or whose certificate has no allowed name";
+            redirects: Counter, "# requests sent again because a node of the cluster said that another has their slot (MOVED, ASK)";
+            detours: Counter, "# requests held until the cluster could serve them, or sent one by one while their slot moved";
+            topology_changes: Counter, "# slot maps taken over from the cluster";
+            slots_served: Gauge, "slots of the cluster that have an owner";
             requests_in_flight: Gauge, "# requests of clients that await their reply";
             memory_bytes: Gauge, "memory that this pool's clients and server connections hold";
         }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use ring::{Node, Ring};
 
-use crate::checked::Pool;
+use crate::checked::{Pool, Topology};
 
 /// Number of sample keys: enough for an error below one per cent, and few enough for a reload
 /// that changes the rings of 50 pools.
@@ -39,9 +39,13 @@ impl fmt::Display for Share {
     }
 }
 
-/// Counts the keys that move. None if keys have no place: the distribution picks servers at random.
+/// Counts the keys that move. None if keys have no place that is known here: the distribution picks servers
+/// at random, or a cluster places them.
 pub(super) fn moved(old: &Pool, new: &Pool) -> Option<Share> {
-    if [old, new].iter().any(|pool| pool.distribution == ring::Distribution::Random) {
+    let is_ring = |pool: &&Pool| {
+        pool.distribution != ring::Distribution::Random && pool.discovery.topology != Topology::Cluster
+    };
+    if ![old, new].iter().all(is_ring) {
         return None;
     }
     let (mut before, mut after) = (built(old), built(new));

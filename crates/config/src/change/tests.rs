@@ -147,9 +147,7 @@ fn named(change: &Change) -> &'static str {
 }
 
 /// Options that come with others, or with only one value that is available.
-const OF_TOPOLOGY: [&str; 10] = [
-    "topology",
-    "topology_refresh",
+const OF_TOPOLOGY: [&str; 8] = [
     "read_from",
     "zone",
     "sentinels",

@@ -35,14 +35,7 @@ pub(super) fn check(section: &str, read: &Settings, pool: &Pool, default: &Pool,
             }
         }
         Topology::Sentinel => of_sentinels(read, pool, &mut fail),
-        Topology::Cluster => fail(
-            "topology",
-            "topology = \"cluster\" is not available in this version",
-            "use topology = \"ring\" over servers that are in no cluster",
-        ),
-    }
-    if pool.discovery.topology == Topology::Cluster {
-        of_cluster(pool, is_set, &mut fail);
+        Topology::Cluster => of_cluster(pool, is_set, &mut fail),
     }
     if pool.discovery.topology != Topology::Sentinel {
         for option in OF_SENTINELS.into_iter().filter(|option| read.written(option)) {

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::behavior::FaceBehavior;
 use super::signals::{Signals, set_verbosity, tell};
 use crate::reload::actor::{Actions, Asked};
+use crate::topology::{Discoveries, Found};
 
 /// Notifications that a file of the configuration has changed.
 pub type Changes = mpsc::Receiver<()>;
@@ -27,6 +28,8 @@ pub enum Event {
     FileChanged,
     /// A master has another address.
     Masters,
+    /// A discovered topology has changed.
+    Topology(Found),
 }
 
 /// Sources of the control loop's events.
@@ -35,6 +38,7 @@ pub struct Attention<'a> {
     actions: Actions,
     changes: Changes,
     masters: watch::Receiver<Masters>,
+    discoveries: Discoveries,
     /// Events postponed during another one; each kind once.
     postponed: VecDeque<Event>,
 }
@@ -51,7 +55,7 @@ impl<'a> Attention<'a> {
     pub fn new(
         signals: Signals,
         actions: Actions,
-        (changes, masters): (Changes, watch::Receiver<Masters>),
+        (changes, masters, discoveries): (Changes, watch::Receiver<Masters>, Discoveries),
         behavior: &'a FaceBehavior,
         log: &'a Log,
     ) -> Attention<'a> {
@@ -60,6 +64,7 @@ impl<'a> Attention<'a> {
             actions,
             changes,
             masters,
+            discoveries,
             postponed: VecDeque::new(),
         }
     }
@@ -84,6 +89,7 @@ impl<'a> Attention<'a> {
                 Some(asked) = self.actions.recv() => return Event::Action(asked),
                 Some(()) = self.changes.recv() => return Event::FileChanged,
                 Ok(()) = self.masters.changed() => return Event::Masters,
+                Some(found) = self.discoveries.recv() => return Event::Topology(found),
             }
         }
     }
@@ -98,8 +104,13 @@ impl<'a> Attention<'a> {
         }
     }
 
-    /// Postpones an event. One of each kind is enough.
+    /// Postpones an event. One of each kind is enough, of topologies the last of each pool.
     pub fn postpone(&mut self, event: Event) {
+        if let Event::Topology(found) = &event {
+            let pool = &found.pool;
+            self.postponed.retain(|known| !matches!(known, Event::Topology(other) if other.pool == *pool));
+            return self.postponed.push_back(event);
+        }
         let kind = std::mem::discriminant(&event);
         if !self.postponed.iter().any(|known| std::mem::discriminant(known) == kind) {
             self.postponed.push_back(event);

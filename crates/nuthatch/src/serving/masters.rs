@@ -10,9 +10,10 @@ use super::Serving;
 use crate::overrides::Overrides;
 
 impl Serving {
-    /// Settings of a configuration with these overrides, and with the masters that the shards use.
+    /// Settings of a configuration with these overrides, and with the masters and topologies in use.
     pub(super) fn settings(&self, overrides: &Overrides, config: &Config, users: &Book) -> Settings {
-        Settings { masters: self.masters.clone(), ..overrides.settings(config, users) }
+        let (masters, topologies) = (self.masters.clone(), self.topologies.maps());
+        Settings { masters, topologies, ..overrides.settings(config, users) }
     }
 
     /// Starts to watch Sentinels, and shows what they say.
@@ -26,10 +27,11 @@ impl Serving {
             }
         });
         if let Some(mut doubts) = self.running.doubts.1.take() {
-            let sentinels = self.sentinels.doubtful();
+            let (sentinels, scouts) = (self.sentinels.doubtful(), self.topologies.doubtful());
             tokio::spawn(async move {
                 while let Some(doubt) = doubts.recv().await {
                     sentinels.doubt(&doubt);
+                    scouts(&doubt);
                 }
             });
         }

@@ -198,6 +198,7 @@ impl Serving {
         self.running.descriptors.set(&config);
         self.running.config = Arc::new(config);
         self.configure_sentinels();
+        self.topologies.follow(&self.running);
         self.show_facts();
         Ok(doubts)
     }

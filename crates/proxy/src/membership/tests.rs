@@ -309,9 +309,9 @@ fn a_pool_comes_and_goes() {
     assert_eq!(w.io.sent(other), VALUE);
     w.become_("");
     w.proxy.turn_end(&mut w.io);
-    let Census { clients, waiting, in_flight, gathers, draining, held: _, held_counted: _ } =
+    let Census { clients, waiting, in_flight, detours, gathers, draining, held: _, held_counted: _ } =
         w.proxy.census();
-    assert_eq!((clients, waiting, in_flight, gathers, draining, w.timers()), (0, 0, 0, 0, 0, 0));
+    assert_eq!((clients, waiting, in_flight, detours, gathers, draining, w.timers()), (0, 0, 0, 0, 0, 0, 0));
     assert_eq!(w.proxy.census().held, w.proxy.census().held_counted);
     assert_eq!((w.proxy.pools.values().count(), w.proxy.servers.values().count()), (0, 0));
 }

@@ -41,6 +41,8 @@ const READ_AHEAD: usize = 64 * 1024;
 pub(super) enum To {
     /// No server: the proxy answers it.
     Nobody,
+    /// No server at present: in a cluster it takes a detour.
+    Nowhere,
     /// One server, over this connection.
     One(LaneKey),
     /// The servers of the parts in `scratch.parts`.
@@ -84,6 +86,7 @@ impl Proxy {
         }
         match to {
             To::Nobody => Verdict::Take,
+            To::Nowhere => self.admit_detour(io, client),
             To::One(lane) => {
                 let server = &mut self.servers[lane.server];
                 match server.room(io, client, lane.number, len) {
@@ -114,17 +117,32 @@ impl Proxy {
         }
     }
 
+    /// Admission of a request that takes a detour: in a cluster its client must have no other under way,
+    /// which it could overtake.
+    #[cold]
+    fn admit_detour<I: Io>(&mut self, io: &mut I, client: &mut Client) -> Verdict {
+        if client.waiting() == 0 || self.pools[client.pool].placement.slots().is_none() {
+            return Verdict::Take;
+        }
+        self.make_wait(io, client, Wait::Changeover);
+        Verdict::Wait
+    }
+
     /// Admission by the queues of all servers that get a part of the request. A refused part does not stop
     /// the others.
     fn admit_parts<I: Io>(&mut self, io: &mut I, client: &mut Client, len: usize) -> Verdict {
         let mut last = None;
         let each = len / self.scratch.parts.len().max(1);
+        if client.waiting() > 0 && self.scratch.parts.iter().any(|part| part.lane.is_none()) {
+            return self.admit_detour(io, client);
+        }
         for part in &mut self.scratch.parts {
-            let (server, number) = (&mut self.servers[part.lane.server], part.lane.number);
+            let Some(lane) = part.lane else { continue };
+            let (server, number) = (&mut self.servers[lane.server], lane.number);
             let room = server.room(io, client, number, each);
             match room {
                 Room::Enough => {}
-                Room::Last { .. } => last = last.or(Some((part.lane, room))),
+                Room::Last { .. } => last = last.or(Some((lane, room))),
                 Room::None { .. } => {
                     server.throttle(io, client, number, room);
                     return Verdict::Wait;

@@ -10,7 +10,7 @@ use wire::redis::Permit;
 
 use crate::client::Client;
 use crate::gather::GatherId;
-use crate::keys::{LaneKey, PoolKey};
+use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
 use crate::request::forward::Traits;
@@ -41,21 +41,38 @@ impl Proxy {
             || (permit == Permit::Flush && is_local())
     }
 
-    /// The client's connection to the first server in the ring; None if no server is left.
+    /// The client's connection to the first server in the ring, or to the first master of a cluster; None if
+    /// no server is left.
     pub(super) fn any_lane(&self, client: &Client) -> Option<LaneKey> {
-        let mut servers = self.pools[client.pool].servers.iter().map(|server| &self.servers[*server]);
-        servers.find(|server| server.is_in_ring()).map(|server| server.lane_of(client))
+        let pool = &self.pools[client.pool];
+        let slots = pool.placement.slots();
+        let may = |server: &&ServerKey| {
+            self.servers[**server].is_in_ring() && slots.is_none_or(|slots| slots.is_owner(**server))
+        };
+        pool.servers.iter().find(may).map(|server| self.servers[*server].lane_of(client))
     }
 
     /// Fills `scratch.parts` with the servers of a client's pool that may be asked.
     pub(super) fn list_servers(&mut self, client: &Client, may: impl Fn(&Server) -> bool) {
         let servers = self.pools[client.pool].servers.iter().map(|server| &self.servers[*server]);
         let chosen = servers.filter(|server| may(server));
-        let parts =
-            chosen.map(|server| Part { lane: server.lane_of(client), group: None, keys: 1, refused: false });
+        let parts = chosen.map(|server| Part {
+            lane: Some(server.lane_of(client)),
+            group: None,
+            keys: 1,
+            refused: false,
+        });
         self.scratch.parts.clear();
         self.scratch.parts.extend(parts);
         self.scratch.order.clear();
+    }
+
+    /// Takes replicas, and masters without slots, out of `scratch.parts`: they refuse what changes anything,
+    /// and what they have is counted at their masters.
+    pub(super) fn leave_out_replicas(&mut self, pool: PoolKey) {
+        if let Some(slots) = self.pools[pool].placement.slots() {
+            self.scratch.parts.retain(|part| part.lane.is_some_and(|lane| slots.is_owner(lane.server)));
+        }
     }
 
     /// Forwards the request to each server in `scratch.parts`.

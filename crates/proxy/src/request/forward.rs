@@ -6,7 +6,7 @@ use wire::memcache::{Silence, Span};
 
 use crate::client::Client;
 use crate::fail::Failure;
-use crate::keys::LaneKey;
+use crate::keys::{LaneKey, PoolKey};
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::server::Server;
@@ -62,11 +62,17 @@ impl Proxy {
         traits: Traits,
     ) {
         let Traits { expect, silence, keep } = traits;
+        let owner = Owner::Client(client.id, client.next_seq());
+        let detour = (frame.bytes(), keep.safe, expect);
         let Some(lane) = lane else {
+            if self.pools[client.pool].placement.slots().is_some()
+                && self.take_detour(io, client, owner, detour, None)
+            {
+                return client.reserve();
+            }
             self.pools[client.pool].stats.no_server.inc();
             return self.refuse(io, client, Failure::Refused, silence);
         };
-        let owner = Owner::Client(client.id, client.next_seq());
         let pending = Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         match self.forward(io, client, lane, frame, pending, keep) {
             Forwarded::Queued => client.reserve(),
@@ -75,8 +81,21 @@ impl Proxy {
                 self.pools[client.pool].stats.latency.record(0);
                 self.give(io, client, &self.scratch.local);
             }
+            Forwarded::Refused(failure)
+                if self.may_take_detour(client.pool, failure)
+                    && self.take_detour(io, client, owner, detour, Some((lane.server, failure))) =>
+            {
+                client.reserve();
+            }
             Forwarded::Refused(failure) => self.refuse(io, client, failure, silence),
         }
+    }
+
+    /// True if a request that its server did not get may wait for another one.
+    #[cold]
+    pub(super) fn may_take_detour(&self, pool: PoolKey, failure: Failure) -> bool {
+        let waits = !failure.is_handshake() && failure != Failure::Overloaded;
+        waits && self.pools[pool].placement.slots().is_some()
     }
 
     /// Gives an error reply to a request that was sent to no server.

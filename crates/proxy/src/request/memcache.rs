@@ -245,7 +245,7 @@ impl Proxy {
             self.cut_parts(request.keys(frame).map(Span::len), PART_BYTES_MAX);
         }
         match self.scratch.parts[..] {
-            [only] => Plan::One(Some(only.lane)),
+            [only] => Plan::One(only.lane),
             _ => Plan::Split,
         }
     }

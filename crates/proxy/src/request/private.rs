@@ -63,7 +63,7 @@ impl Proxy {
     /// The servers of these keys.
     pub(super) fn home_of(&mut self, client: &Client, keys: Keys<'_>) -> Home {
         let placement = &mut self.pools[client.pool].placement;
-        let mut servers = keys.map(|key| placement.server_of_key(key.bytes()));
+        let mut servers = keys.map(|key| placement.home_of_key(key.bytes()));
         match servers.next().flatten() {
             None => Home::Nowhere,
             Some(first) if servers.all(|server| server == Some(first)) => Home::One(first),

@@ -293,15 +293,16 @@ impl Proxy {
             Route::Split(merge, parts) => match self.plan_split(client, parts) {
                 None => Plan::One(None, command),
                 Some(()) => match self.scratch.parts[..] {
-                    [only] => Plan::One(Some(only.lane), command),
+                    [only] => Plan::One(only.lane, command),
                     _ => Plan::Split(command, merge, parts),
                 },
             },
             Route::Every(merge) => {
                 self.list_servers(client, Server::is_in_ring);
+                self.leave_out_replicas(client.pool);
                 match self.scratch.parts[..] {
                     [] => Plan::One(None, command),
-                    [only] => Plan::One(Some(only.lane), command),
+                    [only] => Plan::One(only.lane, command),
                     _ => Plan::Every(command, merge),
                 }
             }
@@ -406,7 +407,13 @@ impl Proxy {
             Here::CrossSlot(command) => {
                 pool.stats.cross_slot.inc();
                 self.scratch.reply.clear();
-                crate::answer::cross_slot(pool.config.hash_tag, command.name, &mut self.scratch.reply);
+                let in_cluster = pool.placement.slots().is_some();
+                crate::answer::cross_slot(
+                    in_cluster,
+                    pool.config.hash_tag,
+                    command.name,
+                    &mut self.scratch.reply,
+                );
                 self.give(io, client, &self.scratch.reply);
             }
         }
@@ -420,7 +427,8 @@ impl Plan<'_> {
             Plan::Transaction(step) => step.lane().map_or(To::Nobody, To::One),
             Plan::Private(private) => To::Private(*private),
             Plan::Split(..) | Plan::Every(..) | Plan::Scan(_) | Plan::Ask(_) => To::Parts,
-            Plan::One(None, _) | Plan::Here(_) => To::Nobody,
+            Plan::One(None, _) => To::Nowhere,
+            Plan::Here(_) => To::Nobody,
         }
     }
 }

@@ -51,9 +51,13 @@ impl Proxy {
             return Scan::Reply(INVALID);
         };
         let (first, cursor) = (cursor % count, cursor / count);
-        let reachable = |at: &u64| self.servers[servers[*at as usize]].is_in_ring();
+        let slots = self.pools[client.pool].placement.slots();
+        let reachable = |at: &u64| {
+            let server = servers[*at as usize];
+            self.servers[server].is_in_ring() && slots.is_none_or(|slots| slots.is_owner(server))
+        };
         let Some(at) = (first..count).find(reachable) else { return Scan::Reply(END) };
-        let lane = self.servers[servers[at as usize]].lane_of(client);
+        let lane = Some(self.servers[servers[at as usize]].lane_of(client));
         self.scratch.parts.clear();
         self.scratch.parts.push(Part { lane, group: None, keys: 1, refused: false });
         self.scratch.order.clear();

@@ -6,7 +6,7 @@ use wire::redis::{Command, Parts, write_split_head};
 use crate::client::Client;
 use crate::fail::Failure;
 use crate::gather::{GatherId, Merge};
-use crate::proxy::{Part, Proxy};
+use crate::proxy::{Part, Proxy, Scratch};
 use crate::request::Frame;
 use crate::request::embedded::is_error;
 use crate::request::forward::{Forwarded, Traits};
@@ -89,13 +89,17 @@ impl Proxy {
         let (parts, order) = (&mut self.scratch.parts, &mut self.scratch.order);
         parts.clear();
         order.clear();
+        if pool.placement.slots().is_some() {
+            self.sort_by_slot(client, keys);
+            return Some(());
+        }
         for key in keys {
             let group = pool.placement.group_of(key)?;
             let part = match parts.iter().position(|part| part.group == Some(group)) {
                 Some(part) => part,
                 None => {
                     let server = pool.placement.server_of(group)?;
-                    let lane = self.servers[server].lane_of(client);
+                    let lane = Some(self.servers[server].lane_of(client));
                     parts.push(Part { lane, group: Some(group), keys: 0, refused: false });
                     parts.len() - 1
                 }
@@ -104,6 +108,29 @@ impl Proxy {
             order.push(part as u16);
         }
         Some(())
+    }
+
+    /// Sorts keys into one part per slot. There may be as many parts as keys, so parts are found by a table.
+    fn sort_by_slot<'a>(&mut self, client: &Client, keys: impl Iterator<Item = &'a [u8]>) {
+        const NO_PART: u16 = u16::MAX;
+        let placement = &mut self.pools[client.pool].placement;
+        let Scratch { parts, order, part_of, .. } = &mut self.scratch;
+        part_of.resize(ring::SLOTS, NO_PART);
+        for key in keys {
+            let Some(group) = placement.group_of(key) else { continue };
+            let part = &mut part_of[usize::from(group.slot())];
+            if *part == NO_PART {
+                let server = placement.server_of(group);
+                let lane = server.map(|server| self.servers[server].lane_of(client));
+                *part = parts.len() as u16;
+                parts.push(Part { lane, group: Some(group), keys: 0, refused: false });
+            }
+            parts[usize::from(*part)].keys += 1;
+            order.push(*part);
+        }
+        for group in parts.iter().filter_map(|part| part.group) {
+            part_of[usize::from(group.slot())] = NO_PART;
+        }
     }
 
     /// Cuts the parts found by [`Proxy::sort_keys`] so that none has more than `max` bytes of keys. `lens`
@@ -159,6 +186,13 @@ impl Proxy {
         let owner = Owner::Part(gather, part);
         let pending = Pending { expect: traits.expect, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         let Part { lane, refused, .. } = self.scratch.parts[part as usize];
+        let detour = (frame.bytes(), traits.keep.safe, traits.expect);
+        let Some(lane) = lane else {
+            if !self.take_detour(io, client, owner, detour, None) {
+                self.refuse_part(io, client, gather, Failure::Overloaded);
+            }
+            return;
+        };
         let sent = if refused {
             self.servers[lane.server].count_refusal();
             Forwarded::Refused(Failure::Overloaded)
@@ -178,6 +212,12 @@ impl Proxy {
                     self.gathers.store(gather, part, &self.scratch.local)
                 }
             }
+            Forwarded::Refused(failure)
+                if self.may_take_detour(client.pool, failure)
+                    && self.take_detour(io, client, owner, detour, Some((lane.server, failure))) =>
+            {
+                return;
+            }
             Forwarded::Refused(failure) => {
                 let protocol = self.pools[client.pool].config.protocol;
                 self.pools[client.pool].stats.forward_error.inc();
@@ -185,6 +225,18 @@ impl Proxy {
             }
         };
         if finished {
+            self.finish_gather(io, Some(client), gather);
+        }
+    }
+}
+
+impl Proxy {
+    /// Fails a part that no server gets.
+    #[cold]
+    fn refuse_part<I: Io>(&mut self, io: &mut I, client: &mut Client, gather: GatherId, failure: Failure) {
+        let pool = &self.pools[client.pool];
+        pool.stats.forward_error.inc();
+        if self.gathers.fail(gather, &failure.reply(pool.config.protocol)) {
             self.finish_gather(io, Some(client), gather);
         }
     }
@@ -205,7 +257,7 @@ fn copy_runs(frame: &[u8], start: usize, ends: &[u32], order: &[u16], requests: 
     requests[*to as usize].extend_from_slice(&frame[begin..end]);
 }
 
-pub(super) fn merge_of(merge: wire::redis::Merge) -> Merge {
+pub(crate) fn merge_of(merge: wire::redis::Merge) -> Merge {
     match merge {
         wire::redis::Merge::Values => Merge::Array,
         wire::redis::Merge::Sum => Merge::Sum,

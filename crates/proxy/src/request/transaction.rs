@@ -80,7 +80,7 @@ impl Proxy {
         }
         match route {
             Route::Local(local) => self.step_local(client, local, command),
-            Route::One(key) => match self.pools[client.pool].placement.server_of_key(key.bytes()) {
+            Route::One(key) => match self.pools[client.pool].placement.home_of_key(key.bytes()) {
                 Some(server) => self.step_to(client, command, server),
                 None => Step::Spoil(Failure::Refused.reply(config::checked::Protocol::Redis)),
             },
@@ -128,7 +128,7 @@ impl Proxy {
         keys: impl Iterator<Item = &'a [u8]>,
     ) -> Step {
         let placement = &mut self.pools[client.pool].placement;
-        let mut servers = keys.map(|key| placement.server_of_key(key));
+        let mut servers = keys.map(|key| placement.home_of_key(key));
         let Some(first) = servers.next().flatten() else {
             return Step::Spoil(Failure::Refused.reply(config::checked::Protocol::Redis));
         };
@@ -150,7 +150,7 @@ impl Proxy {
         let pool = &self.pools[client.pool];
         pool.stats.cross_slot.inc();
         let mut error = Vec::new();
-        cross_slot(pool.config.hash_tag, command.name, &mut error);
+        cross_slot(pool.placement.slots().is_some(), pool.config.hash_tag, command.name, &mut error);
         Step::Spoil(error)
     }
 
@@ -277,7 +277,7 @@ impl Proxy {
         queued: &Transaction,
     ) {
         self.scratch.parts.clear();
-        self.scratch.parts.push(Part { lane, group: None, keys: 0, refused: false });
+        self.scratch.parts.push(Part { lane: Some(lane), group: None, keys: 0, refused: false });
         self.scratch.order.clear();
         let gather = self.open_gather(io, client, Merge::Exec);
         self.gathers.get_mut(gather).waiting = queued.ends.len() as u32 + 2;

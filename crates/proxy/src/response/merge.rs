@@ -19,7 +19,7 @@ impl Proxy {
         let (to, seq, at, pool) = (gather.client, gather.seq, gather.at, gather.pool);
         let protocol = self.pools[pool].config.protocol;
         let is_transaction = gather.merge == Merge::Exec;
-        let (silent, failed) = (gather.silent, gather.error.is_some());
+        let (silent, failed, outer) = (gather.silent, gather.error.is_some(), gather.outer.take());
         let written = match (gather.merge, gather.error.take()) {
             (Merge::About(about, version), error) => {
                 let request = std::mem::take(&mut gather.keys.0);
@@ -44,6 +44,18 @@ impl Proxy {
             merged.clear();
         }
         self.gathers.close(id);
+        if let Some((outer, part)) = outer {
+            let finished = if failed {
+                self.gathers.fail(outer, &merged)
+            } else {
+                self.gathers.store(outer, part, &merged)
+            };
+            self.scratch.reply = merged;
+            if finished {
+                self.finish_gather(io, client, outer);
+            }
+            return;
+        }
         let held = client.is_some();
         match client {
             Some(client) => {

@@ -69,6 +69,10 @@ impl Proxy {
         if found.is_error && self.servers[lane.server].is_named_by_sentinels() {
             self.check_master(io, lane, &input.bytes()[..found.len]);
         }
+        if found.is_error && self.is_turned_away(io, lane, found, &input.bytes()[..found.len]) {
+            input.consume(found.len);
+            return true;
+        }
         let server = &mut self.servers[lane.server];
         let opened = server.conns[lane.number as usize].conn;
         let (met, works) = server.meet(lane.number, found, io.now());

@@ -16,7 +16,7 @@ use crate::server::scan::Found;
 
 impl Proxy {
     #[inline]
-    pub(super) fn pair<I: Io>(
+    pub(crate) fn pair<I: Io>(
         &mut self,
         io: &mut I,
         lane: LaneKey,
@@ -43,6 +43,8 @@ impl Proxy {
                     self.finish_gather(io, None, gather);
                 }
             }
+            Owner::Detour(id) => self.detour_answered(io, lane, id, reply, found),
+            Owner::Asking => {}
             Owner::Handshake(step) => self.handshake_reply(io, lane, step, reply.bytes(), found.is_error),
         }
     }
@@ -98,7 +100,8 @@ impl Proxy {
                     self.finish_gather(io, None, gather);
                 }
             }
-            Owner::Handshake(_) => {}
+            Owner::Detour(id) => self.detour_failed(io, lane, id, failure),
+            Owner::Handshake(_) | Owner::Asking => {}
         }
     }
 

@@ -11,6 +11,7 @@ use crate::generation::{ByHand, Out, ServerPlan};
 use crate::notice::Notice;
 use crate::server::Server;
 use crate::server::health::State;
+use crate::server::kept::Resend;
 
 /// State that a server passes on to its replacement.
 #[derive(Debug)]
@@ -32,6 +33,9 @@ impl Server {
     ) -> Option<Notice> {
         let before = std::mem::replace(&mut self.config, Arc::clone(config));
         self.weight = server.weight;
+        if self.address.is_some() {
+            self.resend = Resend::of(config);
+        }
         self.ring_name = config.ring_name(server);
         if self.address != address_of(server) && !self.is_local {
             self.take_address(address_of(server));

@@ -13,6 +13,7 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
+use crate::server::kept::Resend;
 use crate::server::pending::{Owner, Pending};
 
 impl Proxy {
@@ -26,9 +27,10 @@ impl Proxy {
         let Some(timeout) = self.servers[lane.server].timeout_on(lane.number) else {
             return self.look_again(io, lane, patience);
         };
-        let mut any = false;
+        let (mut any, mut oldest) = (false, now);
         while let Some(pending) = self.servers[lane.server].expire(lane.number, timeout, now) {
             any = true;
+            oldest = oldest.min(pending.at);
             self.fail_pending(io, lane, &pending, Failure::TimedOut);
         }
         let server = &self.servers[lane.server];
@@ -36,9 +38,14 @@ impl Proxy {
             server.stats.server_timedout.inc();
             self.server_failed(io, lane.server, Failure::TimedOut, true);
         }
-        let conn = self.server_conn(lane);
+        let server = &self.servers[lane.server];
+        let (may_be_frozen, conn) = (server.resend == Resend::All, &server.conns[lane.number as usize]);
         if conn.conn.is_none() {
             return;
+        }
+        if may_be_frozen && any && conn.progress <= oldest && !conn.was_held_up() {
+            // What it still does is for nobody: another node may have taken its place.
+            return self.close_lane(io, lane, Failure::TimedOut);
         }
         let stuck_at = conn.stuck_at(timeout);
         if stuck_at.is_some_and(|at| at <= now) {
@@ -64,7 +71,7 @@ impl Server {
             let at = conn.expired;
             let pending = conn.line.get(at).copied()?;
             // A handshake has no deadline of its own, and must not hide that of a resent request.
-            let handshake = matches!(pending.owner, Owner::Handshake(_));
+            let handshake = matches!(pending.owner, Owner::Handshake(_) | Owner::Asking);
             if !handshake && pending.at + timeout > now {
                 return None;
             }

@@ -21,6 +21,7 @@ use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
 use crate::server::Server;
+use crate::server::kept::Resend;
 use crate::server::pending::{Expect, Handshake, Owner, Pending};
 
 impl Server {
@@ -56,6 +57,8 @@ impl Server {
             }
             if probe {
                 shake(Handshake::Probe, command(&[b"PING"]));
+            } else if self.resend == Resend::All {
+                shake(Handshake::Alive, command(&[b"PING"]));
             }
         } else if probe {
             shake(Handshake::Probe, b"version\r\n".to_vec());
@@ -156,6 +159,8 @@ impl Proxy {
     ) {
         let failure = match step {
             Handshake::Probe => return self.probe_answered(io, lane, reply, is_error),
+            // An error is a sign of life, too.
+            Handshake::Alive => return self.servers[lane.server].step_done(io, lane.number, false),
             Handshake::Password => Failure::Password,
             Handshake::Version => Failure::Version,
             Handshake::Database => Failure::Database,

@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use config::checked::{self, Topology};
 use wire::memcache::Span;
 
 use crate::request::Frame;
@@ -28,8 +29,14 @@ pub(crate) enum Resend {
     /// Safe ones, even if they may have been executed.
     Safe,
     /// All: a server may answer that it has not executed a request, and which server will.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no placement has servers that redirect yet"))]
     All,
+}
+
+impl Resend {
+    /// Kind of requests that can be resent at a server of this pool.
+    pub(crate) fn of(config: &checked::Pool) -> Resend {
+        if config.discovery.topology == Topology::Cluster { Resend::All } else { Resend::Safe }
+    }
 }
 
 /// Part of a request to keep until its reply arrives.

@@ -45,10 +45,11 @@ impl Proxy {
             return false;
         }
         let waits = arrived <= budget / 2 && (arrived <= budget / 16 || !self.is_nearly_full(io));
+        self.end_detour_of_front(io, lane);
         let conn = self.server_conn(lane);
         let Some(pending) = conn.line.front().copied() else { return false };
         let to = match pending.owner {
-            Owner::Handshake(_) => return false,
+            Owner::Handshake(_) | Owner::Asking | Owner::Detour(_) => return false,
             // Its request has expired.
             _ if conn.expired > 0 => None,
             Owner::Client(id, seq) | Owner::Private(id, seq) => match self.client_mut(id) {
@@ -76,6 +77,17 @@ impl Proxy {
         };
         self.servers[lane.server].begin_passage(lane.number, to, io.now());
         true
+    }
+
+    /// Ends the detour of a connection's oldest request: its reply has begun, and is streamed.
+    fn end_detour_of_front<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        let front = self.server_conn(lane).line.front().map(|pending| pending.owner);
+        if let Some(Owner::Detour(id)) = front
+            && let Some(owner) = self.detour_begun(io, id)
+            && let Some(pending) = self.server_conn(lane).line.front_mut()
+        {
+            pending.owner = owner;
+        }
     }
 
     /// Sets how many bytes to wait for of a reply that will have `want` bytes.

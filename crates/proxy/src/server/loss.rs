@@ -9,10 +9,11 @@ use crate::fail::Failure;
 use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
+use crate::request::Frame;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
 use crate::server::health::State;
-use crate::server::kept::{Keep, Kept};
+use crate::server::kept::{Keep, Kept, Resend};
 use crate::server::passage::Passage;
 use crate::server::pending::{NOT_NAMED, Owner, Pending, Whole};
 
@@ -20,6 +21,8 @@ use crate::server::pending::{NOT_NAMED, Owner, Pending, Whole};
 struct Lost {
     id: Option<ConnId>,
     was_connected: bool,
+    /// Its handshake was not done: no request has left.
+    is_unsent: bool,
     mid_reply: bool,
     line: VecDeque<Pending>,
     expired: usize,
@@ -50,19 +53,20 @@ impl Server {
         }
         let mut waiting = std::mem::take(&mut conn.waiting_clients);
         waiting.extend(std::mem::take(&mut conn.bulky_waiting));
+        let is_unsent = !conn.connected || !conn.ready();
         let ServerConn { conn: id, connected, mid_reply, line, expired, kept, passage, .. } = conn.take();
         self.count_loss(failure, connected);
-        Lost { id, was_connected: connected, mid_reply, line, expired, kept, passage, waiting }
+        Lost { id, was_connected: connected, is_unsent, mid_reply, line, expired, kept, passage, waiting }
     }
 
     fn count_loss(&self, failure: Failure, was_connected: bool) {
         if was_connected {
             self.stats.server_connections.dec();
-        } else if !matches!(failure, Failure::Removed | Failure::Replaced) {
+        } else if !matches!(failure, Failure::Removed | Failure::Replaced | Failure::Superseded) {
             self.stats.connects_refused.inc();
         }
         match failure {
-            Failure::Removed | Failure::Replaced => {}
+            Failure::Removed | Failure::Replaced | Failure::Superseded => {}
             Failure::Closed => self.stats.server_eof.inc(),
             // Counted when the deadline passed.
             Failure::TimedOut if was_connected => {}
@@ -120,6 +124,10 @@ impl Proxy {
         let repeats = up && failure.lets_repeat();
         for (n, pending) in std::mem::take(&mut lost.line).into_iter().enumerate() {
             if !lost.is_settled(n) {
+                if self.is_held(io, lane, (n, &pending), &lost, failure) {
+                    lost.kept.release(&pending);
+                    continue;
+                }
                 let again = repeats && lost.may_repeat(n, &pending) && self.is_wanted(&pending);
                 if !again || !self.send_again(io, lane, &pending, &lost.kept) {
                     self.fail_pending(io, lane, &pending, failure);
@@ -134,16 +142,25 @@ impl Proxy {
 
     /// Applies a loss to the server's health.
     fn draw_conclusions<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure, lost: &Lost) {
-        if matches!(failure, Failure::Removed | Failure::Replaced) {
+        if matches!(failure, Failure::Removed | Failure::Replaced | Failure::Superseded) {
             return;
         }
         self.doubt_master(io, lane.server);
+        self.doubt_server(io, lane.server);
         let server = &mut self.servers[lane.server];
         let waited = lost.line.iter().any(|p| !matches!(p.owner, Owner::Handshake(_)));
         if lane.number == server.probe_lane() {
             server.probe_lost(io, failure);
         } else if waited && failure != Failure::Version {
             self.server_failed(io, lane.server, failure, lost.was_connected);
+        }
+    }
+
+    /// Doubts the map of a cluster whose node does not answer.
+    fn doubt_server<I: Io>(&mut self, io: &I, server: ServerKey) {
+        let server = &self.servers[server];
+        if server.resend == Resend::All && server.drain.is_none() {
+            self.doubt(io.now(), server.pool);
         }
     }
 
@@ -156,6 +173,7 @@ impl Proxy {
         was_connected: bool,
     ) {
         self.doubt_master(io, server);
+        self.doubt_server(io, server);
         let notice = self.servers[server].note_failure(io, failure, was_connected);
         self.tell(notice);
         if !failure.is_ours() {
@@ -163,12 +181,31 @@ impl Proxy {
         }
     }
 
+    /// Holds a request of a cluster pool until another node can serve it: one that has not left, or is safe.
+    /// False if it has to fail.
+    fn is_held<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: LaneKey,
+        (n, pending): (usize, &Pending),
+        lost: &Lost,
+        failure: Failure,
+    ) -> bool {
+        let in_cluster = self.servers[lane.server].resend == Resend::All;
+        let may = lost.is_unsent || lost.may_repeat(n, pending);
+        if !in_cluster || !may || failure.is_handshake() || self.stop.is_some() || !self.is_wanted(pending) {
+            return false;
+        }
+        let bytes = lost.kept.whole(pending);
+        self.hold_lost(io, lane, pending, bytes.as_ref().map(Frame::bytes), failure)
+    }
+
     /// True if the reply is still wanted.
     fn is_wanted(&mut self, pending: &Pending) -> bool {
         match pending.owner {
             Owner::Client(id, _) | Owner::Private(id, _) => self.client_mut(id).is_some(),
-            Owner::Part(..) => true,
-            Owner::Handshake(_) => false,
+            Owner::Part(..) | Owner::Detour(_) => true,
+            Owner::Handshake(_) | Owner::Asking => false,
         }
     }
 

@@ -5,6 +5,7 @@ use wire::memcache::{ReplyKind, Silence};
 
 use crate::client::Seq;
 use crate::gather::GatherId;
+use crate::keys::DetourId;
 
 /// Receiver of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,10 @@ pub(crate) enum Owner {
     Private(ConnId, Seq),
     /// A part of a request that was split or went to every server.
     Part(GatherId, u16),
+    /// A request that takes a detour.
+    Detour(DetourId),
+    /// ASKING, in front of such a request: its reply is discarded.
+    Asking,
     /// The handshake: the password, the protocol version, the database, the role.
     Handshake(Handshake),
 }
@@ -30,6 +35,9 @@ pub(crate) enum Handshake {
     Database,
     /// ROLE: only a master is used.
     Role,
+    /// PING: a node of a cluster gets requests only once it has shown that it is alive. A frozen one would
+    /// execute them when it goes on, after another has taken its place.
+    Alive,
     /// The probe that a server has to answer before it gets traffic again.
     Probe,
 }

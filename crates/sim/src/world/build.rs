@@ -52,6 +52,7 @@ impl World {
             pools: pools.clone(),
             tls: BTreeMap::new(),
             masters: proxy::Masters::new(),
+            topologies: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             local_bytes_max: 1 << 20,
             drain_timeout: Duration::from_secs(1),

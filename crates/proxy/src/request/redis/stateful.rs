@@ -35,7 +35,10 @@ impl Proxy {
         match self.plan_further(client, routed, request, frame) {
             Plan::One(Some(lane), command) => Plan::One(Some(own_lane(client, lane)), command),
             plan => {
-                self.scratch.parts.iter_mut().for_each(|part| part.lane = own_lane(client, part.lane));
+                self.scratch
+                    .parts
+                    .iter_mut()
+                    .for_each(|part| part.lane = part.lane.map(|lane| own_lane(client, lane)));
                 plan
             }
         }

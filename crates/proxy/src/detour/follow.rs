@@ -1,0 +1,259 @@
+//! The way of a detour: where it is sent, and what follows from the answer.
+
+use std::time::Duration;
+
+use net::{Instant, Io};
+use wire::redis::{Place, Redirect};
+
+use crate::client::Reply;
+use crate::detours::{Detour, Next};
+use crate::fail::Failure;
+use crate::keys::{DetourId, LaneKey, PoolKey, ServerKey};
+use crate::proxy::Proxy;
+use crate::request::Frame;
+use crate::server::kept::Keep;
+use crate::server::pending::{Owner, Pending};
+use crate::server::scan::Found;
+
+/// Redirects that are followed at once; further ones wait, since two nodes may point at each other.
+const HOPS_AT_ONCE: u32 = 3;
+/// Wait before the first of those that wait; it doubles up to [`WAIT`].
+const HOP_WAIT: Duration = Duration::from_millis(2);
+/// Wait for a cluster that is down, an owner that cannot be reached, or keys that are moving.
+const WAIT: Duration = Duration::from_millis(25);
+/// Detours that wait at a time above which each of them waits longer.
+const CROWD: u32 = 256;
+
+const ASKING: &[u8] = b"*1\r\n$6\r\nASKING\r\n";
+
+impl Proxy {
+    /// Sends the first of a line to its next destination.
+    pub(super) fn send_detour<I: Io>(&mut self, io: &mut I, id: DetourId) {
+        let Some(detour) = self.detours.records.get(&id) else { return };
+        let (next, number) = (detour.next, detour.lane);
+        let Some(server) = self.destination(detour, io.now()) else {
+            self.doubt(io.now(), detour.pool);
+            return self.delay_detour(io, id, self.wait());
+        };
+        let lane = LaneKey { server, number };
+        let bytes = detour.bytes.clone();
+        let pending =
+            Pending { expect: detour.expect, ..Pending::new(Owner::Detour(id), detour.at, bytes.len()) };
+        let (pool, keep) = (detour.pool, Keep { safe: detour.safe, ..Keep::default() });
+        let asking = matches!(next, Next::Asking(_));
+        let mut sent = Ok(());
+        if asking {
+            let pending = Pending::new(Owner::Asking, detour.at, ASKING.len());
+            sent = self.enqueue(io, lane, Frame::Slice(ASKING), pending, Keep::default());
+        }
+        let sent = sent.and_then(|()| self.enqueue(io, lane, Frame::Shared(&bytes), pending, keep));
+        let Some(detour) = self.detours.records.get_mut(&id) else { return };
+        match sent {
+            Ok(()) => {}
+            Err(failure) => {
+                if detour.error.is_empty() {
+                    detour.error = failure.reply(config::checked::Protocol::Redis);
+                }
+                detour.next = Next::Other(server);
+                self.doubt(io.now(), pool);
+                self.delay_detour(io, id, self.wait());
+            }
+        }
+    }
+
+    /// The server that a detour goes to; None if there is none at present.
+    fn destination(&self, detour: &Detour, now: Instant) -> Option<ServerKey> {
+        let pool = self.pools.get(detour.pool)?;
+        let owner = pool.placement.slots()?.owner(detour.slot);
+        let may_be_sent = |server: ServerKey| {
+            self.servers[server].is_open(detour.lane)
+                || self.servers[server].may_connect(detour.lane, now).is_ok()
+        };
+        match detour.next {
+            Next::Asking(server) if pool.servers.contains(&server) => Some(server),
+            // Every other time: it may be back.
+            Next::Other(not)
+                if owner
+                    .is_none_or(|owner| (owner == not && detour.waits % 2 == 1) || !may_be_sent(owner)) =>
+            {
+                let others: Vec<ServerKey> = pool
+                    .servers
+                    .iter()
+                    .copied()
+                    .filter(|server| *server != not && may_be_sent(*server))
+                    .collect();
+                let at = (detour.waits as usize / 2).checked_rem(others.len())?;
+                Some(others[at])
+            }
+            _ => owner,
+        }
+    }
+
+    /// Wait before the next attempt: longer if many wait.
+    fn wait(&self) -> Duration {
+        WAIT * (1 + self.detours.due.len() as u32 / CROWD)
+    }
+
+    /// Takes the answer to a detour.
+    pub(crate) fn detour_answered<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: LaneKey,
+        id: DetourId,
+        reply: Reply<'_>,
+        found: &Found,
+    ) {
+        if found.is_error && self.follow(io, lane.server, id, reply.bytes()) {
+            return;
+        }
+        let Some((detour, next)) = self.close_detour(id) else { return };
+        let pending =
+            Pending { expect: detour.expect, ..Pending::new(detour.owner, detour.at, detour.bytes.len()) };
+        let fits = match detour.owner {
+            Owner::Part(gather, _) => {
+                found.is_error || self.gathers.fits(gather, detour.expect.keys, reply.bytes())
+            }
+            _ => true,
+        };
+        if fits {
+            self.pair(io, lane, &pending, reply, found);
+        } else {
+            self.fail_pending(io, lane, &pending, Failure::Garbage);
+        }
+        self.start_next(io, next);
+    }
+
+    /// Fails a detour whose request failed at a server and is not to be sent again.
+    pub(crate) fn detour_failed<I: Io>(&mut self, io: &mut I, lane: LaneKey, id: DetourId, failure: Failure) {
+        let Some((detour, next)) = self.close_detour(id) else { return };
+        let pending = Pending::new(detour.owner, detour.at, detour.bytes.len());
+        self.fail_pending(io, lane, &pending, failure);
+        self.start_next(io, next);
+    }
+
+    /// Ends a detour whose answer has begun: it is streamed. Returns the request's owner.
+    pub(crate) fn detour_begun<I: Io>(&mut self, io: &mut I, id: DetourId) -> Option<Owner> {
+        let (detour, next) = self.close_detour(id)?;
+        self.start_next(io, next);
+        Some(detour.owner)
+    }
+
+    /// Lets a detour wait whose connection was lost before it can have been executed, or that is safe.
+    pub(crate) fn detour_lost<I: Io>(
+        &mut self,
+        io: &mut I,
+        server: ServerKey,
+        id: DetourId,
+        failure: Failure,
+    ) {
+        let Some(detour) = self.detours.records.get_mut(&id) else { return };
+        detour.error = failure.reply(config::checked::Protocol::Redis);
+        detour.next = Next::Other(server);
+        let pool = detour.pool;
+        self.doubt(io.now(), pool);
+        self.delay_detour(io, id, self.wait());
+    }
+
+    /// Does what the error of a node says. False if it is another error, which is the reply.
+    pub(super) fn follow<I: Io>(&mut self, io: &mut I, from: ServerKey, id: DetourId, error: &[u8]) -> bool {
+        let Some(redirect) = Redirect::of(error) else { return false };
+        let now = io.now();
+        let Some(detour) = self.detours.records.get_mut(&id) else { return true };
+        detour.hops += 1;
+        detour.error.clear();
+        detour.error.extend_from_slice(error);
+        let (pool, slot, hops) = (detour.pool, detour.slot, detour.hops);
+        match redirect {
+            // A script may say anything of other slots.
+            Redirect::Moved(of, _) | Redirect::Ask(of, _) if of != slot => return false,
+            Redirect::Moved(_, place) => {
+                self.doubt(now, pool);
+                let target = self.node_at(pool, from, place);
+                if let Some(server) = target
+                    && server != from
+                {
+                    self.move_slot(pool, slot, server, now);
+                    self.set_next(id, Next::Owner);
+                    self.hop(io, id, hops);
+                } else {
+                    // A node that is new here, or one that contradicts itself.
+                    self.set_next(id, Next::Other(from));
+                    self.delay_detour(io, id, self.wait());
+                }
+            }
+            Redirect::Ask(_, place) => match self.node_at(pool, from, place) {
+                Some(server) => {
+                    self.unsettle(pool, slot, now);
+                    // It holds for this moment only: later, the node may import the slot for the second time,
+                    // and not have the key yet.
+                    let at_once = hops <= HOPS_AT_ONCE && self.detours.is_first(id);
+                    self.set_next(id, if at_once { Next::Asking(server) } else { Next::Owner });
+                    self.hop(io, id, hops);
+                }
+                None => {
+                    self.doubt(now, pool);
+                    self.set_next(id, Next::Owner);
+                    self.delay_detour(io, id, self.wait());
+                }
+            },
+            Redirect::TryAgain => {
+                if !self.send_keys_alone(io, id) {
+                    self.set_next(id, Next::Owner);
+                    self.delay_detour(io, id, WAIT);
+                }
+            }
+            Redirect::ClusterDown | Redirect::Loading => {
+                self.doubt(now, pool);
+                self.set_next(id, Next::Owner);
+                self.delay_detour(io, id, self.wait());
+            }
+        }
+        true
+    }
+
+    /// Follows a redirect: at once, or after a short wait if there were several.
+    fn hop<I: Io>(&mut self, io: &mut I, id: DetourId, hops: u32) {
+        if let Some(pool) = self.detours.records.get(&id).and_then(|detour| self.pools.get(detour.pool)) {
+            pool.stats.redirects.inc();
+        }
+        if !self.detours.is_first(id) {
+            return;
+        }
+        match hops.checked_sub(HOPS_AT_ONCE) {
+            None | Some(0) => self.send_detour(io, id),
+            Some(more) => self.delay_detour(io, id, (HOP_WAIT * 2u32.pow(more.min(6) - 1)).min(WAIT)),
+        }
+    }
+
+    fn set_next(&mut self, id: DetourId, next: Next) {
+        if let Some(detour) = self.detours.records.get_mut(&id) {
+            detour.next = next;
+        }
+    }
+
+    /// The server of a pool at the place that a redirect from `from` names.
+    fn node_at(&self, pool: PoolKey, from: ServerKey, place: Place<'_>) -> Option<ServerKey> {
+        let asked = self.servers.get(from).and_then(|server| server.address.as_ref());
+        let host = match (place.host, asked) {
+            (b"", Some(net::Address::Tcp { host, .. })) => host.as_bytes(),
+            (host, _) => host,
+        };
+        let is_it = |server: &&ServerKey| match &self.servers[**server].address {
+            Some(net::Address::Tcp { host: own, port }) => own.as_bytes() == host && *port == place.port,
+            _ => false,
+        };
+        self.pools.get(pool)?.servers.iter().find(is_it).copied()
+    }
+
+    fn move_slot(&mut self, pool: PoolKey, slot: u16, server: ServerKey, now: Instant) {
+        if let Some(slots) = self.pools.get_mut(pool).and_then(|pool| pool.placement.slots_mut()) {
+            slots.set_owner(slot, server, now);
+        }
+    }
+
+    fn unsettle(&mut self, pool: PoolKey, slot: u16, now: Instant) {
+        if let Some(slots) = self.pools.get_mut(pool).and_then(|pool| pool.placement.slots_mut()) {
+            slots.unsettle(slot, now);
+        }
+    }
+}
