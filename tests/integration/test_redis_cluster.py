@@ -1,0 +1,365 @@
+"""A pool over a real Redis Cluster: clients see one server, whatever becomes of its nodes.
+
+The oracle: a value carries its key, a counter never gives a value twice, a list has what was pushed in its order, and nobody is
+told that a key is missing which is there.
+"""
+
+import signal
+import threading
+import time
+
+import pytest
+import redis
+
+import kit
+from redis_cluster import NODE_TIMEOUT_MS, SLOTS, Cluster, Node, key_slot, keys_in
+
+pytestmark = pytest.mark.needs("redis-server")
+
+# What a failover takes at most: the node is suspected, agreed upon, and the vote waits up to a second.
+PROMOTION = 2 * NODE_TIMEOUT_MS / 1000 + 3
+
+
+@pytest.fixture(scope="module")
+def cluster(stack):
+    return Cluster(stack)
+
+
+def start_pool(stack, cluster, name, **options):
+    port = kit.free_port()
+    seeds = [f"127.0.0.1:{node.port}" for node in cluster.nodes[:2]]
+    lines = ["threads = 2", "[pool.c]", f'listen = "127.0.0.1:{port}"', 'topology = "cluster"', f"servers = {seeds}"]
+    lines += [f"{key} = {value}" for key, value in options.items()]
+    return kit.start_configured(stack, name, "\n".join(lines) + "\n", [port])
+
+
+@pytest.fixture(scope="module")
+def pool(stack, cluster):
+    return start_pool(stack, cluster, "nuthatch", timeout='"8s"')
+
+
+def client_of(pool, **options):
+    return redis.Redis(port=pool.port, decode_responses=True, socket_timeout=kit.ANSWER_SECONDS, retry=None, **options)
+
+
+@pytest.fixture
+def client(pool):
+    with client_of(pool) as client:
+        yield client
+
+
+class Load:
+    """Clients that work all the time. Each has a counter, values and a MGET; what they see is checked at once."""
+
+    def __init__(self, pool, clients=8, name="load"):
+        self.pool, self.name = pool, name
+        self.ending = threading.Event()
+        self.faults, self.errors, self.gaps, self.times = [], [], {}, []
+        self.threads = [threading.Thread(target=self.work, args=(n,)) for n in range(clients)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+        if failure == (None, None, None):
+            assert not self.faults, self.faults[:5]
+
+    def work(self, n):
+        try:
+            with client_of(self.pool) as client:
+                self.run(client, n)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is the test's failure
+            self.faults.append(repr(fault))
+
+    def run(self, client, n):
+        counters = [f"{self.name}:{n}:counter:{at}" for at in range(6)]
+        values = {f"{self.name}:{n}:value:{at}": f"value of {self.name}:{n}:value:{at}" for at in range(12)}
+        client.mset(values)
+        last = dict.fromkeys(counters, 0)
+        answered = dict.fromkeys(counters, time.monotonic())
+        while not self.ending.is_set():
+            for counter in counters:
+                begun = time.monotonic()
+                try:
+                    got = client.incr(counter)
+                except redis.RedisError as error:
+                    self.errors.append((time.monotonic(), str(error)))
+                    continue
+                now = time.monotonic()
+                self.times.append(now - begun)
+                self.gaps[counter] = max(self.gaps.get(counter, 0), now - answered[counter])
+                answered[counter] = now
+                if got <= last[counter]:
+                    self.faults.append(f"{counter} was {last[counter]} and is {got}")
+                last[counter] = got
+            self.read(client, values)
+
+    def read(self, client, values):
+        try:
+            for key, got in zip(values, client.mget(list(values))):
+                if got != values[key]:
+                    self.faults.append(f"{key} is {got}")
+            key = next(iter(values))
+            if client.get(key) != values[key]:
+                self.faults.append(f"{key} is something else")
+        except redis.RedisError as error:
+            self.errors.append((time.monotonic(), str(error)))
+
+    def wait(self, count=200):
+        """Waits until so many more requests were answered."""
+        wanted = len(self.times) + count
+        kit.until(lambda: len(self.times) >= wanted or self.faults, "the clients to go on")
+
+
+def test_requests_go_where_their_slots_are(client, cluster):
+    keys = [f"key:{n}" for n in range(200)]
+    assert client.mset({key: f"v{key}" for key in keys})
+    assert client.mget(keys) == [f"v{key}" for key in keys]
+    assert client.mget([*keys, "absent"])[-1] is None
+    assert client.exists(*keys, "absent") == 200
+    assert client.touch(*keys) == 200
+    assert client.dbsize() == sum(master.direct.dbsize() for master in cluster.masters)
+    assert all(0 < master.direct.dbsize() < 200 for master in cluster.masters)
+    assert client.delete(*keys[:150]) == 150 and client.unlink(*keys) == 50
+    assert client.eval("return redis.call('set', KEYS[1], ARGV[1])", 1, "scripted", "x") == "OK"
+    assert client.get("scripted") == "x"
+    with pytest.raises(redis.ResponseError, match="CROSSSLOT|Keys in request don't hash to the same slot"):
+        client.sinter("a", "b")
+    client.sadd("{tag}a", 1, 2)
+    client.sadd("{tag}b", 2, 3)
+    assert client.sinter("{tag}a", "{tag}b") == {"2"}
+
+
+def test_resp3_and_large_values(pool):
+    with client_of(pool, protocol=3) as client:
+        client.hset("hash", mapping={"a": "1"})
+        assert client.hgetall("hash") == {"a": "1"}
+        client.set("large", "x" * 5_000_000)
+        assert client.get("large") == "x" * 5_000_000
+
+
+def test_a_slot_that_has_half_moved(cluster, client):
+    slot, keys = key_slot("half"), [f"{{half}}{n}" for n in range(10)]
+    client.mset({key: f"v{key}" for key in keys})
+    source = cluster.owner(slot)
+    target = next(master for master in cluster.masters if master is not source)
+    cluster.begin_move(slot, source, target)
+    cluster.move_keys(source, target, keys[:5])
+    try:
+        for _ in range(3):
+            assert client.mget(*keys, "{half}absent") == [*[f"v{key}" for key in keys], None]
+            assert client.exists(*keys) == 10
+            assert [client.get(key) for key in keys] == [f"v{key}" for key in keys]
+            assert client.mset({keys[0]: f"v{keys[0]}", keys[9]: f"v{keys[9]}", "{half}new": "n"})
+            assert client.delete(keys[1], keys[8], "{half}new") == 3
+            assert client.mset({keys[1]: f"v{keys[1]}", keys[8]: f"v{keys[8]}"})
+    finally:
+        while left := source.say("CLUSTER", "GETKEYSINSLOT", slot, 100):
+            cluster.move_keys(source, target, left)
+        cluster.end_move(slot, source, target)
+    assert client.mget(keys) == [f"v{key}" for key in keys]
+    cluster.move(slot, target, source)
+    assert client.mget(keys) == [f"v{key}" for key in keys]
+
+
+def test_slots_move_under_load_without_an_error(cluster, pool):
+    source, target = cluster.masters[0], cluster.masters[1]
+    slots = [slot for slot in range(SLOTS // 3)][:150]
+    with client_of(pool) as client:
+        moved = keys_in(set(slots), 300, "moving")
+        client.mset({key: f"value of {key}" for key in moved})
+        asked, begun = cluster.questions(), time.monotonic()
+        with Load(pool) as load:
+            load.wait()
+            for slot in slots:
+                cluster.move(slot, source, target)
+                assert client.get(moved[slot % 300]) == f"value of {moved[slot % 300]}"
+            load.wait()
+            assert client.mget(moved) == [f"value of {key}" for key in moved]
+            for slot in slots:
+                cluster.move(slot, target, source)
+            load.wait()
+        assert not load.errors, load.errors[:3]
+        seconds = time.monotonic() - begun
+        asked = cluster.questions() - asked
+        print(f"{len(load.times)} requests, p99 {sorted(load.times)[len(load.times) * 99 // 100] * 1000:.1f} ms, "
+              f"worst {max(load.times) * 1000:.0f} ms, {asked} questions in {seconds:.1f} s")
+        assert asked <= 2 * seconds + 2
+        assert client.mget(moved) == [f"value of {key}" for key in moved]
+
+
+def test_pushes_keep_their_order_while_their_slot_goes_to_and_fro(cluster, pool):
+    slot = key_slot("list")
+    source = cluster.owner(slot)
+    target = next(master for master in cluster.masters if master is not source)
+    ending, moves, answered = threading.Event(), [0], [0]
+
+    def wander():
+        here, there = source, target
+        while not ending.is_set():
+            cluster.move(slot, here, there)
+            here, there = there, here
+            moves[0] += 1
+            # A proxy cannot know of a slot that is back before an answer has reached it.
+            seen = answered[0]
+            kit.until(lambda: answered[0] >= seen + 30 or ending.is_set(), "answers to pushes")
+        if here is not source:
+            cluster.move(slot, here, source)
+
+    thread = threading.Thread(target=wander)
+    thread.start()
+    count, depth = 6000, 32
+    moves_min = 60
+    try:
+        with kit.Wire(pool.port) as wire:
+            reader = wire.socket.makefile("rb")
+            sent = 0
+
+            def read():
+                assert reader.readline() == b":%d\r\n" % (answered[0] + 1)
+                answered[0] += 1
+
+            while answered[0] < count or moves[0] < moves_min:
+                while sent - answered[0] < depth:
+                    value = str(sent)
+                    wire.send(f"*3\r\n$5\r\nRPUSH\r\n$4\r\nlist\r\n${len(value)}\r\n{value}\r\n".encode())
+                    sent += 1
+                read()
+            while answered[0] < sent:
+                read()
+    finally:
+        ending.set()
+        thread.join()
+    with client_of(pool) as client:
+        assert client.lrange("list", 0, -1) == [str(n) for n in range(sent)]
+        client.delete("list")
+    print(f"{moves[0]} moves, {sent} pushes")
+
+
+def test_a_planned_failover_is_not_noticed(cluster, pool):
+    master = cluster.owner(0)
+    replica = cluster.replica_of(master)
+    with Load(pool) as load:
+        load.wait()
+        replica.say("CLUSTER", "FAILOVER")
+        kit.until(lambda: cluster.owner(0) is replica, "the failover")
+        load.wait()
+    print(f"gap {max(load.gaps.values()) * 1000:.0f} ms")
+    assert not load.errors, load.errors[:3]
+    cluster.wait_until_whole()
+
+
+def failover(cluster, pool, harm, repair):
+    """Harms the master of the first slots, waits for its replica to serve, repairs it. Gives the load."""
+    master = cluster.owner(0)
+    with Load(pool) as load:
+        load.wait()
+        harmed = time.monotonic()
+        harm(master)
+        others = [node for node in cluster.alive() if node is not master]
+
+        def promoted():
+            owner = others[0].say("CLUSTER", "SLOTS")
+            return next(entry[2][1] for entry in owner if entry[0] <= 0 <= entry[1]) != master.port
+
+        kit.until(promoted, "a replica to take over")
+        load.promoted = time.monotonic() - harmed
+        load.wait()
+        repair(master)
+        load.wait()
+    cluster.wait_until_whole()
+    gap = max(load.gaps.values())
+    print(f"promoted after {load.promoted:.2f} s, gap {gap:.2f} s, {len(load.errors)} errors: {sorted({e for _, e in load.errors})[:3]}")
+    load.gap = gap
+    return load
+
+
+def test_a_master_is_killed(cluster, pool):
+    load = failover(cluster, pool, lambda master: master.program.kill(), lambda master: master.start())
+    # What was under way when it died may have been executed: those clients are told.
+    assert len(load.errors) <= 8, load.errors[:10]
+    assert load.gap <= load.promoted + 1
+
+
+def test_a_master_is_frozen(cluster, stack):
+    pool = start_pool(stack, cluster, "impatient", timeout='"1s"')
+    load = failover(
+        cluster, pool,
+        lambda master: master.program.signal(signal.SIGSTOP), lambda master: master.program.signal(signal.SIGCONT),
+    )
+    assert load.gap <= load.promoted + 2
+
+
+def test_nodes_come_and_go(cluster, pool, client):
+    new = Node(cluster, "new")
+    cluster.nodes.append(new)
+    cluster.meet(new)
+    cluster.wait_until_all_know(7)
+    kit.until(lambda: new.info()["cluster_state"] == "ok", "the new node to be part of it")
+    slots = list(range(100))
+    source = cluster.owner(0)
+    with Load(pool) as load:
+        for slot in slots:
+            cluster.move(slot, source, new)
+        load.wait()
+        keys = keys_in(set(slots), 20, "new")
+        assert client.mset({key: key for key in keys})
+        assert client.mget(keys) == keys and sorted(new.direct.keys("new*")) == sorted(keys)
+        for slot in slots:
+            cluster.move(slot, new, source)
+        load.wait()
+        for node in cluster.alive():
+            if node is not new:
+                node.say("CLUSTER", "FORGET", new.id)
+        new.program.kill()
+        cluster.nodes.remove(new)
+        load.wait()
+        assert client.mget(keys) == keys
+    assert not load.errors, load.errors[:3]
+
+
+@pytest.mark.parametrize("kind", ["hostname", "unknown-endpoint"])
+def test_nodes_are_found_by_every_kind_of_endpoint(cluster, stack, kind):
+    for node in cluster.alive():
+        node.direct.config_set("cluster-announce-hostname", "localhost")
+        node.direct.config_set("cluster-preferred-endpoint-type", kind)
+    try:
+        kit.until(lambda: all("localhost" in node.say("CLUSTER", "NODES") for node in cluster.alive()), "the names to spread")
+        pool = start_pool(stack, cluster, kind)
+        slot = key_slot("named")
+        source = cluster.owner(slot)
+        target = next(cluster.owner(at) for at in (0, SLOTS // 2, SLOTS - 1) if cluster.owner(at) is not source)
+        with client_of(pool) as client:
+            for n in range(4):
+                assert client.set("named", n) and client.get("named") == str(n)
+                cluster.move(slot, source, target)
+                source, target = target, source
+    finally:
+        for node in cluster.alive():
+            node.direct.config_set("cluster-preferred-endpoint-type", "ip")
+            node.direct.config_set("cluster-announce-hostname", "")
+
+
+def test_one_dead_shard_is_an_error_and_no_missing_value(cluster, stack):
+    """The last test: it leaves the cluster broken."""
+    for node in cluster.alive():
+        node.direct.config_set("cluster-require-full-coverage", "no")
+    pool = start_pool(stack, cluster, "short", timeout='"500ms"')
+    keys = [f"many:{n}" for n in range(200)]
+    with client_of(pool) as client:
+        client.mset({key: key for key in keys})
+        dead = cluster.owner(0)
+        replica = cluster.replica_of(dead)
+        for node in (replica, dead):
+            node.program.kill()
+        with pytest.raises(redis.RedisError):
+            client.mget(keys)
+        alive = [key for key in keys if key_slot(key) > SLOTS * 2 // 3]
+        assert client.mget(alive) == alive
+        with pytest.raises(redis.RedisError):
+            client.get(next(iter(keys_in({*range(SLOTS // 3)}, 1))))
