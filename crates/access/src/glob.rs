@@ -28,7 +28,7 @@ enum Kind {
 
 /// The first bytes of a prefix, at most eight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Head {
+pub(crate) struct Head {
     bytes: u64,
     /// Set where `bytes` counts.
     mask: u64,
@@ -46,8 +46,12 @@ impl Head {
         Head { bytes: number(bytes), mask: number(mask), is_all: prefix.len() <= 8 }
     }
 
+    /// Begins no subject.
+    pub(crate) const NEVER: Head = Head { bytes: 1, mask: 0, is_all: true };
+
+    /// True if a subject with these first bytes begins with it.
     #[inline]
-    fn begins(self, first: [u8; 8]) -> bool {
+    pub(crate) fn begins(self, first: [u8; 8]) -> bool {
         u64::from_ne_bytes(first) & self.mask == self.bytes
     }
 }
@@ -76,6 +80,16 @@ impl Glob {
                 None => self.begins(subject),
             },
             Kind::General => glob_matches_case(&self.text, subject),
+        }
+    }
+
+    /// The head that decides alone whether a subject of at least eight bytes matches; `None` if there is more
+    /// to compare.
+    pub(crate) fn head(&self) -> Option<Head> {
+        match self.kind {
+            Kind::Any => Some(Head::of(b"")),
+            Kind::Prefix(head) => Some(head).filter(|head| head.is_all),
+            Kind::Literal | Kind::General => None,
         }
     }
 
