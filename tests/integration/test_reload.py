@@ -51,9 +51,13 @@ LEFT = {
     "server.weight": "the servers of the busy pool change theirs",
     "server.name": "the servers of the busy pool change theirs",
     "pool.servers": "the servers of the busy pool come and go",
-    "pool.topology": "rings are the only one so far",
-    "pool.read_from": "for a cluster only",
-    "pool.zone": "for a cluster only",
+    "pool.topology": "the servers of the busy pool are no cluster",
+    "pool.sentinels": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
+    "pool.masters": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
+    "pool.sentinel_user": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
+    "pool.sentinel_password": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
+    "pool.sentinel_password_file": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
+    "pool.sentinel_tls": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
     "queue.tls_key": "goes with its certificate",
 }
 # Another value of each option that no default for its kind fits.

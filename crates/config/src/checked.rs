@@ -14,7 +14,7 @@ use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
-pub use crate::topology::{Discovery, ReadFrom, Sentinels, Topology};
+pub use crate::topology::{Discovery, Sentinels, Topology};
 pub use nsqadmin::{Graphite, HttpClient, Nsqadmin};
 pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};

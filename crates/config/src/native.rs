@@ -1,6 +1,6 @@
 //! The native file: from the tree as written to [`Config`].
 //!
-//! The options table drives the reading of each section ([`crate::values`]), which is then assembled here;
+//! The options table drives the reading of each section (`values.rs`), which is then assembled here;
 //! checks across options come last. Nothing stops at the first fault.
 
 mod files;

@@ -17,20 +17,6 @@ pub enum Topology {
     Sentinel,
 }
 
-/// Nodes that reads may go to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ReadFrom {
-    /// The master.
-    #[default]
-    Primary,
-    /// A replica; the master if there is none.
-    Replica,
-    /// A replica while one can be reached, else the master.
-    PreferReplica,
-    /// A node of the pool's own zone, else any.
-    Nearest,
-}
-
 /// Settings of a discovered topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
@@ -38,10 +24,6 @@ pub struct Discovery {
     pub topology: Topology,
     /// Interval between questions about the topology while nothing is in doubt.
     pub refresh: Duration,
-    /// Nodes that reads may go to.
-    pub read_from: ReadFrom,
-    /// Zone of this process, for [`ReadFrom::Nearest`].
-    pub zone: Option<String>,
     /// Sentinels; without an address in other topologies.
     pub sentinels: Sentinels,
 }
@@ -72,25 +54,5 @@ impl Topology {
     /// The topology of that name.
     pub fn of(name: &str) -> Option<Topology> {
         Topology::ALL.iter().find(|(_, own)| *own == name).map(|(value, _)| *value)
-    }
-}
-
-impl ReadFrom {
-    /// Every policy with its name.
-    pub const ALL: [(ReadFrom, &'static str); 4] = [
-        (ReadFrom::Primary, "primary"),
-        (ReadFrom::Replica, "replica"),
-        (ReadFrom::PreferReplica, "prefer_replica"),
-        (ReadFrom::Nearest, "nearest"),
-    ];
-
-    /// Its name in the native file.
-    pub fn name(self) -> &'static str {
-        ReadFrom::ALL.iter().find(|(own, _)| *own == self).map_or("", |(_, name)| name)
-    }
-
-    /// The policy of that name.
-    pub fn of(name: &str) -> Option<ReadFrom> {
-        ReadFrom::ALL.iter().find(|(_, own)| *own == name).map(|(value, _)| *value)
     }
 }

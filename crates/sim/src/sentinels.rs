@@ -10,7 +10,7 @@
 //! while most honest Sentinels do not know better, but not while the latest was found and is in reach; never
 //! a false one (an old master that is back) and never a stranger; when the world has been quiet and reachable
 //! for a while, the address is right; and an unplanned failover that is seen from its beginning, with all in
-//! reach, is followed within [`PROMPT`] of the promotion.
+//! reach, is followed within `PROMPT` of the promotion.
 
 use std::time::Duration;
 

@@ -146,17 +146,9 @@ fn named(change: &Change) -> &'static str {
     }
 }
 
-/// Options that come with others, or with only one value that is available.
-const OF_TOPOLOGY: [&str; 8] = [
-    "read_from",
-    "zone",
-    "sentinels",
-    "masters",
-    "sentinel_user",
-    "sentinel_password",
-    "sentinel_password_file",
-    "sentinel_tls",
-];
+/// Options that come with others.
+const OF_TOPOLOGY: [&str; 6] =
+    ["sentinels", "masters", "sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_tls"];
 
 #[test]
 fn every_option_is_one_change() {

@@ -21,8 +21,6 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("servers", (!has_masters).then(|| Setting::Servers(pool.servers.clone()))),
         ("topology", Setting::text(pool.discovery.topology.name())),
         ("topology_refresh", Some(Setting::Duration(pool.discovery.refresh))),
-        ("read_from", Setting::text(pool.discovery.read_from.name())),
-        ("zone", pool.discovery.zone.clone().and_then(Setting::text)),
         ("sentinels", texts(sentinels.addresses.iter().map(address))),
         ("masters", texts(pool.servers.iter().filter(|_| has_masters).map(name))),
         ("sentinel_user", sentinels.user.clone().and_then(Setting::text)),

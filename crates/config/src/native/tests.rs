@@ -43,10 +43,6 @@ fn topologies() {
                     .to_owned(),
             ],
         ),
-        (
-            "read_from = \"replica\"",
-            vec!["[pool.p]: read_from is for pools with topology = \"cluster\" only".to_owned()],
-        ),
     ] {
         let faults = check(&format!("{pool}{options}\n"), 1).faults;
         let errors = faults.iter().filter(|fault| fault.severity == Severity::Error);

@@ -1,13 +1,10 @@
-//! `topology` of a pool: options that do not go with it, and what is not available yet. The masters of a pool
-//! with Sentinels are its servers.
+//! `topology` of a pool: options that do not go with it. The masters of a pool with Sentinels are its
+//! servers.
 
-use crate::checked::{Pool, Protocol, ReadFrom, Server, Target, Topology};
+use crate::checked::{Pool, Protocol, Server, Target, Topology};
 use crate::fault::Fault;
 use crate::settings::Settings;
 use crate::{effective, endpoint};
-
-/// Options that only a discovered topology has.
-const DISCOVERED: [&str; 2] = ["read_from", "zone"];
 
 /// Options that only a pool with Sentinels has.
 const OF_SENTINELS: [&str; 6] =
@@ -28,12 +25,7 @@ pub(super) fn check(section: &str, read: &Settings, pool: &Pool, default: &Pool,
     let (own, default) = (effective::pool(pool), effective::pool(default));
     let is_set = |option: &str| own.get(option) != default.get(option);
     match pool.discovery.topology {
-        Topology::Ring => {
-            for option in DISCOVERED.into_iter().filter(|option| is_set(option)) {
-                let text = format!("{option} is for pools with topology = \"cluster\" only");
-                fail(option, &text, "remove it, or set topology");
-            }
-        }
+        Topology::Ring => {}
         Topology::Sentinel => of_sentinels(read, pool, &mut fail),
         Topology::Cluster => of_cluster(pool, is_set, &mut fail),
     }
@@ -97,7 +89,6 @@ fn of_sentinels(read: &Settings, pool: &Pool, fail: &mut impl FnMut(&str, &str, 
     if login.user.is_some() && login.password.is_none() {
         fail("sentinel_user", "sentinel_user has no password", "add sentinel_password_file");
     }
-    of_replicas(pool, fail);
 }
 
 fn of_cluster(pool: &Pool, is_set: impl Fn(&str) -> bool, fail: &mut impl FnMut(&str, &str, &str)) {
@@ -118,15 +109,5 @@ fn of_cluster(pool: &Pool, is_set: impl Fn(&str) -> bool, fail: &mut impl FnMut(
     if !pool.servers.iter().all(is_seed) {
         let text = "servers of a cluster are seeds: HOST:PORT, without a weight";
         fail("servers", text, "write the addresses of some nodes");
-    }
-    of_replicas(pool, fail);
-}
-
-fn of_replicas(pool: &Pool, fail: &mut impl FnMut(&str, &str, &str)) {
-    if pool.discovery.read_from != ReadFrom::Primary {
-        fail("read_from", "read_from is not available in this version, but for \"primary\"", "remove it");
-    }
-    if pool.discovery.zone.is_some() && pool.discovery.read_from != ReadFrom::Nearest {
-        fail("zone", "zone is for read_from = \"nearest\" only", "remove it");
     }
 }

@@ -6,7 +6,7 @@
 use super::Applies::{Live, NewConnections};
 use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, duration_or_off, integer, size};
 use crate::checked::{Protocol, Unsupported};
-use crate::topology::{ReadFrom, Topology};
+use crate::topology::Topology;
 
 const fn option(
     name: &'static str,
@@ -90,22 +90,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Live,
         "Interval between questions about the topology while nothing is in doubt. A redirect or a lost connection makes for \
          one at once, at most two a second over the whole process.",
-    ),
-    option(
-        "read_from",
-        None,
-        Kind::Choice(|| ReadFrom::ALL.map(|(_, name)| name).to_vec()),
-        Absent::Is("primary"),
-        Live,
-        "Nodes of a discovered topology that read commands go to. Only `primary` is available yet.",
-    ),
-    option(
-        "zone",
-        None,
-        Kind::Text,
-        Absent::Unset("no zone"),
-        Live,
-        "Zone of this process, for read_from = \"nearest\".",
     ),
     option(
         "sentinels",

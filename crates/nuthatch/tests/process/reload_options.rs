@@ -21,9 +21,14 @@ const SHOWN_AS: &[(Scope, &str, &str)] = &[
     (Scope::Server, "password", "server a password changed"),
     (Scope::Server, "password_file", "server a password_file changed"),
     (Scope::Pool, "servers", "server "),
+    (Scope::Pool, "masters", "server "),
     (Scope::Listener, "address", "listen"),
     (Scope::Listener, "tls", "listen"),
 ];
+
+/// Options of a pool with Sentinels.
+const OF_SENTINELS: &[&str] =
+    &["sentinels", "masters", "sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_tls"];
 
 fn quoted(text: impl std::fmt::Display) -> String {
     format!("\"{text}\"")
@@ -47,6 +52,8 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
             ["[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"].map(str::to_owned)
         }
         (Scope::Process, "threads") => ["2", "3"].map(str::to_owned),
+        (Scope::Pool, "allow") => ["[\"flush\"]", "[\"admin\"]"].map(str::to_owned),
+        (Scope::Pool, "masters") => ["[\"one\"]", "[\"two\"]"].map(str::to_owned),
         _ => match option.kind {
             Kind::Bool => ["true", "false"].map(str::to_owned),
             Kind::Integer { min, .. } => [min, min + 1].map(|value| value.to_string()),
@@ -116,6 +123,15 @@ fn file(scope: Scope, option: &str, value: &str, (files, ports): (&Path, &Ports)
         &[Scope::Pool],
     );
     match scope {
+        Scope::Pool if OF_SENTINELS.contains(&option) => {
+            pool.remove("servers");
+            pool.insert("topology", quoted("sentinel"));
+            pool.entry("sentinels").or_insert("[\"127.0.0.1:1\"]".into());
+            pool.entry("masters").or_insert("[\"m\"]".into());
+            if option == "sentinel_user" {
+                pool.insert("sentinel_password", quoted("s3cret"));
+            }
+        }
         Scope::Server => {
             let server = set(&[("address", address(1)), ("name", quoted("a"))], &[scope]);
             pool.insert("servers", format!("[{}, \"127.0.0.1:3\"]", table(server)));
@@ -185,7 +201,7 @@ impl Process {
             std::fs::write(path.join(format!("tls_cert.{n}")), signed.cert.pem()).expect("written");
             std::fs::write(path.join(format!("tls_key.{n}")), signed.signing_key.serialize_pem())
                 .expect("written");
-            for name in ["auth_file", "password_file"] {
+            for name in ["auth_file", "password_file", "sentinel_password_file"] {
                 std::fs::write(path.join(format!("{name}.{n}")), "s3cret\n").expect("written");
             }
         }
