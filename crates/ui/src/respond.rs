@@ -38,7 +38,8 @@ pub fn with_status(status: StatusCode, page: String) -> Response<Body> {
     let mut answer = Response::new(Body::from(page));
     *answer.status_mut() = status;
     for (name, value) in [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        // As nsqadmin has it; the page itself names its charset.
+        (CONTENT_TYPE, "text/html"),
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "same-origin"),

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::*;
 
-const HTML: &str = "text/html; charset=utf-8";
+const HTML: &str = "text/html";
 use crate::facts::{Facts, Listening, Placement, PoolFacts};
 use crate::lookup::LookupReport;
 use crate::queue::{ChannelReport, QueueReport, TopicReport};
