@@ -12,7 +12,7 @@
 //!
 //! Only a client on this machine may act (over loopback or a unix socket), or one that has logged in as an
 //! operator: no page of another site through its browser, and no proxy for a client of another machine
-//! ([`may_act`], asked before anything else).
+//! (`may_act`, asked before anything else).
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -19,7 +19,7 @@
 //! - [`Received::ended`]: the peer has ended its stream inside the layer (TLS `close_notify`, the last
 //!   deflate block). To the app that is a FIN.
 //! - `Io::send`: `stack.send(bytes, &mut wire)`, which gathers small pieces in a lent buffer
-//!   ([`Stack::lend`]) that is returned when empty ([`Stack::reclaim`]). End of turn, before the write:
+//!   (`Stack::lend`) that is returned when empty (`Stack::reclaim`). End of turn, before the write:
 //!   `stack.flush(&mut wire)`. [`Stack::gathered`] counts as unsent. Until the handshake is done everything
 //!   is gathered: nothing leaves in clear, and all of it counts towards limits on unsent bytes.
 //! - `Io::finish`: `stack.close(&mut wire)` before the last write, so that the peer sees an orderly end.

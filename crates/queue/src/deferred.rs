@@ -2,7 +2,7 @@
 //!
 //! Only position and due time are kept here: the body stays in the journal. Due times here use the monotonic
 //! clock, so that steps of the wall clock have no effect; the journal keeps wall times, which
-//! [`crate::clock`] converts.
+//! `clock.rs` converts.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -9,7 +9,7 @@
 //!     ├─REQ▸ command/requeue ▸ …::requeue ─────┼▸ events, written with the topic's next batch
 //!     └─ timeout, disconnect ─────────────────┘
 //! ```
-//! Read in this order: [`queue`] (the shard and its turns), [`command`], [`topic`], [`channel`],
+//! Read in this order: [`queue`] (the shard and its turns), `command`, [`topic`], [`channel`],
 //! [`delivery`]; then persistence: `record` and `message` (the content of a journal), `topic::checkpoint`,
 //! `topic::recover`, `topic::clean`.
 //!

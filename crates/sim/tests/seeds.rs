@@ -6,9 +6,9 @@ use nuthatch_sim::{Report, run};
 const SEEDS: u64 = 300;
 
 /// Statistics that the simulation cannot move: a lack of file descriptors, the rounds of the real loop,
-/// overlong requests, users and passwords, TLS, and private connections: no simulated client sends a command that
-/// waits, watches or subscribes. Masters are moved by `tests/sentinels.rs`, the others by the integration tests
-/// of metrics, TLS and Redis' clients.
+/// overlong requests, users and passwords, TLS, and private connections: no simulated client sends a command
+/// that waits, watches or subscribes. Masters are moved by `tests/sentinels.rs`, the others by the
+/// integration tests of metrics, TLS and Redis' clients.
 const NOT_SIMULATED: &[(&str, &str)] = &[
     ("shard", "accept_pauses"),
     ("shard", "rounds"),

@@ -2,7 +2,7 @@
 //!
 //! After a crash the same message can be in a queue twice (it was read, put back, and the read position was
 //! not flushed) or in the topic's queue and already in a channel's. Such duplicates lie near the read
-//! position, so that remembering the first [`REMEMBERED_MAX`] messages of each queue finds them; nsqd flushes
+//! position, so that remembering the first `REMEMBERED_MAX` messages of each queue finds them; nsqd flushes
 //! every 2500 by default.
 
 use std::path::Path;
@@ -65,7 +65,7 @@ impl TopicReport {
 type Identity = (u64, i64);
 
 /// Passes every unread message of `topic` to `each`: those of the channels in order, then those of the
-/// topic's own queue. Memory is bounded by [`REMEMBERED_MAX`], not by the backlog. A body larger than
+/// topic's own queue. Memory is bounded by `REMEMBERED_MAX`, not by the backlog. A body larger than
 /// `body_bytes_max` is skipped and reported.
 pub fn read_topic<E>(
     plan: &Plan,

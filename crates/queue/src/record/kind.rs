@@ -9,7 +9,7 @@ pub const KIND_PRIVATE: u8 = 2;
 /// A live message copied forward out of an old segment; no cursor reads it. Its payload has the original
 /// position.
 pub const KIND_COPY: u8 = 3;
-/// See [`Record::Finished`] and its companions.
+/// See [`Record::Finished`](super::Record::Finished) and its companions.
 pub const KIND_FINISHED: u8 = 4;
 /// As version 0.1 wrote it: without the time at which the due time was set.
 pub(super) const KIND_REQUEUED_UNDATED: u8 = 5;

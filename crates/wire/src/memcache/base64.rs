@@ -1,7 +1,7 @@
 //! base64 of binary keys in meta commands (flag `b`): the alphabet of RFC 4648 with padding.
 //!
 //! [`decode`] is as lax as memcached: it skips characters outside the alphabet, and checks only the number of
-//! the others. [`decode_key`] is for forwarded keys: memcached skips misplaced padding and stops at the first
+//! the others. `decode_key` is for forwarded keys: memcached skips misplaced padding and stops at the first
 //! full group that has any, so such keys are rejected. Unused bits before the padding are ignored, as in
 //! memcached.
 

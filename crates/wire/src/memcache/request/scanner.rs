@@ -14,7 +14,7 @@ const LEADING_SPACES_MAX: usize = 100;
 ///
 /// `scan` takes all bytes from the request's first on, and after [`Scan::NeedMore`] the same bytes with more
 /// after them; no byte is searched twice for a line end. After [`Scan::Done`] or [`Scan::Bad`] it is ready
-/// for the next request, which starts [`Request::frame_len`] or [`BadRequest::skip`] bytes further on.
+/// for the next request, which starts [`Request::frame_len`] or `BadRequest::skip` bytes further on.
 #[derive(Debug, Clone, Default)]
 pub struct RequestScanner {
     /// Bytes without a line end.
