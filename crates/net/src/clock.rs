@@ -35,7 +35,7 @@ mod tests {
             || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap();
         let (before, wall, after) = (since(), wall_now().0, since());
         assert!((before..=after).contains(&wall), "{before} {wall} {after}");
-        let (first, begun) = (monotonic_now(), std::time::Instant::now());
+        let (begun, first) = (std::time::Instant::now(), monotonic_now());
         let second = loop {
             let now = monotonic_now();
             if now > first {
@@ -43,7 +43,7 @@ mod tests {
             }
         };
         let passed = second.since(first);
-        assert!(passed <= begun.elapsed() + std::time::Duration::from_micros(1) || passed.as_micros() <= 2);
+        assert!(passed <= begun.elapsed() + std::time::Duration::from_micros(1));
         assert!(passed.as_micros() >= 1);
     }
 }

@@ -5,7 +5,6 @@ use wire::redis::encode;
 use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
-use super::list::span;
 use super::string::write_at;
 use crate::entry::NEVER;
 
@@ -62,15 +61,32 @@ fn bits(args: &[&[u8]], length: usize) -> Result<std::ops::Range<usize>, Fault> 
         [start, end, unit] if unit.eq_ignore_ascii_case(b"bit") => (integer(start)?, integer(end)?, 1),
         _ => return Err(Fault::Syntax),
     };
-    let range = span(start, end, length * 8 / unit);
+    let range = units(start, end, length * 8 / unit);
     Ok(range.start * unit..range.end * unit)
+}
+
+/// The bytes or bits from `start` to `end` of `len`, both included, negative ones from the back. An end in front
+/// of the first one is the first.
+fn units(start: i64, end: i64, len: usize) -> std::ops::Range<usize> {
+    let len = i64::try_from(len).unwrap_or(i64::MAX);
+    let from_end = |index: i64| if index < 0 { index.saturating_add(len).max(0) } else { index };
+    let (start, end) = (from_end(start), from_end(end).min(len - 1));
+    if start > end { 0..0 } else { start as usize..end as usize + 1 }
+}
+
+/// True if a range counted from the back ends before it begins, however long the string is.
+fn is_backward(args: &[&[u8]]) -> bool {
+    let from_back = |text: &&[u8]| integer(text).ok().filter(|index| *index < 0);
+    matches!((args.first().and_then(from_back), args.get(1).and_then(from_back)), (Some(start), Some(end)) if start > end)
 }
 
 /// `BITCOUNT key [start end [BYTE | BIT]]`
 pub(super) fn bitcount(call: &mut Call<'_>) -> Result<(), Fault> {
     let args = call.args.get(2..).unwrap_or_default();
-    let string = call.string(call.arg(1))?.unwrap_or_default();
+    // A missing key is looked at before the range.
+    let Some(string) = call.string(call.arg(1))? else { return call.count(0) };
     let range = if args.is_empty() { 0..string.len() * 8 } else { bits(args, string.len())? };
+    let range = if is_backward(args) { 0..0 } else { range };
     let count = count_ones(string, range);
     call.count(count)
 }
@@ -88,7 +104,10 @@ fn count_ones(string: &[u8], range: std::ops::Range<usize>) -> usize {
 
 /// `BITPOS key bit [start [end [BYTE | BIT]]]`
 pub(super) fn bitpos(call: &mut Call<'_>) -> Result<(), Fault> {
-    let wanted = bit(call.arg(2), Fault::Other("ERR The bit argument must be 1 or 0."))?;
+    let wanted = match integer(call.arg(2))? {
+        bit @ (0 | 1) => bit as u8,
+        _ => return Err(Fault::Other("ERR The bit argument must be 1 or 0.")),
+    };
     let args = call.args.get(3..).unwrap_or_default();
     let string = call.string(call.arg(1))?;
     let Some(string) = string else { return call.integer(if wanted == 1 { -1 } else { 0 }) };

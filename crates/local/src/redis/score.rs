@@ -4,7 +4,7 @@ use wire::redis::{Version, encode};
 
 /// A score; None if the text is none, or beyond what a double holds.
 pub(super) fn parse(text: &[u8]) -> Option<f64> {
-    let score = parse_loosely(text).filter(|_| !text.is_empty())?;
+    let score = number(text)?;
     let letters = |text: &[u8]| text.iter().any(|byte| matches!(byte, b'i' | b'I'));
     let too_large = score.is_infinite() && !letters(text);
     let mantissa = text.split(|byte| matches!(byte, b'e' | b'E')).next().unwrap_or_default();
@@ -12,11 +12,17 @@ pub(super) fn parse(text: &[u8]) -> Option<f64> {
     (!too_large && !too_small).then_some(score)
 }
 
-/// A bound of a range: as a score, but what is too large becomes infinite, and nothing counts as 0.
+/// A bound of a range, or a weight of `SORT`: as a score, but what is too large becomes infinite, space may come
+/// first, and a NUL ends it, as it ends C's strings. Nothing counts as 0.
 pub(super) fn parse_loosely(text: &[u8]) -> Option<f64> {
-    if text.is_empty() {
-        return Some(0.0);
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    match text.trim_ascii_start() {
+        _ if text.is_empty() => Some(0.0),
+        text => number(text),
     }
+}
+
+fn number(text: &[u8]) -> Option<f64> {
     let score: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (!score.is_nan()).then_some(score)
 }

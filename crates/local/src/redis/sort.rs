@@ -1,6 +1,8 @@
 //! `SORT`: the elements of a list, a set or a sorted set by their number, their bytes, or what other keys
 //! hold.
 
+use std::cmp::Ordering;
+
 use wire::redis::encode;
 
 use super::call::Call;
@@ -142,7 +144,8 @@ fn order(call: &mut Call<'_>, elements: &mut Vec<Vec<u8>>, options: &Options<'_>
         let order = if options.alpha {
             weight.cmp(other_weight)
         } else {
-            number.total_cmp(other_number).then_with(|| element.cmp(other))
+            // No number is NaN; -0 is 0.
+            number.partial_cmp(other_number).unwrap_or(Ordering::Equal).then_with(|| element.cmp(other))
         };
         if options.descending { order.reverse() } else { order }
     });

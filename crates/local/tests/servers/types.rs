@@ -194,7 +194,6 @@ const KEYS: &[&str] = &[
     "COPY KEY KEY [REPLACE]",
     "COPY KEY KEY [DB 0] [REPLACE]",
     "TYPE KEY",
-    "OBJECT ENCODING KEY",
     "EXISTS KEY KEY",
     "DBSIZE",
     "KEYS PATTERN",
@@ -218,6 +217,9 @@ const KEYS: &[&str] = &[
     "GETDEL KEY",
     "SET KEY ELEMENT GET",
 ];
+
+/// Not compared where sets, bits or `SORT` change values: there it may differ.
+const ENCODING: &[&str] = &["OBJECT ENCODING KEY"];
 
 const SORTS: &[&str] = &[
     "RPUSH KEY ELEMENT+",
@@ -314,7 +316,20 @@ fn elements(reply: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
-fn same(name: &str, want: &[u8], got: &[u8]) -> bool {
+fn same(name: &str, command: &[Vec<u8>], want: &[u8], got: &[u8]) -> bool {
+    if want == got {
+        return true;
+    }
+    // The sign of a score of zero depends on how Redis has stored it.
+    let unsigned = |reply: &[u8]| {
+        let elements = elements(reply).into_iter().map(|element| match element.as_slice() {
+            b"$2\r\n-0\r\n" => b"$1\r\n0\r\n".to_vec(),
+            b",-0\r\n" => b",0\r\n".to_vec(),
+            _ => element,
+        });
+        elements.collect::<Vec<_>>().concat()
+    };
+    let (want, got) = (&*unsigned(want), &*unsigned(got));
     if want == got {
         return true;
     }
@@ -332,7 +347,12 @@ fn same(name: &str, want: &[u8], got: &[u8]) -> bool {
         return want.first().map(|head| head[0] == b'$') == got.first().map(|head| head[0] == b'$')
             && (kinds(&want) == kinds(&got) && (want[0][0] == b'$' || want[0] == got[0]));
     }
-    if UNORDERED.contains(&name) {
+    // To Redis' strcoll a NUL is an end: what begins with it equals the empty string. By texts of other keys
+    // many are equal. Equal ones come in any order.
+    let has = |word: &[u8]| command.iter().any(|arg| arg.eq_ignore_ascii_case(word));
+    let by_texts = has(b"ALPHA") && (has(b"BY") || want.iter().flatten().any(|byte| *byte == 0));
+    let has_equals = name.starts_with("SORT") && by_texts;
+    if UNORDERED.contains(&name) || has_equals {
         want.sort();
         got.sort();
         return want == got;
@@ -366,7 +386,7 @@ fn check(forms: &[&str]) {
             let got = local(&mut store, &command, version);
             let name = String::from_utf8_lossy(&command[0]).to_ascii_uppercase();
             assert!(
-                same(&name, &want, &got),
+                same(&name, &command, &want, &got),
                 "SEED={seed}, command {step}: {}\n redis: {}\n local: {}",
                 command.iter().map(|arg| printable(arg)).collect::<Vec<_>>().join(" "),
                 printable(&want),
@@ -389,12 +409,12 @@ fn local(store: &mut Store, command: &[Vec<u8>], version: Version) -> Vec<u8> {
 
 #[test]
 fn lists_as_redis() {
-    check(LISTS);
+    check(&[LISTS, ENCODING].concat());
 }
 
 #[test]
 fn hashes_as_redis() {
-    check(HASHES);
+    check(&[HASHES, ENCODING].concat());
 }
 
 #[test]
@@ -404,7 +424,7 @@ fn sets_as_redis() {
 
 #[test]
 fn sorted_sets_as_redis() {
-    check(SORTED_SETS);
+    check(&[SORTED_SETS, ENCODING].concat());
 }
 
 #[test]
@@ -419,5 +439,5 @@ fn bits_as_redis() {
 
 #[test]
 fn keys_of_all_types_as_redis() {
-    check(&[KEYS, LISTS, HASHES, SETS, SORTED_SETS].concat());
+    check(&[KEYS, LISTS, HASHES, SETS, SORTED_SETS, ENCODING].concat());
 }
