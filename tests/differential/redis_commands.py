@@ -27,11 +27,18 @@ SEEDS = [None, ("SET", 5), ("RPUSH", 1, "x"), ("HSET", "x", 1), ("SADD", "x"), (
 STRANGE = [["nosuchcommand"], [""], ["getx"], ["OBJECT", "nosuch"], ["XINFO"]]
 # Answered by the proxy about itself; a server answers otherwise.
 OWN = {"CLIENT", "COMMAND", "CONFIG", "HELLO", "INFO", "LOLWUT", "QUIT", "RESET", "TIME"}
-# One makes a server look for another one, one tells the time, one counts what other cases have left.
-LEFT_OUT = {"MIGRATE", "OBJECT|IDLETIME", "DBSIZE"}
+# One makes a server look for another one, one tells the time; what others find depends on chance, or on what other cases
+# have left; the last change what a connection does next, or have a reply for each argument.
+LEFT_OUT = {
+    "MIGRATE", "OBJECT|IDLETIME", "DBSIZE", "RANDOMKEY", "SCAN",
+    "MULTI", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE",
+}  # fmt: skip
 # A cursor that nobody gave out finds what a server's hash seed says.
 ALIKE_HERE = {**ALIKE, b"SSCAN": lambda reply: reply[:1]}
-UNSUPPORTED = re.compile(rb"-ERR unknown command '[^']*', unsupported by this proxy: ")
+# Refused, whatever the arguments and the servers are.
+UNSUPPORTED = re.compile(
+    rb"-ERR unknown command '[^']*', unsupported by this proxy: |-ERR '[^']*' (is not allowed in this pool|needs a pool with one server)"
+)
 IN_REFUSED_TRANSACTION = b"-ERR not executed, since the MULTI before it was refused\r\n"
 NUMKEYS = (b"-ERR value is not an integer or out of range\r\n", b"-ERR Number of keys can't be ")
 FUNCTION_NUMKEYS = (b"-ERR Bad number of keys provided\r\n", b"-ERR Number of keys can't be ")
@@ -41,6 +48,8 @@ INSTEAD = {
     "SELECT": (b"-ERR DB index is out of range: this pool serves database 0 only",),
     "EVAL": (b"-ERR 'eval' needs at least one key here",),
     "EVAL_RO": (b"-ERR 'eval_ro' needs at least one key here",),
+    # Redis puts it as EXECABORT.
+    "EXEC": (b"-ERR wrong number of arguments for 'exec' command",),
     # Its keys are looked for before its other words are.
     "XREAD": (b"-ERR syntax error",),
     "XREADGROUP": (b"-ERR syntax error",),

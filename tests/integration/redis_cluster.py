@@ -136,7 +136,9 @@ class Cluster:
 
     def end_move(self, slot, source, target):
         target.say("CLUSTER", "SETSLOT", slot, "NODE", target.id)
-        source.say("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+        # With its last slot a master becomes a replica, possibly before it is told here.
+        with contextlib.suppress(redis.ResponseError):
+            source.say("CLUSTER", "SETSLOT", slot, "NODE", target.id)
         for node in self.alive():
             if node not in (source, target):
                 # A replica learns of it from its master.
