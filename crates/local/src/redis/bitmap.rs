@@ -65,8 +65,8 @@ fn bits(args: &[&[u8]], length: usize) -> Result<std::ops::Range<usize>, Fault> 
     Ok(range.start * unit..range.end * unit)
 }
 
-/// The bytes or bits from `start` to `end` of `len`, both included, negative ones from the back. An end in front
-/// of the first one is the first.
+/// The bytes or bits from `start` to `end` of `len`, both included, negative ones from the back. An end in
+/// front of the first one is the first.
 fn units(start: i64, end: i64, len: usize) -> std::ops::Range<usize> {
     let len = i64::try_from(len).unwrap_or(i64::MAX);
     let from_end = |index: i64| if index < 0 { index.saturating_add(len).max(0) } else { index };

@@ -12,8 +12,8 @@ pub(super) fn parse(text: &[u8]) -> Option<f64> {
     (!too_large && !too_small).then_some(score)
 }
 
-/// A bound of a range, or a weight of `SORT`: as a score, but what is too large becomes infinite, space may come
-/// first, and a NUL ends it, as it ends C's strings. Nothing counts as 0.
+/// A bound of a range, or a weight of `SORT`: as a score, but what is too large becomes infinite, space may
+/// come first, and a NUL ends it, as it ends C's strings. Nothing counts as 0.
 pub(super) fn parse_loosely(text: &[u8]) -> Option<f64> {
     let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
     match text.trim_ascii_start() {
