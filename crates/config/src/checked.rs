@@ -6,6 +6,7 @@
 mod nsqadmin;
 mod queue;
 mod tls;
+mod topology;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,11 +15,11 @@ use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
-pub use crate::topology::{Discovery, Sentinels, Topology};
 pub use nsqadmin::{Graphite, HttpClient, Nsqadmin};
 pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
 pub use tls::{ClientCertificate, PoolListen, TlsToClients, TlsToServers, WrittenListen};
+pub use topology::{Discovery, Sentinels, Topology};
 
 /// The whole configuration of a process.
 #[derive(Debug, Clone, PartialEq)]

@@ -27,7 +27,6 @@ mod secret_file;
 mod setting;
 mod settings;
 mod log_level;
-mod topology;
 
 mod file_kind;
 

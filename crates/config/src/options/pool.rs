@@ -5,8 +5,7 @@
 
 use super::Applies::{Live, NewConnections};
 use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, duration_or_off, integer, size};
-use crate::checked::{Protocol, Unsupported};
-use crate::topology::Topology;
+use crate::checked::{Protocol, Topology, Unsupported};
 
 const fn option(
     name: &'static str,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::checked::TlsToServers;
+use super::tls::TlsToServers;
 use crate::secret::Secret;
 
 /// The way in which a pool finds its servers and places keys on them.
