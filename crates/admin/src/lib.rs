@@ -25,6 +25,7 @@ mod router;
 mod watch;
 
 mod rings;
+mod rounds;
 mod sample;
 
 pub mod status;

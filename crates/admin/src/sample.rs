@@ -10,7 +10,7 @@ use crate::facts::wall_ms;
 use crate::lookup::LookupReport;
 use crate::process::Process;
 use crate::queue::QueueReport;
-use crate::status::Rounds;
+use crate::rounds::Rounds;
 
 /// All counters at one moment.
 pub(crate) struct Sample {

@@ -25,7 +25,6 @@ use crate::upgrades::UpgradeFailures;
 use window::Window;
 
 pub use gathering::Gathering;
-pub(crate) use gathering::Rounds;
 pub(crate) use pools::note_changes_by_hand;
 pub use pools::{ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 #[cfg(test)]
