@@ -46,6 +46,7 @@ mod limits;
 mod passage;
 mod redirect;
 mod reply;
+mod report;
 mod request;
 
 pub use args::{Args, Argument};

@@ -6,14 +6,13 @@
 //! A range whose nodes cannot be read is left out, the rest is used. Counts and lengths are bounded: what is
 //! above them is no cluster.
 
-use super::{Elements, Kind, Reply, ReplyLimits, ReplyScan, ReplyScanner};
+use super::report::{scanned, text};
+use super::{Elements, Kind, Reply};
 
 /// Most ranges of slots: each slot its own.
 const RANGES_MAX: usize = 16_384;
 /// Most nodes of a range; Redis advises against more than 1,000 in a cluster.
 const NODES_MAX: usize = 1_000;
-/// Longest host or id.
-const TEXT_MAX: usize = 255;
 
 /// A range of slots and the nodes that have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,24 +94,10 @@ fn number(elements: &mut Elements<'_>) -> Option<u16> {
     u16::try_from(elements.next()?.0.integer()?).ok()
 }
 
-/// A text that can be part of a log line.
-fn text(reply: &Reply, frame: &[u8]) -> Option<String> {
-    let bytes = reply.body(frame);
-    let is_text = matches!(reply.kind(), Kind::Bulk | Kind::Simple) && bytes.len() <= TEXT_MAX;
-    let text = std::str::from_utf8(bytes).ok().filter(|_| is_text)?;
-    text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| text.to_owned())
-}
-
-fn scanned(frame: &[u8]) -> Option<Reply> {
-    match ReplyScanner::new().scan(frame, &ReplyLimits::DEFAULT) {
-        ReplyScan::Done(reply) => Some(reply),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redis::report::TEXT_MAX;
 
     const ID: &str = "09dbe9720cda62f7865eabc5fd8857c5d2678366";
 

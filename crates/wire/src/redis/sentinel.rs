@@ -10,14 +10,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kind, Reply, ReplyLimits, ReplyScan, ReplyScanner};
+use super::report::{self, scanned};
+use super::{Kind, Reply};
 
 /// Most replicas, or Sentinels, of one master.
 const NODES_MAX: usize = 256;
 /// Most elements of a node: fields and values.
 const FIELDS_MAX: usize = 256;
-/// Longest host, id or flags.
-const TEXT_MAX: usize = 255;
 
 /// State of a master as a Sentinel sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,7 +80,7 @@ fn node_of(reply: &Reply, frame: &[u8]) -> Option<SentinelNode> {
 
 /// Reads a text, such as the reply to `SENTINEL MYID`.
 pub fn text(frame: &[u8]) -> Option<String> {
-    text_of(&scanned(frame)?, frame)
+    report::text(&scanned(frame)?, frame)
 }
 
 /// True for the reply of a master to `ROLE`.
@@ -100,22 +99,9 @@ fn texts(reply: &Reply, frame: &[u8]) -> Option<Vec<String>> {
     if reply.kind() != Kind::Array || reply.element_count()? > FIELDS_MAX {
         return None;
     }
-    Some(reply.elements(frame).map(|(reply, bytes)| text_of(&reply, bytes).unwrap_or_default()).collect())
-}
-
-/// A text that can be part of a log line.
-fn text_of(reply: &Reply, frame: &[u8]) -> Option<String> {
-    let bytes = reply.body(frame);
-    let is_text = matches!(reply.kind(), Kind::Bulk | Kind::Simple) && bytes.len() <= TEXT_MAX;
-    let text = std::str::from_utf8(bytes).ok().filter(|_| is_text)?;
-    text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| text.to_owned())
-}
-
-fn scanned(frame: &[u8]) -> Option<Reply> {
-    match ReplyScanner::new().scan(frame, &ReplyLimits::DEFAULT) {
-        ReplyScan::Done(reply) => Some(reply),
-        _ => None,
-    }
+    Some(
+        reply.elements(frame).map(|(reply, bytes)| report::text(&reply, bytes).unwrap_or_default()).collect(),
+    )
 }
 
 #[cfg(test)]
