@@ -29,6 +29,7 @@ mod client_tls;
 mod gather;
 mod pool;
 mod placement;
+mod cursor;
 mod doubt;
 mod master_watch;
 mod topology;

@@ -1,18 +1,18 @@
 //! `SCAN` over all servers of a pool, one after another.
 //!
 //! ```text
-//! client's cursor = server's cursor × number of servers + place of the server
 //! 0 ▸ first server … its cursor is 0 again ▸ second server (cursor 1) … last server's cursor is 0 ▸ 0: the end
 //! ```
-//! The cursor is all the state there is, so that a client may continue through another proxy of the same
-//! configuration. It is a decimal number below 2^64, as in Redis, whose own cursors are far below that. In a
-//! pool with one server it is the server's own. A server that is ejected is left out, as it is by other
-//! commands.
+//! The cursor ([`cursor`]) is all the state there is, so that a client may continue through another proxy of
+//! the same configuration. It is a decimal number below 2^64, as in Redis, whose own cursors are far below
+//! that. In a pool with one server it is the server's own. A server that is ejected is left out, as it is by
+//! other commands.
 
 use net::Io;
 use wire::redis::{Args, encode};
 
 use crate::client::Client;
+use crate::cursor;
 use crate::gather::Merge;
 use crate::proxy::{Part, Proxy};
 use crate::request::Frame;
@@ -47,10 +47,10 @@ impl Proxy {
         if count <= 1 {
             return Scan::Only;
         }
-        let Some(cursor) = args.nth(1).and_then(|cursor| number(cursor.bytes())) else {
+        let Some(cursor) = args.nth(1).and_then(|cursor| cursor::parse(cursor.bytes())) else {
             return Scan::Reply(INVALID);
         };
-        let (first, cursor) = (cursor % count, cursor / count);
+        let (first, cursor) = cursor::split(cursor, count);
         let slots = self.pools[client.pool].placement.slots();
         let reachable = |at: &u64| {
             let server = servers[*at as usize];
@@ -83,10 +83,6 @@ impl Proxy {
         let gather = self.open_gather(io, client, Merge::Scan { at, count });
         self.forward_parts(io, client, gather, Frame::Slice(&request), Traits::redis(true));
     }
-}
-
-fn number(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]
