@@ -122,7 +122,7 @@ impl Proxy {
             Local::ClientSetInfo => out.extend_from_slice(OK),
             Local::ClientGetRedir => encode::integer(&mut out, -1),
             Local::ClientInfo => {
-                let line = client_info::line(client, &pool.config, io.now());
+                let line = client_info::line(client, &pool.config);
                 encode::verbatim(&mut out, line.as_bytes(), client.session.version());
             }
             Local::ClientOnOff => on_off(args.nth(1), &mut out),

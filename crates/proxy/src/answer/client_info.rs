@@ -3,12 +3,11 @@
 //! Fields about buffers and files of a Redis server are 0.
 
 use config::checked::Pool as Config;
-use net::Instant;
 
 use crate::client::Client;
 
 /// The line of a client, with its end.
-pub(super) fn line(client: &Client, config: &Config, _now: Instant) -> String {
+pub(super) fn line(client: &Client, config: &Config) -> String {
     let session = &client.session;
     let from = match session.from {
         Some(std::net::IpAddr::V6(ip)) => format!("[{ip}]:0"),
