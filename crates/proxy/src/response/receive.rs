@@ -66,12 +66,15 @@ impl Proxy {
             self.break_server_conn(io, lane, input, Failure::Garbage);
             return false;
         }
-        if found.is_error && self.servers[lane.server].is_named_by_sentinels() {
-            self.check_master(io, lane, &input.bytes()[..found.len]);
-        }
-        if found.is_error && self.is_turned_away(io, lane, found, &input.bytes()[..found.len]) {
-            input.consume(found.len);
-            return true;
+        if found.is_error {
+            let error = &input.bytes()[..found.len];
+            if self.servers[lane.server].is_named_by_sentinels() {
+                self.check_master(io, lane, error);
+            }
+            if self.is_turned_away(io, lane, found, error) {
+                input.consume(found.len);
+                return true;
+            }
         }
         let server = &mut self.servers[lane.server];
         let opened = server.conns[lane.number as usize].conn;
