@@ -29,6 +29,7 @@ mod running_process;
 mod stdout;
 
 mod discovery;
+mod doubtful;
 mod proxy_service;
 mod queue_service;
 mod redis_client;
@@ -40,6 +41,7 @@ mod nsqadmin;
 mod start;
 mod start_error;
 mod system;
+mod task;
 mod version;
 
 mod admin_client;

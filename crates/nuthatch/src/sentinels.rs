@@ -17,16 +17,18 @@ mod sentinel;
 mod node;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use admin::Master;
 use config::checked::{Config, Pool, Topology};
 use proxy::{Doubt, Generation, Masters};
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, watch};
 
 use pool_settings::PoolSettings;
 pub use pool_settings::SentinelTls;
+
+use crate::doubtful::Doubtful;
+use crate::task::Task;
 
 /// Most doubts that wait; further ones are about the same pools.
 const DOUBTS_MAX: usize = 64;
@@ -38,36 +40,10 @@ pub fn doubts() -> (mpsc::Sender<Doubt>, mpsc::Receiver<Doubt>) {
 
 /// The watches of all pools with Sentinels.
 pub struct Sentinels {
-    pools: BTreeMap<String, (PoolSettings, Running)>,
+    pools: BTreeMap<String, (PoolSettings, Task)>,
     doubtful: Doubtful,
     masters: watch::Sender<Masters>,
     status: Arc<watch::Sender<BTreeMap<String, Vec<Master>>>>,
-}
-
-/// Takes doubts of shards to the pools' watches.
-#[derive(Clone, Default)]
-pub struct Doubtful(Arc<Mutex<BTreeMap<String, Arc<Notify>>>>);
-
-impl Doubtful {
-    /// Handles a doubt of a shard.
-    pub fn doubt(&self, doubt: &Doubt) {
-        if let Some(notify) = self.pools().get(&doubt.pool) {
-            notify.notify_one();
-        }
-    }
-
-    fn pools(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Notify>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A task that ends with its owner.
-struct Running(JoinHandle<()>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Sentinels {
@@ -100,6 +76,7 @@ impl Sentinels {
         let wanted: BTreeMap<String, PoolSettings> =
             wanted.map(|pool| (pool.name.clone(), PoolSettings::new(pool, generation, tls))).collect();
         self.pools.retain(|name, (settings, _)| wanted.get(name) == Some(settings));
+        self.doubtful.retain(|name| wanted.contains_key(name));
         let names = |name: &str| wanted.get(name).map(|wanted| &wanted.pool.servers);
         self.masters.send_if_modified(|masters| {
             let before = masters.len();
@@ -111,11 +88,10 @@ impl Sentinels {
         self.status.send_modify(|status| status.retain(|pool, _| wanted.contains_key(pool)));
         for (name, settings) in wanted {
             if !self.pools.contains_key(&name) {
-                let doubt = Arc::new(Notify::new());
-                let shared = (self.masters.clone(), Arc::clone(&self.status), Arc::clone(&doubt));
-                let task = tokio::spawn(pool_watch::run(settings.clone(), shared));
-                self.doubtful.pools().insert(name.clone(), doubt);
-                self.pools.insert(name, (settings, Running(task)));
+                let doubt = self.doubtful.watch(&name);
+                let shared = (self.masters.clone(), Arc::clone(&self.status), doubt);
+                let task = Task::spawn(pool_watch::run(settings.clone(), shared));
+                self.pools.insert(name, (settings, task));
             }
         }
     }

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use admin::Master;
+use admin::{Master, wall_ms};
 use proxy::{MasterWatch, Masters, Place};
 use telemetry::warn;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 use wire::redis::sentinel::SentinelNode;
 
@@ -16,6 +15,7 @@ use super::node;
 use super::pool_settings::PoolSettings;
 use super::report::Report;
 use super::sentinel::{self, Sentinel};
+use crate::task::Task;
 
 /// Interval while in doubt, for so long, and then.
 const FAST: Duration = Duration::from_millis(100);
@@ -29,15 +29,6 @@ const REPORTS: usize = 256;
 /// Takers of the outcome, and the source of doubts.
 pub(super) type Shared =
     (watch::Sender<Masters>, Arc<watch::Sender<BTreeMap<String, Vec<Master>>>>, Arc<Notify>);
-
-/// A task that ends with its owner.
-struct Task(AbortHandle);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
 
 struct PoolWatch {
     settings: PoolSettings,
@@ -179,7 +170,7 @@ impl PoolWatch {
             if !self.nodes.contains_key(&place) {
                 let login = self.settings.servers.clone();
                 let task = node::run(place.clone(), login, self.pace.subscribe(), self.reports.clone());
-                self.nodes.insert(place, Task(tokio::spawn(task).abort_handle()));
+                self.nodes.insert(place, Task::spawn(task));
             }
         }
     }
@@ -233,7 +224,7 @@ impl PoolWatch {
                     pace: self.pace.subscribe(),
                     reports: self.reports.clone(),
                 });
-                self.sentinels.insert(place, Task(tokio::spawn(task).abort_handle()));
+                self.sentinels.insert(place, Task::spawn(task));
             }
         }
     }
@@ -269,9 +260,4 @@ impl PoolWatch {
 
 fn name((host, port): &Place) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-fn wall_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

@@ -31,7 +31,7 @@ impl Serving {
             tokio::spawn(async move {
                 while let Some(doubt) = doubts.recv().await {
                     sentinels.doubt(&doubt);
-                    scouts(&doubt);
+                    scouts.doubt(&doubt);
                 }
             });
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use config::checked::Topology;
-use proxy::{Doubt, SlotMap};
+use proxy::SlotMap;
 
+use crate::doubtful::Doubtful;
 use crate::start::Running;
 use crate::topology::{Discoveries, Found, Scouts};
 
@@ -30,7 +31,7 @@ impl Topologies {
     }
 
     /// Takes doubts to the scouts.
-    pub(super) fn doubtful(&self) -> impl Fn(&Doubt) + Send + use<> {
+    pub(super) fn doubtful(&self) -> Doubtful {
         self.scouts.doubtful()
     }
 
