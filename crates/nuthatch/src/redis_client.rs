@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Secret;
+use config::checked::Pool;
 use net::tls::{ClientConfig, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -31,6 +32,14 @@ pub struct Login {
     pub tls: Option<Arc<ClientConfig>>,
     /// Name in the certificate; None for the host.
     pub server_name: Option<String>,
+}
+
+impl Login {
+    /// The login of a pool's servers; `tls` is that towards them.
+    pub fn of_servers(pool: &Pool, tls: Option<Arc<ClientConfig>>) -> Login {
+        let server_name = pool.server_tls.as_ref().and_then(|tls| tls.server_name.clone());
+        Login { user: None, password: pool.auth.clone(), tls, server_name }
+    }
 }
 
 impl PartialEq for Login {
@@ -138,6 +147,14 @@ impl RedisClient {
     /// # Errors
     /// The reason, for the operator.
     pub async fn next(&mut self) -> Result<Vec<u8>, String> {
+        self.next_within(ANSWER_MAX).await
+    }
+
+    /// As [`RedisClient::next`], for an answer of at most so many bytes.
+    ///
+    /// # Errors
+    /// The reason, for the operator.
+    pub async fn next_within(&mut self, bytes_max: usize) -> Result<Vec<u8>, String> {
         loop {
             match ReplyScanner::new().scan(&self.buffer, &ReplyLimits::DEFAULT) {
                 ReplyScan::Done(reply) => {
@@ -145,8 +162,8 @@ impl RedisClient {
                     return Ok(std::mem::replace(&mut self.buffer, rest));
                 }
                 ReplyScan::Bad(_) => return Err("it answered something that is no reply".into()),
-                ReplyScan::NeedMore { .. } if self.buffer.len() > ANSWER_MAX => {
-                    return Err(format!("its answer is longer than {ANSWER_MAX} bytes"));
+                ReplyScan::NeedMore { .. } if self.buffer.len() > bytes_max => {
+                    return Err(format!("its answer is longer than {bytes_max} bytes"));
                 }
                 ReplyScan::NeedMore { .. } => {}
             }

@@ -26,9 +26,6 @@ impl PoolSettings {
     /// The settings of a pool's watch.
     pub(super) fn new(pool: &Pool, generation: Option<&Generation>, tls: &SentinelTls) -> PoolSettings {
         let of_sentinels = &pool.discovery.sentinels;
-        let name = |tls: &Option<config::checked::TlsToServers>| {
-            tls.as_ref().and_then(|tls| tls.server_name.clone())
-        };
         let mut plans = generation.iter().flat_map(|generation| &generation.pools);
         let plan = plans.find(|plan| plan.config.name == pool.name);
         PoolSettings {
@@ -37,14 +34,9 @@ impl PoolSettings {
                 user: of_sentinels.user.clone(),
                 password: of_sentinels.password.clone(),
                 tls: tls.get(&pool.name).cloned(),
-                server_name: name(&of_sentinels.tls),
+                server_name: of_sentinels.tls.as_ref().and_then(|tls| tls.server_name.clone()),
             },
-            servers: Login {
-                user: None,
-                password: pool.auth.clone(),
-                tls: plan.and_then(|plan| plan.tls.servers.clone()),
-                server_name: name(&pool.server_tls),
-            },
+            servers: Login::of_servers(pool, plan.and_then(|plan| plan.tls.servers.clone())),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::Secret;
 use config::checked::{Pool, Server, Target};
 use net::tls::ClientConfig;
 use proxy::{Disbelief, SlotMap, View};
@@ -15,8 +14,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::found::Found;
-use super::node::{Credentials, ask};
+use super::node::ask;
 use super::pace::Pace;
+use crate::redis_client::Login;
 
 /// Wait after a round that brought nothing, doubling up to [`WAIT_MAX`]; the pace allows no more anyway.
 const WAIT: Duration = Duration::from_millis(250);
@@ -25,36 +25,24 @@ const WAIT_MAX: Duration = Duration::from_secs(4);
 const ADDRESSES_MAX: usize = 64;
 
 /// Settings of a scout. It is replaced if they change.
-#[derive(Debug, Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Brief {
     /// Name of the pool.
     pub pool: String,
     seeds: Vec<Server>,
     refresh: Duration,
-    password: Option<Secret>,
-    tls: Option<(Arc<ClientConfig>, Option<String>)>,
+    login: Login,
 }
 
 impl Brief {
     /// The settings of a pool; `tls` is that towards its servers.
     pub fn new(pool: &Pool, tls: Option<Arc<ClientConfig>>) -> Brief {
-        let name = pool.server_tls.as_ref().and_then(|tls| tls.server_name.clone());
         Brief {
             pool: pool.name.clone(),
             seeds: pool.servers.clone(),
             refresh: pool.discovery.refresh,
-            password: pool.auth.clone(),
-            tls: tls.map(|tls| (tls, name)),
+            login: Login::of_servers(pool, tls),
         }
-    }
-}
-
-impl PartialEq for Brief {
-    fn eq(&self, other: &Brief) -> bool {
-        let tls =
-            |brief: &Brief| brief.tls.as_ref().map(|(config, name)| (Arc::as_ptr(config), name.clone()));
-        (&self.seeds, self.refresh, &self.password) == (&other.seeds, other.refresh, &other.password)
-            && tls(self) == tls(other)
     }
 }
 
@@ -107,13 +95,12 @@ impl Scout {
     /// Asks some nodes at once.
     async fn round(&mut self, count: usize) -> (Vec<View>, Vec<String>) {
         let all = self.nodes().await;
-        let with = Credentials { password: self.brief.password.clone(), tls: self.brief.tls.clone() };
         let mut asked = JoinSet::new();
         for at in 0..count.min(all.len()) {
             let (host, port) = all[(self.turn + at) % all.len()].clone();
-            let with = with.clone();
+            let login = self.brief.login.clone();
             asked.spawn(async move {
-                let view = ask(&host, port, &with).await;
+                let view = ask(&host, port, &login).await;
                 view.map_err(|error| format!("{host}:{port}: {error}"))
             });
         }
