@@ -182,6 +182,28 @@ impl World {
     }
 }
 
+/// Requests as they are written at a terminal, encoded.
+pub(crate) fn lines(lines: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        wire::redis::encode_inline(line.as_bytes(), &mut bytes).unwrap();
+    }
+    bytes
+}
+
+/// Requests of a client, none of which has to wait.
+pub(crate) fn send(w: &mut World, client: ConnId, requests: &[&str]) {
+    let bytes = lines(requests);
+    assert_eq!(w.receive(client, &bytes), bytes.len(), "{requests:?}");
+    w.proxy.turn_end(&mut w.io);
+}
+
+/// Replies of a server.
+pub(crate) fn reply(w: &mut World, server: ConnId, bytes: &str) {
+    w.receive(server, bytes.as_bytes());
+    w.proxy.turn_end(&mut w.io);
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct FakeIo {
     pub(crate) now: Instant,

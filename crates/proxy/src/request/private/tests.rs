@@ -2,32 +2,11 @@ use std::time::Duration;
 
 use net::{App, ConnId, Fault};
 
-use crate::testing::World;
+use crate::testing::{World, lines, reply, send};
 
 const ONE: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\ntimeout = \"1s\"\n";
 const TWO: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nhash = \"fnv1a_64\"\ndistribution = \"modula\"\n\
                    servers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\ntimeout = \"1s\"\n";
-
-fn lines(lines: &[&str]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for line in lines {
-        wire::redis::encode_inline(line.as_bytes(), &mut bytes).unwrap();
-    }
-    bytes
-}
-
-/// Requests of a client, none of which has to wait.
-fn send(w: &mut World, client: ConnId, requests: &[&str]) {
-    let bytes = lines(requests);
-    assert_eq!(w.receive(client, &bytes), bytes.len(), "{requests:?}");
-    w.proxy.turn_end(&mut w.io);
-}
-
-/// Replies of a server.
-fn reply(w: &mut World, server: ConnId, bytes: &str) {
-    w.receive(server, bytes.as_bytes());
-    w.proxy.turn_end(&mut w.io);
-}
 
 /// Text sent on a connection after its first `before` bytes.
 fn sent_since(w: &World, conn: ConnId, before: usize) -> String {

@@ -1,31 +1,10 @@
-use net::{App, ConnId, Fault};
+use net::{App, Fault};
 
-use crate::testing::World;
+use crate::testing::{World, lines, reply, send};
 
 const ONE: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\ntimeout = \"1s\"\n";
 const TWO: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nhash = \"fnv1a_64\"\ndistribution = \"modula\"\n\
                    servers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\n";
-
-fn lines(lines: &[&str]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for line in lines {
-        wire::redis::encode_inline(line.as_bytes(), &mut bytes).unwrap();
-    }
-    bytes
-}
-
-/// Requests of a client, none of which has to wait.
-fn send(w: &mut World, client: ConnId, requests: &[&str]) {
-    let bytes = lines(requests);
-    assert_eq!(w.receive(client, &bytes), bytes.len(), "{requests:?}");
-    w.proxy.turn_end(&mut w.io);
-}
-
-/// Bytes from a server.
-fn says(w: &mut World, server: ConnId, bytes: &str) {
-    w.receive(server, bytes.as_bytes());
-    w.proxy.turn_end(&mut w.io);
-}
 
 /// A push of these texts; numbers are integers.
 fn push(items: &[&str]) -> String {
@@ -55,12 +34,12 @@ fn a_subscriber_has_a_connection_of_resp3_until_its_last_channel() {
         send(&mut w, client, &["SUBSCRIBE c d"]);
         let private = w.server(0);
         assert_eq!(w.sent(private).replace("\r\n", " "), "*2 $5 HELLO $1 3 ");
-        says(&mut w, private, "%0\r\n");
+        reply(&mut w, private, "%0\r\n");
         assert!(w.sent(private).ends_with("*3\r\n$9\r\nSUBSCRIBE\r\n$1\r\nc\r\n$1\r\nd\r\n"));
         let steps: [&[&str]; 3] =
             [&["subscribe", "c", "1"], &["subscribe", "d", "2"], &["message", "c", "hello"]];
         for step in steps {
-            says(&mut w, private, &push(step));
+            reply(&mut w, private, &push(step));
             assert_eq!(w.sent(client)[seen..], given(step));
             seen = w.sent(client).len();
         }
@@ -77,7 +56,7 @@ fn a_subscriber_has_a_connection_of_resp3_until_its_last_channel() {
             if n == 4 {
                 send(&mut w, client, &["PUNSUBSCRIBE n.*"]);
             }
-            says(&mut w, private, &push(step));
+            reply(&mut w, private, &push(step));
             assert_eq!(w.sent(client)[seen..], given(step));
             seen = w.sent(client).len();
         }
@@ -85,7 +64,7 @@ fn a_subscriber_has_a_connection_of_resp3_until_its_last_channel() {
         // The next subscriber uses it again, and an old client that comes back has it as before.
         let next = w.accept(0);
         send(&mut w, next, &["SUBSCRIBE e"]);
-        says(&mut w, private, &push(&["subscribe", "e", "1"]));
+        reply(&mut w, private, &push(&["subscribe", "e", "1"]));
         assert_eq!((w.sent(next), w.io.connects.len()), (array(&["subscribe", "e", "1"]), 1));
     }
 }
@@ -96,7 +75,7 @@ fn what_a_client_of_resp2_may_send_while_it_is_subscribed() {
     let client = w.accept(0);
     send(&mut w, client, &["SUBSCRIBE c"]);
     let private = w.server(0);
-    says(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
+    reply(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
     let seen = w.sent(client).len();
     send(&mut w, client, &["PING", "PING x", "GET k"]);
     let refused = "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
@@ -114,10 +93,10 @@ fn a_client_of_resp3_sends_what_it_likes_on_the_same_connection() {
     let client = w.accept(0);
     send(&mut w, client, &["HELLO 3", "SUBSCRIBE c"]);
     let private = w.server(0);
-    says(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
+    reply(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
     let seen = w.sent(client).len();
     send(&mut w, client, &["GET k"]);
-    says(&mut w, private, &format!("{}$1\r\nv\r\n", push(&["message", "c", "x"])));
+    reply(&mut w, private, &format!("{}$1\r\nv\r\n", push(&["message", "c", "x"])));
     assert_eq!(w.sent(client)[seen..], format!("{}$1\r\nv\r\n", push(&["message", "c", "x"])));
 }
 
@@ -140,7 +119,7 @@ fn unsubscribing_from_nothing_and_places_of_channels() {
     let client = w.ask(lines(&["PUBLISH b x"]));
     let server = w.server(0);
     assert_eq!(w.io.connects[0].1, net::Address::Tcp { host: "127.0.0.1".into(), port: 12 }, "as the key b");
-    says(&mut w, server, ":3\r\n");
+    reply(&mut w, server, ":3\r\n");
     assert_eq!(w.sent(client), ":3\r\n");
 }
 
@@ -150,7 +129,7 @@ fn a_subscriber_that_goes_away_takes_its_connection_with_it() {
     let client = w.accept(0);
     send(&mut w, client, &["SUBSCRIBE c"]);
     let private = w.server(0);
-    says(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
+    reply(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
     w.proxy.failed(&mut w.io, client, Fault::Reset);
     w.proxy.turn_end(&mut w.io);
     assert!(w.io.closed.contains(&private));
@@ -162,7 +141,7 @@ fn a_lost_connection_is_not_hidden_from_its_subscriber() {
     let client = w.accept(0);
     send(&mut w, client, &["SUBSCRIBE c"]);
     let private = w.server(0);
-    says(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
+    reply(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
     w.proxy.failed(&mut w.io, private, Fault::Reset);
     assert!(w.sent(client).ends_with("-ERR Connection reset by peer\r\n") && w.io.closed.contains(&client));
     let pool = w.proxy.pools.values().next().unwrap();
@@ -175,11 +154,11 @@ fn a_slow_subscriber_is_closed_at_the_limit() {
     let client = w.accept(0);
     send(&mut w, client, &["SUBSCRIBE c"]);
     let private = w.server(0);
-    says(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
+    reply(&mut w, private, &format!("%0\r\n{}", push(&["subscribe", "c", "1"])));
     w.io.unsent.insert(client, super::UNSENT_MAX);
-    says(&mut w, private, &push(&["message", "c", "x"]));
+    reply(&mut w, private, &push(&["message", "c", "x"]));
     assert!(!w.io.closed.contains(&client));
     w.io.unsent.insert(client, super::UNSENT_MAX + 1);
-    says(&mut w, private, &push(&["message", "c", "x"]));
+    reply(&mut w, private, &push(&["message", "c", "x"]));
     assert!(w.io.closed.contains(&client) && w.io.closed.contains(&private));
 }

@@ -1,19 +1,11 @@
 use net::{App, ConnId, Fault};
 
-use crate::testing::World;
+use crate::testing::{World, lines};
 
 const TWO: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nhash = \"fnv1a_64\"\ndistribution = \"modula\"\n\
                    servers = [\"127.0.0.1:11:1 a\", \"127.0.0.1:12:1 b\"]\ntimeout = \"1s\"\n";
 const QUEUED: &str = "+QUEUED\r\n";
 const ABORTED: &str = "-EXECABORT Transaction discarded because of previous errors.\r\n";
-
-fn lines(lines: &[&str]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for line in lines {
-        wire::redis::encode_inline(line.as_bytes(), &mut bytes).unwrap();
-    }
-    bytes
-}
 
 /// Keys `a` and `b` live on different servers.
 fn world() -> (World, ConnId) {
