@@ -62,6 +62,16 @@ impl<'a> Page<'a> {
         self
     }
 
+    /// Adds the links to a topic and, if it is about one, its channel.
+    fn about(self, topic: &str, channel: Option<&str>) -> Self {
+        let api = self.api;
+        let page = self.under("Topics", at(api, &["topics"])).under(topic, at(api, &["topics", topic]));
+        match channel {
+            Some(channel) => page.under(channel, at(api, &["topics", topic, channel])),
+            None => page,
+        }
+    }
+
     fn standing(self) -> Self {
         Page { live: false, ..self }
     }

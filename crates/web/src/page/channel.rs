@@ -21,9 +21,7 @@ pub(crate) async fn channel(api: &Api, asked: Asked) -> Result<Response<Body>, H
     let (topic, name) = (word(&asked, 0), word(&asked, 1));
     let query = asked.query()?;
     let title = format!("Channel {name}");
-    let page = Page::new(api, "topics", &title)
-        .under("Topics", at(api, &["topics"]))
-        .under(topic, at(api, &["topics", topic]));
+    let page = Page::new(api, "topics", &title).about(topic, None);
     let mut warnings = Warnings::default();
     let channel = match api.gather_channel(topic, name, &mut warnings).await {
         Ok(Some(channel)) => channel,

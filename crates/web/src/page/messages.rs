@@ -52,13 +52,7 @@ pub(crate) async fn messages(api: &Api, asked: Asked) -> Result<Response<Body>, 
     let what =
         query.text("what").and_then(|what| KINDS.iter().find(|kind| kind.0 == what)).unwrap_or(&KINDS[0]);
     let title = format!("Messages of {}", channel.unwrap_or(topic));
-    let mut page = Page::new(api, "topics", &title)
-        .standing()
-        .under("Topics", at(api, &["topics"]))
-        .under(topic, at(api, &["topics", topic]));
-    if let Some(channel) = channel {
-        page = page.under(channel, at(api, &["topics", topic, channel]));
-    }
+    let page = Page::new(api, "topics", &title).standing().about(topic, channel);
     let mut warnings = Warnings::default();
     let producers = match warnings.take(api.fleet().topic_producers(topic).await) {
         Ok(producers) => producers,

@@ -55,13 +55,7 @@ fn settings_of(channel: Option<&str>) -> &'static [Setting] {
 pub(crate) async fn settings(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let (topic, channel) = (word(&asked, 0), asked.words.get(1).map(String::as_str));
     let title = format!("Settings of {}", channel.unwrap_or(topic));
-    let mut page = Page::new(api, "topics", &title)
-        .standing()
-        .under("Topics", at(api, &["topics"]))
-        .under(topic, at(api, &["topics", topic]));
-    if let Some(channel) = channel {
-        page = page.under(channel, at(api, &["topics", topic, channel]));
-    }
+    let page = Page::new(api, "topics", &title).standing().about(topic, channel);
     let mut warnings = Warnings::default();
     let producers = match warnings.take(api.fleet().topic_producers(topic).await) {
         Ok(producers) => producers,
