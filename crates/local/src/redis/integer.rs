@@ -15,6 +15,18 @@ pub(super) fn count(text: &[u8]) -> Result<usize, Fault> {
     decimal(text).and_then(|n| usize::try_from(n).ok()).ok_or(Fault::NOT_POSITIVE)
 }
 
+/// The `COUNT count` that may end a command which pops from one of several keys: at least 1, which it is if
+/// it is left out.
+pub(super) fn pop_count(options: &[&[u8]]) -> Result<usize, Fault> {
+    match options {
+        [] => Ok(1),
+        [option, wanted] if option.eq_ignore_ascii_case(b"count") => {
+            count(wanted).ok().filter(|wanted| *wanted > 0).ok_or(Fault::COUNT_ZERO)
+        }
+        _ => Err(Fault::Syntax),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::decimal::decimal as parse;

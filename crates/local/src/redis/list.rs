@@ -4,7 +4,7 @@ use wire::redis::encode;
 
 use super::call::{Call, Words};
 use super::fault::Fault;
-use super::integer::{count, integer};
+use super::integer::{count, integer, pop_count};
 use crate::store::Room;
 use crate::value::list::{End, List};
 
@@ -97,13 +97,7 @@ pub(super) fn pop_of<'c>(call: &mut Call<'c>, at: usize) -> Result<(Words<'c>, b
     let (keys, rest) = call.numbered_keys(at, Fault::NUMKEYS, Fault::Syntax)?;
     let [end, options @ ..] = rest else { return Err(Fault::Syntax) };
     let end = end_of(end)?;
-    let wanted = match options {
-        [] => 1,
-        [option, wanted] if option.eq_ignore_ascii_case(b"count") => {
-            count(wanted).ok().filter(|wanted| *wanted > 0).ok_or(Fault::COUNT_ZERO)?
-        }
-        _ => return Err(Fault::Syntax),
-    };
+    let wanted = pop_count(options)?;
     let ready = call.ready;
     for key in keys.iter().filter(|key| ready.is_none_or(|ready| ready == **key)) {
         let popped = call.edit_existing(key, Room::default(), |list: &mut List, out| {

@@ -9,7 +9,7 @@ use wire::redis::encode;
 
 use super::call::{Call, Words};
 use super::fault::Fault;
-use super::integer::count;
+use super::integer::{count, pop_count};
 use super::random::{self, Throws};
 use super::scan::{self, Scan};
 use super::score;
@@ -261,13 +261,7 @@ pub(super) fn pop_of<'c>(call: &mut Call<'c>, at: usize) -> Result<(Words<'c>, b
         b"max" => true,
         _ => return Err(Fault::Syntax),
     };
-    let wanted = match options {
-        [] => 1,
-        [option, wanted] if option.eq_ignore_ascii_case(b"count") => {
-            count(wanted).ok().filter(|wanted| *wanted > 0).ok_or(Fault::COUNT_ZERO)?
-        }
-        _ => return Err(Fault::Syntax),
-    };
+    let wanted = pop_count(options)?;
     let version = call.version;
     let ready = call.ready;
     for key in keys.iter().filter(|key| ready.is_none_or(|ready| ready == **key)) {
