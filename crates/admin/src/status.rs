@@ -26,7 +26,7 @@ use window::Window;
 
 pub use gathering::Gathering;
 pub(crate) use pools::note_changes_by_hand;
-pub use pools::{ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
+pub use pools::{ByClass, ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 #[cfg(test)]
 pub(crate) use pools::{POOL_ERRORS, SERVER_ERRORS};
 pub use queue::{ChannelStatus, QueueStatus, TopicStatus};

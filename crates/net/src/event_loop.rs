@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use mio::{Registry, Token};
 
-use crate::clock::wall_now;
+use crate::clock::{monotonic_now, wall_now};
 use crate::coalesce::{Gathering, Round};
 use crate::conn::{Conn, Stage, inbox_memory};
 use crate::descriptors::ClientPlaces;
@@ -218,6 +218,10 @@ impl Io for EventLoop {
     #[inline]
     fn now(&self) -> Instant {
         self.now
+    }
+
+    fn clock(&self) -> Instant {
+        monotonic_now()
     }
 
     #[inline]

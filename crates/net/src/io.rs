@@ -14,6 +14,10 @@ use crate::{
 pub trait Io {
     /// The clock of this turn.
     fn now(&self) -> Instant;
+    /// The clock, read now. Costs a reading of the system's clock: for what is measured once per turn.
+    fn clock(&self) -> Instant {
+        self.now()
+    }
     /// The wall clock of this turn.
     fn wall_time(&self) -> WallTime;
 
@@ -119,6 +123,8 @@ pub trait App<I: Io> {
     fn mail(&mut self, io: &mut I, mail: Self::Mail);
     /// All events of this turn were handled; writes follow. The place for work worth batching.
     fn turn_end(&mut self, _io: &mut I) {}
+    /// The writes that follow a turn are done, those to outgoing connections included: nothing is held back.
+    fn written(&mut self, _io: &mut I) {}
     /// Accepting has run out of file descriptors (or kernel memory); it resumes by itself. Called once per
     /// shortage.
     fn starved(&mut self, _io: &mut I, _error: &std::io::Error) {}

@@ -4,7 +4,7 @@
 //! turn:  poll ▸ events ─┬─ listener ▸ accept ▸ App::accepted
 //!                       ├─ readable ▸ read ▸ App::received / ended / failed
 //!                       └─ writable ▸ connected / write
-//!        timers ▸ App::timer       mail ▸ App::mail       App::turn_end       write every dirty connection once
+//!        timers ▸ App::timer       mail ▸ App::mail       App::turn_end       write every dirty connection once ▸ App::written
 //! ```
 //! In a busy turn output to clients is written at once and output to servers is held back until the shard
 //! would have to sleep, for at most two more turns: a client that has its reply often sends again while
@@ -225,7 +225,12 @@ impl<M: Send + 'static> Shard<M> {
                 n => n < HOLD_TURNS && count > 0,
             };
             el.write_all(&mut app, defer);
-            turns_held = if el.holds_back() { turns_held + 1 } else { 0 };
+            turns_held = if el.holds_back() {
+                turns_held + 1
+            } else {
+                app.written(&mut el);
+                0
+            };
             found += count;
             if !el.holds_back() && !el.has_queued() && stop_at.is_none() {
                 let round = el.round(std::mem::take(&mut found));

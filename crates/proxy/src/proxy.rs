@@ -102,6 +102,8 @@ pub struct Proxy {
     pub(crate) departed: Vec<Departed>,
     /// Server connections to read again because the client that held them up is gone.
     pub(crate) released: Vec<LaneKey>,
+    /// Connections with requests that may be unwritten: see [`crate::server::written`].
+    pub(crate) unwritten: Vec<LaneKey>,
     /// Time clients began to starve, or one was last closed because of that; None while none starves.
     pub(crate) starving_since: Option<Instant>,
     pub(crate) scratch: Scratch,
@@ -212,6 +214,7 @@ impl Proxy {
             starving: Vec::new(),
             departed: Vec::new(),
             released: Vec::new(),
+            unwritten: Vec::new(),
             starving_since: None,
             scratch: Scratch::default(),
             clients: 0,
@@ -399,6 +402,10 @@ impl<I: Io> App<I> for Proxy {
             self.resume_server(io, lane);
         }
         self.continue_drains(io);
+    }
+
+    fn written(&mut self, io: &mut I) {
+        self.record_written(io);
     }
 
     fn starved(&mut self, _: &mut I, error: &std::io::Error) {

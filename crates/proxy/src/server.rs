@@ -20,6 +20,8 @@ pub(crate) mod room;
 pub(crate) mod scan;
 pub(crate) mod passage;
 mod large;
+mod unwritten;
+mod written;
 mod deadline;
 mod loss;
 pub(crate) mod health;

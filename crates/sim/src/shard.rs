@@ -101,6 +101,7 @@ impl<P: Product> Shard<P> {
         }
         self.call(net, |app, io| app.turn_end(io));
         self.write_all(net);
+        self.call(net, |app, io| app.written(io));
     }
 
     /// Calls the app and checks the rules afterwards; every call goes through here.

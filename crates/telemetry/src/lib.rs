@@ -23,6 +23,7 @@ mod cell;
 mod table;
 
 mod histogram;
+mod command_class;
 mod pool;
 mod cells;
 mod report;
@@ -37,6 +38,7 @@ pub mod log;
 
 pub use cell::{Counter, Gauge, Timestamp};
 pub use cells::{PoolCells, ServerCells};
+pub use command_class::CommandClass;
 pub use histogram::{HistogramRecorder, HistogramSnapshot};
 pub use pool::{PoolStats, ServerStats};
 pub use queue::{ChannelReport, TopicReport};

@@ -2,9 +2,12 @@
 //!
 //! The two tables below are the only definition of these statistics. A shard owns one [`PoolStats`] per pool
 //! and one [`ServerStats`] per server of it; the sum over shards is a [`crate::PoolReport`].
+//!
+//! A server has four histograms per shard: 1.6 KB if unused, about 25 KB with ordinary traffic, at most
+//! 97 KB.
 
-use crate::HistogramRecorder;
 use crate::table::stats_table;
+use crate::{CommandClass, HistogramRecorder};
 
 stats_table! {
     /// One pool on one shard. The shard is the only writer.
@@ -98,8 +101,11 @@ stats_table! {
         with {
             /// Identity of the server, as the ring and nutcracker name it.
             name: String,
-            /// Time from a request's queueing for the server to its reply, in microseconds.
-            latency: HistogramRecorder,
+            /// Time from a request's acceptance to its writing to the server, in microseconds.
+            queue_time: HistogramRecorder,
+            /// Time from a request's writing to the server to its reply, in microseconds, by
+            /// [class](CommandClass::index).
+            response_times: [HistogramRecorder; CommandClass::COUNT],
         }
     }
 }
@@ -115,6 +121,13 @@ impl ServerStats {
     /// Cells for one server on one shard.
     pub fn new(identity: &str) -> ServerStats {
         ServerStats { name: identity.to_owned(), ..Default::default() }
+    }
+
+    /// Counts a reply to a command of this class. `total_us` is the time since the request's acceptance, of
+    /// which it waited `queue_us` to be written.
+    #[inline]
+    pub fn record_response(&self, class: CommandClass, total_us: u64, queue_us: u32) {
+        self.response_times[class.index()].record(total_us.saturating_sub(u64::from(queue_us)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tests from a status to its problems.
 
-use telemetry::PoolCells;
+use telemetry::{CommandClass, PoolCells};
 
 use super::*;
 use crate::queue::{ChannelReport, QueueReport, TopicReport};
@@ -53,8 +53,8 @@ fn pools() {
     );
     assert_eq!(
         pool_after(|pool| {
-            pool.servers[0].shards[0].latency.record(40_000);
-            pool.servers[1].shards[0].latency.record(200);
+            pool.servers[0].shards[0].record_response(CommandClass::Read, 40_000, 0);
+            pool.servers[1].shards[0].record_response(CommandClass::Read, 200, 0);
             pool.servers[1].shards[0].error_replies.add(9);
         }),
         ["Warning pool a, server s: much slower than its pool's other servers: p99 40 ms"]

@@ -35,6 +35,7 @@ pub(crate) fn pool(site: &Site<'_>, pool: &PoolStatus) -> Markup {
             section #latency data-live {
                 h2 { "Latency as clients see it" }
                 (quantiles(&pool.latency))
+                (super::latency::table(pool.queue_time, &pool.response_times))
                 (distribution("Requests by latency, last seconds", &bars(&pool.distribution)))
             }
             section #placement data-live { (placement(pool)) }
@@ -67,6 +68,7 @@ fn servers(site: &Site<'_>, pool: &PoolStatus) -> Markup {
             thead { tr {
                 th scope="col" { "Server" } th scope="col" { "State" } th.n scope="col" { "Requests" } th.wide scope="col" { "Last hour" }
                 th.n scope="col" title="of the keys by weight, of the traffic now" { "Keys, traffic" }
+                th.n.wide scope="col" title="time to be written to the server" { "Queue p99" }
                 th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" } th.n.wide scope="col" { "Waiting" } th.n.wide scope="col" { "In flight" }
                 th.n.wide scope="col" { "Connections" } th scope="col" { "Errors" }
             } }
@@ -83,6 +85,7 @@ fn servers(site: &Site<'_>, pool: &PoolStatus) -> Markup {
                             (weight.map_or_else(|| "–".into(), |weight| percent(weight as f64, weights as f64))) ", "
                             (percent(server.requests_per_second, traffic))
                         }
+                        td.n.wide { (latency(server.queue_time.p99_us)) }
                         td.n.wide { (latency(server.latency.p50_us)) }
                         td.n { (latency(server.latency.p99_us)) (bar("p99", server.latency.p99_us.unwrap_or(0) * 100 / slowest)) }
                         td.n.wide { (count(server.waiting)) }

@@ -35,8 +35,9 @@ pub(crate) fn server(site: &Site<'_>, pool: &PoolStatus, server: &ServerStatus) 
         div #charts .charts data-live { (charts(site, pool, server)) }
         div.columns {
             section #latency data-live {
-                h2 { "Latency" small { "from queueing for the server to its reply" } }
+                h2 { "Latency" small { "from writing to the server to its reply" } }
                 (quantiles(&server.latency))
+                (super::latency::table(server.queue_time, &server.response_times))
                 (distribution("Requests by latency, last seconds", &bars(&server.distribution)))
             }
             section #traffic data-live {

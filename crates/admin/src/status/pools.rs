@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use telemetry::{HistogramSnapshot, PoolReport, ServerReport};
+use telemetry::{CommandClass, HistogramSnapshot, PoolReport, ServerReport};
 
 use super::window::Window;
 use crate::facts::{Facts, Placement};
@@ -66,6 +66,10 @@ pub struct PoolStatus {
     pub requests_per_second: f64,
     /// Latency as clients see it.
     pub latency: Latency,
+    /// Time that requests waited to be written to a server.
+    pub queue_time: Latency,
+    /// Time that servers took, by class of command.
+    pub response_times: ByClass,
     /// Distribution of the recent latencies: upper limit in microseconds, and count.
     #[serde(skip)]
     pub distribution: Vec<(u64, u64)>,
@@ -77,6 +81,9 @@ pub struct PoolStatus {
     /// Its servers, in index order.
     pub servers: Vec<ServerStatus>,
 }
+
+/// Latencies by class of command, `read`, `write` and `other`: only those that occurred lately.
+pub type ByClass = BTreeMap<&'static str, Latency>;
 
 /// Availability of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -111,8 +118,12 @@ pub struct ServerStatus {
     pub requests_total: u64,
     /// Recent request rate.
     pub requests_per_second: f64,
-    /// From queueing to response.
+    /// From a request's writing to the server to its reply.
     pub latency: Latency,
+    /// From a request's acceptance to its writing to the server.
+    pub queue_time: Latency,
+    /// The latency by class of command.
+    pub response_times: ByClass,
     /// Distribution of the recent latencies: upper limit in microseconds, and count.
     #[serde(skip)]
     pub distribution: Vec<(u64, u64)>,
@@ -191,6 +202,7 @@ fn pool(before: Option<&PoolReport>, now: &PoolReport, facts: &Facts, window: Wi
         .collect();
     mark_slow(&mut servers);
     let known = facts.pool(&now.name);
+    let (was, is) = (before.map(times), times(now));
     PoolStatus {
         name: now.name.clone(),
         protocol: known.map_or("", |pool| pool.protocol),
@@ -201,6 +213,8 @@ fn pool(before: Option<&PoolReport>, now: &PoolReport, facts: &Facts, window: Wi
         requests_total: new("client_requests"),
         requests_per_second: window.rate(old("client_requests"), new("client_requests")),
         latency: Latency::between(before.map(|before| &before.latency), &now.latency),
+        queue_time: Latency::between(was.as_ref().map(|was| &was.0), &is.0),
+        response_times: by_class(was.as_ref().map(|was| &was.1), &is.1),
         distribution: distribution(before.map(|before| &before.latency), &now.latency),
         values: now.values.clone(),
         errors: errors(&POOL_ERRORS, old, new, window),
@@ -212,6 +226,7 @@ fn server(before: Option<&ServerReport>, now: &ServerReport, window: Window) -> 
     let new = |name: &str| now.get(name).unwrap_or(0);
     let old = |name: &str| before.and_then(|before| before.get(name)).unwrap_or(0);
     let ejected = new("ejected");
+    let (was, is) = (before.map(ServerReport::response_time), now.response_time());
     ServerStatus {
         name: now.name.clone(),
         state: if ejected == 0 { ServerState::Up } else { ServerState::Ejected },
@@ -222,13 +237,35 @@ fn server(before: Option<&ServerReport>, now: &ServerReport, window: Window) -> 
         in_flight: new("out_queue"),
         requests_total: new("requests"),
         requests_per_second: window.rate(old("requests"), new("requests")),
-        latency: Latency::between(before.map(|before| &before.latency), &now.latency),
-        distribution: distribution(before.map(|before| &before.latency), &now.latency),
+        latency: Latency::between(was.as_ref(), &is),
+        queue_time: Latency::between(before.map(|before| &before.queue_time), &now.queue_time),
+        response_times: by_class(before.map(|before| &before.response_times), &now.response_times),
+        distribution: distribution(was.as_ref(), &is),
         values: now.values.clone(),
         slow: false,
         errors: errors(&SERVER_ERRORS, old, new, window),
         by_hand: None,
     }
+}
+
+type Times = [HistogramSnapshot; CommandClass::COUNT];
+
+/// Queue times and response times of all servers of a pool.
+fn times(pool: &PoolReport) -> (HistogramSnapshot, Times) {
+    let mut all = <(HistogramSnapshot, Times)>::default();
+    for server in &pool.servers {
+        all.0.merge(&server.queue_time);
+        all.1.iter_mut().zip(&server.response_times).for_each(|(all, times)| all.merge(times));
+    }
+    all
+}
+
+fn by_class(before: Option<&Times>, now: &Times) -> ByClass {
+    let of_class = |class: CommandClass| {
+        let at = class.index();
+        (class.name(), Latency::between(before.map(|before| &before[at]), &now[at]))
+    };
+    CommandClass::ALL.map(of_class).into_iter().filter(|(_, latency)| latency.count > 0).collect()
 }
 
 /// Adds manual changes to their servers.
@@ -353,6 +390,8 @@ mod tests {
         (1..=100).for_each(|us| pool.latency.record(us));
         s.requests.add(10);
         s.error_replies.add(1);
+        (1..=10).for_each(|us| s.record_response(CommandClass::Write, us, 1));
+        s.queue_time.record_many(1, 10);
         pool.memory_bytes.set(800);
         let now = sample_at(&facts, 10, &[&cells], None);
         let status = Status::between(&before, &now, &facts, false);
@@ -365,7 +404,10 @@ mod tests {
         );
         let server = &shown.servers[0];
         assert_eq!((server.requests_total, server.requests_per_second), (60, 1.0));
-        assert_eq!(server.latency, Latency::default());
+        assert_eq!((server.latency.count, server.latency.p99_us), (10, Some(9)));
+        assert_eq!(server.response_times, ByClass::from([("write", server.latency)]));
+        assert_eq!((server.queue_time.count, server.queue_time.p50_us), (10, Some(1)));
+        assert_eq!((&shown.response_times, shown.queue_time), (&server.response_times, server.queue_time));
         let errors = Errors::from([("error_replies", ErrorCount { total: 8, per_second: 0.1 })]);
         assert_eq!(server.errors, errors);
         assert_eq!((status.memory.used_bytes, status.memory.percent()), (800, 80));
@@ -408,7 +450,7 @@ mod tests {
             let (before, after) = (cells(), cells());
             for (server, p99) in after.servers.iter().zip(p99) {
                 if let Some(us) = p99 {
-                    server.shards[0].latency.record(*us);
+                    server.shards[0].record_response(CommandClass::Read, *us, 0);
                 }
             }
             let (before, facts) = (sample_at(&facts(), 0, &[&before], None), facts());

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use local::redis::Block;
 use net::{ConnId, Io};
+use telemetry::CommandClass;
 use wire::redis::encode;
 
 use crate::alarm::Alarm;
@@ -91,7 +92,7 @@ impl Proxy {
         let (conn, seq, server) = (waiting.client, waiting.seq, waiting.server);
         let frame = waiting.frame.clone();
         let Some(client) = self.take_client(conn) else { return true };
-        let block = self.execute_local(io, &client, server, &frame, Some(ready));
+        let block = self.execute_local(io, &client, (server, CommandClass::Other), &frame, Some(ready));
         self.put_client(client);
         if block.is_some() {
             return false;

@@ -5,6 +5,7 @@ use config::checked::Protocol;
 use local::Surroundings;
 use local::redis::Block;
 use net::Io;
+use telemetry::CommandClass;
 use wire::redis::{Args, encode};
 
 use crate::client::Client;
@@ -20,7 +21,7 @@ impl Proxy {
         &mut self,
         io: &I,
         client: &Client,
-        server: ServerKey,
+        (server, class): (ServerKey, CommandClass),
         frame: &[u8],
         ready: Option<&[u8]>,
     ) -> Option<Block> {
@@ -58,7 +59,7 @@ impl Proxy {
         stats.responses.inc();
         stats.response_bytes.add(self.scratch.local.len() as u64);
         // The clock does not move within a turn; execution usually takes less than a microsecond.
-        stats.latency.record(0);
+        stats.record_response(class, 0, 0);
         block
     }
 }

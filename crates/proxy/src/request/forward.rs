@@ -2,7 +2,9 @@
 
 use local::redis::Block;
 use net::Io;
+use telemetry::CommandClass;
 use wire::memcache::{Silence, Span};
+use wire::redis::Command;
 
 use crate::client::Client;
 use crate::fail::Failure;
@@ -20,14 +22,28 @@ pub(super) struct Traits {
     pub(super) keep: Keep,
     pub(super) expect: Expect,
     pub(super) silence: Silence,
+    pub(super) class: CommandClass,
 }
 
 impl Traits {
+    /// Traits of a request for a Redis command.
+    #[inline]
+    pub(super) fn of(command: &Command) -> Traits {
+        let class = match () {
+            () if command.is_read() => CommandClass::Read,
+            () if command.is_write() => CommandClass::Write,
+            () => CommandClass::Other,
+        };
+        Traits { class, ..Traits::redis(command.retry_safe()) }
+    }
+
+    /// Traits of a Redis request that is not one command of a client's.
     pub(super) fn redis(retry_safe: bool) -> Traits {
         Traits {
             keep: Keep { safe: retry_safe, asked: Span::default() },
             expect: ANY_REPLY,
             silence: Silence::Never,
+            class: CommandClass::Other,
         }
     }
 }
@@ -61,7 +77,7 @@ impl Proxy {
         frame: Frame<'_>,
         traits: Traits,
     ) {
-        let Traits { expect, silence, keep } = traits;
+        let Traits { expect, silence, keep, class } = traits;
         let owner = Owner::Client(client.id, client.next_seq());
         let detour = (frame.bytes(), keep.safe, expect);
         let Some(lane) = lane else {
@@ -73,7 +89,8 @@ impl Proxy {
             self.pools[client.pool].stats.no_server.inc();
             return self.refuse(io, client, Failure::Refused, silence);
         };
-        let pending = Pending { expect, silence, ..Pending::new(owner, io.now(), frame.bytes().len()) };
+        let pending =
+            Pending { expect, silence, class, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         match self.forward(io, client, lane, frame, pending, keep) {
             Forwarded::Queued => client.reserve(),
             Forwarded::Blocks(block) => self.block_client(io, client, lane.server, frame.bytes(), block),
@@ -119,7 +136,7 @@ impl Proxy {
     ) -> Forwarded {
         let server = &self.servers[lane.server];
         if server.is_local() {
-            let block = self.execute_local(io, client, lane.server, frame.bytes(), None);
+            let block = self.execute_local(io, client, (lane.server, pending.class), frame.bytes(), None);
             if self.store.has_ready() {
                 let reply = std::mem::take(&mut self.scratch.local);
                 self.serve_blocked(io);
@@ -135,8 +152,8 @@ impl Proxy {
         pending.bulky = client.reply_size.is_bulky();
         let server = &mut self.servers[lane.server];
         match server.send(io, lane.number, frame, pending, keep) {
-            Ok(change) => {
-                self.held.apply(change);
+            Ok(sent) => {
+                self.note_sent(lane, sent);
                 Forwarded::Queued
             }
             Err(failure) => Forwarded::Refused(failure),
@@ -162,10 +179,25 @@ impl Proxy {
         if !self.servers[lane.server].is_open(lane.number) {
             self.open_for_request(io, lane)?;
         }
-        let change = self.servers[lane.server].send(io, lane.number, frame, pending, keep)?;
-        self.held.apply(change);
+        let sent = self.servers[lane.server].send(io, lane.number, frame, pending, keep)?;
+        self.note_sent(lane, sent);
         Ok(())
     }
+
+    #[inline]
+    fn note_sent(&mut self, lane: LaneKey, sent: Sent) {
+        self.held.apply(sent.memory);
+        if sent.is_first {
+            self.unwritten.push(lane);
+        }
+    }
+}
+
+/// Effects of a request on its connection.
+pub(crate) struct Sent {
+    memory: Change,
+    /// It is the first that is unwritten.
+    is_first: bool,
 }
 
 impl Server {
@@ -182,8 +214,7 @@ impl Server {
         self.stats.request_bytes.add(bytes.len() as u64);
     }
 
-    /// Sends a request on a connection that is open or being opened. Returns the change in the connection's
-    /// memory.
+    /// Sends a request on a connection that is open or being opened.
     #[inline]
     pub(crate) fn send<I: Io>(
         &mut self,
@@ -192,7 +223,7 @@ impl Server {
         frame: Frame<'_>,
         mut pending: Pending,
         keep: Keep,
-    ) -> Result<Change, Failure> {
+    ) -> Result<Sent, Failure> {
         let key = self.lane_key(lane);
         let Server { conns, config, stats, resend, .. } = self;
         let conn = &mut conns[lane as usize];
@@ -213,7 +244,8 @@ impl Server {
             conn.alarm_at(io, key, pending.at + timeout);
         }
         conn.bulky += usize::from(pending.bulky);
+        let is_first = conn.unwritten.add(bytes.len());
         conn.line.push_back(pending);
-        Ok(conn.recount())
+        Ok(Sent { memory: conn.recount(), is_first })
     }
 }

@@ -2,9 +2,10 @@
 //! [`wire::memcache`] on `noreply` and quiet mode).
 
 use net::{Input, Io};
+use telemetry::CommandClass;
 use wire::memcache::{
-    BadRequest, Cause, Command, KEY_BYTES_MAX, Limits, PLACEHOLDER_KEY, Request, RequestScanner, Route, Scan,
-    Silence, Span,
+    BadRequest, Cause, Command, KEY_BYTES_MAX, Limits, PLACEHOLDER_KEY, ReplyKind, Request, RequestScanner,
+    Route, Scan, Silence, Span,
 };
 
 use crate::client::Client;
@@ -364,6 +365,30 @@ fn traits(request: &Request) -> Traits {
         keep: Keep { safe: request.retry_safe(), asked: request.asked() },
         expect: request.expect(),
         silence: Silence::of(request),
+        class: class_of(request.expect().kind),
+    }
+}
+
+/// Class of the commands whose replies have this form.
+fn class_of(kind: ReplyKind) -> CommandClass {
+    match kind {
+        ReplyKind::Values | ReplyKind::ValuesCas | ReplyKind::MetaGet | ReplyKind::MetaDebug => {
+            CommandClass::Read
+        }
+        ReplyKind::Stored
+        | ReplyKind::Number
+        | ReplyKind::Touched
+        | ReplyKind::Deleted
+        | ReplyKind::MetaSet
+        | ReplyKind::MetaDelete
+        | ReplyKind::MetaArithmetic => CommandClass::Write,
+        ReplyKind::Ok
+        | ReplyKind::Version
+        | ReplyKind::Stats
+        | ReplyKind::Reset
+        | ReplyKind::MetaNoop
+        | ReplyKind::AnyText
+        | ReplyKind::Never => CommandClass::Other,
     }
 }
 

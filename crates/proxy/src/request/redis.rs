@@ -180,7 +180,7 @@ impl Proxy {
         }
         match plan {
             Plan::One(lane, command) => {
-                let traits = Traits::redis(command.retry_safe());
+                let traits = Traits::of(command);
                 hand_on(input, len, |frame| self.forward_one(io, client, lane, frame, traits));
             }
             Plan::Split(command, merge, parts) => {
@@ -188,7 +188,7 @@ impl Proxy {
                 input.consume(len);
             }
             Plan::Every(command, merge) => {
-                let traits = Traits::redis(command.retry_safe());
+                let traits = Traits::of(command);
                 hand_on(input, len, |frame| self.broadcast_redis(io, client, merge, frame, traits));
             }
             Plan::Scan(step) => {

@@ -40,7 +40,7 @@ impl Proxy {
         parts: Parts<'_>,
         frame: &[u8],
     ) {
-        let traits = Traits::redis(command.retry_safe());
+        let traits = Traits::of(command);
         let gather = self.open_gather(io, client, merge_of(merge));
         let count = self.scratch.parts.len();
         let mut requests = self.take_requests(count);
@@ -184,7 +184,8 @@ impl Proxy {
         traits: Traits,
     ) {
         let owner = Owner::Part(gather, part);
-        let pending = Pending { expect: traits.expect, ..Pending::new(owner, io.now(), frame.bytes().len()) };
+        let (expect, class) = (traits.expect, traits.class);
+        let pending = Pending { expect, class, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         let Part { lane, refused, .. } = self.scratch.parts[part as usize];
         let detour = (frame.bytes(), traits.keep.safe, traits.expect);
         let Some(lane) = lane else {

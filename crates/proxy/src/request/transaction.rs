@@ -14,6 +14,7 @@
 //! A transaction is as long as `request_bytes_max`, and has as many requests as `server_queue_max`.
 
 use net::Io;
+use telemetry::CommandClass;
 use wire::redis::{Command, Local, Refusal, Route, encode};
 
 use crate::answer::{OK, cross_slot};
@@ -259,7 +260,7 @@ impl Proxy {
         reply.clear();
         encode::array(&mut reply, queued.ends.len());
         for request in queued.requests() {
-            self.execute_local(io, client, lane.server, request, None);
+            self.execute_local(io, client, (lane.server, CommandClass::Other), request, None);
             reply.extend_from_slice(&self.scratch.local);
         }
         self.pools[client.pool].stats.latency.record(0);

@@ -17,6 +17,7 @@ use crate::reply_size::ReplySize;
 use crate::server::kept::Kept;
 use crate::server::passage::Passage;
 use crate::server::pending::Pending;
+use crate::server::unwritten::Unwritten;
 use crate::tally::Change;
 
 /// A connection to a server.
@@ -32,6 +33,8 @@ pub(crate) struct ServerConn {
     /// Requests that wait for the handshake.
     pub(crate) held: Vec<u8>,
     pub(crate) line: VecDeque<Pending>,
+    /// Requests at the end of the line that may be unwritten.
+    pub(crate) unwritten: Unwritten,
     /// Number of expired requests at the front of the line.
     pub(crate) expired: usize,
     /// Bytes of requests, kept until their replies arrive.
@@ -116,6 +119,7 @@ impl ServerConn {
         let fresh = ServerConn {
             waiting_clients: std::mem::take(&mut self.waiting_clients),
             bulky_waiting: std::mem::take(&mut self.bulky_waiting),
+            unwritten: self.unwritten.of_lost(),
             counted: self.counted,
             reply_size: self.reply_size,
             ..ServerConn::default()

@@ -75,6 +75,7 @@ impl Server {
         let expect = Expect { kind: ReplyKind::Version, keys: 0 };
         let owner = Owner::Handshake(Handshake::Role);
         conn.line.push_back(Pending { expect, ..Pending::new(owner, io.now(), 0) });
+        conn.unwritten.add_handshake();
         conn.handshakes += 1;
     }
 

@@ -173,7 +173,8 @@ impl Proxy {
         let works = server.count_reply(&found, !expired || passage.client().is_some());
         if let (Some(_), Owner::Client(id, seq) | Owner::Private(id, seq)) = (passage.client(), pending.owner)
         {
-            server.stats.latency.record(passage.begun.micros_since(pending.at));
+            let total = passage.begun.micros_since(pending.at);
+            server.stats.record_response(pending.class, total, pending.queue_us);
             self.reply(io, id, seq, last, pending.at + now.since(passage.begun));
             if let Owner::Private(id, _) = pending.owner {
                 self.after_private(io, id);

@@ -1,6 +1,7 @@
 //! A request under way: the receiver and the expected form of its reply.
 
 use net::{ConnId, Instant};
+use telemetry::CommandClass;
 use wire::memcache::{ReplyKind, Silence};
 
 use crate::client::Seq;
@@ -77,12 +78,16 @@ pub(crate) struct Pending {
     pub(crate) safe: bool,
     /// Its reply is, or may be, long.
     pub(crate) bulky: bool,
+    /// Class of its command.
+    pub(crate) class: CommandClass,
     /// Its length.
     pub(crate) len: u32,
+    /// Time it waited to be written to its server, in microseconds; 0 until that is known.
+    pub(crate) queue_us: u32,
 }
 
 // There is one per request under way.
-const _: () = assert!(size_of::<Pending>() <= 48);
+const _: () = assert!(size_of::<Pending>() <= 56);
 
 /// The reply contains no names from the request.
 pub(crate) const NOT_NAMED: u32 = u32::MAX;
@@ -100,7 +105,9 @@ impl Pending {
             whole: Whole::Nowhere,
             safe: false,
             bulky: false,
+            class: CommandClass::Other,
             len,
+            queue_us: 0,
         }
     }
 }

@@ -100,7 +100,9 @@ impl Server {
             self.stats.late_replies.inc();
             return (Met::Late, works);
         }
-        self.stats.latency.record(now.micros_since(pending.at));
+        if !handshake {
+            self.stats.record_response(pending.class, now.micros_since(pending.at), pending.queue_us);
+        }
         (Met::Request(pending), works)
     }
 

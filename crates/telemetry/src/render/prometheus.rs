@@ -7,7 +7,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::{HistogramSnapshot, Kind, PoolReport, PoolStats, Row, ServerStats, ShardStats};
+use crate::{CommandClass, HistogramSnapshot, Kind, PoolReport, PoolStats, Row, ServerStats, ShardStats};
 
 /// Content type of the page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -107,9 +107,18 @@ pub(crate) fn pools(text: &mut Text, pools: &[PoolReport]) {
             family.sample(&[("pool", &pool.name), ("server", &server.name)], server.values[at]);
         }
     }
-    let help = "time from a request's queueing for the server to its reply";
-    let samples =
-        servers().map(|(pool, server)| ([("pool", &*pool.name), ("server", &*server.name)], &server.latency));
+    let help = "time from a request's acceptance to its writing to the server";
+    let samples = servers()
+        .map(|(pool, server)| ([("pool", &*pool.name), ("server", &*server.name)], &server.queue_time));
+    text.histograms("nuthatch_server_queue_duration_seconds", help, samples);
+    let help = "time from a request's writing to the server to its reply, by class of command";
+    let samples = servers().flat_map(|(pool, server)| {
+        let used =
+            CommandClass::ALL.iter().zip(&server.response_times).filter(|(_, times)| times.count() > 0);
+        used.map(|(class, times)| {
+            ([("pool", &*pool.name), ("server", &*server.name), ("class", class.name())], times)
+        })
+    });
     text.histograms("nuthatch_server_response_duration_seconds", help, samples);
 }
 

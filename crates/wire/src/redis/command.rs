@@ -175,6 +175,11 @@ impl Command {
         !matches!(self.proxied, Proxied::Local(_) | Proxied::Refused(_))
     }
 
+    /// True if it reads data and changes none.
+    pub fn is_read(&self) -> bool {
+        self.flags & flags::READONLY != 0
+    }
+
     /// True if it writes data.
     pub fn is_write(&self) -> bool {
         self.flags & flags::WRITE != 0
