@@ -80,6 +80,7 @@ impl Rings {
         self.put(key(&subject, "clients"), pool.clients as f64);
         self.put_known(key(&subject, "p99"), pool.latency.p99_us);
         self.put_known(key(&subject, "p50"), pool.latency.p50_us);
+        self.put_percent(key(&subject, "hits"), pool.hit_percent);
         pool.servers.iter().for_each(|server| self.add_server(&pool.name, server));
     }
 
@@ -90,6 +91,7 @@ impl Rings {
         self.put(key(&subject, "in_flight"), (server.waiting + server.in_flight) as f64);
         self.put_known(key(&subject, "p99"), server.latency.p99_us);
         self.put_known(key(&subject, "p50"), server.latency.p50_us);
+        self.put_percent(key(&subject, "hits"), server.hit_percent);
     }
 
     fn add_queue(&mut self, queue: &QueueStatus) {
@@ -110,6 +112,12 @@ impl Rings {
     fn put_known(&mut self, key: String, value: Option<u64>) {
         if let Some(value) = value {
             self.put(key, value as f64);
+        }
+    }
+
+    fn put_percent(&mut self, key: String, percent: Option<f64>) {
+        if let Some(percent) = percent {
+            self.put(key, percent);
         }
     }
 

@@ -21,6 +21,7 @@ pub(crate) mod scan;
 pub(crate) mod passage;
 mod large;
 mod unwritten;
+pub(crate) mod hits;
 mod written;
 mod deadline;
 mod loss;

@@ -49,6 +49,8 @@ stats_table! {
             detours: Counter, "# requests held until the cluster could serve them, or sent one by one while their slot moved";
             topology_changes: Counter, "# slot maps taken over from the cluster";
             slots_served: Gauge, "slots of the cluster that have an owner";
+            hits: Counter, "# keys that were read one by one and found (GET, MGET, HGET, get, mg and the like)";
+            misses: Counter, "# keys that were read one by one and not found";
             requests_in_flight: Gauge, "# requests of clients that await their reply";
             memory_bytes: Gauge, "memory that this pool's clients and server connections hold";
         }
@@ -91,6 +93,8 @@ stats_table! {
             private_waits: Counter, "# times a client had to wait for a connection for itself";
             queue_waits: Counter, "# times a client had to wait for room in this server's queue";
             refused: Counter, "# requests refused because this server's queue was full and it had let requests time out";
+            hits: Counter, "# keys that were read one by one and found";
+            misses: Counter, "# keys that were read one by one and not found";
             failures: Counter, "# failures that count towards ejection";
             ejections: Counter, "# times the server was ejected";
             master_changes: Counter, "# times that Sentinels named another address for this master";

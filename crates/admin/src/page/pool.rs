@@ -8,10 +8,15 @@ use ui::parts::{badge, moment, scroll};
 use ui::text::{clean, path};
 
 use super::Site;
+use super::events::lines;
 use super::latency::latency;
-use super::pools::{errors, state};
+use super::pools::{errors, percent as share, state};
+use crate::events::Event;
 use crate::rings::errors_per_second;
 use crate::status::{PoolStatus, ServerState, ServerStatus};
+
+/// Events shown.
+const EVENTS: usize = 8;
 
 /// `/pools/POOL`.
 pub(crate) fn pool(site: &Site<'_>, pool: &PoolStatus) -> Markup {
@@ -30,6 +35,11 @@ pub(crate) fn pool(site: &Site<'_>, pool: &PoolStatus) -> Markup {
             h2 { "Servers" small { "share of keys by weight beside share of traffic: a hot key shows as a difference" } }
             (scroll("Servers", servers(site, pool)))
         }
+        @let events = of_pool(site, pool);
+        section #events data-live {
+            h2 { a href="/events" { "Lately" } small { "ejections and returns move keys, and what moves is not there at first: the hit rate falls" } }
+            @if events.is_empty() { p.facts { "Nothing has happened to this pool lately." } } @else { (lines(events.into_iter())) }
+        }
         section #errors data-live { h2 { "Errors" small { "now first, then since the start" } } (errors(&pool.errors)) }
         div.columns {
             section #latency data-live {
@@ -45,6 +55,15 @@ pub(crate) fn pool(site: &Site<'_>, pool: &PoolStatus) -> Markup {
     site.page("pools", &format!("Pool {}", pool.name), &[("Pools", "/pools".into())], content)
 }
 
+/// Recent events of a pool, of its servers and of the configuration, newest first.
+fn of_pool<'a>(site: &Site<'a>, pool: &PoolStatus) -> Vec<&'a Event> {
+    let (own, of_server) = (format!("pool {}", pool.name), format!("pool {}, server ", pool.name));
+    let concerns = |event: &&Event| {
+        event.subject == own || event.subject.starts_with(&of_server) || event.subject == "configuration"
+    };
+    site.status.events.iter().filter(concerns).take(EVENTS).collect()
+}
+
 fn charts(site: &Site<'_>, pool: &PoolStatus) -> Markup {
     let draw = |title: &str, unit, measure: &str, now: f64| {
         chart(title, unit, site.series(&["pool", &pool.name], measure).as_deref(), Some(now as f32))
@@ -55,6 +74,7 @@ fn charts(site: &Site<'_>, pool: &PoolStatus) -> Markup {
         (draw("Errors", Unit::PerSecond, "errors", errors_per_second(&pool.errors)))
         (draw("p50", Unit::Micros, "p50", known(pool.latency.p50_us)))
         (draw("p99", Unit::Micros, "p99", known(pool.latency.p99_us)))
+        (draw("Hit rate", Unit::Percent, "hits", pool.hit_percent.unwrap_or(f64::NAN)))
         (draw("Clients", Unit::Count, "clients", pool.clients as f64))
     }
 }
@@ -69,7 +89,8 @@ fn servers(site: &Site<'_>, pool: &PoolStatus) -> Markup {
                 th scope="col" { "Server" } th scope="col" { "State" } th.n scope="col" { "Requests" } th.wide scope="col" { "Last hour" }
                 th.n scope="col" title="of the keys by weight, of the traffic now" { "Keys, traffic" }
                 th.n.wide scope="col" title="time to be written to the server" { "Queue p99" }
-                th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" } th.n.wide scope="col" { "Waiting" } th.n.wide scope="col" { "In flight" }
+                th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" } th.n scope="col" title="share of the keys read that were found" { "Hits" }
+                th.n.wide scope="col" { "Waiting" } th.n.wide scope="col" { "In flight" }
                 th.n.wide scope="col" { "Connections" } th scope="col" { "Errors" }
             } }
             tbody {
@@ -88,6 +109,7 @@ fn servers(site: &Site<'_>, pool: &PoolStatus) -> Markup {
                         td.n.wide { (latency(server.queue_time.p99_us)) }
                         td.n.wide { (latency(server.latency.p50_us)) }
                         td.n { (latency(server.latency.p99_us)) (bar("p99", server.latency.p99_us.unwrap_or(0) * 100 / slowest)) }
+                        td.n { (share(server.hit_percent)) }
                         td.n.wide { (count(server.waiting)) }
                         td.n.wide { (count(server.in_flight)) }
                         td.n.wide { (count(server.connections)) }

@@ -33,7 +33,7 @@ pub(super) fn table(site: &Site<'_>) -> Markup {
         table {
             thead { tr {
                 th scope="col" { "Pool" } th scope="col" { "State" } th.n scope="col" { "Requests" } th.wide scope="col" { "Last hour" }
-                th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" } th.n.wide scope="col" { "Clients" } th.n.wide scope="col" { "In flight" }
+                th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" } th.n scope="col" title="share of the keys read that were found" { "Hits" } th.n.wide scope="col" { "Clients" } th.n.wide scope="col" { "In flight" }
                 th.n.wide scope="col" { "Servers up" } th scope="col" { "Errors" }
             } }
             tbody {
@@ -47,6 +47,7 @@ pub(super) fn table(site: &Site<'_>) -> Markup {
                         td.wide { (spark("requests", Unit::PerSecond, site.series(&["pool", &pool.name], "requests").as_deref())) }
                         td.n.wide { (latency(pool.latency.p50_us)) }
                         td.n { (latency(pool.latency.p99_us)) }
+                        td.n { (percent(pool.hit_percent)) }
                         td.n.wide { (count(pool.clients)) }
                         td.n.wide { (count(pool.in_flight)) }
                         td.n.wide { (up) " of " (pool.servers.len()) }
@@ -56,6 +57,11 @@ pub(super) fn table(site: &Site<'_>) -> Markup {
             }
         }
     }
+}
+
+/// A share in percent; a dash if it is not known.
+pub(super) fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".into(), |share| format!("{share:.1} %"))
 }
 
 /// State of a pool.

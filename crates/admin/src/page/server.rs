@@ -80,6 +80,7 @@ fn charts(site: &Site<'_>, pool: &PoolStatus, server: &ServerStatus) -> Markup {
         (draw("Errors", Unit::PerSecond, "errors", errors_per_second(&server.errors)))
         (draw("p50", Unit::Micros, "p50", known(server.latency.p50_us)))
         (draw("p99", Unit::Micros, "p99", known(server.latency.p99_us)))
+        (draw("Hit rate", Unit::Percent, "hits", server.hit_percent.unwrap_or(f64::NAN)))
         (draw("Waiting and in flight", Unit::Count, "in_flight", (server.waiting + server.in_flight) as f64))
     }
 }

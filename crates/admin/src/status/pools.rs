@@ -64,6 +64,8 @@ pub struct PoolStatus {
     pub requests_total: u64,
     /// Recent request rate.
     pub requests_per_second: f64,
+    /// Share of the keys read lately that were found, in percent; none if none was read.
+    pub hit_percent: Option<f64>,
     /// Latency as clients see it.
     pub latency: Latency,
     /// Time that requests waited to be written to a server.
@@ -118,6 +120,8 @@ pub struct ServerStatus {
     pub requests_total: u64,
     /// Recent request rate.
     pub requests_per_second: f64,
+    /// Share of the keys read lately that were found, in percent; none if none was read.
+    pub hit_percent: Option<f64>,
     /// From a request's writing to the server to its reply.
     pub latency: Latency,
     /// From a request's acceptance to its writing to the server.
@@ -212,6 +216,7 @@ fn pool(before: Option<&PoolReport>, now: &PoolReport, facts: &Facts, window: Wi
         in_flight: new("requests_in_flight"),
         requests_total: new("client_requests"),
         requests_per_second: window.rate(old("client_requests"), new("client_requests")),
+        hit_percent: hit_percent(old, new, window),
         latency: Latency::between(before.map(|before| &before.latency), &now.latency),
         queue_time: Latency::between(was.as_ref().map(|was| &was.0), &is.0),
         response_times: by_class(was.as_ref().map(|was| &was.1), &is.1),
@@ -237,6 +242,7 @@ fn server(before: Option<&ServerReport>, now: &ServerReport, window: Window) -> 
         in_flight: new("out_queue"),
         requests_total: new("requests"),
         requests_per_second: window.rate(old("requests"), new("requests")),
+        hit_percent: hit_percent(old, new, window),
         latency: Latency::between(was.as_ref(), &is),
         queue_time: Latency::between(before.map(|before| &before.queue_time), &now.queue_time),
         response_times: by_class(before.map(|before| &before.response_times), &now.response_times),
@@ -292,6 +298,12 @@ fn errors(
         (total > 0).then_some((*name, ErrorCount { total, per_second }))
     };
     names.iter().filter_map(count).collect()
+}
+
+fn hit_percent(old: impl Fn(&str) -> u64, new: impl Fn(&str) -> u64, window: Window) -> Option<f64> {
+    let [hits, misses] = ["hits", "misses"].map(|name| window.rate(old(name), new(name)));
+    let all = hits + misses;
+    (all > 0.0).then(|| hits * 100.0 / all)
 }
 
 fn state(servers: &[ServerStatus], shards: u64) -> PoolState {
@@ -384,6 +396,7 @@ mod tests {
         pool.client_requests.add(100);
         pool.latency.record(1_000_000);
         s.requests.add(50);
+        s.hits.add(1000);
         s.error_replies.add(7);
         let before = sample_at(&facts, 0, &[&cells], None);
         pool.client_requests.add(20);
@@ -392,6 +405,8 @@ mod tests {
         s.error_replies.add(1);
         (1..=10).for_each(|us| s.record_response(CommandClass::Write, us, 1));
         s.queue_time.record_many(1, 10);
+        s.hits.add(3);
+        s.misses.add(1);
         pool.memory_bytes.set(800);
         let now = sample_at(&facts, 10, &[&cells], None);
         let status = Status::between(&before, &now, &facts, false);
@@ -404,6 +419,7 @@ mod tests {
         );
         let server = &shown.servers[0];
         assert_eq!((server.requests_total, server.requests_per_second), (60, 1.0));
+        assert_eq!((server.hit_percent, shown.hit_percent), (Some(75.0), None));
         assert_eq!((server.latency.count, server.latency.p99_us), (10, Some(9)));
         assert_eq!(server.response_times, ByClass::from([("write", server.latency)]));
         assert_eq!((server.queue_time.count, server.queue_time.p50_us), (10, Some(1)));

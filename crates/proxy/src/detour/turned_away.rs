@@ -47,7 +47,7 @@ impl Proxy {
         if self.detours.len() >= DETOURS_MAX {
             return false;
         }
-        let (met, works) = self.servers[lane.server].meet(lane.number, found, io.now());
+        let (met, works) = self.servers[lane.server].meet(lane.number, (found, error), io.now());
         self.tell(works);
         let Met::Request(_) = met else { return true };
         if let Some(id) = self.open_detour(detour)

@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::keys::ServerKey;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
+use crate::server::hits::Hits;
 
 impl Proxy {
     /// Executes a request, with its reply in `scratch.local`. One that has to wait for an element says so,
@@ -27,6 +28,7 @@ impl Proxy {
     ) -> Option<Block> {
         let pool = &self.pools[client.pool];
         let now_ms = wall_ms(io);
+        let before = self.store.counters();
         let mut block = None;
         let reply = &mut self.scratch.local;
         reply.clear();
@@ -60,6 +62,7 @@ impl Proxy {
         stats.response_bytes.add(self.scratch.local.len() as u64);
         // The clock does not move within a turn; execution usually takes less than a microsecond.
         stats.record_response(class, 0, 0);
+        Hits::of_local(before, self.store.counters()).count(stats, &self.pools[client.pool].stats);
         block
     }
 }

@@ -4,7 +4,7 @@ use local::redis::Block;
 use net::Io;
 use telemetry::CommandClass;
 use wire::memcache::{Silence, Span};
-use wire::redis::Command;
+use wire::redis::{Command, Merge, Proxied};
 
 use crate::client::Client;
 use crate::fail::Failure;
@@ -12,6 +12,7 @@ use crate::keys::{LaneKey, PoolKey};
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::server::Server;
+use crate::server::hits::Counted;
 use crate::server::kept::Keep;
 use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
 use crate::tally::Change;
@@ -22,7 +23,7 @@ pub(super) struct Traits {
     pub(super) keep: Keep,
     pub(super) expect: Expect,
     pub(super) silence: Silence,
-    pub(super) class: CommandClass,
+    pub(super) counted: Counted,
 }
 
 impl Traits {
@@ -34,7 +35,8 @@ impl Traits {
             () if command.is_write() => CommandClass::Write,
             () => CommandClass::Other,
         };
-        Traits { class, ..Traits::redis(command.retry_safe()) }
+        let is_of_many = command.proxied == Proxied::Split(Merge::Values);
+        Traits { counted: Counted { class, is_of_many }, ..Traits::redis(command.retry_safe()) }
     }
 
     /// Traits of a Redis request that is not one command of a client's.
@@ -43,7 +45,7 @@ impl Traits {
             keep: Keep { safe: retry_safe, asked: Span::default() },
             expect: ANY_REPLY,
             silence: Silence::Never,
-            class: CommandClass::Other,
+            counted: Counted::default(),
         }
     }
 }
@@ -77,7 +79,7 @@ impl Proxy {
         frame: Frame<'_>,
         traits: Traits,
     ) {
-        let Traits { expect, silence, keep, class } = traits;
+        let Traits { expect, silence, keep, counted } = traits;
         let owner = Owner::Client(client.id, client.next_seq());
         let detour = (frame.bytes(), keep.safe, expect);
         let Some(lane) = lane else {
@@ -90,7 +92,7 @@ impl Proxy {
             return self.refuse(io, client, Failure::Refused, silence);
         };
         let pending =
-            Pending { expect, silence, class, ..Pending::new(owner, io.now(), frame.bytes().len()) };
+            Pending { expect, silence, counted, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         match self.forward(io, client, lane, frame, pending, keep) {
             Forwarded::Queued => client.reserve(),
             Forwarded::Blocks(block) => self.block_client(io, client, lane.server, frame.bytes(), block),
@@ -136,7 +138,8 @@ impl Proxy {
     ) -> Forwarded {
         let server = &self.servers[lane.server];
         if server.is_local() {
-            let block = self.execute_local(io, client, (lane.server, pending.class), frame.bytes(), None);
+            let block =
+                self.execute_local(io, client, (lane.server, pending.counted.class), frame.bytes(), None);
             if self.store.has_ready() {
                 let reply = std::mem::take(&mut self.scratch.local);
                 self.serve_blocked(io);

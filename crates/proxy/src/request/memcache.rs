@@ -17,6 +17,7 @@ use crate::proxy::Proxy;
 use crate::request::admission::{To, Verdict, is_more};
 use crate::request::forward::Traits;
 use crate::request::{Frame, Partial, SHARE_MIN, hand_on};
+use crate::server::hits::Counted;
 use crate::server::kept::Keep;
 
 /// Key bytes above which a server gets a `get` line as several requests: memcached takes more than twice as
@@ -365,7 +366,7 @@ fn traits(request: &Request) -> Traits {
         keep: Keep { safe: request.retry_safe(), asked: request.asked() },
         expect: request.expect(),
         silence: Silence::of(request),
-        class: class_of(request.expect().kind),
+        counted: Counted { class: class_of(request.expect().kind), is_of_many: false },
     }
 }
 

@@ -184,8 +184,8 @@ impl Proxy {
         traits: Traits,
     ) {
         let owner = Owner::Part(gather, part);
-        let (expect, class) = (traits.expect, traits.class);
-        let pending = Pending { expect, class, ..Pending::new(owner, io.now(), frame.bytes().len()) };
+        let (expect, counted) = (traits.expect, traits.counted);
+        let pending = Pending { expect, counted, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         let Part { lane, refused, .. } = self.scratch.parts[part as usize];
         let detour = (frame.bytes(), traits.keep.safe, traits.expect);
         let Some(lane) = lane else {

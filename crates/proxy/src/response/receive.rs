@@ -78,7 +78,7 @@ impl Proxy {
         }
         let server = &mut self.servers[lane.server];
         let opened = server.conns[lane.number as usize].conn;
-        let (met, works) = server.meet(lane.number, found, io.now());
+        let (met, works) = server.meet(lane.number, (found, &input.bytes()[..found.len]), io.now());
         self.tell(works);
         match met {
             Met::Request(pending) if found.len >= SHARE_MIN => {

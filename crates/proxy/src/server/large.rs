@@ -169,12 +169,12 @@ impl Proxy {
         let Some((passage, pending, expired)) = server.conns[lane.number as usize].end_passage() else {
             return;
         };
-        let found = Found { len: passage.len, is_error: false, status: None };
+        let found = Found { len: passage.len, is_error: false, status: None, values: 0 };
         let works = server.count_reply(&found, !expired || passage.client().is_some());
         if let (Some(_), Owner::Client(id, seq) | Owner::Private(id, seq)) = (passage.client(), pending.owner)
         {
             let total = passage.begun.micros_since(pending.at);
-            server.stats.record_response(pending.class, total, pending.queue_us);
+            server.stats.record_response(pending.counted.class, total, pending.queue_us);
             self.reply(io, id, seq, last, pending.at + now.since(passage.begun));
             if let Owner::Private(id, _) = pending.owner {
                 self.after_private(io, id);

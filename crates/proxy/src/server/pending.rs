@@ -1,12 +1,12 @@
 //! A request under way: the receiver and the expected form of its reply.
 
 use net::{ConnId, Instant};
-use telemetry::CommandClass;
 use wire::memcache::{ReplyKind, Silence};
 
 use crate::client::Seq;
 use crate::gather::GatherId;
 use crate::keys::DetourId;
+use crate::server::hits::Counted;
 
 /// Receiver of a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +78,8 @@ pub(crate) struct Pending {
     pub(crate) safe: bool,
     /// Its reply is, or may be, long.
     pub(crate) bulky: bool,
-    /// Class of its command.
-    pub(crate) class: CommandClass,
+    /// Use of its reply by the counters.
+    pub(crate) counted: Counted,
     /// Its length.
     pub(crate) len: u32,
     /// Time it waited to be written to its server, in microseconds; 0 until that is known.
@@ -105,7 +105,7 @@ impl Pending {
             whole: Whole::Nowhere,
             safe: false,
             bulky: false,
-            class: CommandClass::Other,
+            counted: Counted::default(),
             len,
             queue_us: 0,
         }

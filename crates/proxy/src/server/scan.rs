@@ -8,6 +8,7 @@ use wire::redis::{Kind, ReplyLimits, ReplyScan};
 use crate::notice::Notice;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
+use crate::server::hits::Hits;
 use crate::server::passage::MEMCACHE_LIMITS;
 use crate::server::pending::{Owner, Pending};
 
@@ -17,6 +18,8 @@ pub(crate) struct Found {
     pub(crate) is_error: bool,
     /// Facts about a memcached reply.
     pub(crate) status: Option<Status>,
+    /// Number of VALUE blocks (memcached).
+    pub(crate) values: u32,
 }
 
 /// Meaning of a server's next bytes.
@@ -74,9 +77,12 @@ impl Server {
             }
             Protocol::Redis => match conn.redis.scan(bytes, &ReplyLimits::DEFAULT) {
                 ReplyScan::Done(reply) if reply.kind() == Kind::Push => Next::Push { len: reply.len() },
-                ReplyScan::Done(reply) => {
-                    Next::Reply(Found { len: reply.len(), is_error: reply.is_error(), status: None })
-                }
+                ReplyScan::Done(reply) => Next::Reply(Found {
+                    len: reply.len(),
+                    is_error: reply.is_error(),
+                    status: None,
+                    values: 0,
+                }),
                 ReplyScan::NeedMore { want } => Next::More { want, may_pass: bytes.first() != Some(&b'>') },
                 ReplyScan::Bad(_) => Next::Garbage,
             },
@@ -87,7 +93,12 @@ impl Server {
     /// Pairs a reply with the oldest request of its connection, which must exist. For the notice see
     /// [`Server::count_reply`].
     #[inline]
-    pub(crate) fn meet(&mut self, lane: u16, found: &Found, now: Instant) -> (Met, Option<Notice>) {
+    pub(crate) fn meet(
+        &mut self,
+        lane: u16,
+        (found, reply): (&Found, &[u8]),
+        now: Instant,
+    ) -> (Met, Option<Notice>) {
         let conn = &mut self.conns[lane as usize];
         let is_late = conn.expired > 0;
         conn.expired -= usize::from(is_late);
@@ -101,7 +112,13 @@ impl Server {
             return (Met::Late, works);
         }
         if !handshake {
-            self.stats.record_response(pending.class, now.micros_since(pending.at), pending.queue_us);
+            let total = now.micros_since(pending.at);
+            self.stats.record_response(pending.counted.class, total, pending.queue_us);
+            let hits = match found.status {
+                None => Hits::of_redis(pending.counted, reply),
+                Some(status) => Hits::of_memcache(pending.expect, status, found.values),
+            };
+            hits.count(&self.stats, &self.pool_stats);
         }
         (Met::Request(pending), works)
     }
@@ -139,6 +156,7 @@ fn next_memcache(conn: &mut ServerConn, bytes: &[u8]) -> Next {
             len: reply.len,
             is_error: reply.status.is_error(),
             status: Some(reply.status),
+            values: reply.blocks,
         }),
         Scan::NeedMore { want } => Next::More { want, may_pass: true },
         Scan::Bad(_) => Next::Garbage,
