@@ -151,6 +151,7 @@ PAGES = {
     "pool": "/pools/sessions",
     "server": "/pools/sessions/a",
     "server-ejected": "/pools/sessions/c",
+    "slowlog": "/slowlog/sessions",
     "topics": "/topics",
     "topic": "/topics/orders",
     "channel": "/topics/orders/billing",

@@ -39,6 +39,7 @@ mod metrics;
 mod open_metrics;
 mod page;
 mod runbook;
+mod slow_log;
 
 pub mod actions;
 mod certificates;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/` | what is wrong now, since when and what to do; the last hour; pools, queue, resources, events |
 //! | `/pools`, `/pools/POOL`, `/pools/POOL/SERVER` | who is slow, who is ejected and why, how traffic is shared |
+//! | `/slowlog/POOL` | which requests took long, and where |
 //! | `/events` | what happened, and what was changed by hand |
 //! | `/configuration` | what runs, what the file says, the difference |
 //! | `/runbook` | what to do about each trouble |
@@ -19,6 +20,7 @@ mod pool;
 mod pools;
 mod runbook;
 mod server;
+mod slow_log;
 mod subject;
 
 use maud::{Markup, html};
@@ -34,6 +36,7 @@ pub(crate) use pool::pool;
 pub(crate) use pools::pools;
 pub(crate) use runbook::runbook;
 pub(crate) use server::server;
+pub(crate) use slow_log::slow_log;
 pub(crate) use subject::path_of;
 
 /// Sections of the site.

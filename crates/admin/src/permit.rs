@@ -54,13 +54,16 @@ pub(crate) async fn permit(State(gate): State<Gate>, request: Request, next: Nex
     next.run(request).await
 }
 
+/// Paths that show messages or keys.
+const DATA: [&str; 3] = ["/messages/", "/slowlog/", "/api/slowlog/"];
+
 fn right(method: &Method, path: &str) -> Right {
     match (method, path) {
         (&Method::GET | &Method::HEAD, "/live" | "/ready" | "/startup" | "/health" | "/favicon.ico") => {
             Right::Anybody
         }
-        // Messages are data of others, which viewers of figures do not get.
-        (_, path) if path.starts_with("/messages/") => Right::Operate,
+        // Messages and keys are data of others, which viewers of figures do not get.
+        (_, path) if DATA.iter().any(|data| path.starts_with(data)) => Right::Operate,
         (&Method::GET | &Method::HEAD, _) => Right::View,
         _ => Right::Operate,
     }
@@ -82,6 +85,8 @@ mod tests {
             (Method::GET, "/live", Right::Anybody),
             (Method::GET, "/startup", Right::Anybody),
             (Method::GET, "/messages/t/c", Right::Operate),
+            (Method::GET, "/slowlog/p", Right::Operate),
+            (Method::GET, "/api/slowlog/p", Right::Operate),
             (Method::POST, "/action", Right::Operate),
             (Method::GET, "/health/", Right::View),
             (Method::POST, "/health", Right::Operate),

@@ -3,6 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/`, `/pools…`, `/events`, `/configuration` | the pages of this process: [`crate::page`] |
+//! | `/slowlog/POOL`, `/api/slowlog/POOL` | the slow log of a pool; `?count=N` of the newest as JSON |
 //! | `/change` | forms of these pages |
 //! | `/static/…` | their style and script |
 //! | `/metrics` | every counter, for Prometheus; as OpenMetrics if that is accepted |
@@ -36,7 +37,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use maud::{Markup, html};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use telemetry::debug;
 use telemetry::render::prometheus;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -46,6 +47,7 @@ use crate::actions::{self, Actor, Origin};
 use crate::page::Site;
 use crate::permit::{Gate, permit};
 use crate::reload::Difference;
+use crate::slow_log::SlowEntry;
 use crate::{Watch, change, metrics, open_metrics, page};
 
 /// Time limit for a request's head, and for an idle connection.
@@ -69,6 +71,8 @@ pub fn router(
         .route("/pools", get(pools_page))
         .route("/pools/{pool}", get(pool_page))
         .route("/pools/{pool}/{server}", get(server_page))
+        .route("/slowlog/{pool}", get(slow_log_page))
+        .route("/api/slowlog/{pool}", get(slow_log))
         .route("/events", get(events_page))
         .route("/configuration", get(configuration_page))
         .route("/change", post(change::change))
@@ -202,6 +206,38 @@ async fn server_page(
     .await
 }
 
+async fn slow_log_page(
+    State(watch): State<Arc<Watch>>,
+    Path(name): Path<String>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Response {
+    let entries = watch.registry().slow_log(&name).map(|log| log.newest(usize::MAX)).unwrap_or_default();
+    shown(&watch, &after, &headers, |site| {
+        let pool = site.status.pools.iter().find(|pool| pool.name == name)?;
+        Some(page::slow_log(site, pool, &entries))
+    })
+    .await
+}
+
+/// Query of a slow log.
+#[derive(Deserialize)]
+struct Newest {
+    count: Option<usize>,
+}
+
+async fn slow_log(
+    State(watch): State<Arc<Watch>>,
+    Path(name): Path<String>,
+    Query(newest): Query<Newest>,
+) -> Response {
+    let Some(log) = watch.registry().slow_log(&name) else {
+        return answer(StatusCode::NOT_FOUND, TEXT, "there is no such pool\n".into());
+    };
+    let entries = log.newest(newest.count.unwrap_or(usize::MAX));
+    json(&entries.iter().map(|entry| SlowEntry::of(entry)).collect::<Vec<_>>())
+}
+
 async fn events_page(
     State(watch): State<Arc<Watch>>,
     Query(after): Query<After>,
@@ -282,7 +318,11 @@ async fn icon() -> Response {
 }
 
 async fn status(State(watch): State<Arc<Watch>>) -> Response {
-    match serde_json::to_string(&*watch.look().await) {
+    json(&*watch.look().await)
+}
+
+fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
         Ok(json) => answer(StatusCode::OK, JSON, json),
         Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
     }

@@ -213,6 +213,10 @@ pub struct Pool {
     pub client_output_hard_bytes: usize,
     /// Limit on connections to a server that are for one client at a time, per shard.
     pub private_connections: u32,
+    /// Time from which a request is kept in the slow log.
+    pub slowlog_threshold: Option<Duration>,
+    /// Most entries of the slow log.
+    pub slowlog_len: u32,
     /// Limit on requests queued or pending on a server, per shard; above it requests are refused.
     pub server_queue_max: u32,
 }

@@ -4,6 +4,7 @@ mod client_info;
 mod facts;
 mod info;
 mod settings;
+mod slow_log;
 
 use config::checked::Pool as Config;
 use net::Io;
@@ -142,6 +143,12 @@ impl Proxy {
                     env!("CARGO_PKG_VERSION")
                 );
                 encode::verbatim(&mut out, bird.as_bytes(), session.version());
+            }
+            Local::SlowLogGet => slow_log::get(&pool.slow_log, args.nth(1).map(|a| a.bytes()), &mut out),
+            Local::SlowLogLen => encode::integer(&mut out, pool.slow_log.len() as i64),
+            Local::SlowLogReset => {
+                pool.slow_log.reset();
+                out.extend_from_slice(OK);
             }
             Local::Time => {
                 let micros = io.wall_time().0 / 1000;

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU32;
 use config::checked;
 use net::Instant;
 use net::tls::ClientConfig;
-use telemetry::PoolStats;
+use telemetry::{PoolStats, SlowLog};
 
 use crate::gate::Gate;
 use crate::generation::{PoolPlan, PoolTls};
@@ -30,6 +30,8 @@ pub(crate) struct Pool {
     /// TLS towards servers, with the sessions of this shard.
     pub(crate) server_tls: Option<Arc<ClientConfig>>,
     pub(crate) stats: Arc<PoolStats>,
+    /// Slow log of all shards.
+    pub(crate) slow_log: Arc<SlowLog>,
     pub(crate) placement: Placement,
     /// In the order of the configuration.
     pub(crate) servers: Vec<ServerKey>,
@@ -65,6 +67,7 @@ impl Pool {
             server_tls: plan.tls.servers.as_deref().map(net::tls::for_shard),
             tls: plan.tls.clone(),
             stats: plan.cells.shards.get(shard).cloned().unwrap_or_default(),
+            slow_log: slow_log(plan),
             placement: Placement::new(&plan.config, seed),
             servers: Vec::new(),
             leaving: Vec::new(),
@@ -90,6 +93,7 @@ impl Pool {
         if !Placement::is_the_same(&self.config, config) {
             self.placement = Placement::new(config, seed);
         }
+        self.slow_log = slow_log(plan);
         self.redis_limits = redis_limits(config);
         self.config = Arc::clone(config);
     }
@@ -123,6 +127,13 @@ impl Pool {
     pub(crate) fn rebuild(&mut self, servers: &Slab<ServerKey, Server>) {
         self.placement.rebuild(&self.servers, servers);
     }
+}
+
+/// The slow log of a pool, with its length.
+fn slow_log(plan: &PoolPlan) -> Arc<SlowLog> {
+    let log = Arc::clone(&plan.cells.slow_log);
+    log.set_len_max(plan.config.slowlog_len as usize);
+    log
 }
 
 fn redis_limits(config: &checked::Pool) -> wire::redis::Limits {

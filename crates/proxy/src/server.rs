@@ -23,6 +23,7 @@ mod large;
 mod unwritten;
 pub(crate) mod hits;
 mod written;
+mod slow;
 mod deadline;
 mod loss;
 pub(crate) mod health;
@@ -74,6 +75,8 @@ pub(crate) struct Server {
     pub(crate) options: SocketOptions,
     /// Requests to it that may be resent.
     pub(crate) resend: Resend,
+    /// Time from which a request is slow, in microseconds.
+    pub(crate) slow_us: u64,
     /// Password of its handshake; None if it gets none.
     pub(crate) password: Option<Secret>,
     /// `server_connections` for RESP2 and memcached, as many for RESP3, one for probes, then private ones.
@@ -122,6 +125,7 @@ impl Server {
             resend: if is_local { Resend::Nothing } else { Resend::of(config) },
             address: address_of(server),
             is_local,
+            slow_us: slow_us(config),
             options: socket_options(config, server, tls),
             password: generation::password(config, server).cloned(),
             shared: config.server_connections as u16,
@@ -227,6 +231,11 @@ impl Server {
         let shared = self.shared;
         lane >= shared && lane != 2 * shared && (lane < 2 * shared || self.private_speaks_resp3(lane))
     }
+}
+
+/// Threshold of the slow log in microseconds; the greatest number if it is off.
+fn slow_us(config: &checked::Pool) -> u64 {
+    config.slowlog_threshold.map_or(u64::MAX, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn address_of(server: &checked::Server) -> Option<Address> {

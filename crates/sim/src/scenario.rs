@@ -174,6 +174,8 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
         client_output_soft_bytes: if harsh { 500 } else { 64 << 10 },
         client_output_hard_bytes: if harsh { 4 << 20 } else { 64 << 20 },
         private_connections: 4,
+        slowlog_threshold: rng.pick(&[None, Some(Duration::from_millis(10))]),
+        slowlog_len: rng.pick(&[1, 128]),
         server_queue_max: if harsh { 3 } else { 10_000 },
     }
 }

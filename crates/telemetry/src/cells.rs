@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::{PoolStats, ServerStats};
+use crate::{PoolStats, ServerStats, SlowLog};
 
 /// Cells of one pool.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct PoolCells {
     pub shards: Vec<Arc<PoolStats>>,
     /// Cells of the servers, in the order of the configuration.
     pub servers: Vec<ServerCells>,
+    /// The slow log of all shards.
+    pub slow_log: Arc<SlowLog>,
 }
 
 /// Cells of one server of a pool.
@@ -35,6 +37,7 @@ impl PoolCells {
             name: name.to_owned(),
             shards: (0..shards).map(|_| Arc::new(PoolStats::new(name))).collect(),
             servers: servers.into_iter().map(|server| ServerCells::new(server, shards)).collect(),
+            slow_log: Arc::default(),
         }
     }
 
@@ -47,7 +50,7 @@ impl PoolCells {
             at.map_or_else(|| ServerCells::new(name, self.shards.len()), |at| left.remove(at))
         };
         let servers = servers.into_iter().map(&mut take).collect();
-        PoolCells { name: self.name.clone(), shards: self.shards.clone(), servers }
+        PoolCells { servers, ..self.clone() }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::render::prometheus;
-use crate::{PoolCells, PoolReport, ShardStats};
+use crate::{PoolCells, PoolReport, ShardStats, SlowLog};
 
 /// Another component with its own metrics, such as the queue.
 pub trait Source: Send + Sync {
@@ -53,6 +53,11 @@ impl Registry {
     pub fn pools(&self) -> Vec<PoolReport> {
         let pools = Arc::clone(&self.lock().pools);
         pools.iter().map(PoolReport::sum).collect()
+    }
+
+    /// The slow log of a pool.
+    pub fn slow_log(&self, pool: &str) -> Option<Arc<SlowLog>> {
+        self.lock().pools.iter().find(|cells| cells.name == pool).map(|cells| Arc::clone(&cells.slow_log))
     }
 
     /// The shards' own cells summed, in the order of [`ShardStats::ROWS`].

@@ -36,6 +36,7 @@ pub mod fuzzing;
 pub mod sentinel;
 
 mod args;
+mod beginning;
 mod decimal;
 mod error;
 mod glob;
@@ -50,6 +51,7 @@ mod report;
 mod request;
 
 pub use args::{Args, Argument};
+pub use beginning::Beginning;
 pub use command::{
     BlockTime, Command, DocsRow, KeyError, Keys, Local, Merge, Part, Parts, Permit, Proxied, Reason, Refusal,
     Route, command_reply, docs_rows, lookup, write_split_head,

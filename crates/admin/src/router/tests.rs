@@ -382,3 +382,41 @@ async fn users_see_and_act_by_their_rights() {
     assert!(metrics.contains("nuthatch_http_login_failures_total 0\n"), "{metrics}");
     assert!(metrics.contains("nuthatch_queue_login_failures_total 0\n"), "{metrics}");
 }
+
+#[tokio::test]
+async fn a_slow_log_is_a_page_and_json() {
+    use telemetry::{Cut, SlowRequest};
+    let place = place(None);
+    place.pool.slow_log.set_len_max(10);
+    for key in ["first", "<b>\n"] {
+        place.pool.slow_log.push(SlowRequest {
+            id: 0,
+            at_ms: 5,
+            client: "10.0.0.1".into(),
+            client_name: "web".into(),
+            server: "s".into(),
+            arguments: vec![Cut::of(b"GET", 3), Cut::of(key.as_bytes(), key.len())],
+            more_arguments: 0,
+            key_at: Some(1),
+            queue_us: 7,
+            response_us: 12_000,
+            reply_bytes: Some(2048),
+        });
+    }
+    let (_, page) = fetch(place.router.clone(), "/slowlog/a").await;
+    for text in ["&lt;b&gt;\\n", "first", "12 ms", "2 KiB", "10.0.0.1 web", "/pools/a/s"] {
+        assert!(page.contains(text), "{text} is missing in\n{page}");
+    }
+    let (_, body) = fetch(place.router.clone(), "/api/slowlog/a?count=1").await;
+    let entries: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(entries.as_array().map(Vec::len), Some(1));
+    let newest = &entries[0];
+    assert_eq!(
+        (&newest["id"], &newest["command"], &newest["key"]),
+        (&1.into(), &"get".into(), &"<b>\\n".into())
+    );
+    assert_eq!((&newest["queue_us"], &newest["response_us"]), (&7.into(), &12_000.into()));
+    for path in ["/slowlog/z", "/api/slowlog/z"] {
+        assert!(fetch(place.router.clone(), path).await.0.starts_with("http/1.1 404"), "{path}");
+    }
+}

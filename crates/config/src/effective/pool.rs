@@ -51,6 +51,8 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("client_output_soft_bytes", Some(bytes(pool.client_output_soft_bytes))),
         ("client_output_hard_bytes", Some(bytes(pool.client_output_hard_bytes))),
         ("private_connections", integer(pool.private_connections)),
+        ("slowlog_threshold", Some(duration_or_off(pool.slowlog_threshold))),
+        ("slowlog_len", integer(pool.slowlog_len)),
         ("server_queue_max", integer(pool.server_queue_max)),
     ];
     Section { name: pool.name.clone(), ..Section::new(Scope::Pool, settings) }

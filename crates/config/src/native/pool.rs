@@ -119,6 +119,8 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         client_output_soft_bytes: read.size("client_output_soft_bytes"),
         client_output_hard_bytes: read.size("client_output_hard_bytes"),
         private_connections: read.integer("private_connections") as u32,
+        slowlog_threshold: read.duration_if_on("slowlog_threshold"),
+        slowlog_len: read.integer("slowlog_len") as u32,
         server_queue_max: read.integer("server_queue_max") as u32,
     })
 }

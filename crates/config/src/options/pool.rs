@@ -337,6 +337,23 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
          (BLPOP). They are kept and used again. At the limit clients wait as long as `timeout`, then get an error.",
     ),
     option(
+        "slowlog_threshold",
+        None,
+        duration_or_off(),
+        Absent::Is("10ms"),
+        Live,
+        "Requests that take at least this long, from acceptance to the reply, are kept in the pool's slow log (SLOWLOG GET, \
+         /slowlog/POOL at the admin port). \"off\" keeps none.",
+    ),
+    option(
+        "slowlog_len",
+        None,
+        integer(1, 1024),
+        Absent::Is("128"),
+        Live,
+        "Most entries of the slow log, about 1 KB each; the oldest go first.",
+    ),
+    option(
         "server_queue_max",
         None,
         integer(1, u32::MAX as i64),

@@ -13,7 +13,7 @@ use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::server::Server;
 use crate::server::hits::Counted;
-use crate::server::kept::Keep;
+use crate::server::kept::{Keep, Policy};
 use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
 use crate::tally::Change;
 
@@ -228,11 +228,12 @@ impl Server {
         keep: Keep,
     ) -> Result<Sent, Failure> {
         let key = self.lane_key(lane);
-        let Server { conns, config, stats, resend, .. } = self;
+        let Server { conns, config, stats, resend, slow_us, .. } = self;
         let conn = &mut conns[lane as usize];
         let Some(id) = conn.conn else { return Err(Failure::Refused) };
         let bytes = frame.bytes();
-        conn.kept.keep(&mut pending, frame, keep, *resend);
+        let policy = Policy { resend: *resend, beginnings: *slow_us < u64::MAX };
+        conn.kept.keep(&mut pending, frame, keep, policy);
         if conn.ready() {
             match frame {
                 Frame::Slice(bytes) => io.send(id, bytes),

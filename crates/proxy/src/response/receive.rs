@@ -76,9 +76,13 @@ impl Proxy {
                 return true;
             }
         }
+        let now = io.now();
+        if self.servers[lane.server].is_slow(lane.number, now) {
+            self.log_slow_reply(io, lane, found.len);
+        }
         let server = &mut self.servers[lane.server];
         let opened = server.conns[lane.number as usize].conn;
-        let (met, works) = server.meet(lane.number, (found, &input.bytes()[..found.len]), io.now());
+        let (met, works) = server.meet(lane.number, (found, &input.bytes()[..found.len]), now);
         self.tell(works);
         match met {
             Met::Request(pending) if found.len >= SHARE_MIN => {

@@ -6,7 +6,7 @@ use config::checked;
 use net::tls::ClientConfig;
 use net::{Address, Io};
 
-use super::{address_of, socket_options};
+use super::{address_of, slow_us, socket_options};
 use crate::generation::{ByHand, Out, ServerPlan};
 use crate::notice::Notice;
 use crate::server::Server;
@@ -36,6 +36,7 @@ impl Server {
         if self.address.is_some() {
             self.resend = Resend::of(config);
         }
+        self.slow_us = slow_us(config);
         self.ring_name = config.ring_name(server);
         if self.address != address_of(server) && !self.is_local {
             self.take_address(address_of(server));

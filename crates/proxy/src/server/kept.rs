@@ -9,6 +9,9 @@
 //! says "not here, not executed". Of a memcached request at least the names that its reply may contain are
 //! kept.
 //!
+//! Of other requests the first bytes are kept where somebody may want to know what they were: see
+//! [`Kept::beginning`].
+//!
 //! All of it counts as memory of the connection ([`crate::memory`]). A long request counts here from the
 //! start, and with the output too while it is unsent.
 
@@ -37,6 +40,18 @@ impl Resend {
     pub(crate) fn of(config: &checked::Pool) -> Resend {
         if config.discovery.topology == Topology::Cluster { Resend::All } else { Resend::Safe }
     }
+}
+
+/// Most bytes kept of the beginning of a request that is not kept whole.
+pub(crate) const BEGINNING: usize = 128;
+
+/// Parts of requests that a server keeps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    /// Requests that are kept whole.
+    pub(crate) resend: Resend,
+    /// The beginning of the others is kept.
+    pub(crate) beginnings: bool,
 }
 
 /// Part of a request to keep until its reply arrives.
@@ -77,17 +92,22 @@ const COMPACT_AT: usize = 16 * 1024;
 impl Kept {
     /// Keeps the part of a request that its pool requires, and records it in `pending`.
     #[inline]
-    pub(crate) fn keep(&mut self, pending: &mut Pending, frame: Frame<'_>, keep: Keep, resend: Resend) {
-        let wanted = match resend {
+    pub(crate) fn keep(&mut self, pending: &mut Pending, frame: Frame<'_>, keep: Keep, policy: Policy) {
+        let wanted = match policy.resend {
             Resend::Nothing => false,
             Resend::Safe => keep.safe,
             Resend::All => true,
         };
+        let bytes = frame.bytes();
+        if !wanted && policy.beginnings {
+            let beginning = &bytes[..bytes.len().min(BEGINNING)];
+            self.bytes.extend_from_slice(beginning);
+            pending.kept = beginning.len() as u32;
+        }
         if !wanted && keep.asked.is_empty() {
             return;
         }
         pending.safe = keep.safe;
-        let bytes = frame.bytes();
         match frame {
             _ if !wanted => {}
             Frame::Slice(bytes) => {
@@ -121,6 +141,17 @@ impl Kept {
             Whole::Nowhere => None,
             Whole::Copied => Some(Frame::Slice(&self.bytes[self.start..self.start + pending.len as usize])),
             Whole::Shared => self.shared.front().map(Frame::Shared),
+        }
+    }
+
+    /// The beginning of the first request that has any bytes here: at least [`BEGINNING`] bytes, if there are
+    /// so many. Empty if none of it is kept.
+    pub(crate) fn beginning(&self, pending: &Pending) -> &[u8] {
+        let copied = &self.bytes[self.start..self.start + pending.kept as usize];
+        match pending.whole {
+            Whole::Nowhere => &copied[..copied.len().min(pending.asked as usize)],
+            Whole::Copied => &copied[..pending.len as usize],
+            Whole::Shared => self.shared.front().map_or(b"", |bytes| bytes),
         }
     }
 
@@ -186,19 +217,25 @@ mod tests {
     struct Line {
         kept: Kept,
         line: VecDeque<Pending>,
+        beginnings: bool,
     }
 
     impl Line {
         fn send(&mut self, frame: Frame<'_>, safe: bool, asked: Span, resend: Resend) {
             let owner = Owner::Client(ConnId { index: 0, generation: 0 }, 0);
             let mut pending = Pending::new(owner, Instant::default(), frame.bytes().len());
-            self.kept.keep(&mut pending, frame, Keep { safe, asked }, resend);
+            let policy = Policy { resend, beginnings: self.beginnings };
+            self.kept.keep(&mut pending, frame, Keep { safe, asked }, policy);
             self.line.push_back(pending);
         }
 
         /// Removes the oldest request; returns its bytes, if kept whole, and its names.
         fn pop(&mut self) -> (Option<Vec<u8>>, Vec<u8>) {
             let pending = self.line.pop_front().expect("one that was sent");
+            if self.beginnings {
+                let beginning = self.kept.beginning(&pending);
+                assert_eq!(beginning.len(), (pending.len as usize).min(beginning.len().max(BEGINNING)));
+            }
             let whole = self.kept.whole(&pending).map(|frame| frame.bytes().to_vec());
             let asked = self.kept.asked(&pending).to_vec();
             self.kept.release(&pending);
@@ -234,8 +271,10 @@ mod tests {
     fn names_are_found_wherever_they_are_kept() {
         let long = Bytes::from([b"get ", &vec![b'k'; 100_000][..], b"\r\n"].concat());
         let names = |start, end| Span { start, end };
-        for resend in [Resend::Nothing, Resend::Safe, Resend::All] {
-            let mut line = Line::default();
+        let cases =
+            [Resend::Nothing, Resend::Safe, Resend::All].map(|resend| [(resend, false), (resend, true)]);
+        for (resend, beginnings) in cases.concat() {
+            let mut line = Line { beginnings, ..Line::default() };
             for _ in 0..2 {
                 line.send(Frame::Slice(b"get a b\r\n"), true, names(4, 7), resend);
                 line.send(Frame::Shared(&long), true, names(4, 100_004), resend);

@@ -123,7 +123,9 @@ impl Proxy {
         let up = server.health.state == State::Up && server.drain.is_none();
         let repeats = up && failure.lets_repeat();
         for (n, pending) in std::mem::take(&mut lost.line).into_iter().enumerate() {
-            if !lost.is_settled(n) {
+            let settled = lost.is_settled(n);
+            self.log_slow_loss(io, lane, (&pending, settled), lost.kept.beginning(&pending));
+            if !settled {
                 if self.is_held(io, lane, (n, &pending), &lost, failure) {
                     lost.kept.release(&pending);
                     continue;

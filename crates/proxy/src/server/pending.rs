@@ -67,7 +67,8 @@ pub(crate) struct Pending {
     pub(crate) expect: Expect,
     /// Replies to withhold from its client (memcached's noreply and quiet mode).
     pub(crate) silence: Silence,
-    /// Number of its bytes that are copied: all of them, to resend it, or the names its reply may contain.
+    /// Number of its bytes that are copied: all of them, to resend it, or its beginning; and the names its
+    /// reply may contain.
     pub(crate) kept: u32,
     /// Offset in them of the names its reply may contain ([`wire::memcache::Request::asked`]); [`NOT_NAMED`]
     /// if there is none.

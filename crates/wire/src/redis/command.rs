@@ -160,6 +160,12 @@ pub enum Local {
     Info,
     /// `LOLWUT …`
     Lolwut,
+    /// `SLOWLOG GET [count]`: the slow log of the pool.
+    SlowLogGet,
+    /// `SLOWLOG LEN`
+    SlowLogLen,
+    /// `SLOWLOG RESET`
+    SlowLogReset,
     /// `TIME`
     Time,
 }

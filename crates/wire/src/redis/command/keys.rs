@@ -110,6 +110,20 @@ impl KeyError {
 }
 
 impl KeySpec {
+    /// Place of the first key among the arguments, of which the first ones are at hand; none if it is not
+    /// among them, or where only parsing the whole request shows it.
+    pub fn first_at(&self, arguments: &[&[u8]]) -> Option<usize> {
+        let at = match *self {
+            KeySpec::Range { first, .. } => first.into(),
+            KeySpec::Numkeys { at, .. } if arguments.get(usize::from(at)) != Some(&&b"0"[..]) => {
+                usize::from(at) + 1
+            }
+            KeySpec::NumkeysAndDestination { .. } | KeySpec::Sort | KeySpec::Georadius => 1,
+            KeySpec::None | KeySpec::Numkeys { .. } | KeySpec::Streams | KeySpec::Migrate => return None,
+        };
+        (at < arguments.len()).then_some(at)
+    }
+
     /// The keys of a request with these arguments, the name first.
     pub fn find<'a>(&self, args: Args<'a>) -> Result<Keys<'a>, KeyError> {
         let count = args.count_left();

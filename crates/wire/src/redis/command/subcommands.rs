@@ -5,7 +5,8 @@
 use super::KeySpec;
 use super::Local::{
     self as By, AclCat, AclGetUser, AclList, AclUsers, AclWhoami, ClientGetName, ClientGetRedir, ClientId,
-    ClientInfo, ClientOnOff, ClientSetInfo, ClientSetName, ClientTrackingInfo, ConfigGet,
+    ClientInfo, ClientOnOff, ClientSetInfo, ClientSetName, ClientTrackingInfo, ConfigGet, SlowLogGet,
+    SlowLogLen, SlowLogReset,
 };
 use super::Proxied::{Any, Every, Forward, Only, Refused};
 use super::Reason::{
@@ -181,10 +182,10 @@ pub(super) const SCRIPT: [Command; 6] = numbered(after(&PUBSUB), [
 
 #[rustfmt::skip]
 pub(super) const SLOWLOG: [Command; 4] = numbered(after(&SCRIPT), [
-    row("slowlog|get", -2, ADM | L | S, KeySpec::None, Only(Inspection), "server", "2.2.12"),
+    row("slowlog|get", -2, ADM | L | S, KeySpec::None, local(SlowLogGet), "server", "2.2.12"),
     row("slowlog|help", 2, L | S, KeySpec::None, Any, "server", "6.2.0"),
-    row("slowlog|len", 2, ADM | L | S, KeySpec::None, Only(Inspection), "server", "2.2.12"),
-    row("slowlog|reset", 2, ADM | L | S, KeySpec::None, Only(Inspection), "server", "2.2.12"),
+    row("slowlog|len", 2, ADM | L | S, KeySpec::None, local(SlowLogLen), "server", "2.2.12"),
+    row("slowlog|reset", 2, ADM | L | S, KeySpec::None, local(SlowLogReset), "server", "2.2.12"),
 ]);
 
 #[rustfmt::skip]

@@ -1,0 +1,43 @@
+//! `SLOWLOG`: the slow log of the client's pool, in the shape of Redis 7.0. The arguments of an entry are cut
+//! shorter than Redis cuts them, and clients have no port.
+
+use telemetry::{SlowLog, SlowRequest};
+use wire::redis::encode;
+use wire::redis::integer;
+
+/// Entries that Redis gives unless it is asked for a number.
+const COUNT: usize = 10;
+
+/// Answers `SLOWLOG GET [count]`.
+pub(super) fn get(log: &SlowLog, count: Option<&[u8]>, out: &mut Vec<u8>) {
+    let count = match count.map(integer) {
+        None => Some(COUNT),
+        Some(Some(-1)) => Some(usize::MAX),
+        Some(count) => count.and_then(|count| usize::try_from(count).ok()),
+    };
+    let Some(count) = count else {
+        return encode::error(out, b"ERR count should be greater than or equal to -1");
+    };
+    let entries = log.newest(count);
+    encode::array(out, entries.len());
+    entries.iter().for_each(|entry| write(entry, out));
+}
+
+fn write(entry: &SlowRequest, out: &mut Vec<u8>) {
+    encode::array(out, 6);
+    encode::integer(out, entry.id as i64);
+    encode::integer(out, (entry.at_ms / 1000) as i64);
+    encode::integer(out, i64::try_from(entry.total_us()).unwrap_or(i64::MAX));
+    let has_more = entry.more_arguments > 0;
+    encode::array(out, entry.arguments.len() + usize::from(has_more));
+    for argument in &entry.arguments {
+        let cut = format!("... ({} more bytes)", argument.more);
+        let end = if argument.more > 0 { cut.as_bytes() } else { b"" };
+        encode::bulk(out, &[&argument.bytes, end].concat());
+    }
+    if has_more {
+        encode::bulk(out, format!("... ({} more arguments)", entry.more_arguments).as_bytes());
+    }
+    encode::bulk(out, entry.client.as_bytes());
+    encode::bulk(out, entry.client_name.as_bytes());
+}
