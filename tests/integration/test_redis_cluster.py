@@ -57,11 +57,11 @@ class Load:
 
     UNCOPIED = 0.3
 
-    def __init__(self, pool, clients=8, name="load"):
-        self.pool, self.name = pool, name
+    def __init__(self, pool, clients=8, name="load", stale=False):
+        self.pool, self.name, self.stale = pool, name, stale
         self.ending = threading.Event()
         self.faults, self.errors, self.gaps, self.times = [], [], {}, []
-        self.harmed = None
+        self.harmed, self.begun = None, time.monotonic()
         self.threads = [threading.Thread(target=self.work, args=(n,)) for n in range(clients)]
 
     def __enter__(self):
@@ -116,13 +116,16 @@ class Load:
     def read(self, client, values):
         try:
             for key, got in zip(values, client.mget(list(values))):
-                if got != values[key]:
-                    self.faults.append(f"{key} is {got}")
+                self.check(key, got, values[key])
             key = next(iter(values))
-            if client.get(key) != values[key]:
-                self.faults.append(f"{key} is something else")
+            self.check(key, client.get(key), values[key])
         except redis.RedisError as error:
             self.errors.append((time.monotonic(), str(error)))
+
+    def check(self, key, got, wanted):
+        # A replica may not have it yet.
+        if got != wanted and not (self.stale and got is None and time.monotonic() < self.begun + 1):
+            self.faults.append(f"{key} is {got}")
 
     def wait(self, count=200):
         """Waits until so many more requests were answered."""
@@ -268,10 +271,10 @@ def test_a_planned_failover_is_not_noticed(cluster, pool):
     cluster.wait_until_whole()
 
 
-def failover(cluster, pool, harm, repair):
+def failover(cluster, pool, harm, repair, stale=False):
     """Harms the master of the first slots, waits for its replica to serve, repairs it. Gives the load."""
     master = cluster.owner(0)
-    with Load(pool) as load:
+    with Load(pool, stale=stale) as load:
         load.wait()
         harmed = load.harmed = time.monotonic()
         harm(master)
@@ -295,8 +298,9 @@ def failover(cluster, pool, harm, repair):
 
 def test_a_master_is_killed(cluster, pool):
     load = failover(cluster, pool, lambda master: master.program.kill(), lambda master: master.start())
-    # What was under way when it died may have been executed: those clients are told.
-    assert len(load.errors) <= 8, load.errors[:10]
+    # What was under way when it died may have been executed: those clients are told, at once or, where a child of the server keeps
+    # its connections open, once the replica has taken over.
+    assert len(load.errors) <= 16, load.errors[:10]
     assert load.gap <= load.promoted + 1
 
 
@@ -306,7 +310,7 @@ def test_a_master_is_frozen(cluster, stack):
         cluster, pool,
         lambda master: master.program.signal(signal.SIGSTOP), lambda master: master.program.signal(signal.SIGCONT),
     )
-    assert load.gap <= load.promoted + 2
+    assert load.gap <= load.promoted + 1
 
 
 def test_nodes_come_and_go(cluster, pool, client):
@@ -335,6 +339,82 @@ def test_nodes_come_and_go(cluster, pool, client):
         load.wait()
         assert client.mget(keys) == keys
     assert not load.errors, load.errors[:3]
+
+
+def reads(node):
+    """How many GETs a node has executed."""
+    return node.direct.info("commandstats").get("cmdstat_get", {"calls": 0})["calls"]
+
+
+def asked_for(cluster, count, get):
+    """The nodes that executed GETs while so many were sent, with their share."""
+    before = {node.port: reads(node) for node in cluster.alive()}
+    for _ in range(count):
+        get()
+    after = {node.port: reads(node) - before[node.port] for node in cluster.alive()}
+    return {port: calls for port, calls in after.items() if calls}
+
+
+@pytest.mark.parametrize("policy", ["replica", "prefer_replica", "nearest"])
+def test_reads_go_where_the_policy_says(cluster, stack, policy):
+    pool = start_pool(stack, cluster, policy, timeout='"5s"', read_from=f'"{policy}"')
+    master = cluster.owner(key_slot("read"))
+    replica = cluster.replica_of(master)
+    with client_of(pool) as client:
+        client.set("read", "v")
+        assert master.direct.execute_command("WAIT", 1, 5000) == 1
+
+        def fit():
+            try:
+                return client.get("read") == "v" and asked_for(cluster, 1, lambda: client.get("read")) == {replica.port: 1}
+            except redis.ResponseError as error:
+                assert policy == "replica" and "no replica of this key" in str(error), error
+                return False
+
+        if policy != "nearest":
+            kit.until(fit, "the replica to be read from")
+            assert asked_for(cluster, 20, lambda: client.get("read")) == {replica.port: 20}
+        clients = [client_of(pool) for _ in range(8)]
+        shares = asked_for(cluster, 5, lambda: [client.get("read") for client in clients])
+        print(policy, shares)
+        assert set(shares) <= {replica.port, master.port} and sum(shares.values()) == 40
+        # Writes go to the master, and what a client reads it reads from a replica that may be behind.
+        assert client.incr(f"written:{policy}") == 1
+        kit.until(lambda: client.get(f"written:{policy}") == "1", "the replica to have it")
+
+
+def test_a_replica_that_cannot_be_trusted_is_not_read_from(cluster, stack):
+    pool = start_pool(stack, cluster, "lag", timeout='"5s"', read_from='"prefer_replica"', replica_lag_max='"400ms"')
+    master = cluster.owner(key_slot("lagging"))
+    replica = cluster.replica_of(master)
+    with client_of(pool) as client:
+        client.set("lagging", "old")
+
+        def readers():
+            return set(asked_for(cluster, 1, lambda: client.get("lagging")))
+
+        kit.until(lambda: readers() == {replica.port}, "the replica to be read from")
+        # It loses its master and cannot come back.
+        replica.direct.config_set("masterauth", "wrong")
+        replica.direct.execute_command("CLIENT", "KILL", "TYPE", "master")
+        begun = time.monotonic()
+        try:
+            client.set("lagging", "new")
+            while (got := client.get("lagging")) == "old":
+                assert time.monotonic() - begun < 2, "data older than replica_lag_max were read"
+            assert got == "new"
+            kit.until(lambda: readers() == {master.port}, "the master to be read from")
+        finally:
+            replica.direct.config_set("masterauth", "")
+        kit.until(lambda: readers() == {replica.port}, "the replica to be read from again")
+        assert client.get("lagging") == "new"
+
+
+def test_replica_reads_go_on_over_a_failover(cluster, stack):
+    pool = start_pool(stack, cluster, "replicas", timeout='"8s"', read_from='"prefer_replica"')
+    load = failover(cluster, pool, lambda master: master.program.kill(), lambda master: master.start(), stale=True)
+    assert len(load.errors) <= 16, load.errors[:10]
+    assert load.gap <= load.promoted + 1
 
 
 @pytest.mark.parametrize("kind", ["hostname", "unknown-endpoint"])

@@ -33,6 +33,7 @@ mod doubtful;
 mod proxy_service;
 mod queue_service;
 mod redis_client;
+mod replicas;
 mod sentinels;
 mod service;
 mod services;

@@ -60,7 +60,7 @@ pub struct Serving {
     sentinels: Sentinels,
     /// Addresses of masters that the shards use.
     masters: Masters,
-    topologies: Topologies,
+    topologies: Box<Topologies>,
 }
 
 impl Serving {
@@ -109,7 +109,7 @@ impl Serving {
             overrides: Overrides::default(),
             sentinels,
             masters: Masters::new(),
-            topologies,
+            topologies: Box::new(topologies),
         };
         serving.watch_masters();
         (serving, discoveries)

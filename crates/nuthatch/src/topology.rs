@@ -18,7 +18,7 @@ use config::checked::{Config, Pool, Topology};
 use net::tls::ClientConfig;
 use tokio::sync::mpsc;
 
-pub use found::Found;
+pub use found::{Found, News};
 use pace::Pace;
 
 use crate::doubtful::Doubtful;
@@ -41,6 +41,11 @@ impl Scouts {
         let (found, discoveries) = mpsc::channel(1);
         let (doubtful, pace) = (Doubtful::default(), Arc::new(Pace::default()));
         (Scouts { scouts: BTreeMap::new(), doubtful, pace, found }, discoveries)
+    }
+
+    /// The way of reports to the control loop.
+    pub fn reports(&self) -> mpsc::Sender<Found> {
+        self.found.clone()
     }
 
     /// The way of doubts.

@@ -3,7 +3,6 @@
 use crate::ids::ServerId;
 use crate::proxy::Proxy;
 use crate::server::Server;
-use crate::server::pending::Owner;
 
 /// See [`Proxy::census`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,8 +42,7 @@ impl Proxy {
             census.held += client.memory() + client.session.state_memory();
         }
         for conn in self.servers.values().flat_map(|server| &server.conns) {
-            census.in_flight +=
-                conn.line.iter().filter(|p| !matches!(p.owner, Owner::Handshake(_) | Owner::Asking)).count();
+            census.in_flight += conn.line.iter().filter(|p| !p.owner.is_ours()).count();
             census.held += conn.memory();
         }
         census

@@ -21,13 +21,13 @@ use net::{Instant, Io};
 use crate::alarm::Alarm;
 use crate::detours::{DETOURS_MAX, Detour, Next};
 use crate::fail::Failure;
-use crate::keys::{DetourId, PoolKey};
+use crate::keys::{DetourId, PoolKey, ServerKey};
 use crate::proxy::Proxy;
 use crate::server::pending::Owner;
 use crate::tally::Change;
 
 /// Deadline of requests in a pool without a timeout.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Proxy {
     /// Opens a record at the end of its line. None if there are too many.
@@ -124,9 +124,21 @@ impl Proxy {
 
     /// Lets all waiting detours of a pool try again at once: its map has changed.
     pub(crate) fn wake_detours<I: Io>(&mut self, io: &mut I, pool: PoolKey) {
+        self.wake(io, |detour| detour.pool == pool);
+    }
+
+    /// Lets the waiting detours that a server has failed try it again at once: it has shown that it lives.
+    pub(crate) fn wake_detours_to<I: Io>(&mut self, io: &mut I, server: ServerKey) {
+        self.wake(io, |detour| detour.next == Next::Other(server));
+    }
+
+    fn wake<I: Io>(&mut self, io: &mut I, is_woken: impl Fn(&Detour) -> bool) {
+        if self.detours.due.is_empty() {
+            return;
+        }
         let now = io.now();
         let waiting =
-            self.detours.records.iter().filter(|(_, detour)| detour.pool == pool && detour.due.is_some());
+            self.detours.records.iter().filter(|(_, detour)| detour.due.is_some() && is_woken(detour));
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
             if let Some(detour) = self.detours.records.get_mut(&id) {
                 detour.next = Next::Owner;
@@ -174,7 +186,11 @@ impl Proxy {
                     self.finish_gather(io, None, gather);
                 }
             }
-            Owner::Private(..) | Owner::Handshake(_) | Owner::Asking | Owner::Detour(_) => {}
+            Owner::Private(..)
+            | Owner::Handshake(_)
+            | Owner::Asking
+            | Owner::Sounding(_)
+            | Owner::Detour(_) => {}
         }
     }
 
@@ -187,5 +203,7 @@ impl Proxy {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;

@@ -20,12 +20,13 @@ use std::time::Duration;
 
 use access::Book;
 use config::Secret;
-use config::checked::{self, Target, Topology};
+use config::checked::{self, ReadFrom, Target, Topology};
 use net::tls::{ClientConfig, ServerConfig};
 use telemetry::PoolCells;
 
 use crate::gate::{Gate, Users};
 use crate::ids::{PoolId, ServerId};
+use crate::replica_watch::Standing;
 use crate::topology::SlotMap;
 
 /// The settings from which a generation is planned.
@@ -43,6 +44,8 @@ pub struct Settings {
     pub masters: Masters,
     /// Discovered topologies, by pool name.
     pub topologies: BTreeMap<String, Arc<SlotMap>>,
+    /// Standings of servers for reads, by pool and server name.
+    pub standings: BTreeMap<String, BTreeMap<String, Standing>>,
     /// Most bytes of the embedded cache.
     pub local_bytes_max: usize,
     /// Time that a removed server has to answer its requests.
@@ -63,6 +66,7 @@ impl Settings {
             by_hand: BTreeMap::new(),
             masters: Masters::new(),
             topologies: BTreeMap::new(),
+            standings: BTreeMap::new(),
             local_bytes_max: config.local.bytes_max,
             drain_timeout: config.stop_timeout,
         }
@@ -149,6 +153,46 @@ pub struct ServerPlan {
     pub id: ServerId,
     /// Changes to it by hand.
     pub by_hand: ByHand,
+    /// Its standing for reads.
+    pub standing: Standing,
+}
+
+/// A node that replicas are compared with, or one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaNode {
+    /// Name of the server.
+    pub name: String,
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Name of its master; None if it is one.
+    pub master: Option<String>,
+}
+
+impl PoolPlan {
+    fn take_standings(&mut self, standings: &BTreeMap<String, Standing>) {
+        for (plan, server) in self.servers.iter_mut().zip(&self.config.servers) {
+            plan.standing = standings.get(&server.identity).copied().unwrap_or_default();
+        }
+    }
+
+    /// Masters that have slots, and their replicas.
+    pub fn replica_nodes(&self) -> Vec<ReplicaNode> {
+        let Some(map) = &self.slots else { return Vec::new() };
+        let node = |index: u16, master: Option<&str>| {
+            let server = map.servers.get(usize::from(index))?;
+            let Target::Tcp { host, port } = &server.target else { return None };
+            let (name, master) = (server.identity.clone(), master.map(str::to_owned));
+            Some(ReplicaNode { name, host: host.clone(), port: *port, master })
+        };
+        let of_master = |(master, replicas): (&u16, &Vec<u16>)| {
+            let name = map.servers.get(usize::from(*master)).map(|server| server.identity.as_str());
+            let replicas: Vec<_> = replicas.iter().filter_map(|replica| node(*replica, name)).collect();
+            node(*master, None).into_iter().chain(replicas)
+        };
+        map.replicas.iter().flat_map(of_master).collect()
+    }
 }
 
 /// The next ids to assign.
@@ -190,14 +234,27 @@ impl Generation {
     /// Plans the generation after this one.
     #[must_use]
     pub fn next(&self, settings: Settings) -> Generation {
-        let Settings { pools, users, mut tls, by_hand, masters, topologies, local_bytes_max, drain_timeout } =
-            settings;
+        let Settings {
+            pools,
+            users,
+            mut tls,
+            by_hand,
+            masters,
+            topologies,
+            standings,
+            local_bytes_max,
+            drain_timeout,
+        } = settings;
         let users = self.users.next(users);
         let mut planner = Planner { before: self, users: &users, next: self.next };
         let plan = |pool: Arc<checked::Pool>| {
             let tls = tls.remove(&pool.name).unwrap_or_default();
             let (pool, slots) = discovered(with_masters(pool, &masters), &topologies);
-            planner.pool(pool, slots, tls, &by_hand)
+            let mut plan = planner.pool(pool, slots, tls, &by_hand);
+            if let Some(standings) = standings.get(&plan.config.name) {
+                plan.take_standings(standings);
+            }
+            plan
         };
         let pools = pools.into_iter().map(plan).collect();
         let next = planner.next;
@@ -262,7 +319,7 @@ impl Planner<'_> {
             let id =
                 same.and_then(|known| id_of(known, server, &config)).unwrap_or_else(|| self.next.server());
             let by_hand = by_hand.get(&(config.name.clone(), server.identity.clone()));
-            ServerPlan { id, by_hand: by_hand.copied().unwrap_or_default() }
+            ServerPlan { id, by_hand: by_hand.copied().unwrap_or_default(), standing: Standing::default() }
         });
         let servers = servers.collect();
         let gate = self.users.gate(&config, same.map(|known| (&self.before.users, &known.gate)));
@@ -340,8 +397,14 @@ fn keeps_connections(
     (old.target == new.target || has_masters(old_pool) && has_masters(new_pool))
         && password(old_pool, old) == password(new_pool, new)
         && old_pool.db == new_pool.db
+        && reads_replicas(old_pool) == reads_replicas(new_pool)
         && old_pool.server_tls == new_pool.server_tls
         && old_pool.server_connections == new_pool.server_connections
+}
+
+/// True if connections of a pool say that replicas may be read from.
+pub(crate) fn reads_replicas(pool: &checked::Pool) -> bool {
+    pool.discovery.topology == Topology::Cluster && pool.discovery.read_from != ReadFrom::Primary
 }
 
 /// Password sent to a server.

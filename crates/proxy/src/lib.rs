@@ -32,6 +32,7 @@ mod placement;
 mod cursor;
 mod doubt;
 mod master_watch;
+mod replica_watch;
 mod topology;
 mod detours;
 mod detour;
@@ -63,11 +64,14 @@ mod testing;
 pub use budget::Budget;
 pub use census::Census;
 pub use gate::{Gate, SlowLogin, Verified};
-pub use generation::{ByHand, Generation, Masters, Out, PoolPlan, PoolTls, ServerPlan, Settings, has_local};
+pub use generation::{
+    ByHand, Generation, Masters, Out, PoolPlan, PoolTls, ReplicaNode, ServerPlan, Settings, has_local,
+};
 pub use handover::described;
 pub use ids::{PoolId, ServerId};
 pub use mail::{Departure, Doubt, HandOver, ListenerChange, Mail, Moved, Receipt, Step};
 pub use master_watch::{MasterView, MasterWatch, Place, Role};
 pub use notice::Notice;
 pub use proxy::{Proxy, Setup};
+pub use replica_watch::{ReplicaRules, ReplicaWatch, Standing};
 pub use topology::{Disbelief, NOBODY, SlotMap, View};

@@ -161,8 +161,8 @@ impl Proxy {
     fn is_as_planned(&self, key: PoolKey, plan: &PoolPlan) -> bool {
         let pool = &self.pools[key];
         let servers = pool.servers.iter().map(|server| {
-            let Server { id, by_hand, .. } = self.servers[*server];
-            ServerPlan { id, by_hand }
+            let Server { id, by_hand, standing, .. } = self.servers[*server];
+            ServerPlan { id, by_hand, standing }
         });
         Arc::ptr_eq(&pool.config, &plan.config)
             && Arc::ptr_eq(&pool.gate, &plan.gate)

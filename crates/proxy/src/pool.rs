@@ -9,7 +9,7 @@ use net::tls::ClientConfig;
 use telemetry::{PoolStats, SlowLog};
 
 use crate::gate::Gate;
-use crate::generation::{PoolPlan, PoolTls};
+use crate::generation::{PoolPlan, PoolTls, reads_replicas};
 use crate::ids::PoolId;
 use crate::keys::ServerKey;
 use crate::placement::{Placement, Slots};
@@ -33,6 +33,8 @@ pub(crate) struct Pool {
     /// Slow log of all shards.
     pub(crate) slow_log: Arc<SlowLog>,
     pub(crate) placement: Placement,
+    /// Reads may go to replicas.
+    pub(crate) reads_replicas: bool,
     /// In the order of the configuration.
     pub(crate) servers: Vec<ServerKey>,
     /// Former servers that still owe replies.
@@ -69,6 +71,7 @@ impl Pool {
             stats: plan.cells.shards.get(shard).cloned().unwrap_or_default(),
             slow_log: slow_log(plan),
             placement: Placement::new(&plan.config, seed),
+            reads_replicas: reads_replicas(&plan.config),
             servers: Vec::new(),
             leaving: Vec::new(),
             clients: Arc::clone(&plan.clients),
@@ -95,6 +98,7 @@ impl Pool {
         }
         self.slow_log = slow_log(plan);
         self.redis_limits = redis_limits(config);
+        self.reads_replicas = reads_replicas(config);
         self.config = Arc::clone(config);
     }
 

@@ -75,6 +75,8 @@ pub struct Proxy {
     /// Draining servers and removed pools, and the drain timeout.
     pub(crate) drains: Drains,
     pub(crate) drain_timeout: Duration,
+    /// Soundings sent so far: each goes to the next node.
+    pub(crate) soundings: usize,
     /// Connections to nodes that have lost all their slots, and when.
     pub(crate) former_masters: Vec<(LaneKey, ConnId, Instant)>,
     /// Clients of pools that only the next generation has; another shard serves it already.
@@ -195,6 +197,7 @@ impl Proxy {
             directory: Directory::default(),
             drains: Drains::default(),
             drain_timeout: setup.generation.drain_timeout,
+            soundings: 0,
             former_masters: Vec::new(),
             early: Vec::new(),
             seed: setup.seed,

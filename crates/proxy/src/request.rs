@@ -16,7 +16,10 @@ mod forward;
 mod embedded;
 mod blocking;
 mod watch;
+mod first_key;
+mod reader;
 
+pub(crate) use first_key::first_key;
 pub(crate) use split::merge_of;
 
 use bytes::Bytes;

@@ -15,6 +15,7 @@ pub(crate) mod pending;
 pub(crate) mod private;
 pub(crate) mod privates;
 pub(crate) mod kept;
+mod command;
 mod handshake;
 pub(crate) mod room;
 pub(crate) mod scan;
@@ -25,6 +26,7 @@ pub(crate) mod hits;
 mod written;
 mod slow;
 mod deadline;
+pub(crate) mod silence;
 mod loss;
 pub(crate) mod health;
 mod backoff;
@@ -46,6 +48,7 @@ use crate::fail::Failure;
 use crate::generation::{self, ByHand, ServerPlan};
 use crate::ids::ServerId;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
+use crate::replica_watch::Standing;
 use crate::server::backoff::Backoff;
 use crate::server::connection::ServerConn;
 use crate::server::drain::Drain;
@@ -69,6 +72,7 @@ pub(crate) struct Server {
     /// Configured weight.
     weight: u32,
     pub(crate) by_hand: ByHand,
+    pub(crate) standing: Standing,
     /// Address to connect to; None for the embedded cache, and for a master that no Sentinel has named yet.
     pub(crate) address: Option<Address>,
     is_local: bool,
@@ -122,6 +126,7 @@ impl Server {
             ring_name: config.ring_name(server),
             weight: server.weight,
             by_hand: plan.by_hand,
+            standing: plan.standing,
             resend: if is_local { Resend::Nothing } else { Resend::of(config) },
             address: address_of(server),
             is_local,

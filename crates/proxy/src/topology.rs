@@ -40,6 +40,8 @@ pub struct SlotMap {
     pub servers: Vec<Server>,
     /// Index in `servers` of each slot's owner, or [`NOBODY`].
     pub owners: Vec<u16>,
+    /// Replicas of each owner, as indices in `servers`.
+    pub replicas: BTreeMap<u16, Vec<u16>>,
     /// Ids of the nodes.
     pub ids: BTreeSet<String>,
 }
@@ -112,13 +114,24 @@ impl SlotMap {
         for (slot, address) in kept {
             owners[slot] = found[&address];
         }
+        let mut replicas: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
         for range in &view.ranges {
-            let master = range.nodes.first().and_then(|node| address(node, view));
-            let owner = master.and_then(|address| found.get(&address)).copied().unwrap_or(NOBODY);
+            let mut indices = range
+                .nodes
+                .iter()
+                .map(|node| address(node, view).and_then(|address| found.get(&address).copied()));
+            let owner = indices.next().flatten().unwrap_or(NOBODY);
             owners[usize::from(range.first)..=usize::from(range.last)].fill(owner);
+            if owner != NOBODY {
+                let of_owner = replicas.entry(owner).or_default();
+                of_owner.extend(indices.flatten().filter(|index| *index != owner));
+                of_owner.sort_unstable();
+                of_owner.dedup();
+            }
         }
         let ids = nodes(view).map(|(node, _)| node.id.clone()).collect();
-        SlotMap { epoch: view.info.epoch, servers: found.into_keys().map(server).collect(), owners, ids }
+        let servers = found.into_keys().map(server).collect();
+        SlotMap { epoch: view.info.epoch, servers, owners, replicas, ids }
     }
 }
 
@@ -221,6 +234,12 @@ mod tests {
             SlotMap::believe(None, &[view(true, 6, &[(0, 9, &["a"]), (10, 99, &["b"])])]).expect("a map");
         let map = SlotMap::believe(Some(&known), &[view(true, 7, &[(0, 9, &["c", "a"])])]).expect("a map");
         assert_eq!((owner(&map, 0), owner(&map, 10), owner(&map, 100)), ("c:1", "b:1", ""));
+        let replicas = |master: &str, map: &SlotMap| {
+            let index = map.servers.iter().position(|server| server.identity == master).expect("a server");
+            let replicas = map.replicas.get(&(index as u16)).into_iter().flatten();
+            replicas.map(|index| map.servers[usize::from(*index)].identity.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((replicas("c:1", &map), replicas("b:1", &map)), (vec!["a:1".to_owned()], vec![]));
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Changes {
             tls: BTreeMap::new(),
             masters: proxy::Masters::new(),
             topologies: BTreeMap::new(),
+            standings: BTreeMap::new(),
             by_hand: self.by_hand.clone(),
             local_bytes_max: 1 << 20,
             // In gentle runs, a drain waits until everything is answered.

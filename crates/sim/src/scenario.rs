@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::checked::{
-    Discovery, Listen, Pool, PoolListen, Protocol, Sentinels, Server, Target, Topology, Unsupported,
+    Discovery, Listen, Pool, PoolListen, Protocol, ReadFrom, Sentinels, Server, Target, Topology, Unsupported,
 };
 use ring::{Distribution, Hash};
 
@@ -149,6 +149,9 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
         discovery: Discovery {
             topology: Topology::Ring,
             refresh: Duration::from_secs(10),
+            read_from: ReadFrom::Primary,
+            zone: None,
+            replica_lag_max: None,
             sentinels: Sentinels::default(),
         },
         hash: Hash::Fnv1a64,

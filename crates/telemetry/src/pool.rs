@@ -47,6 +47,7 @@ stats_table! {
             tls_failures: Counter, "# clients with whom TLS failed, or whose certificate has no allowed name";
             redirects: Counter, "# requests sent again because a node of the cluster said that another has their slot (MOVED, ASK)";
             detours: Counter, "# requests held until the cluster could serve them, or sent one by one while their slot moved";
+            replica_reads: Counter, "# reads sent to replicas";
             topology_changes: Counter, "# slot maps taken over from the cluster";
             slots_served: Gauge, "slots of the cluster that have an owner";
             hits: Counter, "# keys that were read one by one and found (GET, MGET, HGET, get, mg and the like)";

@@ -33,6 +33,7 @@ pub mod cluster;
 pub mod command;
 pub mod encode;
 pub mod fuzzing;
+pub mod replication;
 pub mod sentinel;
 
 mod args;

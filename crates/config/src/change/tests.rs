@@ -147,8 +147,17 @@ fn named(change: &Change) -> &'static str {
 }
 
 /// Options that come with others.
-const OF_TOPOLOGY: [&str; 6] =
-    ["sentinels", "masters", "sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_tls"];
+const OF_TOPOLOGY: [&str; 9] = [
+    "read_from",
+    "zone",
+    "replica_lag_max",
+    "sentinels",
+    "masters",
+    "sentinel_user",
+    "sentinel_password",
+    "sentinel_password_file",
+    "sentinel_tls",
+];
 
 #[test]
 fn every_option_is_one_change() {

@@ -17,6 +17,20 @@ pub enum Topology {
     Sentinel,
 }
 
+/// Nodes that reads go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadFrom {
+    /// The master.
+    #[default]
+    Primary,
+    /// A replica, and no other node.
+    Replica,
+    /// A replica while one may be read from, else the master.
+    PreferReplica,
+    /// Whichever of the replicas and the master is nearest.
+    Nearest,
+}
+
 /// Settings of a discovered topology.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discovery {
@@ -24,6 +38,12 @@ pub struct Discovery {
     pub topology: Topology,
     /// Interval between questions about the topology while nothing is in doubt.
     pub refresh: Duration,
+    /// Nodes that reads go to.
+    pub read_from: ReadFrom,
+    /// Zone of this process. Replicas in it are read from first.
+    pub zone: Option<String>,
+    /// Age of a replica's data above which it is not read from; None for any age.
+    pub replica_lag_max: Option<Duration>,
     /// Sentinels; without an address in other topologies.
     pub sentinels: Sentinels,
 }
@@ -54,5 +74,25 @@ impl Topology {
     /// The topology of that name.
     pub fn of(name: &str) -> Option<Topology> {
         Topology::ALL.iter().find(|(_, own)| *own == name).map(|(value, _)| *value)
+    }
+}
+
+impl ReadFrom {
+    /// Every policy with its name.
+    pub const ALL: [(ReadFrom, &'static str); 4] = [
+        (ReadFrom::Primary, "primary"),
+        (ReadFrom::Replica, "replica"),
+        (ReadFrom::PreferReplica, "prefer_replica"),
+        (ReadFrom::Nearest, "nearest"),
+    ];
+
+    /// Its name in the native file.
+    pub fn name(self) -> &'static str {
+        ReadFrom::ALL.iter().find(|(own, _)| *own == self).map_or("", |(_, name)| name)
+    }
+
+    /// The policy of that name.
+    pub fn of(name: &str) -> Option<ReadFrom> {
+        ReadFrom::ALL.iter().find(|(_, own)| *own == name).map(|(value, _)| *value)
     }
 }

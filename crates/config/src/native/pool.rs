@@ -7,7 +7,7 @@ use wire::redis::Permit;
 
 use super::listeners::Listeners;
 use super::topology;
-use crate::checked::{Discovery, Pool, Protocol, Sentinels, Server, Target, Topology, Unsupported};
+use crate::checked::{Discovery, Pool, Protocol, ReadFrom, Sentinels, Server, Target, Topology, Unsupported};
 use crate::fault::{Fault, Position};
 use crate::limits;
 use crate::options::Scope;
@@ -89,6 +89,9 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         discovery: Discovery {
             topology: read.text("topology").and_then(Topology::of).unwrap_or_default(),
             refresh: read.duration("topology_refresh"),
+            read_from: read.text("read_from").and_then(ReadFrom::of).unwrap_or_default(),
+            zone: read.text("zone").map(str::to_owned),
+            replica_lag_max: read.duration_if_on("replica_lag_max"),
             sentinels: Sentinels {
                 addresses: topology::sentinels(read).flatten().collect(),
                 user: read.text("sentinel_user").map(str::to_owned),

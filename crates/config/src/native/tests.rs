@@ -36,6 +36,15 @@ fn topologies() {
             "topology = \"cluster\"\nhash = \"md5\"",
             vec!["[pool.p]: hash has no meaning in a cluster".to_owned()],
         ),
+        ("topology = \"cluster\"\nread_from = \"nearest\"\nzone = \"a\"\nreplica_lag_max = \"1s\"", vec![]),
+        (
+            "topology = \"cluster\"\nzone = \"a\"",
+            vec!["[pool.p]: zone is for pools that read from replicas".to_owned()],
+        ),
+        (
+            "read_from = \"replica\"",
+            vec!["[pool.p]: read_from is for pools with topology = \"cluster\" only".to_owned()],
+        ),
         (
             "topology = \"cluster\"\nserver_connections = 2",
             vec![

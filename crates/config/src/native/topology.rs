@@ -1,7 +1,7 @@
 //! `topology` of a pool: options that do not go with it. The masters of a pool with Sentinels are its
 //! servers.
 
-use crate::checked::{Pool, Protocol, Server, Target, Topology};
+use crate::checked::{Pool, Protocol, ReadFrom, Server, Target, Topology};
 use crate::fault::Fault;
 use crate::settings::Settings;
 use crate::{effective, endpoint};
@@ -9,6 +9,9 @@ use crate::{effective, endpoint};
 /// Options that only a pool with Sentinels has.
 const OF_SENTINELS: [&str; 6] =
     ["sentinels", "masters", "sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_tls"];
+
+/// Options that only a pool over a cluster has.
+const OF_CLUSTER: [&str; 3] = ["read_from", "zone", "replica_lag_max"];
 
 /// Longest name of a master.
 const NAME_MAX: usize = 255;
@@ -28,6 +31,12 @@ pub(super) fn check(section: &str, read: &Settings, pool: &Pool, default: &Pool,
         Topology::Ring => {}
         Topology::Sentinel => of_sentinels(read, pool, &mut fail),
         Topology::Cluster => of_cluster(pool, is_set, &mut fail),
+    }
+    if pool.discovery.topology != Topology::Cluster {
+        for option in OF_CLUSTER.into_iter().filter(|option| is_set(option)) {
+            let text = format!("{option} is for pools with topology = \"cluster\" only");
+            fail(option, &text, "remove it, or set topology");
+        }
     }
     if pool.discovery.topology != Topology::Sentinel {
         for option in OF_SENTINELS.into_iter().filter(|option| read.written(option)) {
@@ -109,5 +118,11 @@ fn of_cluster(pool: &Pool, is_set: impl Fn(&str) -> bool, fail: &mut impl FnMut(
     if !pool.servers.iter().all(is_seed) {
         let text = "servers of a cluster are seeds: HOST:PORT, without a weight";
         fail("servers", text, "write the addresses of some nodes");
+    }
+    if pool.discovery.read_from == ReadFrom::Primary {
+        for option in ["zone", "replica_lag_max"].into_iter().filter(|option| is_set(option)) {
+            let text = format!("{option} is for pools that read from replicas");
+            fail(option, &text, "remove it, or set read_from");
+        }
     }
 }

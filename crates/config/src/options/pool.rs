@@ -3,9 +3,11 @@
 //! If nutcracker has the option, the row names its directive. Defaults are nutcracker's too, except where
 //! those wait forever (`timeout`) or detect nothing (`keepalive`).
 
+use std::time::Duration;
+
 use super::Applies::{Live, NewConnections};
 use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, duration_or_off, integer, size};
-use crate::checked::{Protocol, Topology, Unsupported};
+use crate::checked::{Protocol, ReadFrom, Topology, Unsupported};
 
 const fn option(
     name: &'static str,
@@ -89,6 +91,35 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Live,
         "Interval between questions about the topology while nothing is in doubt. A redirect or a lost connection makes for \
          one at once, at most two a second over the whole process.",
+    ),
+    option(
+        "read_from",
+        None,
+        Kind::Choice(|| ReadFrom::ALL.map(|(_, name)| name).to_vec()),
+        Absent::Is("primary"),
+        Live,
+        "Nodes that read commands go to, in a pool with topology = \"cluster\". With `primary` the master; with `replica` a \
+         replica and no other node; with `prefer_replica` a replica, or the master while no replica may be read from; with \
+         `nearest` the replica or master nearest by zone, then by round trips. Data of replicas are older than those of \
+         their master: a client may not see what it has just written.",
+    ),
+    option(
+        "zone",
+        None,
+        Kind::Text,
+        Absent::Unset("no zone"),
+        Live,
+        "Zone of this process, such as an availability zone. Nodes that name the same zone (Valkey's `availability-zone`) \
+         are read from first.",
+    ),
+    option(
+        "replica_lag_max",
+        None,
+        Kind::Duration { min: Duration::from_millis(200), max: Duration::from_hours(1), off: true },
+        Absent::Is("off"),
+        Live,
+        "Age of a replica's data above which it is not read from; `off` for any age. It is found by replication offsets, \
+         asked for four times in that time.",
     ),
     option(
         "sentinels",

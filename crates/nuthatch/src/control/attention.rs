@@ -104,11 +104,13 @@ impl<'a> Attention<'a> {
         }
     }
 
-    /// Postpones an event. One of each kind is enough, of topologies the last of each pool.
+    /// Postpones an event. One of each kind is enough, of topologies the last of each kind and pool.
     pub fn postpone(&mut self, event: Event) {
         if let Event::Topology(found) = &event {
-            let pool = &found.pool;
-            self.postponed.retain(|known| !matches!(known, Event::Topology(other) if other.pool == *pool));
+            let kind = |found: &Found| (found.pool.clone(), std::mem::discriminant(&found.news));
+            let kind_of_new = kind(found);
+            self.postponed
+                .retain(|known| !matches!(known, Event::Topology(other) if kind(other) == kind_of_new));
             return self.postponed.push_back(event);
         }
         let kind = std::mem::discriminant(&event);

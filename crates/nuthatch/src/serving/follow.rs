@@ -20,5 +20,6 @@ impl Serving {
             warn!(%pool, %reason, "cluster changed, and a shard does not follow");
         }
         self.running.registry.set_pools(proxy.generation.cells());
+        self.topologies.watch_replicas(&self.running);
     }
 }

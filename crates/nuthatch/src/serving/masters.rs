@@ -13,7 +13,8 @@ impl Serving {
     /// Settings of a configuration with these overrides, and with the masters and topologies in use.
     pub(super) fn settings(&self, overrides: &Overrides, config: &Config, users: &Book) -> Settings {
         let (masters, topologies) = (self.masters.clone(), self.topologies.maps());
-        Settings { masters, topologies, ..overrides.settings(config, users) }
+        let standings = self.topologies.standings();
+        Settings { masters, topologies, standings, ..overrides.settings(config, users) }
     }
 
     /// Starts to watch Sentinels, and shows what they say.

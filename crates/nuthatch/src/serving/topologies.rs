@@ -4,23 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use config::checked::Topology;
-use proxy::SlotMap;
+use proxy::{SlotMap, Standing};
 
 use crate::doubtful::Doubtful;
+use crate::replicas::Replicas;
 use crate::start::Running;
-use crate::topology::{Discoveries, Found, Scouts};
+use crate::topology::{Discoveries, Found, News, Scouts};
 
 /// The topologies of pools, and their scouts.
 pub(super) struct Topologies {
     maps: BTreeMap<String, Arc<SlotMap>>,
+    standings: BTreeMap<String, BTreeMap<String, Standing>>,
     scouts: Scouts,
+    replicas: Replicas,
 }
 
 impl Topologies {
     /// Starts the scouts. Needs a tokio runtime.
     pub(super) fn begin(running: &Running) -> (Topologies, Discoveries) {
         let (scouts, discoveries) = Scouts::begin();
-        let mut topologies = Topologies { maps: BTreeMap::new(), scouts };
+        let replicas = Replicas::new(scouts.reports());
+        let (maps, standings) = (BTreeMap::new(), BTreeMap::new());
+        let mut topologies = Topologies { maps, standings, scouts, replicas };
         topologies.follow(running);
         (topologies, discoveries)
     }
@@ -30,14 +35,28 @@ impl Topologies {
         self.maps.clone()
     }
 
+    /// Standings of servers for reads, by pool and server name.
+    pub(super) fn standings(&self) -> BTreeMap<String, BTreeMap<String, Standing>> {
+        self.standings.clone()
+    }
+
     /// Takes doubts to the scouts.
     pub(super) fn doubtful(&self) -> Doubtful {
         self.scouts.doubtful()
     }
 
-    /// Keeps what a scout found.
+    /// Keeps what was found.
     pub(super) fn keep(&mut self, found: Found) {
-        self.maps.insert(found.pool, found.map);
+        match found.news {
+            News::Map(map) => drop(self.maps.insert(found.pool, map)),
+            News::Standings(standings) => drop(self.standings.insert(found.pool, standings)),
+        }
+    }
+
+    /// Watches the nodes that the shards serve now, where reads may go to replicas.
+    pub(super) fn watch_replicas(&mut self, running: &Running) {
+        let plans = running.services.proxy.as_ref().map_or(&[][..], |proxy| &proxy.generation.pools);
+        self.replicas.follow(plans);
     }
 
     /// Adapts the scouts to the configuration in force.
@@ -47,9 +66,11 @@ impl Topologies {
             pools.any(|pool| pool.name == *name && pool.discovery.topology == Topology::Cluster)
         };
         self.maps.retain(|name, _| is_cluster(name));
+        self.standings.retain(|name, _| is_cluster(name));
         let plans = running.services.proxy.iter().flat_map(|proxy| &proxy.generation.pools);
         let tls: BTreeMap<&str, _> =
             plans.map(|plan| (plan.config.name.as_str(), plan.tls.servers.clone())).collect();
         self.scouts.set(&running.config, |pool| tls.get(pool).cloned().flatten());
+        self.watch_replicas(running);
     }
 }

@@ -1,14 +1,24 @@
-//! The report of a scout to the control loop.
+//! Reports of the tasks that watch pools to the control loop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use proxy::SlotMap;
+use proxy::{SlotMap, Standing};
 
-/// A topology that has changed.
+/// Something about a pool has changed.
 #[derive(Debug)]
 pub struct Found {
     /// Name of the pool.
     pub pool: String,
+    /// The change.
+    pub news: News,
+}
+
+/// Kind of change.
+#[derive(Debug)]
+pub enum News {
     /// Its slots.
-    pub map: Arc<SlotMap>,
+    Map(Arc<SlotMap>),
+    /// The servers that may be read from, by name.
+    Standings(BTreeMap<String, Standing>),
 }

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::found::Found;
+use super::found::{Found, News};
 use super::node::ask;
 use super::pace::Pace;
 use crate::redis_client::Login;
@@ -56,6 +56,8 @@ pub struct Scout {
     known: Option<Arc<SlotMap>>,
     /// Number of nodes asked so far: each round asks the next ones.
     turn: usize,
+    /// Nodes that did not answer since the last regular round. In a hurry, others are asked.
+    silent: BTreeSet<(String, u16)>,
     /// Rounds in a row that brought nothing.
     failures: u32,
     told: Option<Disbelief>,
@@ -63,7 +65,17 @@ pub struct Scout {
 
 impl Scout {
     pub fn new(brief: Brief, wake: Arc<Notify>, pace: Arc<Pace>, found: mpsc::Sender<Found>) -> Scout {
-        Scout { brief, wake, pace, found, known: None, turn: 0, failures: 0, told: None }
+        Scout {
+            brief,
+            wake,
+            pace,
+            found,
+            known: None,
+            turn: 0,
+            silent: BTreeSet::new(),
+            failures: 0,
+            told: None,
+        }
     }
 
     /// Asks until it is aborted.
@@ -86,7 +98,7 @@ impl Scout {
                 (WAIT * 2u32.pow(self.failures.min(6) - 1)).min(WAIT_MAX)
             };
             tokio::select! {
-                () = sleep(wait) => {}
+                () = sleep(wait) => self.silent.clear(),
                 () = self.wake.notified() => {}
             }
         }
@@ -101,7 +113,7 @@ impl Scout {
             let login = self.brief.login.clone();
             asked.spawn(async move {
                 let view = ask(&host, port, &login).await;
-                view.map_err(|error| format!("{host}:{port}: {error}"))
+                view.map_err(|error| ((host, port), error))
             });
         }
         self.turn = self.turn.wrapping_add(count);
@@ -109,7 +121,10 @@ impl Scout {
         while let Some(view) = asked.join_next().await {
             match view {
                 Ok(Ok(view)) => views.push(view),
-                Ok(Err(error)) => errors.push(error),
+                Ok(Err(((host, port), error))) => {
+                    errors.push(format!("{host}:{port}: {error}"));
+                    self.silent.insert((host, port));
+                }
                 Err(_) => {}
             }
         }
@@ -128,6 +143,9 @@ impl Scout {
         let mut seen: BTreeSet<(String, u16)> = BTreeSet::new();
         all.extend(known.iter().filter_map(address));
         all.retain(|address| seen.insert(address.clone()));
+        if all.iter().any(|address| !self.silent.contains(address)) {
+            all.retain(|address| !self.silent.contains(address));
+        }
         all
     }
 
@@ -142,7 +160,7 @@ impl Scout {
         }
         let map = Arc::new(map);
         self.known = Some(Arc::clone(&map));
-        self.found.send(Found { pool: self.brief.pool.clone(), map }).await.is_ok()
+        self.found.send(Found { pool: self.brief.pool.clone(), news: News::Map(map) }).await.is_ok()
     }
 
     fn failed(&mut self, disbelief: Disbelief, errors: &[String]) {

@@ -30,6 +30,9 @@ const SHOWN_AS: &[(Scope, &str, &str)] = &[
 const OF_SENTINELS: &[&str] =
     &["sentinels", "masters", "sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_tls"];
 
+/// Options of a pool over a cluster.
+const OF_CLUSTER: &[&str] = &["read_from", "zone", "replica_lag_max"];
+
 fn quoted(text: impl std::fmt::Display) -> String {
     format!("\"{text}\"")
 }
@@ -123,6 +126,10 @@ fn file(scope: Scope, option: &str, value: &str, (files, ports): (&Path, &Ports)
         &[Scope::Pool],
     );
     match scope {
+        Scope::Pool if OF_CLUSTER.contains(&option) => {
+            pool.insert("topology", quoted("cluster"));
+            pool.entry("read_from").or_insert(quoted("replica"));
+        }
         Scope::Pool if OF_SENTINELS.contains(&option) => {
             pool.remove("servers");
             pool.insert("topology", quoted("sentinel"));

@@ -31,11 +31,20 @@ impl Proxy {
     pub(super) fn send_detour<I: Io>(&mut self, io: &mut I, id: DetourId) {
         let Some(detour) = self.detours.records.get(&id) else { return };
         let (next, number) = (detour.next, detour.lane);
+        if let Next::Other(server) = next {
+            self.try_failed(io, LaneKey { server, number });
+        }
+        let Some(detour) = self.detours.records.get(&id) else { return };
         let Some(server) = self.destination(detour, io.now()) else {
             self.doubt(io.now(), detour.pool);
             return self.delay_detour(io, id, self.wait());
         };
         let lane = LaneKey { server, number };
+        if self.servers[server].is_unproven(number) {
+            self.doubt(io.now(), detour.pool);
+            self.set_next(id, Next::Other(server));
+            return self.delay_detour(io, id, self.wait());
+        }
         let bytes = detour.bytes.clone();
         let pending =
             Pending { expect: detour.expect, ..Pending::new(Owner::Detour(id), detour.at, bytes.len()) };
@@ -66,8 +75,9 @@ impl Proxy {
         let pool = self.pools.get(detour.pool)?;
         let owner = pool.placement.slots()?.owner(detour.slot);
         let may_be_sent = |server: ServerKey| {
-            self.servers[server].is_open(detour.lane)
-                || self.servers[server].may_connect(detour.lane, now).is_ok()
+            let server = &self.servers[server];
+            let may = server.is_open(detour.lane) || server.may_connect(detour.lane, now).is_ok();
+            may && !server.is_unproven(detour.lane)
         };
         match detour.next {
             Next::Asking(server) if pool.servers.contains(&server) => Some(server),
@@ -148,8 +158,17 @@ impl Proxy {
     ) {
         let Some(detour) = self.detours.records.get_mut(&id) else { return };
         detour.error = failure.reply(config::checked::Protocol::Redis);
-        detour.next = Next::Other(server);
-        let pool = detour.pool;
+        let (pool, number) = (detour.pool, detour.lane);
+        if self.is_no_owner(server, id) {
+            // A read that a replica has lost, or whose owner has changed.
+            self.set_next(id, Next::Owner);
+            self.try_failed(io, LaneKey { server, number });
+            if self.detours.is_first(id) {
+                self.send_detour(io, id);
+            }
+            return;
+        }
+        self.set_next(id, Next::Other(server));
         self.doubt(io.now(), pool);
         self.delay_detour(io, id, self.wait());
     }
@@ -202,7 +221,13 @@ impl Proxy {
                     self.delay_detour(io, id, WAIT);
                 }
             }
-            Redirect::ClusterDown | Redirect::Loading => {
+            Redirect::ClusterDown | Redirect::Loading | Redirect::MasterDown
+                if self.is_no_owner(from, id) =>
+            {
+                self.set_next(id, Next::Owner);
+                self.hop(io, id, hops);
+            }
+            Redirect::ClusterDown | Redirect::Loading | Redirect::MasterDown => {
                 self.doubt(now, pool);
                 self.set_next(id, Next::Owner);
                 self.delay_detour(io, id, self.wait());
@@ -225,6 +250,13 @@ impl Proxy {
         }
     }
 
+    /// True if the slot of a detour has an owner, which is another server.
+    fn is_no_owner(&self, server: ServerKey, id: DetourId) -> bool {
+        let Some(detour) = self.detours.records.get(&id) else { return false };
+        let slots = self.pools.get(detour.pool).and_then(|pool| pool.placement.slots());
+        slots.and_then(|slots| slots.owner(detour.slot)).is_some_and(|owner| owner != server)
+    }
+
     fn set_next(&mut self, id: DetourId, next: Next) {
         if let Some(detour) = self.detours.records.get_mut(&id) {
             detour.next = next;
@@ -232,7 +264,7 @@ impl Proxy {
     }
 
     /// The server of a pool at the place that a redirect from `from` names.
-    fn node_at(&self, pool: PoolKey, from: ServerKey, place: Place<'_>) -> Option<ServerKey> {
+    pub(crate) fn node_at(&self, pool: PoolKey, from: ServerKey, place: Place<'_>) -> Option<ServerKey> {
         let asked = self.servers.get(from).and_then(|server| server.address.as_ref());
         let host = match (place.host, asked) {
             (b"", Some(net::Address::Tcp { host, .. })) => host.as_bytes(),
@@ -245,7 +277,7 @@ impl Proxy {
         self.pools.get(pool)?.servers.iter().find(is_it).copied()
     }
 
-    fn move_slot(&mut self, pool: PoolKey, slot: u16, server: ServerKey, now: Instant) {
+    pub(crate) fn move_slot(&mut self, pool: PoolKey, slot: u16, server: ServerKey, now: Instant) {
         if let Some(slots) = self.pools.get_mut(pool).and_then(|pool| pool.placement.slots_mut()) {
             slots.set_owner(slot, server, now);
         }

@@ -2,111 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use net::{App, ConnId, Fault};
-use wire::redis::cluster::{Info, Node, SlotRange};
+use net::{App, Fault};
+use wire::redis::cluster::Node;
 
+use super::scripted::{Cluster, POOL, request, view};
 use crate::generation::Settings;
-use crate::testing::{World, settings};
-use crate::topology::{SlotMap, View};
-
-const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\ntopology = \"cluster\"\nservers = [\"127.0.0.1:9\"]\n\
-                    timeout = \"1s\"\n";
-
-/// A request, as an array.
-fn request(words: &str) -> String {
-    let words: Vec<&str> = words.split(' ').collect();
-    let text = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect::<String>();
-    format!("*{}\r\n{text}", words.len())
-}
-
-/// Node 1 has the slots up to 9999, node 2 the rest, until `owners` says otherwise.
-struct Cluster {
-    w: World,
-    /// Bytes that each connection was sent and that were checked.
-    seen: BTreeMap<ConnId, usize>,
-}
-
-fn view(epoch: u64, owners: &[(u16, u16, u16)]) -> View {
-    let node = |port: u16| Node { host: Some("127.0.0.1".into()), port, id: format!("id{port}") };
-    let ranges = owners.iter().map(|(first, last, port)| SlotRange {
-        first: *first,
-        last: *last,
-        nodes: vec![node(*port)],
-    });
-    View { host: "127.0.0.1".into(), info: Info { is_ok: true, epoch }, ranges: ranges.collect() }
-}
-
-impl Cluster {
-    fn unknown() -> Cluster {
-        Cluster { w: World::new(POOL), seen: BTreeMap::new() }
-    }
-
-    fn new() -> Cluster {
-        let mut cluster = Cluster::unknown();
-        cluster.learn(6, &[(0, 9999, 1), (10000, 16383, 2)]);
-        cluster
-    }
-
-    fn learn(&mut self, epoch: u64, owners: &[(u16, u16, u16)]) {
-        let map = SlotMap::believe(None, &[view(epoch, owners)]).expect("a map");
-        let topologies = BTreeMap::from([("p".to_owned(), Arc::new(map))]);
-        self.w.reload(Settings { topologies, ..settings(POOL) });
-        self.pass(0);
-    }
-
-    fn pass(&mut self, ms: u64) {
-        self.w.pass_time(Duration::from_millis(ms));
-        self.w.proxy.turn_end(&mut self.w.io);
-    }
-
-    /// The last connection to the node at this port.
-    fn node(&mut self, port: u16) -> ConnId {
-        let is_it =
-            |address: &net::Address| matches!(address, net::Address::Tcp { port: own, .. } if *own == port);
-        let at = self.w.io.connects.iter().rposition(|(_, address)| is_it(address)).expect("a connection");
-        self.w.io.connects[at].0
-    }
-
-    /// Checks what a node has been sent since the last time, and answers with `reply`.
-    #[track_caller]
-    fn at(&mut self, port: u16, expected: &[&str], reply: &str) {
-        let conn = self.node(port);
-        let seen = self.seen.entry(conn).or_default();
-        if *seen == 0 {
-            self.w.proxy.connected(&mut self.w.io, conn);
-            assert_eq!(self.w.sent(conn), request("PING"), "nothing else before it is known to live");
-            *seen = request("PING").len();
-            self.w.receive(conn, b"+PONG\r\n");
-        }
-        let sent = self.w.sent(conn);
-        let expected: String = expected.iter().map(|words| request(words)).collect();
-        assert_eq!(&sent[*seen..], expected, "node {port}");
-        *seen = sent.len();
-        self.w.receive(conn, reply.as_bytes());
-    }
-
-    fn ask(&mut self, words: &[&str]) -> ConnId {
-        let client = self.w.accept(0);
-        self.more(client, words);
-        client
-    }
-
-    /// Sends requests of a client. Returns the number of them that were taken.
-    fn more(&mut self, client: ConnId, words: &[&str]) -> usize {
-        let requests: Vec<String> = words.iter().map(|words| request(words)).collect();
-        let mut taken = self.w.receive(client, requests.concat().as_bytes());
-        requests
-            .iter()
-            .take_while(|request| {
-                let is = taken >= request.len();
-                taken = taken.saturating_sub(request.len());
-                is
-            })
-            .count()
-    }
-}
+use crate::testing::settings;
+use crate::topology::SlotMap;
 
 // foo has slot 12182, a 15495, b 3300.
 
@@ -261,6 +164,8 @@ fn a_lost_write_fails_and_a_lost_read_is_sent_again() {
     );
     c.pass(25);
     c.at(1, &["GET foo"], "-MOVED 12182 127.0.0.1:2\r\n");
+    c.at(2, &[], "");
+    c.pass(0);
     c.at(2, &["GET foo"], "$1\r\nv\r\n");
     assert_eq!(c.w.sent(reader), "$1\r\nv\r\n");
 }
@@ -328,7 +233,7 @@ fn no_reply_of_a_former_master_reaches_a_client() {
     }
     let lost = "-ERR the node did not answer before another took its place\r\n";
     assert_eq!((c.w.sent(writer).as_str(), c.w.io.closed.contains(&old)), (lost, true));
-    c.at(3, &["GET foo"], "$1\r\nv\r\n");
+    c.at(3, &["BITFIELD foo GET u1 0", "GET foo"], "*1\r\n:0\r\n$1\r\nv\r\n");
     assert_eq!(c.w.sent(reader), "$1\r\nv\r\n");
 }
 
@@ -359,4 +264,51 @@ fn a_silent_node_is_cut_off_at_the_first_deadline() {
     c.pass(25);
     c.at(1, &["GET foo"], "$1\r\nv\r\n");
     assert_eq!(c.w.sent(third), "$1\r\nv\r\n");
+}
+
+#[test]
+fn a_handshake_that_hangs_holds_no_request_up() {
+    let mut c = Cluster::new();
+    let client = c.ask(&["INCR foo"]);
+    let frozen = c.node(2);
+    c.w.proxy.connected(&mut c.w.io, frozen);
+    c.pass(251);
+    assert!(c.w.io.closed.contains(&frozen));
+    c.pass(25);
+    c.at(1, &["INCR foo"], "-MOVED 12182 127.0.0.1:2\r\n");
+    // A new connection to it gets no request before it has shown that it lives.
+    let again = c.node(2);
+    c.w.proxy.connected(&mut c.w.io, again);
+    c.pass(30);
+    c.at(1, &["INCR foo"], "-MOVED 12182 127.0.0.1:2\r\n");
+    assert_eq!(c.w.sent(again), request("PING"));
+    c.pass(30);
+    c.at(1, &["INCR foo"], ":1\r\n");
+    assert_eq!(c.w.sent(client), ":1\r\n");
+}
+
+#[test]
+fn a_node_that_falls_silent_is_given_up_once_another_has_its_slot() {
+    let mut c = Cluster::new();
+    let (writer, reader) = (c.ask(&["INCR foo"]), c.ask(&["GET foo"]));
+    c.at(2, &["INCR foo", "GET foo"], "");
+    c.pass(251);
+    c.at(1, &["BITFIELD foo GET u1 0"], "-MOVED 12182 127.0.0.1:2\r\n");
+    c.pass(50);
+    c.at(1, &["BITFIELD foo GET u1 0"], "-CLUSTERDOWN The cluster is down\r\n");
+    let silent = c.node(2);
+    assert!(!c.w.io.closed.contains(&silent) && c.w.sent(writer).is_empty());
+    assert!(!c.w.told.doubts.lock().expect("doubts").is_empty());
+    c.pass(50);
+    // The node that another one names has to say it itself.
+    c.learn(6, &[(0, 9999, 1), (10000, 16382, 2), (16383, 16383, 3)]);
+    c.at(1, &["BITFIELD foo GET u1 0"], "-MOVED 12182 127.0.0.1:3\r\n");
+    assert!(!c.w.io.closed.contains(&silent));
+    c.at(3, &["BITFIELD foo GET u1 0"], "*1\r\n:1\r\n");
+    assert!(c.w.io.closed.contains(&silent));
+    let lost = "-ERR the node did not answer before another took its place\r\n";
+    assert_eq!((c.w.sent(writer).as_str(), c.w.sent(reader).as_str()), (lost, ""));
+    c.pass(25);
+    c.at(3, &["GET foo"], "$1\r\nv\r\n");
+    assert_eq!(c.w.sent(reader), "$1\r\nv\r\n");
 }

@@ -10,7 +10,7 @@ use crate::fail::Failure;
 use crate::gather::{GatherId, Merge};
 use crate::keys::{DetourId, LaneKey, PoolKey, ServerKey};
 use crate::proxy::Proxy;
-use crate::request::merge_of;
+use crate::request::{first_key, merge_of};
 use crate::server::kept::Resend;
 use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
 use crate::server::scan::{Found, Met};
@@ -102,7 +102,11 @@ impl Proxy {
             // A command of a transaction must not be executed by itself.
             Owner::Part(gather, _) if self.gathers.get(gather).merge == Merge::Exec => return None,
             Owner::Part(gather, _) => self.gathers.get(gather).client,
-            Owner::Private(..) | Owner::Handshake(_) | Owner::Asking | Owner::Detour(_) => return None,
+            Owner::Private(..)
+            | Owner::Handshake(_)
+            | Owner::Asking
+            | Owner::Sounding(_)
+            | Owner::Detour(_) => return None,
         };
         Some(Detour {
             owner: pending.owner,
@@ -184,7 +188,11 @@ impl Proxy {
         match detour.owner {
             Owner::Client(_, seq) => record.seq = seq,
             Owner::Part(outer, part) => record.outer = Some((outer, part)),
-            Owner::Private(..) | Owner::Handshake(_) | Owner::Asking | Owner::Detour(_) => {}
+            Owner::Private(..)
+            | Owner::Handshake(_)
+            | Owner::Asking
+            | Owner::Sounding(_)
+            | Owner::Detour(_) => {}
         }
         record.waiting = parts as u32;
         record.count = parts as u16;
@@ -199,15 +207,7 @@ impl Proxy {
 
 /// The slot of a request, by its first key.
 fn slot_of(bytes: &[u8]) -> Option<u16> {
-    let Scan::Done(request) = RequestScanner::new().scan(bytes, &Limits::default()) else { return None };
-    let key = match request.route(bytes).ok()?.1 {
-        Route::One(key) => key,
-        Route::Same(mut keys) => keys.next()?,
-        Route::Split(_, mut parts) => parts.next()?.key,
-        // These are not sent by key.
-        _ => return None,
-    };
-    Some(ring::key_slot(key.bytes()))
+    first_key(bytes).map(|key| ring::key_slot(&key))
 }
 
 /// A request for each key.

@@ -25,6 +25,8 @@ pub(crate) struct Slots {
     /// Index in `servers` of each slot's owner, or [`NOBODY`].
     owners: Vec<u16>,
     servers: Vec<ServerKey>,
+    /// Replicas of each server, by its index.
+    replicas: Vec<Vec<ServerKey>>,
     /// The map it was made from; None before the first.
     map: Option<Arc<SlotMap>>,
     /// Slots whose requests take the detour, and how long.
@@ -34,7 +36,13 @@ pub(crate) struct Slots {
 impl Slots {
     /// Makes a placement that knows nothing yet.
     pub(super) fn new() -> Slots {
-        Slots { owners: vec![NOBODY; SLOTS], servers: Vec::new(), map: None, unsettled: BTreeMap::new() }
+        Slots {
+            owners: vec![NOBODY; SLOTS],
+            servers: Vec::new(),
+            replicas: Vec::new(),
+            map: None,
+            unsettled: BTreeMap::new(),
+        }
     }
 
     #[inline]
@@ -44,7 +52,7 @@ impl Slots {
 
     /// The owner of a slot that requests may go straight to.
     #[inline]
-    pub(super) fn settled_owner(&self, slot: u16) -> Option<ServerKey> {
+    pub(crate) fn settled_owner(&self, slot: u16) -> Option<ServerKey> {
         if !self.unsettled.is_empty() && self.unsettled.contains_key(&slot) {
             return None;
         }
@@ -56,6 +64,12 @@ impl Slots {
     pub(crate) fn owner(&self, slot: u16) -> Option<ServerKey> {
         let owner = *self.owners.get(usize::from(slot))?;
         self.servers.get(usize::from(owner)).copied()
+    }
+
+    /// The replicas of a slot's owner.
+    pub(crate) fn replicas(&self, slot: u16) -> &[ServerKey] {
+        let owner = self.owners.get(usize::from(slot)).copied().unwrap_or(NOBODY);
+        self.replicas.get(usize::from(owner)).map_or(&[], Vec::as_slice)
     }
 
     /// True if a server owns slots.
@@ -110,6 +124,12 @@ impl Slots {
         }
         self.owners = owners;
         self.servers = servers.to_vec();
+        let of_server = |at: usize| {
+            let replicas = map.and_then(|map| map.replicas.get(&u16::try_from(at).ok()?));
+            let replicas = replicas.into_iter().flatten();
+            replicas.filter_map(|index| servers.get(usize::from(*index)).copied()).collect()
+        };
+        self.replicas = (0..servers.len()).map(of_server).collect();
         self.map = map.cloned();
     }
 }

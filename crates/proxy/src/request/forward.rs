@@ -152,6 +152,9 @@ impl Proxy {
         {
             return Forwarded::Refused(failure);
         }
+        if self.servers[lane.server].is_unproven(lane.number) {
+            return Forwarded::Refused(Failure::TimedOut);
+        }
         pending.bulky = client.reply_size.is_bulky();
         let server = &mut self.servers[lane.server];
         match server.send(io, lane.number, frame, pending, keep) {
@@ -227,8 +230,8 @@ impl Server {
         mut pending: Pending,
         keep: Keep,
     ) -> Result<Sent, Failure> {
-        let key = self.lane_key(lane);
-        let Server { conns, config, stats, resend, slow_us, .. } = self;
+        let (key, first_look) = (self.lane_key(lane), self.first_look());
+        let Server { conns, stats, resend, slow_us, .. } = self;
         let conn = &mut conns[lane as usize];
         let Some(id) = conn.conn else { return Err(Failure::Refused) };
         let bytes = frame.bytes();
@@ -244,8 +247,8 @@ impl Server {
         }
         stats.requests.inc();
         stats.request_bytes.add(bytes.len() as u64);
-        if let Some(timeout) = config.timeout {
-            conn.alarm_at(io, key, pending.at + timeout);
+        if let Some(after) = first_look {
+            conn.alarm_at(io, key, pending.at + after);
         }
         conn.bulky += usize::from(pending.bulky);
         let is_first = conn.unwritten.add(bytes.len());

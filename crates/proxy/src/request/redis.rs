@@ -16,6 +16,7 @@ use crate::request::about::about;
 use crate::request::admission::{To, Verdict, is_more};
 use crate::request::forward::Traits;
 use crate::request::private::Private;
+use crate::request::reader::{NO_REPLICA, NoReplica};
 use crate::request::scan::{self, ScanStep};
 use crate::request::subscribe::Subscribe;
 use crate::request::transaction::Step;
@@ -52,6 +53,8 @@ enum Here<'a> {
     NoPassword(Option<&'static Command>),
     InRefusedTransaction,
     CrossSlot(&'static Command),
+    /// No replica may be read from.
+    NoReplica,
     /// `WATCH` of keys of the embedded cache.
     WatchEmbedded,
     /// The embedded cache has no such command.
@@ -229,7 +232,7 @@ impl Proxy {
         }
         match request.route(frame) {
             Ok((command, Route::One(key))) if permits_at_once(session, command, key.bytes()) => {
-                Plan::One(self.lane_of_key(client, key.bytes()), command)
+                self.plan_one(client, command, key.bytes())
             }
             routed => self.plan_by_rights(client, request, frame, routed),
         }
@@ -288,11 +291,12 @@ impl Proxy {
             return Plan::Here(Here::Refusal(Refusal::NotPermitted(command)));
         }
         match route {
-            Route::One(key) => Plan::One(self.lane_of_key(client, key.bytes()), command),
+            Route::One(key) => self.plan_one(client, command, key.bytes()),
             Route::Same(keys) => self.plan_together(client, command, keys),
-            Route::Split(merge, parts) => match self.plan_split(client, parts) {
+            Route::Split(merge, parts) => match self.plan_split(client, command, parts) {
                 None => Plan::One(None, command),
-                Some(()) => match self.scratch.parts[..] {
+                Some(Err(NoReplica)) => Plan::Here(Here::NoReplica),
+                Some(Ok(())) => match self.scratch.parts[..] {
                     [only] => Plan::One(only.lane, command),
                     _ => Plan::Split(command, merge, parts),
                 },
@@ -348,14 +352,37 @@ impl Proxy {
         }
     }
 
+    /// Plans a command of one key.
+    #[inline]
+    fn plan_one<'a>(&mut self, client: &Client, command: &'static Command, key: &[u8]) -> Plan<'a> {
+        if self.is_replica_read(client.pool, command) {
+            return self.plan_read(client, command, key);
+        }
+        Plan::One(self.lane_of_key(client, key), command)
+    }
+
+    /// Plans a command that may go to a replica.
+    #[cold]
+    fn plan_read<'a>(&mut self, client: &Client, command: &'static Command, key: &[u8]) -> Plan<'a> {
+        match self.lane_of_read(client, key) {
+            Ok(lane) => Plan::One(lane, command),
+            Err(NoReplica) => Plan::Here(Here::NoReplica),
+        }
+    }
+
     /// Plans a command whose keys must all live on one server.
     fn plan_together<'a>(&mut self, client: &Client, command: &'static Command, keys: Keys<'_>) -> Plan<'a> {
+        let first_key = keys.clone().next();
         let placement = &mut self.pools[client.pool].placement;
         let mut groups = keys.map(|key| placement.group_of(key.bytes()));
         let first = groups.next().flatten();
         if groups.any(|group| group != first) {
             return Plan::Here(Here::CrossSlot(command));
         }
+        if let Some(key) = first_key.filter(|_| self.is_replica_read(client.pool, command)) {
+            return self.plan_read(client, command, key.bytes());
+        }
+        let placement = &self.pools[client.pool].placement;
         let server = first.and_then(|group| placement.server_of(group));
         Plan::One(server.map(|server| self.servers[server].lane_of(client)), command)
     }
@@ -383,6 +410,10 @@ impl Proxy {
                 let error = format!("-{}\r\n", verdict.redis_error(command));
                 let stateful = Some(*command).filter(|command| command.stateful);
                 self.reject_redis(io, client, stateful, error.as_bytes());
+            }
+            Here::NoReplica => {
+                pool.stats.no_server.inc();
+                self.give(io, client, NO_REPLICA);
             }
             Here::WatchEmbedded => self.watch_embedded(io, client, request.args(frame)),
             Here::NotEmbedded(command) => {

@@ -10,6 +10,7 @@ use crate::proxy::{Part, Proxy, Scratch};
 use crate::request::Frame;
 use crate::request::embedded::is_error;
 use crate::request::forward::{Forwarded, Traits};
+use crate::request::reader::NoReplica;
 use crate::server::pending::{Expect, Owner, Pending};
 
 /// Largest part buffer that is kept for the next split.
@@ -18,7 +19,12 @@ const KEEP_REQUEST: usize = 64 * 1024;
 impl Proxy {
     /// Sorts the keys of a request by group: see [`Proxy::sort_keys`].
     #[inline(never)]
-    pub(super) fn plan_split(&mut self, client: &Client, parts: Parts<'_>) -> Option<()> {
+    pub(super) fn plan_split(
+        &mut self,
+        client: &Client,
+        command: &Command,
+        parts: Parts<'_>,
+    ) -> Option<Result<(), NoReplica>> {
         let mut ends = std::mem::take(&mut self.scratch.ends);
         ends.clear();
         let keys = parts.map(|part| {
@@ -27,7 +33,20 @@ impl Proxy {
         });
         let sorted = self.sort_keys(client, keys);
         self.scratch.ends = ends;
-        sorted
+        sorted?;
+        let is_read = self.is_replica_read(client.pool, command);
+        Some(if is_read { self.read_parts_elsewhere(client) } else { Ok(()) })
+    }
+
+    /// Sends each part of a read to the node that its slot is read from.
+    #[cold]
+    fn read_parts_elsewhere(&mut self, client: &Client) -> Result<(), NoReplica> {
+        for part in 0..self.scratch.parts.len() {
+            let Some(group) = self.scratch.parts[part].group else { continue };
+            let reader = self.reader_of(client.pool, group.slot(), client.id.index as usize)?;
+            self.scratch.parts[part].lane = reader.map(|server| self.servers[server].lane_of(client));
+        }
+        Ok(())
     }
 
     /// Sends the parts planned by [`Proxy::plan_split`].

@@ -45,6 +45,7 @@ impl Proxy {
             }
             Owner::Detour(id) => self.detour_answered(io, lane, id, reply, found),
             Owner::Asking => {}
+            Owner::Sounding(silent) => self.sounded(io, lane.server, silent, reply.bytes()),
             Owner::Handshake(step) => self.handshake_reply(io, lane, step, reply.bytes(), found.is_error),
         }
     }
@@ -101,7 +102,7 @@ impl Proxy {
                 }
             }
             Owner::Detour(id) => self.detour_failed(io, lane, id, failure),
-            Owner::Handshake(_) | Owner::Asking => {}
+            Owner::Handshake(_) | Owner::Asking | Owner::Sounding(_) => {}
         }
     }
 

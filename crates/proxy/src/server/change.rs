@@ -33,6 +33,7 @@ impl Server {
     ) -> Option<Notice> {
         let before = std::mem::replace(&mut self.config, Arc::clone(config));
         self.weight = server.weight;
+        self.standing = plan.standing;
         if self.address.is_some() {
             self.resend = Resend::of(config);
         }

@@ -24,6 +24,8 @@ impl Proxy {
         server.conns[lane.number as usize].timer = None;
         let patience = self.end_of_patience(io, lane);
         let now = io.now();
+        let silence = self.look_for_silence(io, lane);
+        let patience = [patience, silence].into_iter().flatten().min();
         let Some(timeout) = self.servers[lane.server].timeout_on(lane.number) else {
             return self.look_again(io, lane, patience);
         };
@@ -77,7 +79,7 @@ impl Server {
             }
             conn.expired += 1;
             // A streamed reply is late only if it makes no progress.
-            if handshake || (at == 0 && conn.passage.is_some()) {
+            if pending.owner.is_ours() || (at == 0 && conn.passage.is_some()) {
                 continue;
             }
             self.stats.request_timeouts.inc();

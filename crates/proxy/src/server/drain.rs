@@ -5,7 +5,6 @@ use net::{Instant, TimerId};
 
 use crate::keys::{PoolKey, ServerKey};
 use crate::server::connection::ServerConn;
-use crate::server::pending::Owner;
 
 /// State of a draining server.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +28,6 @@ impl ServerConn {
     pub(crate) fn owes(&self) -> bool {
         let is_passed_on = self.passage.as_ref().is_some_and(|passage| passage.client().is_some());
         let mut waiting = self.line.iter().skip(self.expired);
-        is_passed_on || waiting.any(|pending| !matches!(pending.owner, Owner::Handshake(_)))
+        is_passed_on || waiting.any(|pending| !pending.owner.is_ours())
     }
 }

@@ -17,12 +17,15 @@ use net::{ConnId, Io};
 use wire::memcache::ReplyKind;
 
 use crate::fail::Failure;
+use crate::generation::reads_replicas;
 use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
 use crate::server::Server;
+use crate::server::command::command;
 use crate::server::kept::Resend;
 use crate::server::pending::{Expect, Handshake, Owner, Pending};
+use crate::server::silence::SILENCE;
 
 impl Server {
     /// Opens a connection and sends the handshake first: password, protocol version, database, role. None
@@ -32,6 +35,7 @@ impl Server {
         let (version, probe) = (self.speaks_resp3(lane), lane == self.probe_lane());
         let (password, db, now) = (self.password.clone(), self.config.db, io.now());
         let checks_role = self.is_named_by_sentinels();
+        let (reads_replicas, private) = (reads_replicas(&self.config), lane >= self.first_private());
         let conn = &mut self.conns[lane as usize];
         debug_assert_eq!(conn.conn, None, "one would be forgotten");
         conn.conn = Some(id);
@@ -54,6 +58,9 @@ impl Server {
             }
             if checks_role {
                 shake(Handshake::Role, command(&[b"ROLE"]));
+            }
+            if reads_replicas && !private {
+                shake(Handshake::Readonly, command(&[b"READONLY"]));
             }
             if probe {
                 shake(Handshake::Probe, command(&[b"PING"]));
@@ -144,6 +151,11 @@ impl Proxy {
     /// Opens a connection to a server.
     pub(crate) fn open_lane<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
         if let Some(id) = self.servers[lane.server].open(io, lane.number) {
+            let server = &mut self.servers[lane.server];
+            if server.resend == Resend::All {
+                let at = io.now() + SILENCE;
+                server.conns[lane.number as usize].alarm_at(io, lane, at);
+            }
             self.recount_server(lane);
             self.set_server(id, lane);
         }
@@ -161,7 +173,12 @@ impl Proxy {
         let failure = match step {
             Handshake::Probe => return self.probe_answered(io, lane, reply, is_error),
             // An error is a sign of life, too.
-            Handshake::Alive => return self.servers[lane.server].step_done(io, lane.number, false),
+            Handshake::Alive => {
+                self.servers[lane.server].step_done(io, lane.number, false);
+                return self.wake_detours_to(io, lane.server);
+            }
+            // A server that refuses it declines the reads, which then go to the master.
+            Handshake::Readonly => return self.servers[lane.server].step_done(io, lane.number, false),
             Handshake::Password => Failure::Password,
             Handshake::Version => Failure::Version,
             Handshake::Database => Failure::Database,
@@ -204,16 +221,6 @@ impl Proxy {
             self.servers[lane.server].ask_role(io, lane.number);
         }
     }
-}
-
-/// Encodes a request to a redis server.
-fn command(args: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    wire::redis::encode::array(&mut out, args.len());
-    for arg in args {
-        wire::redis::encode::bulk(&mut out, arg);
-    }
-    out
 }
 
 /// True for the error of a server that requires no password: it serves the requests that follow. So the proxy

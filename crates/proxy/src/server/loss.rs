@@ -150,7 +150,7 @@ impl Proxy {
         self.doubt_master(io, lane.server);
         self.doubt_server(io, lane.server);
         let server = &mut self.servers[lane.server];
-        let waited = lost.line.iter().any(|p| !matches!(p.owner, Owner::Handshake(_)));
+        let waited = lost.line.iter().any(|p| !p.owner.is_ours());
         if lane.number == server.probe_lane() {
             server.probe_lost(io, failure);
         } else if waited && failure != Failure::Version {
@@ -207,7 +207,7 @@ impl Proxy {
         match pending.owner {
             Owner::Client(id, _) | Owner::Private(id, _) => self.client_mut(id).is_some(),
             Owner::Part(..) | Owner::Detour(_) => true,
-            Owner::Handshake(_) | Owner::Asking => false,
+            Owner::Handshake(_) | Owner::Asking | Owner::Sounding(_) => false,
         }
     }
 

@@ -5,7 +5,7 @@ use wire::memcache::{ReplyKind, Silence};
 
 use crate::client::Seq;
 use crate::gather::GatherId;
-use crate::keys::DetourId;
+use crate::keys::{DetourId, LaneKey};
 use crate::server::hits::Counted;
 
 /// Receiver of a reply.
@@ -21,8 +21,17 @@ pub(crate) enum Owner {
     Detour(DetourId),
     /// ASKING, in front of such a request: its reply is discarded.
     Asking,
+    /// A question about a slot whose owner is silent on this connection ([`crate::server::silence`]).
+    Sounding(LaneKey),
     /// The handshake: the password, the protocol version, the database, the role.
     Handshake(Handshake),
+}
+
+impl Owner {
+    /// True for the proxy's own requests, which no client waits for.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Owner::Handshake(_) | Owner::Asking | Owner::Sounding(_))
+    }
 }
 
 /// Purpose of a handshake request.
@@ -36,6 +45,8 @@ pub(crate) enum Handshake {
     Database,
     /// ROLE: only a master is used.
     Role,
+    /// READONLY: a replica serves reads.
+    Readonly,
     /// PING: a node of a cluster gets requests only once it has shown that it is alive. A frozen one would
     /// execute them when it goes on, after another has taken its place.
     Alive,
@@ -94,6 +105,11 @@ const _: () = assert!(size_of::<Pending>() <= 56);
 pub(crate) const NOT_NAMED: u32 = u32::MAX;
 
 impl Pending {
+    /// True if all of it is kept.
+    pub(crate) fn has_whole(&self) -> bool {
+        self.whole != Whole::Nowhere
+    }
+
     pub(crate) fn new(owner: Owner, at: Instant, len: usize) -> Pending {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         Pending {

@@ -53,7 +53,7 @@ impl Proxy {
         match pending.owner {
             Owner::Client(id, _) | Owner::Private(id, _) => Some(id),
             Owner::Part(gather, _) => Some(self.gathers.get(gather).client),
-            Owner::Detour(_) | Owner::Asking | Owner::Handshake(_) => None,
+            Owner::Detour(_) | Owner::Asking | Owner::Sounding(_) | Owner::Handshake(_) => None,
         }
     }
 
@@ -67,7 +67,7 @@ impl Proxy {
     ) {
         let server = &self.servers[lane.server];
         let blocks = server.private(lane.number).is_some_and(|private| private.blocks.is_some());
-        if blocks || matches!(pending.owner, Owner::Handshake(_) | Owner::Asking) {
+        if blocks || pending.owner.is_ours() {
             return;
         }
         let (name, protocol, pool) = (server.identity.clone(), server.config.protocol, server.pool);

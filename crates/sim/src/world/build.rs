@@ -53,6 +53,7 @@ impl World {
             tls: BTreeMap::new(),
             masters: proxy::Masters::new(),
             topologies: BTreeMap::new(),
+            standings: BTreeMap::new(),
             by_hand: BTreeMap::new(),
             local_bytes_max: 1 << 20,
             drain_timeout: Duration::from_secs(1),

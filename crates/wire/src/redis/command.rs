@@ -176,6 +176,12 @@ impl Command {
         self.flags & flags::READONLY != 0 && self.reaches_servers()
     }
 
+    /// True if a replica's answer is as good as its master's, but for its age: it reads keys, and not how
+    /// often or when clients have used them, which each server knows of itself.
+    pub fn may_read_replica(&self) -> bool {
+        self.retry_safe() && !matches!(self.name, "touch" | "object|freq" | "object|idletime")
+    }
+
     /// True if servers answer it.
     fn reaches_servers(&self) -> bool {
         !matches!(self.proxied, Proxied::Local(_) | Proxied::Refused(_))

@@ -5,6 +5,7 @@
 //! -ASK 2853 10.0.0.1:6379         colon), empty (the host that was asked) or `?` (unknown)
 //! -TRYAGAIN …                     some of its keys are elsewhere already
 //! -CLUSTERDOWN …, -LOADING …      later
+//! -MASTERDOWN …                   a replica without its master: elsewhere
 //! ```
 //! A script can return any of these as its own error, after it ran.
 
@@ -26,6 +27,8 @@ pub enum Redirect<'a> {
     ClusterDown,
     /// The node is loading its data.
     Loading,
+    /// The node is a replica without its master, and is not to serve old data.
+    MasterDown,
 }
 
 /// The address of a node.
@@ -50,6 +53,7 @@ impl<'a> Redirect<'a> {
             b"TRYAGAIN" => Some(Redirect::TryAgain),
             b"CLUSTERDOWN" => Some(Redirect::ClusterDown),
             b"LOADING" => Some(Redirect::Loading),
+            b"MASTERDOWN" => Some(Redirect::MasterDown),
             _ => None,
         }
     }
@@ -90,6 +94,7 @@ mod tests {
             ("CLUSTERDOWN The cluster is down", Some(Redirect::ClusterDown)),
             ("CLUSTERDOWN Hash slot not served", Some(Redirect::ClusterDown)),
             ("LOADING Redis is loading the dataset in memory", Some(Redirect::Loading)),
+            ("MASTERDOWN Link with MASTER is down and so on", Some(Redirect::MasterDown)),
             ("MOVED 16384 a:1", None),
             ("MOVED -1 a:1", None),
             ("MOVED 1 a", None),

@@ -1,0 +1,15 @@
+//! The first key of a request that is kept as bytes.
+
+use wire::redis::{Limits, RequestScanner, Route, Scan};
+
+/// The first key of a whole request; None if it is not sent by key.
+pub(crate) fn first_key(bytes: &[u8]) -> Option<Vec<u8>> {
+    let Scan::Done(request) = RequestScanner::new().scan(bytes, &Limits::default()) else { return None };
+    let key = match request.route(bytes).ok()?.1 {
+        Route::One(key) => key,
+        Route::Same(mut keys) => keys.next()?,
+        Route::Split(_, mut parts) => parts.next()?.key,
+        _ => return None,
+    };
+    Some(key.bytes().to_vec())
+}

@@ -1,0 +1,76 @@
+//! The node that a read goes to, in a pool that reads from replicas.
+//!
+//! ```text
+//! slot ▸ settled owner, its replicas ▸ those that may be read from (crate::replica_watch) ▸ the nearest ▸ one for each client
+//! ```
+//! While a slot is unsettled, reads go where writes go: a replica does not know of keys that have moved. A
+//! request that a replica declines or loses takes a detour to the owner ([`crate::detour`]).
+
+use config::checked::ReadFrom;
+use wire::redis::Command;
+
+use crate::client::Client;
+use crate::keys::{LaneKey, PoolKey, ServerKey};
+use crate::proxy::Proxy;
+
+/// No replica may be read from, and the pool reads from no other node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoReplica;
+
+/// The error for it.
+pub(super) const NO_REPLICA: &[u8] =
+    b"-ERR no replica of this key may be read from now (read_from, replica_lag_max): try again later\r\n";
+
+impl Proxy {
+    /// True if this command of a client of this pool may go to a replica.
+    #[inline]
+    pub(super) fn is_replica_read(&self, pool: PoolKey, command: &Command) -> bool {
+        self.pools[pool].reads_replicas && command.may_read_replica()
+    }
+
+    /// The client's connection for a read of this key. `Ok(None)` if it has to take a detour.
+    #[cold]
+    pub(super) fn lane_of_read(&mut self, client: &Client, key: &[u8]) -> Result<Option<LaneKey>, NoReplica> {
+        let reader = self.reader_of(client.pool, ring::key_slot(key), client.id.index as usize)?;
+        Ok(reader.map(|server| self.servers[server].lane_of(client)))
+    }
+
+    /// The node that reads of a slot go to; `spread` chooses among equals.
+    pub(super) fn reader_of(
+        &self,
+        pool: PoolKey,
+        slot: u16,
+        spread: usize,
+    ) -> Result<Option<ServerKey>, NoReplica> {
+        let pool = &self.pools[pool];
+        let Some(slots) = pool.placement.slots() else { return Ok(None) };
+        let Some(owner) = slots.settled_owner(slot) else { return Ok(None) };
+        let policy = pool.config.discovery.read_from;
+        let is_fit = |key: &ServerKey| {
+            let server = &self.servers[*key];
+            server.standing.is_fit && server.by_hand.out.is_none()
+        };
+        let replicas = slots.replicas(slot).iter().copied().filter(is_fit);
+        let too = Some(owner).filter(|_| policy == ReadFrom::Nearest);
+        let distance = |key: ServerKey| self.servers[key].standing.distance;
+        let (mut count, mut nearest) = (0, u8::MAX);
+        for key in replicas.clone().chain(too) {
+            match distance(key).cmp(&nearest) {
+                std::cmp::Ordering::Less => (count, nearest) = (1, distance(key)),
+                std::cmp::Ordering::Equal => count += 1,
+                std::cmp::Ordering::Greater => {}
+            }
+        }
+        if count == 0 {
+            return if policy == ReadFrom::Replica { Err(NoReplica) } else { Ok(Some(owner)) };
+        }
+        let found = replicas.chain(too).filter(|key| distance(*key) == nearest).nth(spread % count);
+        if found.is_some_and(|found| found != owner) {
+            pool.stats.replica_reads.inc();
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Reads from replicas against scripted nodes.
+
+use net::{App, Fault};
+use wire::redis::cluster::Node;
+
+use crate::detour::scripted::{Cluster, view};
+use crate::replica_watch::Standing;
+
+const fn fit(distance: u8) -> Standing {
+    Standing { is_fit: true, distance }
+}
+
+const fn unfit(distance: u8) -> Standing {
+    Standing { is_fit: false, distance }
+}
+
+/// Node 1 has the slots up to 9999, node 2 the rest and the replicas 3 and 4.
+fn learn(c: &mut Cluster, standings: &[(u16, Standing)]) {
+    let mut view = view(6, &[(0, 9999, 1), (10000, 16383, 2)]);
+    let node = |port: u16| Node { host: Some("127.0.0.1".into()), port, id: format!("id{port}") };
+    view.ranges[1].nodes.extend([node(3), node(4)]);
+    c.learn_view(view, standings);
+}
+
+fn cluster(policy: &str, standings: &[(u16, Standing)]) -> Cluster {
+    let mut c = Cluster::with(&format!("read_from = \"{policy}\"\n"));
+    learn(&mut c, standings);
+    c
+}
+
+/// The port of the node that a new client's `GET foo` goes to, or the client's answer.
+fn read(c: &mut Cluster) -> Result<u16, String> {
+    let client = c.ask(&["GET foo"]);
+    let answer = c.w.sent(client);
+    if !answer.is_empty() {
+        return Err(answer);
+    }
+    for port in [2, 3, 4] {
+        if c.is_known(port) && !c.pending(port).is_empty() {
+            c.at(port, &["GET foo"], "$1\r\nv\r\n");
+            assert_eq!(c.w.sent(client), "$1\r\nv\r\n");
+            return Ok(port);
+        }
+    }
+    Err("nobody was asked".into())
+}
+
+/// A policy, the standings of nodes, and the nodes that clients read from.
+type Case<'a> = (&'a str, &'a [(u16, Standing)], &'a [Result<u16, String>]);
+
+// foo has slot 12182, b 3300.
+
+#[test]
+fn policies() {
+    let no_replica =
+        "-ERR no replica of this key may be read from now (read_from, replica_lag_max): try again later\r\n";
+    let none = Err(no_replica.to_owned());
+    let cases: &[Case<'_>] = &[
+        ("primary", &[(3, fit(0)), (4, fit(0))], &[Ok(2), Ok(2)]),
+        ("replica", &[(2, unfit(0)), (3, fit(3)), (4, unfit(0))], &[Ok(3), Ok(3)]),
+        ("replica", &[(3, fit(3)), (4, fit(2))], &[Ok(4), Ok(4)]),
+        ("replica", &[(3, unfit(0))], &[none.clone(), none]),
+        ("prefer_replica", &[(2, unfit(0)), (3, fit(9))], &[Ok(3), Ok(3)]),
+        ("prefer_replica", &[(3, unfit(0))], &[Ok(2), Ok(2)]),
+        ("nearest", &[(2, unfit(1)), (3, fit(2)), (4, fit(9))], &[Ok(2), Ok(2)]),
+        ("nearest", &[(2, unfit(3)), (3, fit(2)), (4, unfit(0))], &[Ok(3), Ok(3)]),
+    ];
+    for (policy, standings, wanted) in cases {
+        let mut c = cluster(policy, standings);
+        let found: Vec<_> = wanted.iter().map(|_| read(&mut c)).collect();
+        assert_eq!(&found, wanted, "{policy} {standings:?}");
+    }
+}
+
+#[test]
+fn equals_share_the_clients_and_a_client_keeps_to_one() {
+    let mut c = cluster("replica", &[(3, fit(0)), (4, fit(0))]);
+    let ports: Vec<u16> = (0..8).map(|_| read(&mut c).expect("a replica")).collect();
+    assert!(ports.contains(&3) && ports.contains(&4), "{ports:?}");
+    let client = c.ask(&["GET foo"]);
+    let port = if c.pending(3).is_empty() { 4 } else { 3 };
+    for _ in 0..3 {
+        c.at(port, &["GET foo"], "$1\r\nv\r\n");
+        c.more(client, &["GET foo"]);
+    }
+}
+
+#[test]
+fn writes_and_times_of_use_are_the_masters() {
+    let mut c = cluster("replica", &[(3, fit(0))]);
+    let client = c.ask(&[
+        "SET foo v",
+        "TOUCH foo",
+        "OBJECT IDLETIME foo",
+        "GET foo",
+        "MGET foo {foo}2",
+        "EVAL x 1 foo",
+    ]);
+    c.at(2, &["SET foo v", "TOUCH foo", "OBJECT IDLETIME foo", "EVAL x 1 foo"], "+OK\r\n:1\r\n:0\r\n+e\r\n");
+    c.at(3, &["GET foo", "MGET foo {foo}2"], "$1\r\nv\r\n*2\r\n$1\r\nv\r\n$-1\r\n");
+    let replies = "+OK\r\n:1\r\n:0\r\n$1\r\nv\r\n*2\r\n$1\r\nv\r\n$-1\r\n+e\r\n";
+    assert_eq!(c.w.sent(client), replies);
+}
+
+#[test]
+fn keys_of_several_slots_are_read_from_the_replicas_of_each() {
+    let mut c = cluster("prefer_replica", &[(3, fit(0))]);
+    let client = c.ask(&["MGET foo b"]);
+    c.at(3, &["mget foo"], "*1\r\n$1\r\nF\r\n");
+    c.at(1, &["mget b"], "*1\r\n$1\r\nB\r\n");
+    assert_eq!(c.w.sent(client), "*2\r\n$1\r\nF\r\n$1\r\nB\r\n");
+    let mut c = cluster("replica", &[(3, fit(0))]);
+    let client = c.ask(&["MGET foo b"]);
+    assert!(c.w.sent(client).starts_with("-ERR no replica"), "no part is missing");
+}
+
+#[test]
+fn what_a_replica_declines_or_loses_goes_to_its_master() {
+    for error in [
+        "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
+        "-LOADING Redis is loading the dataset in memory\r\n",
+        "-MOVED 12182 127.0.0.1:2\r\n",
+        "-CLUSTERDOWN The cluster is down\r\n",
+    ] {
+        let mut c = cluster("replica", &[(3, fit(0))]);
+        let client = c.ask(&["GET foo"]);
+        c.at(3, &["GET foo"], error);
+        c.at(2, &["GET foo"], "$1\r\nv\r\n");
+        assert_eq!(c.w.sent(client), "$1\r\nv\r\n", "{error}");
+    }
+    let mut c = cluster("replica", &[(3, fit(0))]);
+    let client = c.ask(&["GET foo"]);
+    c.at(3, &["GET foo"], "");
+    let replica = c.node(3);
+    c.w.proxy.failed(&mut c.w.io, replica, Fault::Reset);
+    c.at(2, &["GET foo"], "$1\r\nv\r\n");
+    assert_eq!(c.w.sent(client), "$1\r\nv\r\n");
+    // Until it has shown that it lives, further reads go there as well.
+    c.more(client, &["GET foo"]);
+    c.at(2, &["GET foo"], "$1\r\nw\r\n");
+    assert_eq!(c.w.sent(client), "$1\r\nv\r\n$1\r\nw\r\n");
+    assert_eq!(c.w.proxy.census().detours, 0);
+}
+
+#[test]
+fn reads_of_a_slot_that_is_moving_go_where_writes_go() {
+    let mut c = cluster("replica", &[(3, fit(0))]);
+    let client = c.ask(&["SET foo v"]);
+    c.at(2, &["SET foo v"], "-ASK 12182 127.0.0.1:1\r\n");
+    c.at(1, &["ASKING", "SET foo v"], "+OK\r\n+OK\r\n");
+    c.more(client, &["GET foo"]);
+    c.at(2, &["GET foo"], "-ASK 12182 127.0.0.1:1\r\n");
+    c.at(1, &["ASKING", "GET foo"], "+OK\r\n$1\r\nv\r\n");
+    assert_eq!(c.w.sent(client), "+OK\r\n$1\r\nv\r\n");
+    c.pass(1200);
+    c.pass(200);
+    c.more(client, &["GET foo"]);
+    c.at(3, &["GET foo"], "$1\r\nv\r\n");
+}
+
+#[test]
+fn a_frozen_replica_is_given_up_for_its_master() {
+    let mut c = cluster("replica", &[(3, fit(0))]);
+    let client = c.ask(&["GET foo"]);
+    c.at(3, &["GET foo"], "");
+    let frozen = c.node(3);
+    let question = "BITFIELD foo GET u1 0";
+    for _ in 0..3 {
+        c.pass(251);
+        for port in [1, 2] {
+            if c.is_known(port) && !c.w.io.closed.contains(&frozen) {
+                let questions = vec![question; c.pending(port).matches("BITFIELD").count()];
+                let answer = if port == 2 { "*1\r\n:0\r\n" } else { "-MOVED 12182 127.0.0.1:2\r\n" };
+                c.at(port, &questions, &answer.repeat(questions.len()));
+            }
+        }
+    }
+    assert!(c.w.io.closed.contains(&frozen));
+    c.at(2, &["GET foo"], "$1\r\nv\r\n");
+    assert_eq!(c.w.sent(client), "$1\r\nv\r\n");
+}
