@@ -1,5 +1,5 @@
-//! `cargo xtask bench proxy|tls|floor|queue|single|placement|instructions|tools|upgrade|reload`: builds the
-//! programs to measure, then runs a script of `bench/`.
+//! `cargo xtask bench proxy|cache|tls|floor|queue|single|placement|instructions|tools|upgrade|reload`: builds
+//! the programs to measure, then runs a script of `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads
 //! CPU time and memory from /proc, and prints tables. The load generator, where speed matters, is Rust.
@@ -10,8 +10,19 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{cargo, root};
 
-const BENCHES: [&str; 10] =
-    ["proxy", "tls", "floor", "placement", "queue", "single", "instructions", "tools", "upgrade", "reload"];
+const BENCHES: [&str; 11] = [
+    "proxy",
+    "cache",
+    "tls",
+    "floor",
+    "placement",
+    "queue",
+    "single",
+    "instructions",
+    "tools",
+    "upgrade",
+    "reload",
+];
 
 /// Longest run of a bench.
 const LIMIT: Duration = Duration::from_hours(6);
