@@ -9,6 +9,7 @@ mod bitmap;
 mod blocking;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod call;
+mod command;
 mod counter;
 mod expire;
 mod fault;
@@ -31,6 +32,8 @@ mod sort;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod sorted_set;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod stream;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod string;
 
 use wire::redis::Version;
@@ -39,21 +42,9 @@ use wire::redis::encode;
 use crate::Store;
 pub use call::Block;
 use call::Call;
+use command::{Command, row};
 use fault::Fault;
 use sorted_set::{algebra, range};
-
-/// A row of the table of commands.
-struct Command {
-    /// Lower case, as in Redis' errors.
-    name: &'static str,
-    /// Number of arguments including the command's name; negative: at least that many.
-    arity: isize,
-    run: fn(&mut Call<'_>) -> Result<(), Fault>,
-}
-
-const fn row(name: &'static str, arity: isize, run: fn(&mut Call<'_>) -> Result<(), Fault>) -> Command {
-    Command { name, arity, run }
-}
 
 /// Every command of the embedded cache, sorted by name.
 static COMMANDS: &[Command] = &[
@@ -171,6 +162,21 @@ static COMMANDS: &[Command] = &[
     row("ttl", 2, expire::ttl),
     row("type", 2, key::kind),
     row("unlink", -2, key::del),
+    row("xack", -4, stream::group::xack),
+    row("xadd", -5, stream::add::xadd),
+    row("xautoclaim", -6, stream::claim::xautoclaim),
+    row("xclaim", -6, stream::claim::xclaim),
+    row("xdel", -3, stream::entry::xdel),
+    row("xgroup", -2, stream::group::xgroup),
+    row("xinfo", -2, stream::info::xinfo),
+    row("xlen", 2, stream::entry::xlen),
+    row("xpending", -3, stream::pending::xpending),
+    row("xrange", -4, stream::entry::xrange),
+    row("xread", -4, stream::read::xread),
+    row("xreadgroup", -7, stream::read::xreadgroup),
+    row("xrevrange", -4, stream::entry::xrevrange),
+    row("xsetid", -3, stream::entry::xsetid),
+    row("xtrim", -4, stream::add::xtrim),
     row("zadd", -4, sorted_set::zadd),
     row("zcard", 2, sorted_set::zcard),
     row("zcount", 4, range::zcount),
@@ -275,11 +281,7 @@ fn run(
         return Err(Fault::EmptyRequest);
     };
     let command = lookup(name).ok_or_else(|| Fault::unsupported(name))?;
-    let fits = match usize::try_from(command.arity) {
-        Ok(exact) => args.len() == exact,
-        Err(_) => args.len() >= command.arity.unsigned_abs(),
-    };
-    if !fits {
+    if !command.takes(args.len()) {
         return Err(Fault::Arity(command.name));
     }
     let mut call = Call { store, args, now_ms, version, out, name: command.name, ready, block: None };
@@ -307,7 +309,7 @@ mod tests {
         for command in COMMANDS {
             assert!(lookup(command.name.to_ascii_uppercase().as_bytes()).is_some(), "{}", command.name);
         }
-        for name in [&b""[..], b"gett", b"ge", b"xadd", b"get\0", &[b'g'; 100]] {
+        for name in [&b""[..], b"gett", b"ge", b"eval", b"get\0", &[b'g'; 100]] {
             assert!(lookup(name).is_none());
         }
     }
@@ -367,9 +369,9 @@ mod tests {
     #[test]
     fn what_the_embedded_cache_cannot_do() {
         let mut store = Store::new(4096);
-        let error = "-ERR the embedded cache does not serve 'XADD', which needs a redis server \
+        let error = "-ERR the embedded cache does not serve 'EVAL', which needs a redis server \
                      (set servers = [...])\r\n";
-        check(&mut store, 0, Version::Resp2, "XADD s * f v", error);
+        check(&mut store, 0, Version::Resp2, "EVAL s 0", error);
         let long = "x".repeat(5000);
         let error =
             "-OOM the value does not fit into the embedded cache (at most 3712 bytes of key and value)\r\n";

@@ -508,7 +508,10 @@ mod tests {
             b"ZUNIONSTORE",
             b"SETRANGE",
             b"LINSERT",
-        ][usize::from(what) % 18];
+            b"XADD",
+            b"XTRIM",
+            b"XREADGROUP",
+        ][usize::from(what) % 21];
         let mut args: Vec<&[u8]> = vec![name, &key];
         let score = length.to_string().into_bytes();
         match name {
@@ -523,6 +526,13 @@ mod tests {
             b"ZUNIONSTORE" => args.extend([b"2".as_slice(), &other, &key]),
             b"SETRANGE" => args.extend([score.as_slice(), &elements[0]]),
             b"LINSERT" => args.extend([b"BEFORE".as_slice(), b"0", &elements[0]]),
+            b"XADD" => args.extend([b"*".as_slice(), &other, &elements[0]]),
+            b"XTRIM" => args.extend([b"MAXLEN".as_slice(), &score]),
+            b"XREADGROUP" => {
+                let group: [&[u8]; 6] = [b"XGROUP", b"CREATE", &key, b"g", b"0", b"MKSTREAM"];
+                store.execute_redis(&group, 0, Version::Resp2, &mut Vec::new());
+                args = vec![name, b"GROUP", b"g", &other, b"STREAMS", &key, b">"];
+            }
             _ => {}
         }
         store.execute_redis(&args, 0, Version::Resp2, &mut Vec::new());

@@ -1,4 +1,4 @@
-//! Values of an entry besides a plain string: a list, a hash, a set, a sorted set.
+//! Values of an entry besides a plain string: a list, a hash, a set, a sorted set, a stream.
 //!
 //! Each type is compact while it is small, and reports the bytes it has allocated and how many a change may
 //! add, so that the store can refuse a change or make room before it happens.
@@ -9,12 +9,14 @@ mod order;
 mod pack;
 pub(crate) mod set;
 pub(crate) mod sorted_set;
+pub(crate) mod stream;
 pub(crate) mod table;
 
 use hash::Hash;
 use list::List;
 use set::Set;
 use sorted_set::SortedSet;
+use stream::Stream;
 
 /// The value of an entry that does not stand beside its key.
 #[derive(Debug, Clone)]
@@ -25,6 +27,7 @@ pub(crate) enum Value {
     Hash(Hash),
     Set(Set),
     SortedSet(SortedSet),
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -36,6 +39,7 @@ impl Value {
             Value::Hash(hash) => hash.bytes(),
             Value::Set(set) => set.bytes(),
             Value::SortedSet(set) => set.bytes(),
+            Value::Stream(stream) => size_of::<Stream>() + stream.bytes(),
         }
     }
 
@@ -47,6 +51,7 @@ impl Value {
             Value::Hash(_) => "hash",
             Value::Set(_) => "set",
             Value::SortedSet(_) => "zset",
+            Value::Stream(_) => "stream",
         }
     }
 
@@ -58,6 +63,7 @@ impl Value {
             Value::Hash(hash) => hash.encoding(),
             Value::Set(set) => set.encoding(),
             Value::SortedSet(set) => set.encoding(),
+            Value::Stream(_) => "stream",
         }
     }
 }
@@ -106,3 +112,26 @@ collection!(List);
 collection!(Hash);
 collection!(Set);
 collection!(SortedSet);
+
+impl Collection for Stream {
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::Stream(own) = value { Some(own) } else { None }
+    }
+
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Stream(own) = value { Some(own) } else { None }
+    }
+
+    fn into_value(self) -> Value {
+        Value::Stream(Box::new(self))
+    }
+
+    /// At least 1: a stream stays without entries.
+    fn count(&self) -> usize {
+        self.len().max(1)
+    }
+
+    fn room_for(&self, elements: usize, bytes: usize) -> usize {
+        self.growth(elements, bytes) + size_of::<Stream>()
+    }
+}

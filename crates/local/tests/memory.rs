@@ -48,6 +48,7 @@ fn what_is_counted_is_what_is_used() {
     fill("one hash", |i| words(&["HSET", "h", &format!("field{i}"), &value]));
     fill("lists", |i| words(&["RPUSH", &format!("l{}", i % 100), &value]));
     fill("sets", |i| words(&["SADD", &format!("s{}", i % 20), &format!("member:{i}")]));
+    fill("a stream", |i| words(&["XADD", "x", "*", &format!("field{}", i % 3), &value]));
     fill("a sorted set", |i| {
         words(&["ZADD", "z", &(i * 7919 % 1_000_003).to_string(), &format!("member:{i}")])
     });

@@ -23,7 +23,8 @@ fn timeout(text: &[u8]) -> Result<Option<u64>, Fault> {
 }
 
 fn wait(call: &mut Call<'_>, timeout_ms: Option<u64>, keys: &[&[u8]]) -> Result<(), Fault> {
-    call.block = Some(Block { timeout_ms, keys: keys.iter().map(|key| Box::from(*key)).collect() });
+    call.block =
+        Some(Block { timeout_ms, keys: keys.iter().map(|key| Box::from(*key)).collect(), request: None });
     Ok(())
 }
 

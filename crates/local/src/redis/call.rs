@@ -21,6 +21,8 @@ pub struct Block {
     pub timeout_ms: Option<u64>,
     /// Keys that it waits for.
     pub keys: Vec<Box<[u8]>>,
+    /// The request to run again, if it is not the one that came: with ids in the place of `$`.
+    pub request: Option<Box<[u8]>>,
 }
 
 /// Arguments in a row.
@@ -117,7 +119,8 @@ impl<'c> Call<'c> {
         self.edit_or(key, false, room, change)
     }
 
-    fn edit_or<C: Collection, R>(
+    /// Changes the collection of a key, which is created if there is none and `creates`.
+    pub(super) fn edit_or<C: Collection, R>(
         &mut self,
         key: &[u8],
         creates: bool,

@@ -44,6 +44,8 @@ pub(super) enum Fault {
     NoInputKey(&'static str),
     /// Another failure: its whole text.
     Other(&'static str),
+    /// Another failure: its text, with words of the client.
+    Text(String),
     /// Too large for the cache; the maximum size.
     TooLarge(usize),
 }
@@ -176,6 +178,7 @@ impl Fault {
                 format!("ERR at least 1 input key is needed for '{name}' command").into()
             }
             Fault::Other(text) => (*text).into(),
+            Fault::Text(text) => text.clone().into(),
             Fault::TooLarge(bytes_max) => format!(
                 "OOM the value does not fit into the embedded cache (at most {bytes_max} bytes of key and value)"
             )
@@ -185,6 +188,6 @@ impl Fault {
 }
 
 /// A client's word for an error: truncated, and valid text. The encoder handles line ends.
-fn word(bytes: &[u8]) -> String {
+pub(super) fn word(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..WORD_BYTES_MAX).unwrap_or(bytes)).into_owned()
 }

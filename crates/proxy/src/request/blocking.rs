@@ -54,7 +54,7 @@ impl Proxy {
             client: client.id,
             seq: client.next_seq(),
             server,
-            frame: frame.into(),
+            frame: block.request.unwrap_or_else(|| frame.into()),
             keys: block.keys,
             deadline,
         };
@@ -98,7 +98,7 @@ impl Proxy {
             return false;
         }
         // A key of another type, which this one goes on waiting to see removed, as in Redis.
-        if self.scratch.local.first() == Some(&b'-') {
+        if self.scratch.local.starts_with(b"-WRONGTYPE") {
             return true;
         }
         let reply = std::mem::take(&mut self.scratch.local);
@@ -195,6 +195,23 @@ mod tests {
         assert_eq!(w.sent(clients[1]), ONE, "a string was nothing for it");
         assert_eq!(w.proxy.blocked.by_key.len(), 0);
         assert!(!w.proxy.store.has_ready());
+    }
+
+    #[test]
+    fn readers_of_a_stream_wait_from_its_end_on() {
+        let mut w = World::new(POOL);
+        let (first, second, third) = (w.accept(0), w.accept(0), w.accept(0));
+        send(&mut w, third, &["XADD k 1-1 f v", "XGROUP CREATE k g $"]);
+        send(&mut w, first, &["XREAD BLOCK 0 STREAMS other k 0 $", "PING"]);
+        send(&mut w, second, &["XREADGROUP GROUP g anna BLOCK 0 STREAMS k >"]);
+        assert_eq!([w.sent(first), w.sent(second)], ["", ""]);
+        send(&mut w, third, &["SET other x", "XADD k 1-2 f w"]);
+        let entry = "*1\r\n*2\r\n$1\r\nk\r\n*1\r\n*2\r\n$3\r\n1-2\r\n*2\r\n$1\r\nf\r\n$1\r\nw\r\n";
+        assert_eq!([w.sent(first), w.sent(second)], [entry, entry]);
+        send(&mut w, second, &["XREADGROUP GROUP g anna BLOCK 0 STREAMS k >"]);
+        send(&mut w, third, &["DEL k"]);
+        assert!(w.sent(second).ends_with("-UNBLOCKED the stream key no longer exists\r\n"));
+        assert!(w.proxy.blocked.requests.is_empty() && w.proxy.blocked.by_client.is_empty());
     }
 
     #[test]
