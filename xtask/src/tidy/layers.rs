@@ -8,7 +8,7 @@ use super::findings::Findings;
 use crate::workspace::{Metadata, short_name};
 
 /// Every crate of the workspace and its layer, as drawn in ARCHITECTURE.md.
-const LAYERS: [(&str, Layer); 23] = [
+const LAYERS: [(&str, Layer); 24] = [
     ("nuthatch", Layer::Product(5)),
     ("proxy", Layer::Product(4)),
     ("queue", Layer::Product(4)),
@@ -23,6 +23,7 @@ const LAYERS: [(&str, Layer); 23] = [
     ("http", Layer::Product(2)),
     ("local", Layer::Product(2)),
     ("load", Layer::Product(2)),
+    ("engine", Layer::Product(2)),
     ("ring", Layer::Product(1)),
     ("journal", Layer::Product(1)),
     ("telemetry", Layer::Product(1)),

@@ -1,0 +1,129 @@
+//! Messages that are not due: a stream of their own, from which one node moves each to its topic in time.
+//!
+//! NATS before 2.12 has no schedules. A deferred message is acknowledged to its publisher when this stream
+//! has it, so its delay is as durable as the message. All nodes share one consumer here; the node that gets a
+//! message puts it back until its due time, by the clock of this node, or publishes it to its topic with the
+//! same id, so that a move that is repeated makes no second copy.
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::{PullConsumer, pull};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use async_nats::jetstream::{AckKind, Message};
+use futures_util::StreamExt;
+use std::time::SystemTime;
+use tokio::time::{Duration, sleep};
+
+use super::changes::{self, DUPLICATE_WINDOW};
+use super::fault::Fault;
+use super::hub::Hub;
+
+/// Header with the due time (wall, ns).
+pub const DUE: &str = "Nuthatch-Due";
+/// Header with the publication time (wall, ns) of a message that was deferred.
+pub const PUBLISHED: &str = "Nuthatch-Published";
+/// The shared consumer.
+const MOVER: &str = "mover";
+/// Messages per fetch.
+const BATCH: usize = 100;
+/// Time of a fetch.
+const EXPIRES: Duration = Duration::from_secs(5);
+/// Pause after an error.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The id in a message's headers.
+pub fn id_of(headers: Option<&HeaderMap>) -> Option<u64> {
+    u64::from_str_radix(headers?.get(async_nats::header::NATS_MESSAGE_ID)?.as_str(), 16).ok()
+}
+
+/// The publication time in a message's headers.
+pub fn published(headers: Option<&HeaderMap>) -> Option<i64> {
+    headers?.get(PUBLISHED)?.as_str().parse().ok()
+}
+
+/// Creates the stream and its consumer, unless they exist.
+pub async fn open(hub: &Hub) -> Result<(), Fault> {
+    let name = hub.names.deferred_stream();
+    changes::create_stream(
+        hub,
+        Config {
+            name: name.clone(),
+            subjects: vec![hub.names.deferred_subject(None)],
+            retention: RetentionPolicy::WorkQueue,
+            storage: StorageType::File,
+            num_replicas: hub.replicas,
+            duplicate_window: DUPLICATE_WINDOW,
+            ..Config::default()
+        },
+    )
+    .await?;
+    changes::create_consumer(hub, &name, changes::durable(MOVER)).await
+}
+
+/// Moves messages that are due, for ever.
+pub async fn run(hub: &Hub) {
+    loop {
+        if let Err(fault) = move_all(hub).await {
+            telemetry::debug!(error = fault.text, "deferred messages cannot be fetched");
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn move_all(hub: &Hub) -> Result<(), Fault> {
+    let stream = changes::stream(hub, &hub.names.deferred_stream()).await?;
+    let consumer: PullConsumer =
+        stream.get_consumer::<pull::Config>(MOVER).await.map_err(|e| Fault::passing(&e))?;
+    loop {
+        let fetch = consumer.fetch().max_messages(1).expires(EXPIRES).messages();
+        let mut first = fetch.await.map_err(|e| Fault::passing(&e))?;
+        while let Some(message) = first.next().await {
+            move_one(hub, message.map_err(|e| Fault::passing(&e))?).await;
+        }
+        let mut more =
+            consumer.fetch().max_messages(BATCH).messages().await.map_err(|e| Fault::passing(&e))?;
+        while let Some(message) = more.next().await {
+            move_one(hub, message.map_err(|e| Fault::passing(&e))?).await;
+        }
+    }
+}
+
+/// Moves a message if it is due. One that cannot be moved comes again.
+async fn move_one(hub: &Hub, message: Message) {
+    let due: i64 = message
+        .headers
+        .as_ref()
+        .and_then(|headers| headers.get(DUE))
+        .and_then(|due| due.as_str().parse().ok())
+        .unwrap_or(0);
+    let left = due.saturating_sub(wall());
+    if left > 0 {
+        let delay = Duration::from_nanos(left.unsigned_abs());
+        let _ = message.ack_with(AckKind::Nak(Some(delay))).await;
+        return;
+    }
+    let Some(topic) = hub.names.deferred_topic(message.subject.as_str()) else {
+        let _ = message.ack_with(AckKind::Term).await;
+        return;
+    };
+    let published = message.info().map_or(0, |info| info.published.unix_timestamp_nanos());
+    let mut moved =
+        PublishMessage::build().payload(message.payload.clone()).header(PUBLISHED, published.to_string());
+    if let Some(id) = id_of(message.headers.as_ref()) {
+        moved = moved.message_id(format!("{id:016x}"));
+    }
+    let acknowledged = match hub.jetstream.send_publish(hub.names.subject(&topic), moved).await {
+        Ok(acknowledged) => acknowledged.await.is_ok(),
+        Err(_) => false,
+    };
+    if acknowledged {
+        let _ = message.ack().await;
+    } else {
+        let _ = message.ack_with(AckKind::Nak(Some(RETRY))).await;
+    }
+}
+
+fn wall() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,386 @@
+//! An engine in memory with seeded faults, for tests of what drives an engine.
+//!
+//! It keeps the promises of [`crate::request`] and nothing beyond them: completions are late and out of
+//! order, acknowledgements and fetches are lost, a publication fails although its messages are stored. Time
+//! is given by the caller, and the seed alone decides what happens.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::names::is_ephemeral;
+use crate::request::{
+    ACK_WAIT, Arrival, Change, Completion, Engine, EngineError, Fate, Handle, Publication, Request,
+};
+
+/// Time after which a fetch ends.
+const FETCH_TIME: Duration = Duration::from_secs(5);
+
+/// Frequencies of faults, in percent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// Fates of messages that never arrive.
+    pub lost_fates: u64,
+    /// Fetches that bring nothing.
+    pub lost_fetches: u64,
+    /// Publications that are answered with an error, although they are stored.
+    pub failed_publications: u64,
+    /// Longest delay of a completion, in milliseconds.
+    pub late_ms: u64,
+}
+
+/// The engine, shared by its nodes.
+#[derive(Debug)]
+pub struct Memory {
+    mailboxes: Vec<Mailbox>,
+    now: Duration,
+    random: u64,
+    faults: Faults,
+    topics: BTreeMap<Arc<str>, Topic>,
+    completions: Vec<(Duration, usize, Completion)>,
+    deliveries: u64,
+}
+
+type Mailbox = Arc<Mutex<VecDeque<Request>>>;
+
+/// A node's end.
+#[derive(Debug)]
+pub struct Node(Mailbox);
+
+#[derive(Debug, Default)]
+struct Topic {
+    next: u64,
+    messages: BTreeMap<u64, Stored>,
+    ids: BTreeSet<u64>,
+    deferred: Vec<Publication>,
+    channels: BTreeMap<Arc<str>, Channel>,
+    paused: bool,
+}
+
+#[derive(Debug)]
+struct Stored {
+    id: u64,
+    timestamp: i64,
+    body: Bytes,
+    /// Channels that have not finished it.
+    wanted: BTreeSet<Arc<str>>,
+}
+
+#[derive(Debug, Default)]
+struct Channel {
+    waiting: VecDeque<u64>,
+    /// Delivered messages, and when they come back.
+    pending: BTreeMap<u64, Duration>,
+    attempts: BTreeMap<u64, u16>,
+    fetches: VecDeque<Fetch>,
+    paused: bool,
+}
+
+#[derive(Debug)]
+struct Fetch {
+    node: usize,
+    count: u32,
+    ends: Duration,
+    lost: bool,
+}
+
+impl Engine for Node {
+    fn submit(&mut self, request: Request) {
+        lock(&self.0).push_back(request);
+    }
+}
+
+fn lock(mailbox: &Mailbox) -> MutexGuard<'_, VecDeque<Request>> {
+    mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Memory {
+    /// An empty engine.
+    pub fn new(seed: u64, faults: Faults) -> Memory {
+        Memory {
+            mailboxes: Vec::new(),
+            now: Duration::ZERO,
+            random: seed | 1,
+            faults,
+            topics: BTreeMap::new(),
+            completions: Vec::new(),
+            deliveries: 0,
+        }
+    }
+
+    /// A new node, and its number. It learns what exists.
+    pub fn node(&mut self) -> (usize, Node) {
+        let (number, mailbox) = (self.mailboxes.len(), Mailbox::default());
+        self.mailboxes.push(Arc::clone(&mailbox));
+        let mut all = Vec::new();
+        for (topic, state) in &self.topics {
+            all.push((Arc::clone(topic), None, state.paused));
+            let lasting = state.channels.iter().filter(|(name, _)| !is_ephemeral(name));
+            all.extend(lasting.map(|(name, its)| (Arc::clone(topic), Some(Arc::clone(name)), its.paused)));
+        }
+        for (topic, channel, paused) in all {
+            self.tell(number, Completion::Exists { topic, channel, paused });
+        }
+        (number, Node(mailbox))
+    }
+
+    /// From now on nothing goes wrong.
+    pub fn heal(&mut self) {
+        self.faults = Faults::default();
+    }
+
+    /// Messages that some channel has not finished, and those without a channel.
+    pub fn unfinished(&self) -> usize {
+        self.topics.values().map(|topic| topic.messages.len() + topic.deferred.len()).sum()
+    }
+
+    /// Carries out what the nodes have asked for, as of `now` (since the start) and of the wall clock, and
+    /// returns the completions that are due: node and completion.
+    pub fn step(&mut self, now: Duration, wall: i64) -> Vec<(usize, Completion)> {
+        self.now = now;
+        for node in 0..self.mailboxes.len() {
+            let requests: Vec<Request> = lock(&self.mailboxes[node]).drain(..).collect();
+            requests.into_iter().for_each(|request| self.carry_out(node, request, wall));
+        }
+        let names: Vec<Arc<str>> = self.topics.keys().cloned().collect();
+        names.iter().for_each(|name| self.work(name, wall));
+        let (due, later) = std::mem::take(&mut self.completions).into_iter().partition(|row| row.0 <= now);
+        self.completions = later;
+        due.into_iter().map(|(_, node, completion)| (node, completion)).collect()
+    }
+
+    fn carry_out(&mut self, node: usize, request: Request, wall: i64) {
+        match request {
+            Request::Publish { number, topic, messages } => {
+                self.create(&topic, None);
+                for message in messages {
+                    let topic = self.topics.entry(Arc::clone(&topic)).or_default();
+                    if !topic.ids.insert(message.id) {
+                        continue;
+                    }
+                    if message.due > wall { topic.deferred.push(message) } else { topic.store(message, wall) }
+                }
+                let outcome = match self.happens(self.faults.failed_publications) {
+                    true => Err(EngineError("engine: no acknowledgement".to_owned())),
+                    false => Ok(()),
+                };
+                self.tell(node, Completion::Published(number, outcome));
+            }
+            Request::Fetch { topic, channel, count } => {
+                let lost = self.happens(self.faults.lost_fetches);
+                let fetch = Fetch { node, count, ends: self.now + FETCH_TIME, lost };
+                match self.topics.get_mut(&topic).and_then(|topic| topic.channels.get_mut(&channel)) {
+                    Some(state) => state.fetches.push_back(fetch),
+                    None => self.tell(node, Completion::Unfilled { topic, channel, count }),
+                }
+            }
+            Request::StopFetching { topic, channel } => {
+                if let Some(state) = self.topics.get_mut(&topic).and_then(|t| t.channels.get_mut(&channel)) {
+                    state.fetches.retain(|fetch| fetch.node != node);
+                }
+            }
+            Request::Settle(fates) => fates.into_iter().for_each(|(handle, fate)| self.settle(&handle, fate)),
+            Request::Change { number, topic, channel, change } => {
+                self.change(&topic, channel.as_ref(), change);
+                self.tell(node, Completion::Changed(number, Ok(())));
+            }
+        }
+    }
+
+    fn change(&mut self, topic: &Arc<str>, channel: Option<&Arc<str>>, change: Change) {
+        match change {
+            Change::Create => self.create(topic, channel),
+            Change::Delete => {
+                match channel {
+                    None => drop(self.topics.remove(topic)),
+                    Some(name) => {
+                        if let Some(topic) = self.topics.get_mut(topic) {
+                            topic.channels.remove(name);
+                            topic.finish_all(name);
+                        }
+                    }
+                }
+                if channel.is_none_or(|name| !is_ephemeral(name)) {
+                    let (topic, channel) = (Arc::clone(topic), channel.cloned());
+                    self.tell_all(&Completion::Gone { topic, channel });
+                }
+            }
+            Change::Empty => {
+                let Some(state) = self.topics.get_mut(topic) else { return };
+                match channel {
+                    None if state.channels.is_empty() => state.messages.clear(),
+                    None => {}
+                    Some(name) => {
+                        state.channels.insert(Arc::clone(name), Channel::default());
+                        state.finish_all(name);
+                    }
+                }
+            }
+            Change::Pause(paused) => {
+                let Some(state) = self.topics.get_mut(topic) else { return };
+                match channel {
+                    None => state.paused = paused,
+                    Some(name) => state.channels.entry(Arc::clone(name)).or_default().paused = paused,
+                }
+                let (topic, channel) = (Arc::clone(topic), channel.cloned());
+                self.tell_all(&Completion::Exists { topic, channel, paused });
+            }
+        }
+    }
+
+    fn create(&mut self, topic: &Arc<str>, channel: Option<&Arc<str>>) {
+        if !self.topics.contains_key(topic) {
+            self.topics.insert(Arc::clone(topic), Topic::default());
+            self.tell_all(&Completion::Exists { topic: Arc::clone(topic), channel: None, paused: false });
+        }
+        let (Some(name), Some(state)) = (channel, self.topics.get_mut(topic)) else { return };
+        if state.channels.contains_key(name) {
+            return;
+        }
+        let mut new = Channel::default();
+        if !is_ephemeral(name) && !state.channels.keys().any(|name| !is_ephemeral(name)) {
+            // The first one gets what waited for it.
+            new.waiting = state.messages.keys().copied().collect();
+            for message in state.messages.values_mut() {
+                message.wanted.insert(Arc::clone(name));
+            }
+        }
+        state.channels.insert(Arc::clone(name), new);
+        if !is_ephemeral(name) {
+            let (topic, channel) = (Arc::clone(topic), Some(Arc::clone(name)));
+            self.tell_all(&Completion::Exists { topic, channel, paused: false });
+        }
+    }
+
+    /// A handle names topic, channel and message.
+    fn settle(&mut self, handle: &Handle, fate: Fate) {
+        if self.happens(self.faults.lost_fates) {
+            return;
+        }
+        let text = String::from_utf8_lossy(&handle.0).into_owned();
+        let mut parts = text.split('/');
+        let (Some(topic), Some(name), Some(sequence)) = (parts.next(), parts.next(), parts.next()) else {
+            return;
+        };
+        let Ok(sequence) = sequence.parse::<u64>() else { return };
+        let (now, Some(topic)) = (self.now, self.topics.get_mut(topic)) else { return };
+        let Some(channel) = topic.channels.get_mut(name) else { return };
+        let Some(back) = channel.pending.get_mut(&sequence) else { return };
+        match fate {
+            Fate::Return(delay) => *back = now + delay,
+            Fate::Extend => *back = now + ACK_WAIT,
+            Fate::Finish => {
+                channel.pending.remove(&sequence);
+                channel.attempts.remove(&sequence);
+                topic.finish(name, sequence);
+            }
+        }
+    }
+
+    /// Releases what is due in a topic, fills its fetches and ends old ones.
+    fn work(&mut self, name: &Arc<str>, wall: i64) {
+        let (now, mut told) = (self.now, Vec::new());
+        let Some(topic) = self.topics.get_mut(name) else { return };
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut topic.deferred).into_iter().partition(|message| message.due <= wall);
+        topic.deferred = later;
+        due.into_iter().for_each(|message| topic.store(message, wall));
+        for (channel_name, channel) in &mut topic.channels {
+            let back: Vec<u64> =
+                channel.pending.iter().filter(|(_, at)| **at <= now).map(|(sequence, _)| *sequence).collect();
+            for sequence in back.into_iter().rev() {
+                channel.pending.remove(&sequence);
+                channel.waiting.push_front(sequence);
+            }
+            while let Some(fetch) = channel.fetches.front_mut() {
+                let mut messages = Vec::new();
+                while !fetch.lost && fetch.count > 0 {
+                    let Some(sequence) = channel.waiting.pop_front() else { break };
+                    let Some(stored) = topic.messages.get(&sequence) else { continue };
+                    self.deliveries += 1;
+                    let attempts = channel.attempts.entry(sequence).or_default();
+                    let handle = format!("{name}/{channel_name}/{sequence}/{}", self.deliveries);
+                    messages.push(Arrival {
+                        id: stored.id,
+                        timestamp: stored.timestamp,
+                        attempts: *attempts,
+                        handle: Handle(handle.into()),
+                        body: stored.body.clone(),
+                    });
+                    *attempts = attempts.saturating_add(1);
+                    channel.pending.insert(sequence, now + ACK_WAIT);
+                    fetch.count -= 1;
+                }
+                let (node, ended) = (fetch.node, fetch.count == 0 || fetch.ends <= now);
+                let (topic, channel_name) = (Arc::clone(name), Arc::clone(channel_name));
+                if !messages.is_empty() {
+                    let (topic, channel) = (Arc::clone(&topic), Arc::clone(&channel_name));
+                    told.push((node, Completion::Arrived { topic, channel, messages }));
+                }
+                if !ended {
+                    break;
+                }
+                if fetch.count > 0 {
+                    let unfilled = Completion::Unfilled { topic, channel: channel_name, count: fetch.count };
+                    told.push((node, unfilled));
+                }
+                channel.fetches.pop_front();
+            }
+        }
+        for (node, completion) in told {
+            self.tell(node, completion);
+        }
+    }
+
+    fn tell_all(&mut self, completion: &Completion) {
+        (0..self.mailboxes.len()).for_each(|node| self.tell(node, completion.clone()));
+    }
+
+    fn tell(&mut self, node: usize, completion: Completion) {
+        // What exists is told in order.
+        let in_order = matches!(completion, Completion::Exists { .. } | Completion::Gone { .. });
+        let late = if in_order || self.faults.late_ms == 0 { 0 } else { self.next() % self.faults.late_ms };
+        self.completions.push((self.now + Duration::from_millis(late), node, completion));
+    }
+
+    fn happens(&mut self, percent: u64) -> bool {
+        percent > 0 && self.next() % 100 < percent
+    }
+
+    fn next(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random >> 20
+    }
+}
+
+impl Topic {
+    fn store(&mut self, message: Publication, wall: i64) {
+        self.next += 1;
+        let sequence = self.next;
+        for channel in self.channels.values_mut() {
+            channel.waiting.push_back(sequence);
+        }
+        let wanted = self.channels.keys().cloned().collect();
+        let stored = Stored { id: message.id, timestamp: wall, body: message.body, wanted };
+        self.messages.insert(sequence, stored);
+    }
+
+    fn finish(&mut self, channel: &str, sequence: u64) {
+        if let Some(message) = self.messages.get_mut(&sequence)
+            && message.wanted.remove(channel)
+            && message.wanted.is_empty()
+            && self.channels.keys().any(|name| !is_ephemeral(name))
+        {
+            self.messages.remove(&sequence);
+        }
+    }
+
+    fn finish_all(&mut self, channel: &str) {
+        let all: Vec<u64> = self.messages.keys().copied().collect();
+        all.into_iter().for_each(|sequence| self.finish(channel, sequence));
+    }
+}
