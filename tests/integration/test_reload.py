@@ -35,6 +35,7 @@ SECTIONS = {
     "`tls = { ... }`": "tls",
     "`server_tls = { ... }`": "server_tls",
     "`[queue]`": "queue",
+    "`[engine]`": "engine",
     "`[lookup]`": "lookup",
     "`[user.NAME]`": "user",
 }

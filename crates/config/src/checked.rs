@@ -3,6 +3,7 @@
 //! Whatever its source (`nuthatch.toml`, `nutcracker.yml`, nsqd's flags and file, or defaults), this is what
 //! the rest of the program sees. Values of these types need no further check.
 
+mod engine;
 mod nsqadmin;
 mod queue;
 mod tls;
@@ -15,6 +16,7 @@ use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
+pub use engine::Engine;
 pub use nsqadmin::{Graphite, HttpClient, Nsqadmin};
 pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
@@ -51,6 +53,8 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// The message queue. None: off.
     pub queue: Option<Queue>,
+    /// The engine that keeps topics of the queue. None: all topics are local.
+    pub engine: Option<Engine>,
     /// Discovery. None: off.
     pub lookup: Option<Lookup>,
     /// nsqadmin. None: off.

@@ -7,6 +7,7 @@
 mod section;
 mod value;
 
+mod engine;
 mod pool;
 mod process;
 mod queue;
@@ -27,6 +28,7 @@ pub fn sections(config: &Config) -> Vec<Section> {
     sections.push(process::local(&config.local));
     sections.extend(config.pools.iter().map(pool));
     sections.extend(config.queue.as_ref().map(queue::queue));
+    sections.extend(config.engine.as_ref().map(engine::engine));
     sections.extend(config.lookup.as_ref().map(process::lookup));
     sections.extend(config.users.iter().map(user));
     sections
@@ -40,10 +42,15 @@ mod tests {
 
     #[test]
     fn every_row_is_known() {
-        let config =
-            native::check(&format!("{}[lookup]\n[user.a]\ncertificate = \"a\"\n", native::DEFAULT_FILE), 1)
-                .config
-                .unwrap();
+        let config = native::check(
+            &format!(
+                "{}[engine]\nservers = \"a:1\"\ntopics = \"*\"\n[lookup]\n[user.a]\ncertificate = \"a\"\n",
+                native::DEFAULT_FILE
+            ),
+            1,
+        )
+        .config
+        .unwrap();
         let sections = sections(&config);
         let tables = [Scope::Server, Scope::Listener, Scope::Tls, Scope::ServerTls];
         for scope in Scope::ALL.iter().filter(|scope| !tables.contains(scope)) {
@@ -61,6 +68,7 @@ mod tests {
     fn read_back() {
         for file in [
             "[lookup]\nsnapshot = \"\"\n",
+            "[queue]\n[engine]\nservers = [\"a:1\", \"b:2\"]\ntopics = [\"a.*\", \"b\"]\nreplicas = 1\nuser = \"u\"\n",
             "[pool.p]\nlisten = [\"127.0.0.1:1\", { address = \"127.0.0.1:2\", tls = true }]\nservers = [\"a:1\"]\nserver_tls = true\n\
             tls = { cert = \"c\", key = \"k\", client_ca = \"a\", client_names = [\"app-*\"], min_version = \"tls1.3\" }\n\
             [pool.q]\nlisten = \"127.0.0.1:3\"\nservers = [\"a:1\"]\ntls = { cert = \"c\", key = \"k\" }\n\

@@ -7,6 +7,7 @@ mod files;
 mod listeners;
 mod sections;
 
+mod engine;
 mod lookup;
 mod pool;
 mod queue;
@@ -98,6 +99,13 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
     let queue = sections
         .section("queue")
         .and_then(|(at, entries)| queue::check(at, entries, &mut listeners, &mut faults));
+    let engine = sections.read(Scope::Engine, "engine", &mut faults).and_then(|read| {
+        if sections.section("queue").is_none() {
+            let text = "[engine] has no effect without [queue]";
+            faults.push(Fault::warning(sections.place("engine"), text, "add [queue]"));
+        }
+        engine::assemble(&read, sections.place("engine"), &mut faults)
+    });
     let lookup = sections.read(Scope::Lookup, "lookup", &mut faults).map(|read| {
         let lookup = lookup::assemble(&read, queue.as_ref());
         for (option, listen) in [("tcp", &lookup.tcp), ("http", &lookup.http)] {
@@ -129,6 +137,7 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         local: Local { bytes_max: local.size("bytes") },
         pools,
         queue,
+        engine,
         lookup,
         nsqadmin: None,
         users,

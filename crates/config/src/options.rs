@@ -8,6 +8,7 @@
 
 mod spec;
 
+mod engine;
 mod lookup;
 mod pool;
 mod process;

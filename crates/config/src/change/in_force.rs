@@ -25,6 +25,7 @@ pub fn in_force(old: &Config, new: &Config) -> Config {
         }),
         pools,
         queue: old.queue.as_ref().map(|old| queue(old, new.queue.as_ref().unwrap_or(old))),
+        engine: old.engine.clone(),
         lookup: old.lookup.as_ref().map(|old| lookup(old, new.lookup.as_ref().unwrap_or(old))),
         nsqadmin: old.nsqadmin.clone(),
         ..new.clone()

@@ -40,6 +40,10 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
         Kind::HashTag => ["{}", "[]"].map(quoted),
         Kind::Listen | Kind::Listens | Kind::Target => ["127.0.0.1:7001", "127.0.0.1:7002"].map(quoted),
         Kind::Servers => ["[\"a:1\", \"b:1\"]", "[\"b:1\"]"].map(str::to_owned),
+        Kind::Texts if option.name == "topics" => ["[\"one\"]", "[\"two.*\"]"].map(str::to_owned),
+        Kind::Texts if option.name == "servers" => {
+            ["[\"nats://one:1\"]", "[\"nats://two:2\"]"].map(str::to_owned)
+        }
         Kind::Texts if option.name == "allow" => ["flush", "admin"].map(quoted),
         Kind::Texts => ["[\"one:1\"]", "[\"two:2\"]"].map(str::to_owned),
         Kind::Quantiles => ["[0.5]", "[0.99]"].map(str::to_owned),
@@ -93,6 +97,7 @@ fn file(scope: Scope, option: &str, value: &str, files: &Path) -> String {
             ("tls_key", certificate("tls_key.1")),
         ]),
         Scope::User => BTreeMap::from([("certificate", quoted("app"))]),
+        Scope::Engine => BTreeMap::from([("servers", quoted("a:1")), ("topics", quoted("t"))]),
         _ => BTreeMap::new(),
     };
     settings.insert(option, value.into());

@@ -20,7 +20,8 @@ pub(super) struct Sections<'a> {
 }
 
 impl<'a> Sections<'a> {
-    pub(super) const NAMES: [&'static str; 6] = ["log", "stats", "admin", "local", "queue", "lookup"];
+    pub(super) const NAMES: [&'static str; 7] =
+        ["log", "stats", "admin", "local", "queue", "engine", "lookup"];
     /// Kinds of sections that may occur several times, each with its own name.
     pub(super) const NAMED: [&'static str; 2] = ["pool", "user"];
 

@@ -66,6 +66,8 @@ pub enum Scope {
     ServerTls,
     /// `[queue]`
     Queue,
+    /// `[engine]`
+    Engine,
     /// `[lookup]`
     Lookup,
     /// `[user.NAME]`
@@ -86,6 +88,7 @@ impl Scope {
         Scope::Tls,
         Scope::ServerTls,
         Scope::Queue,
+        Scope::Engine,
         Scope::Lookup,
         Scope::User,
     ];
@@ -104,6 +107,7 @@ impl Scope {
             Scope::Tls => "tls = { ... }",
             Scope::ServerTls => "server_tls = { ... }",
             Scope::Queue => "[queue]",
+            Scope::Engine => "[engine]",
             Scope::Lookup => "[lookup]",
             Scope::User => "[user.NAME]",
         }
@@ -133,6 +137,10 @@ impl Scope {
                 "TLS towards the servers of a pool, on every connection to them. `server_tls = true` is the table without options."
             }
             Scope::Queue => "The message queue. Without this section it is off.",
+            Scope::Engine => {
+                "A replicated engine that keeps topics of the queue outside this process, so that they outlive a machine: see \
+                 docs/engine.md. Without this section all topics are local."
+            }
             Scope::Lookup => {
                 "Discovery, as nsqlookupd: nodes register what they have, consumers ask. Without this section it is off."
             }
@@ -148,7 +156,7 @@ impl Scope {
     /// Time at which adding or removing such a section takes effect.
     pub const fn presence_applies(self) -> Applies {
         match self {
-            Scope::Queue | Scope::Lookup => Applies::Restart,
+            Scope::Queue | Scope::Engine | Scope::Lookup => Applies::Restart,
             Scope::Process
             | Scope::Log
             | Scope::Stats

@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use super::spec::{Kind, OptionSpec, Scope};
-use super::{lookup, pool, process, queue, tls, user};
+use super::{engine, lookup, pool, process, queue, tls, user};
 
 /// The whole table.
 pub fn all() -> &'static [OptionSpec] {
@@ -16,6 +16,7 @@ pub fn all() -> &'static [OptionSpec] {
             tls::OPTIONS,
             queue::OPTIONS,
             queue::outside::OPTIONS,
+            engine::OPTIONS,
             lookup::OPTIONS,
             user::OPTIONS,
         ]

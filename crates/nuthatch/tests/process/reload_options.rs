@@ -69,6 +69,7 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
             Kind::Listen | Kind::Listens => [(); 2].map(|()| quoted(format!("127.0.0.1:{}", free_port()))),
             Kind::Target => ["127.0.0.1:1", "127.0.0.1:2"].map(quoted),
             Kind::Servers => ["[\"127.0.0.1:1\", \"127.0.0.1:2\"]", "[\"127.0.0.1:1\"]"].map(str::to_owned),
+            Kind::Texts if option.name == "topics" => ["[\"one\"]", "[\"two\"]"].map(str::to_owned),
             Kind::Texts => ["[\"one:1\"]", "[\"two:2\"]"].map(str::to_owned),
             Kind::Quantiles => ["[0.5]", "[0.99]"].map(str::to_owned),
             Kind::Rate => ["1/s", "2/s"].map(quoted),
@@ -177,6 +178,10 @@ fn file(scope: Scope, option: &str, value: &str, (files, ports): (&Path, &Ports)
         ("tls_key", path("tls_key.1")),
     ];
     text += &format!("[queue]\n{}", lines(set(&queue, &[Scope::Queue])));
+    if scope == Scope::Engine {
+        let engine = [("servers", quoted("127.0.0.1:1")), ("topics", quoted("t"))];
+        text += &format!("[engine]\n{}", lines(set(&engine, &[scope])));
+    }
     let lookup = [("tcp", address(ports.lookup[0])), ("http", address(ports.lookup[1]))];
     text += &format!("[lookup]\n{}", lines(set(&lookup, &[Scope::Lookup])));
     if scope == Scope::User {
