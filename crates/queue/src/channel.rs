@@ -16,10 +16,12 @@ pub mod again;
 mod commands;
 mod dead_letter;
 mod departing;
+mod exchange;
 mod holes;
 mod image;
 mod memory;
 mod notes;
+mod on_engine;
 mod recover;
 mod time;
 
@@ -38,9 +40,11 @@ use crate::record::{ChannelNumber, Requeued};
 use crate::settings::ChannelSettings;
 
 use again::Again;
+use on_engine::OnEngine;
 
 pub use commands::Refused;
 pub use dead_letter::{DeadLetter, Departing};
+pub use exchange::Need;
 pub use holes::Holes;
 pub use image::{ChannelImage, ImagedMessage, read_text, text};
 pub use memory::CHANNEL_BYTES;
@@ -130,6 +134,8 @@ pub struct Channel {
     pub events_staged: bool,
     /// Bookkeeping of the queue.
     pub notes: ChannelNotes,
+    /// The engine's part, if its messages are kept there.
+    pub engine: Option<Box<OnEngine>>,
     paused: bool,
     cursor: Position,
     /// Messages of the stream from the cursor on: never fewer than can be read, so that none is skipped.
@@ -171,6 +177,7 @@ impl Channel {
             departing: Departing::default(),
             events_staged: false,
             notes: ChannelNotes::default(),
+            engine: None,
             paused: false,
             cursor,
             behind,
@@ -193,7 +200,8 @@ impl Channel {
 
     /// Messages that wait for a consumer: not taken yet, or returned.
     pub fn depth(&self) -> u64 {
-        self.behind.saturating_sub(self.doubt) + (self.again.len() + self.duplicates_len()) as u64
+        let elsewhere = self.engine.as_ref().map_or(0, |engine| engine.backlog);
+        self.behind.saturating_sub(self.doubt) + elsewhere + (self.again.len() + self.duplicates_len()) as u64
     }
 
     /// Number of messages in flight.
@@ -265,7 +273,8 @@ impl Channel {
 
     /// Adds a message outside the stream that can be delivered now (imported, or redriven).
     pub fn add(&mut self, message: Waiting) {
-        self.counters.messages += 1;
+        // One that the engine delivers again was counted before.
+        self.counters.messages += u64::from(self.engine.is_none() || message.attempts == 0);
         self.wait_again(message);
     }
 

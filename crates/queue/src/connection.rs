@@ -50,6 +50,8 @@ pub enum Holdup {
     Login,
     /// Room under its user's limit on requests.
     Limit,
+    /// The creation of a channel on the engine.
+    Engine,
 }
 
 /// A client's identity, as given in IDENTIFY.

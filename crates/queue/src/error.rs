@@ -61,6 +61,10 @@ pub enum QueueError {
     },
     /// The daemon is stopping, or the topic is being deleted.
     Exiting,
+    /// The engine refused it, or does not answer.
+    Engine(String),
+    /// The request is not possible for topics on the engine.
+    NotOnEngine(&'static str),
     /// A journal refused it.
     Journal(JournalRefusal),
 }
@@ -94,6 +98,8 @@ impl fmt::Display for QueueError {
                 };
                 write!(f, "channel {channel} of topic {topic} {by}")
             }
+            QueueError::Engine(why) => f.write_str(why),
+            QueueError::NotOnEngine(what) => write!(f, "{what} not available for topics on the engine"),
             QueueError::Journal(why) => why.fmt(f),
             QueueError::Exiting => f.write_str("exiting"),
         }

@@ -11,6 +11,7 @@
 
 mod requests;
 mod dead_letters;
+mod engine_link;
 mod clients;
 mod conditions;
 mod configure;
@@ -20,6 +21,7 @@ mod kept;
 mod logins;
 mod memory;
 mod moves;
+mod on_engine;
 mod open_error;
 mod open_files;
 mod order;
@@ -40,6 +42,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use access::User;
+use engine::Completion;
 use journal::files::Dir;
 use journal::{DeleteJob, Files};
 use net::{App, ConnId, Fault, Input, Instant, Io, LayerInfo, Peer};
@@ -62,7 +65,9 @@ use crate::work_list::WorkList;
 
 pub use crate::snapshot::{ChannelStats, ClientStats, Condition, Snapshot, TopicStats};
 use conditions::Conditions;
+use engine_link::EngineLink;
 use logins::Logins;
+pub(crate) use on_engine::Subscribable;
 pub use open_error::OpenError;
 pub(crate) use store::{STORE, topic_directory, topic_tag};
 
@@ -79,6 +84,8 @@ pub enum Mail {
     KnownChannels(String, Vec<String>),
     /// A request from the control thread.
     Request(Request, Reply),
+    /// The engine has done something, or has news.
+    Engine(Completion),
     /// Another process takes over the directory. A stop follows, which requeues messages in flight without
     /// counting an attempt.
     HandOver,
@@ -155,6 +162,8 @@ pub struct Queue {
     topics_open: Option<Arc<dyn Dir>>,
     disk: Box<dyn Disk>,
     outside: Box<dyn Outside>,
+    /// The engine, if one is configured.
+    engine: Option<EngineLink>,
     clock: Clock,
     started: Clock,
     topics: Registry<Waiter>,
@@ -257,6 +266,7 @@ impl Queue {
             topics_open: None,
             disk,
             outside,
+            engine: None,
             clock,
             started: clock,
             topics: Registry::default(),
@@ -433,6 +443,7 @@ impl<I: Io> App<I> for Queue {
             Mail::Login(asker, user) => self.login_verified(io, asker.0, user),
             Mail::KnownChannels(topic, channels) => self.known_channels(&topic, &channels),
             Mail::Request(request, reply) => self.ask(io, request, reply),
+            Mail::Engine(completion) => self.engine_completed(io, completion),
             Mail::HandOver => self.handing_over = true,
         }
     }
@@ -448,6 +459,10 @@ impl<I: Io> App<I> for Queue {
     }
 
     fn idle(&self) -> bool {
-        self.jobs_out == 0 && self.dirty.is_empty() && self.moved.is_empty() && self.client_count == 0
+        self.jobs_out == 0
+            && self.dirty.is_empty()
+            && self.moved.is_empty()
+            && self.client_count == 0
+            && !self.is_publishing()
     }
 }

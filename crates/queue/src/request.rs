@@ -89,6 +89,35 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The topic that it is about, if it is about one.
+    pub fn topic(&self) -> Option<&str> {
+        match self {
+            Request::CreateTopic(topic, _)
+            | Request::DeleteTopic(topic)
+            | Request::EmptyTopic(topic)
+            | Request::PauseTopic(topic, _)
+            | Request::CreateChannel(topic, _)
+            | Request::DeleteChannel(topic, _)
+            | Request::EmptyChannel(topic, _)
+            | Request::PauseChannel(topic, ..)
+            | Request::TopicSettings(topic)
+            | Request::ConfigureTopic(topic, _)
+            | Request::ChannelSettings(topic, _)
+            | Request::ConfigureChannel(topic, ..)
+            | Request::Seek(topic, ..)
+            | Request::Publish { topic, .. }
+            | Request::Peek { topic, .. }
+            | Request::Redrive { topic, .. } => Some(topic),
+            Request::Configure(_)
+            | Request::Stats { .. }
+            | Request::Health
+            | Request::Damage
+            | Request::AcknowledgeDamage => None,
+        }
+    }
+}
+
 /// Messages, none of them empty, in the contiguous buffer they arrived in: memory does not grow with their
 /// number.
 #[derive(Debug, Clone)]

@@ -21,9 +21,11 @@ mod control;
 mod copy;
 mod count;
 mod damaged;
+mod exchange;
 mod image;
 mod memory;
 mod milestones;
+mod on_engine;
 mod pass;
 mod progress;
 mod recount;
@@ -56,6 +58,7 @@ pub use slots::ChannelKey;
 pub use staged::{Mark, Outcome, Settled};
 
 use milestones::Milestones;
+use on_engine::OnEngine;
 use slots::Slot;
 use staged::{Committing, Staged};
 
@@ -114,6 +117,8 @@ pub struct Topic<W> {
     pub settings: TopicSettings,
     /// Counters.
     pub counters: Counters,
+    /// The engine's part, if its messages are kept there.
+    pub engine: Option<Box<OnEngine<W>>>,
     memory: Memory,
     tag: u32,
     paused: bool,
@@ -152,6 +157,7 @@ impl<W> Topic<W> {
             journal,
             settings: TopicSettings::default(),
             counters: Counters::default(),
+            engine: None,
             holding: false,
             released: 0,
             memory: Memory::default(),
@@ -206,7 +212,8 @@ impl<W> Topic<W> {
 
     /// Messages waiting in the topic itself.
     pub fn depth(&self) -> u64 {
-        self.waiting + self.held.len() as u64
+        let elsewhere = self.engine.as_ref().map_or(0, |engine| engine.backlog);
+        self.waiting + self.held.len() as u64 + elsewhere
     }
 
     /// Undelivered or unfinished messages: those of the channel with most of them, and those waiting in the

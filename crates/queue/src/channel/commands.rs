@@ -143,6 +143,7 @@ impl Channel {
         self.deadlines.clear();
         self.holes.clear();
         self.taken.clear();
+        self.forget_handles();
         (self.behind, self.doubt, self.passed_damage) = (0, 0, false);
         self.cursor = self.cursor.max(end);
         self.replay_to = 0;
@@ -279,6 +280,8 @@ impl Channel {
             due: due.map_or(Due::default(), |due| clock.due(due)),
         });
         match due {
+            // It goes back to the engine.
+            _ if self.engine.is_some() => {}
             Some(due) => self.deferred.push(due, message),
             None => self.wait_again(message),
         }

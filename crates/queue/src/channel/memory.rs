@@ -41,6 +41,7 @@ impl Channel {
             + (waiting + letters) * WAITING_BYTES
             + self.in_flight.len() * FLIGHT_BYTES
             + positions * POSITION_BYTES
+            + self.engine.as_ref().map_or(0, |engine| engine.bytes())
             + self.latency.bytes()
             + self.notes.block_bytes()
     }

@@ -126,7 +126,7 @@ impl Queue {
     }
 
     /// Resumes a client whose login was pending.
-    pub(super) fn go_on<I: Io>(&mut self, io: &mut I, client: Box<Connection>) {
+    pub(crate) fn go_on<I: Io>(&mut self, io: &mut I, client: Box<Connection>) {
         if client.owed.is_closing() && client.owed.len() == 1 {
             self.close_client(io, client);
             return;

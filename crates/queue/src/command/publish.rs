@@ -123,6 +123,11 @@ impl Queue {
         if disk_full && !topic.in_memory() {
             return Err(self.disk_full());
         }
+        if topic.is_on_engine() {
+            let due =
+                if delay_ms > 0 { clock.to_wall(clock.now + Duration::from_millis(delay_ms)) } else { 0 };
+            return self.stage_for_engine(key, bodies, bytes, due);
+        }
         topic.admit(count as u64, bytes as u64)?;
         let due = (delay_ms > 0).then(|| clock.now + Duration::from_millis(delay_ms));
         if due.is_some() && topic.deferred_count() + count as u64 > max_deferred {

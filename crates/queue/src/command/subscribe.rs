@@ -10,7 +10,7 @@ use super::auth::Rights;
 use crate::authority::Access;
 use crate::connection::{Connection, Subscription};
 use crate::consumers::Terms;
-use crate::queue::Queue;
+use crate::queue::{Queue, Subscribable};
 
 impl Queue {
     pub(super) fn subscribe<I: Io>(
@@ -24,6 +24,13 @@ impl Queue {
             Rights::Granted => {}
             Rights::Wait => return Flow::Again,
             Rights::Refused(refusal) => return self.fail(io, client, &refusal),
+        }
+        if self.is_on_engine(topic) {
+            match self.subscribable(client, topic, channel) {
+                Ok(Subscribable::Now) => {}
+                Ok(Subscribable::Later) => return Flow::Again,
+                Err(why) => return self.fail(io, client, &Refusal::Failed(Verb::Sub, &why.to_string())),
+            }
         }
         let opened = match self.open_channel(topic, channel) {
             Ok(opened) => opened,

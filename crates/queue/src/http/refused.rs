@@ -23,6 +23,8 @@ impl From<QueueError> for HttpRefusal {
             QueueError::MemoryFull { .. } => unavailable("MEMORY_FULL"),
             QueueError::DurabilityIsFixed { .. } => HttpRefusal::bad("DURABILITY_IS_FIXED"),
             QueueError::InUse { .. } => HttpRefusal::new(StatusCode::CONFLICT, "IN_USE"),
+            QueueError::Engine(_) => unavailable("ENGINE"),
+            QueueError::NotOnEngine(_) => HttpRefusal::bad("NOT_ON_ENGINE"),
             QueueError::Exiting => return HttpRefusal::EXITING,
             QueueError::Journal(_) => HttpRefusal::EXITING,
         };

@@ -291,7 +291,14 @@ impl Queue {
         };
         if matches!(
             client.holdup,
-            Some(Holdup::Handshake(_) | Holdup::Auth | Holdup::Renewal | Holdup::Login | Holdup::Limit)
+            Some(
+                Holdup::Handshake(_)
+                    | Holdup::Auth
+                    | Holdup::Renewal
+                    | Holdup::Login
+                    | Holdup::Limit
+                    | Holdup::Engine
+            )
         ) {
             client.heard = now;
         }

@@ -31,6 +31,8 @@ const CREATIONS_MAX: usize = 100;
 pub(super) enum Subject {
     /// The full disk.
     Disk,
+    /// The engine.
+    Engine,
     /// A topic's poisoned journal.
     Poisoned(TopicKey),
     /// A topic's journal: writing and flushing.
@@ -227,6 +229,7 @@ impl Subject {
     fn event(&self) -> &'static str {
         match self {
             Subject::Disk => "the disk is full: publications are refused until consumers have made room",
+            Subject::Engine => "the engine cannot be reached: its topics wait",
             Subject::Poisoned(_) => "journal is poisoned",
             Subject::Journal(_) => "journal refuses writes or cannot be flushed",
             Subject::Reading(..) => "messages cannot be read",

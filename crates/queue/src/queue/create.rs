@@ -68,19 +68,25 @@ impl Queue {
         {
             return Ok((key, existing));
         }
+        self.may_open_channel(topic)?;
+        match found {
+            Some(key) => self.add_channel(key, channel, from_beginning),
+            None => self.create_both(topic, channel, from_beginning),
+        }
+    }
+
+    /// Checks the limits on channels.
+    pub(super) fn may_open_channel(&self, topic: &str) -> Result<(), QueueError> {
         let max = self.settings().max_channels;
         if max > 0 && self.channel_count as u64 >= max {
             return Err(QueueError::TooManyChannels { max });
         }
         let max = self.settings().max_channels_per_topic;
-        if max > 0 && target.is_some_and(|(_, topic)| topic.channel_count() as u64 >= max) {
+        let target = self.topics.find(topic).and_then(|key| self.topics.get(key));
+        if max > 0 && target.is_some_and(|topic| topic.channel_count() as u64 >= max) {
             return Err(QueueError::TooManyChannelsOfTopic { max });
         }
-        self.has_room(CHANNEL_BYTES)?;
-        match found {
-            Some(key) => self.add_channel(key, channel, from_beginning),
-            None => self.create_both(topic, channel, from_beginning),
-        }
+        self.has_room(CHANNEL_BYTES)
     }
 
     fn add_channel(
@@ -129,22 +135,67 @@ impl Queue {
 
     fn create_topic(&mut self, name: &str, durability: Option<Durability>) -> Result<TopicKey, QueueError> {
         let topic = self.make_topic(name, durability)?;
+        self.write_new(topic)
+    }
+
+    fn write_new(&mut self, topic: Topic<Waiter>) -> Result<TopicKey, QueueError> {
         let clock = self.clock;
         self.write_creation(topic, |topic| Ok(topic.commit(clock)?)).map(|(key, ())| key)
     }
 
-    /// Makes a topic that does not exist yet and stages its creation record. `durability`, if given, becomes
-    /// a setting of the topic; with `memory` the topic never has files.
+    /// The local topic of this name, created if necessary; one that is on the engine is returned as well.
+    pub(super) fn open_local_topic(&mut self, name: &str) -> Result<TopicKey, QueueError> {
+        if let Some(key) = self.topics.find(name) {
+            return Ok(key);
+        }
+        self.may_create_topic()?;
+        let topic = self.make_local_topic(name, None)?;
+        self.write_new(topic)
+    }
+
+    /// Creates a topic that exists at the engine.
+    pub(super) fn create_engine_topic(&mut self, name: &str) -> Result<TopicKey, QueueError> {
+        self.may_create_topic()?;
+        let topic = self.make_engine_topic(name);
+        self.write_new(topic)
+    }
+
+    /// Checks the limits on topics.
+    fn may_create_topic(&self) -> Result<(), QueueError> {
+        let max = self.settings().max_topics;
+        if max > 0 && self.topics.len() as u64 >= max {
+            return Err(QueueError::TooManyTopics { max });
+        }
+        self.has_room(TOPIC_BYTES)
+    }
+
+    /// Makes a topic that does not exist yet, here or on the engine.
     fn make_topic(
         &mut self,
         name: &str,
         durability: Option<Durability>,
     ) -> Result<Topic<Waiter>, QueueError> {
-        let max = self.settings().max_topics;
-        if max > 0 && self.topics.len() as u64 >= max {
-            return Err(QueueError::TooManyTopics { max });
+        self.may_create_topic()?;
+        if self.belongs_on_engine(name) {
+            return Ok(self.make_engine_topic(name));
         }
-        self.has_room(TOPIC_BYTES)?;
+        self.make_local_topic(name, durability)
+    }
+
+    fn make_engine_topic(&self, name: &str) -> Topic<Waiter> {
+        let journal = Journal::in_memory(self.options.journal(Durability::Memory));
+        let mut topic = Topic::create(name, self.new_tag(name), journal, &self.options);
+        topic.put_on_engine();
+        topic
+    }
+
+    /// Makes a topic that does not exist yet and stages its creation record. `durability`, if given, becomes
+    /// a setting of the topic; with `memory` the topic never has files.
+    fn make_local_topic(
+        &mut self,
+        name: &str,
+        durability: Option<Durability>,
+    ) -> Result<Topic<Waiter>, QueueError> {
         let wanted = durability.unwrap_or(self.settings().durability);
         if is_ephemeral(name) && durability.is_some_and(|named| named != Durability::Memory) {
             return Err(QueueError::DurabilityIsFixed { topic: name.to_owned(), in_memory: true });
@@ -202,7 +253,8 @@ impl Queue {
 
     /// Adds a created topic. If lookup daemons may know channels of it, it waits for those.
     fn enter_topic(&mut self, mut topic: Topic<Waiter>) -> TopicKey {
-        let held = self.outside.ask_channels(&topic.name);
+        // The engine knows the channels of its topics.
+        let held = !topic.is_on_engine() && self.outside.ask_channels(&topic.name);
         topic.hold(held);
         telemetry::info!(topic = topic.name, "created");
         let key = self.add_topic(topic);

@@ -68,7 +68,7 @@ impl Queue {
             "" => dead_letter_topic(&names.0, &names.1),
             name => name.to_owned(),
         };
-        let target = self.open_topic(&target).and_then(|target| match self.move_refused(target) {
+        let target = self.open_local_topic(&target).and_then(|target| match self.move_refused(target) {
             Some(why) => Err(why),
             None => Ok(target),
         });

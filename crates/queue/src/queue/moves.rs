@@ -28,6 +28,9 @@ impl Queue {
     /// The reason nothing can be moved to a topic now: memory is full, or the remaining disk space is
     /// reserved for work that frees space.
     pub(super) fn move_refused(&self, target: TopicKey) -> Option<QueueError> {
+        if self.topics.get(target).is_some_and(|topic| topic.is_on_engine()) {
+            return Some(QueueError::NotOnEngine("moving messages to it is"));
+        }
         if self.topics.get(target).is_some_and(|topic| topic.in_memory()) {
             return self.has_room_for_messages(0).err();
         }

@@ -9,6 +9,7 @@ use crate::topic::{ChannelKey, ControlError, Outcome};
 
 impl Queue {
     pub(super) fn ask<I: Io>(&mut self, io: &mut I, request: Request, reply: Reply) {
+        let Some((request, reply)) = self.ask_engine(request, reply) else { return };
         match request {
             Request::Publish { .. } => self.begin_publication(request, reply),
             Request::Peek { .. } => self.begin_peek(&request, reply),
@@ -94,18 +95,22 @@ impl Queue {
         Ok(Answer::Done)
     }
 
-    fn named(&self, topic: &str) -> Result<TopicKey, QueueError> {
+    pub(super) fn named(&self, topic: &str) -> Result<TopicKey, QueueError> {
         self.topics.find(topic).ok_or(QueueError::NoTopic)
     }
 
-    fn named_channel(&self, topic: &str, channel: &str) -> Result<(TopicKey, ChannelKey), QueueError> {
+    pub(super) fn named_channel(
+        &self,
+        topic: &str,
+        channel: &str,
+    ) -> Result<(TopicKey, ChannelKey), QueueError> {
         let key = self.named(topic)?;
         let found = self.topics.get(key).and_then(|topic| topic.find(channel));
         Ok((key, found.ok_or(QueueError::NoChannel)?))
     }
 
     /// Changes a topic, then schedules its channels.
-    fn with_topic<T>(
+    pub(super) fn with_topic<T>(
         &mut self,
         key: TopicKey,
         change: impl FnOnce(&mut crate::topic::Topic<Waiter>) -> Result<T, ControlError>,

@@ -189,6 +189,7 @@ impl Queue {
             ControlError::NotWritten(JournalRefusal::NotDeleted(e.to_string()))
         })?;
         let Some(mut topic) = self.remove_topic(key) else { return Ok(()) };
+        self.leave_topic(&topic);
         topic.refuse_all();
         self.settle_topic(&mut topic);
         topic.iter().for_each(|(_, channel)| self.close_consumers(io, channel));
@@ -219,6 +220,7 @@ impl Queue {
         self.conditions.forget_channel(key, channel);
         let (name, last) = (topic.name.clone(), topic.ephemeral && topic.channel_count() == 0);
         self.mark_dirty(key);
+        self.leave_channel(&name, &removed);
         self.close_consumers(io, &removed);
         telemetry::info!(topic = name, channel = removed.name, "deleted");
         self.notify(Notice::ChannelRemoved(name, removed.name));
@@ -259,11 +261,14 @@ impl Queue {
     pub(super) fn delete_doomed<I: Io>(&mut self, io: &mut I) {
         for (topic, channel) in std::mem::take(&mut self.doomed) {
             let deserted = self.channel_at((topic, channel)).is_some_and(|c| c.consumers.is_empty());
-            if !deserted {
+            if deserted {
+                self.delete_at_engine(topic, channel);
+                if let Err(e) = self.delete_channel(io, topic, channel) {
+                    self.undeleted.push((topic, channel));
+                    self.wrong(Subject::Removal(topic, channel), &e);
+                }
+            } else {
                 self.well(&Subject::Removal(topic, channel));
-            } else if let Err(e) = self.delete_channel(io, topic, channel) {
-                self.undeleted.push((topic, channel));
-                self.wrong(Subject::Removal(topic, channel), &e);
             }
         }
     }

@@ -127,8 +127,14 @@ impl Queue {
         let Some(mut topic) = self.topics.take(key) else { return };
         topic.notes.dirty.clear();
         topic.notes.events = 0;
+        if topic.is_on_engine() {
+            self.send_to_engine(key, &mut topic);
+        }
         let written = topic.commit(clock);
         let refused = written.is_err();
+        if refused && topic.is_on_engine() {
+            self.return_unkept(&mut topic);
+        }
         if let Err(why) = &written
             && self.run_out(why)
         {
@@ -226,6 +232,7 @@ impl Queue {
             io.set_timer(due, token(Timer::Channel, topic_key.slot, channel_key.slot));
         }
         let (events, letters) = (!channel.events.is_empty(), !channel.dead_letters.is_empty());
+        let on_engine = channel.engine.is_some();
         self.memory.replace(topic.count_channel_memory(channel_key));
         if events {
             self.lazy.add(&mut topic.notes.lazy, topic_key);
@@ -235,6 +242,9 @@ impl Queue {
         }
         if letters {
             self.set_aside(topic_key, channel_key);
+        }
+        if on_engine {
+            self.tend_channel(topic_key, channel_key);
         }
     }
 
@@ -294,6 +304,7 @@ impl Queue {
         self.retry_writes();
         self.doomed.append(&mut self.undeleted);
         self.retry_dead_letters();
+        self.tend_engine();
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let again = self.ticks.is_multiple_of(RETRY_TICKS);
@@ -358,6 +369,7 @@ impl Queue {
             }
         }
         self.delete_doomed(io);
+        self.leave_engine();
         self.events_due();
         self.commit_dirty(io);
         self.flush_last();

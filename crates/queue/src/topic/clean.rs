@@ -61,7 +61,7 @@ impl<W> Topic<W> {
     }
 
     /// Moves channels that have finished everything past the events written since.
-    fn pass_events(&mut self) {
+    pub(super) fn pass_events(&mut self) {
         let end = self.pumped;
         self.iter_mut().for_each(|(_, channel)| channel.pass_events(end));
     }

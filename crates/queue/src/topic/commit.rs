@@ -43,7 +43,10 @@ impl<W> Topic<W> {
     /// Adds a waiter for what is staged.
     #[inline]
     pub fn wait(&mut self, waiter: W) {
-        self.staged.waiters.push(waiter);
+        match &mut self.engine {
+            None => self.staged.waiters.push(waiter),
+            Some(engine) => engine.wait(waiter),
+        }
     }
 
     /// Adds a waiter that is settled when the staged messages are on the device, whatever the topic's
@@ -59,7 +62,10 @@ impl<W> Topic<W> {
 
     /// The last waiter for what is staged now.
     pub fn last_waiter(&self) -> Option<&W> {
-        self.staged.waiters.last()
+        match &self.engine {
+            None => self.staged.waiters.last(),
+            Some(engine) => engine.last_waiter(),
+        }
     }
 
     /// True if messages are staged.
@@ -134,6 +140,7 @@ impl<W> Topic<W> {
     /// Refuses all pending publications of a topic that is being deleted.
     pub fn refuse_all(&mut self) {
         self.refuse_unsettled(&QueueError::Exiting);
+        self.refuse_unpublished();
         let staged = self.staged.waiters.drain(..).chain(self.staged.device_waiters.drain(..));
         self.committing.refused.extend(staged.map(|waiter| (waiter, QueueError::Exiting)));
     }
@@ -145,13 +152,15 @@ impl<W> Topic<W> {
             || !self.committing.written.is_empty()
             || !self.committing.unflushed.is_empty()
             || !self.committing.refused.is_empty()
+            || self.engine.as_ref().is_some_and(|engine| engine.is_publishing())
     }
 
     fn stage_events(&mut self) {
         let in_memory = self.in_memory();
         for slot in &mut self.channels {
             let Some(channel) = &mut slot.channel else { continue };
-            if channel.events.is_empty() {
+            // Those of a channel on the engine are taken by `Topic::take_fates`.
+            if channel.events.is_empty() || channel.engine.is_some() {
                 continue;
             }
             if channel.ephemeral || in_memory {

@@ -92,7 +92,7 @@ impl<W> Topic<W> {
         let (number, cursor, tag) = (self.next_number, self.pumped, self.tag);
         // Also for ephemeral ones: the messages they took from the topic must not return to it.
         let mut records = vec![Record::ChannelCreated { number, cursor, name: name.to_owned() }];
-        let seek = from_beginning.then(|| self.find_beginning()).flatten();
+        let seek = (from_beginning && self.engine.is_none()).then(|| self.find_beginning()).flatten();
         if let Some(seek) = seek
             && !wire::nsq::is_ephemeral(name)
         {
@@ -280,7 +280,8 @@ impl<W> Topic<W> {
         let _ = self.journal.append(kind, &[&self.scratch]);
     }
 
-    pub(super) fn insert_channel(&mut self, channel: Channel) -> ChannelKey {
+    pub(super) fn insert_channel(&mut self, mut channel: Channel) -> ChannelKey {
+        channel.engine = self.engine.as_ref().map(|_| Box::default());
         self.channel_count += 1;
         self.limited += usize::from(channel.ephemeral || self.ephemeral);
         let free = self.channels.iter().position(|slot| slot.channel.is_none());

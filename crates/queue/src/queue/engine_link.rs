@@ -1,0 +1,92 @@
+//! The queue's link to the engine, and what the engine has not answered.
+
+use std::sync::Arc;
+
+use access::Glob;
+use engine::{Change, Engine, Fate, Handle, Request};
+use net::ConnId;
+use rustc_hash::FxHashMap;
+
+use crate::registry::TopicKey;
+use crate::request::Reply;
+
+/// The engine, and what it has not answered.
+pub(super) struct EngineLink {
+    engine: Box<dyn Engine>,
+    /// Topics that are created there.
+    topics: Vec<Glob>,
+    /// Tag in the ids given here, in their highest 24 bits.
+    tag: u64,
+    last_id: u64,
+    next: u64,
+    /// Unanswered publications: their topic and their bytes.
+    pub publishing: FxHashMap<u64, (TopicKey, usize)>,
+    /// Bytes of these, and of what is staged.
+    pub bytes: usize,
+    pub changes: FxHashMap<u64, PendingChange>,
+}
+
+/// A change that the engine has not answered.
+pub(super) struct PendingChange {
+    pub topic: Arc<str>,
+    pub channel: Option<Arc<str>>,
+    pub change: Change,
+    pub asker: Asker,
+}
+
+/// Waits for a change.
+pub(super) enum Asker {
+    /// Nobody: an ephemeral channel has ended.
+    Nobody,
+    /// A client that subscribes.
+    Client(ConnId),
+    /// A request of the control thread.
+    Request(Reply),
+}
+
+impl EngineLink {
+    /// A link to an engine that nothing was asked of.
+    pub fn new(engine: Box<dyn Engine>, topics: Vec<Glob>, tag: u32) -> EngineLink {
+        EngineLink {
+            engine,
+            topics,
+            tag: u64::from(tag & 0xff_ffff),
+            last_id: 0,
+            next: 0,
+            publishing: FxHashMap::default(),
+            bytes: 0,
+            changes: FxHashMap::default(),
+        }
+    }
+
+    /// Hands a request over.
+    pub fn submit(&mut self, request: Request) {
+        self.engine.submit(request);
+    }
+
+    /// Settles deliveries, if there are any.
+    pub fn settle(&mut self, fates: Vec<(Handle, Fate)>) {
+        if !fates.is_empty() {
+            self.submit(Request::Settle(fates));
+        }
+    }
+
+    /// True if a new topic of this name is created there.
+    pub fn takes(&self, topic: &str) -> bool {
+        !wire::nsq::is_ephemeral(topic) && self.topics.iter().any(|glob| glob.matches(topic.as_bytes()))
+    }
+
+    /// The number of a request.
+    pub fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// An id that no other message of the last days has, on any node: the tag of this process, and
+    /// microseconds of the wall clock that never repeat.
+    pub fn id(&mut self, wall: i64) -> u64 {
+        let micros = (wall / 1000) as u64 & ((1 << 40) - 1);
+        self.last_id = micros.max(self.last_id + 1);
+        self.tag << 40 | self.last_id & ((1 << 40) - 1)
+    }
+}
