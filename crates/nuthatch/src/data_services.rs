@@ -127,7 +127,7 @@ impl OpenData {
             }
             _ => None,
         };
-        let queue = queue.map(OpenQueue::run).transpose()?;
+        let queue = queue.map(|queue| queue.run(config.engine.as_ref())).transpose()?;
         Ok(RunningData { lookup, queue })
     }
 }

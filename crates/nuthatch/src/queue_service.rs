@@ -9,6 +9,7 @@
 //! ```
 
 mod data_path;
+mod engine;
 mod ask;
 mod http;
 mod live;
@@ -58,6 +59,8 @@ pub struct QueueService<Thread = JoinHandle<io::Result<()>>> {
     /// Listeners of the HTTP API, by name.
     pub http_listening: Vec<(&'static str, String)>,
     directory: DataPath,
+    /// The engine's thread, if there is an engine. It ends after the shard.
+    engine: Option<JoinHandle<()>>,
 }
 
 /// The queue with its listeners bound and its TLS files read; its directory is untouched.
@@ -134,7 +137,16 @@ impl BoundQueue {
         let queue = Queue::open(options, files, Box::new(disk), Box::new(outside), now())
             .map_err(|error| StartError::Store(format!("cannot open the queue: {error}")))?;
         let (jobs, http) = (Some(jobs), Some(http));
-        let service = QueueService { thread: shard, handle, bound, jobs, http, http_listening, directory };
+        let service = QueueService {
+            thread: shard,
+            handle,
+            bound,
+            jobs,
+            http,
+            http_listening,
+            directory,
+            engine: None,
+        };
         Ok(OpenQueue { service, queue })
     }
 }
@@ -144,16 +156,19 @@ impl OpenQueue {
     ///
     /// # Errors
     /// The system's error.
-    pub fn run(self) -> Result<QueueService, StartError> {
+    pub fn run(self, engine: Option<&checked::Engine>) -> Result<QueueService, StartError> {
         let OpenQueue { service, mut queue } = self;
-        let QueueService { thread: shard, handle, bound, jobs, http, http_listening, directory } = service;
+        let QueueService { thread: shard, handle, bound, jobs, http, http_listening, directory, .. } =
+            service;
+        let engine = engine.map(|settings| engine::start(settings, &mut queue, &handle));
+        let engine = engine.transpose().map_err(failed)?;
         let start = move |io: &mut EventLoop| {
             queue.start(io);
             queue
         };
         let thread = std::thread::Builder::new().name("queue".into());
         let thread = thread.spawn(move || shard.run(start).map(|_| ())).map_err(failed)?;
-        Ok(QueueService { handle, thread, bound, jobs, http, http_listening, directory })
+        Ok(QueueService { handle, thread, bound, jobs, http, http_listening, directory, engine })
     }
 }
 
@@ -178,6 +193,9 @@ impl Service for QueueService {
     fn stop(self, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();
+        if let Some(engine) = self.engine {
+            let _ = engine.join();
+        }
     }
 }
 

@@ -11,11 +11,12 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 
 /// Programs that suites use, and their Debian packages.
-const PROGRAMS: [(&str, &str); 13] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("nutcracker", "nutcracker"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("memcached", "memcached"),
+    ("nats-server", "nats-server"),
     ("python3", "python3"),
     ("node", "nodejs"),
     ("npm", "npm"),

@@ -204,7 +204,7 @@ mod tests {
         let bound = bind(&old, &descriptors, &mut Binder::default(), &users).map_err(drop).unwrap();
         let lock = DataPath::lock(directory.path()).unwrap();
         let opened = bound.open(&old, lock, &descriptors, None).map_err(drop).unwrap();
-        let mut service = opened.run().map_err(drop).unwrap();
+        let mut service = opened.run(None).map_err(drop).unwrap();
         let tcp = service.bound.unwrap();
         let api: SocketAddr = service.http_listening[0].1.parse().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,0 +1,68 @@
+"""Servers of NATS with JetStream, alone or as a cluster, for topics on an engine."""
+
+import kit
+
+
+def start_nats(stack, name="nats"):
+    """One server."""
+
+    def argv(port):
+        return ["nats-server", "-js", "-a", "127.0.0.1", "-p", port, "-sd", stack.path / name]
+
+    return stack.keep(kit.start(name, 1, argv, stack.path))
+
+
+class Cluster:
+    """Three servers that keep each message three times. Each can be killed and started again."""
+
+    def __init__(self, stack):
+        self.stack, self.nodes = stack, {}
+        self.ports = {f"nats{n}": (kit.free_port(), kit.free_port()) for n in range(3)}
+        for name in self.ports:
+            self.start(name)
+
+    def start(self, name):
+        """Starts a server, with what it had stored."""
+        port, route = self.ports[name]
+        routes = ",".join(f"nats://127.0.0.1:{other}" for _, other in self.ports.values())
+        argv = [
+            "nats-server", "-js", "-n", name, "-a", "127.0.0.1", "-p", port, "-sd", self.stack.path / name,
+            "-cluster_name", "tests", "-cluster", f"nats://127.0.0.1:{route}", "-routes", routes,
+        ]
+        self.nodes[name] = kit.Program(name, argv, [port], self.stack.path)
+        assert self.nodes[name].is_ready(), self.nodes[name].output()
+
+    def addresses(self):
+        return [f"127.0.0.1:{port}" for port, _ in self.ports.values()]
+
+    def stop(self):
+        for node in self.nodes.values():
+            node.kill()
+
+
+def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",)):
+    """A nuthatch whose topics are on the engine. Its ports are those of TCP and HTTP."""
+    quoted = lambda texts: "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+
+    def argv(tcp, http):
+        file = stack.path / f"{name}.toml"
+        file.write_text(
+            f"""
+[queue]
+tcp = "127.0.0.1:{tcp}"
+http = "127.0.0.1:{http}"
+data_path = "{stack.path / name}"
+[engine]
+servers = {quoted(servers)}
+topics = {quoted(topics)}
+replicas = {replicas}
+"""
+        )
+        return [kit.BINARY, "run", "-c", file]
+
+    (stack.path / name).mkdir(exist_ok=True)
+    if ports is None:
+        return kit.start(name, 2, argv, stack.path)
+    program = kit.Program(name, argv(*ports), ports, stack.path)
+    assert program.is_ready(), program.output()
+    return program

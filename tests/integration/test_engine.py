@@ -1,0 +1,336 @@
+"""Topics on an engine: two nuthatches over NATS JetStream serve them together, and neither death of a nuthatch nor of a server of
+NATS loses a message that was answered with OK."""
+
+import sys
+import threading
+import time
+
+import pytest
+
+import kit
+from nats import Cluster, start_nats, start_node
+
+sys.path.insert(0, str(kit.ROOT / "tests/crash"))
+from nsqlib import MESSAGE, RESPONSE, Connection, Message, dpub, mpub, pub  # noqa: E402
+
+pytestmark = [
+    pytest.mark.needs("nats-server"),
+    pytest.mark.skipif(kit.IS_ORIGINAL, reason="the binary is nutcracker"),
+]
+
+
+@pytest.fixture(scope="module")
+def pair(stack):
+    """Two nodes over one server."""
+    nats = start_nats(stack)
+    servers = [f"127.0.0.1:{nats.port}"]
+    nodes = [start_node(stack, name, servers, topics=["*"]) for name in ("one", "two")]
+    return [stack.keep(node) for node in nodes]
+
+
+def spare(stack, name, ports=None):
+    """One more node of the pair, for a test that ends it."""
+    servers = next(line for line in (stack.path / "one.toml").read_text().splitlines() if "servers" in line)
+    node = start_node(stack, name, [servers.split('"')[1]], ports=ports)
+    stack.callback(node.kill)
+    return node
+
+
+def publish(node, *commands):
+    """Sends publications, each of which is answered with OK."""
+    client = Connection(node.port)
+    client.send(b"".join(commands))
+    client.answers(len(commands))
+    client.close()
+
+
+def consumer(node, topic, channel, ready=100, **identify):
+    client = Connection(node.port, **identify)
+    client.subscribe(topic, channel, ready)
+    return client
+
+
+def receive(client, count, seconds=60, finish=True):
+    """So many messages, each finished."""
+    got = []
+    deadline = time.monotonic() + seconds
+    while len(got) < count:
+        assert time.monotonic() < deadline, f"{len(got)} of {count} messages: {[m.body for m in got][-3:]}"
+        for kind, data in client.frames(1):
+            assert kind == MESSAGE, (kind, data)
+            got.append(Message(data))
+            if finish:
+                client.send(b"FIN %s\n" % got[-1].id)
+    return got
+
+
+def post(node, path):
+    status, answer = kit.fetch(node.ports[1], path, "POST", "")
+    assert status == 200, answer
+
+
+def stats(node, topic):
+    """The topic in a node's statistics, or None."""
+    _, answer = kit.fetch(node.ports[1], f"/stats?format=json&topic={topic}")
+    return next((found for found in answer["topics"] or [] if found["topic_name"] == topic), None)
+
+
+def channel(node, topic, name):
+    found = stats(node, topic) or {"channels": []}
+    return next((found for found in found["channels"] if found["channel_name"] == name), None)
+
+
+def test_what_one_node_accepts_the_other_delivers(pair):
+    one, two = pair
+    publish(one, pub(b"shared", b"a"), mpub(b"shared", [b"b", b"c"]), dpub(b"shared", 300, b"d"))
+    reader = consumer(two, b"shared", b"c")
+    got = receive(reader, 4)
+    assert sorted(message.body for message in got) == [b"a", b"b", b"c", b"d"]
+    assert {message.attempts for message in got} == {1}
+    assert len({message.id for message in got}) == 4
+    publish(two, pub(b"shared", b"e"))
+    assert receive(reader, 1)[0].body == b"e"
+    assert not reader.frames(0.5)
+    reader.close()
+
+
+def test_the_first_channel_gets_the_backlog_and_the_second_what_follows(pair):
+    one, two = pair
+    publish(one, *(pub(b"backlog", b"%d" % n) for n in range(50)))
+    first = consumer(two, b"backlog", b"first")
+    assert len(receive(first, 50)) == 50
+    second = consumer(one, b"backlog", b"second")
+    publish(two, pub(b"backlog", b"after"))
+    assert [message.body for message in receive(second, 1)] == [b"after"]
+    assert [message.body for message in receive(first, 1)] == [b"after"]
+    first.close()
+    second.close()
+
+
+def test_a_delay_is_kept_and_survives_the_node_that_accepted_it(stack, pair):
+    one, two = pair
+    third = spare(stack, "third")
+    before = time.time()
+    publish(third, dpub(b"later", 3000, b"m"))
+    third.kill()
+    reader = consumer(two, b"later", b"c")
+    [message] = receive(reader, 1)
+    assert time.time() - before >= 3.0, "it came early"
+    assert message.attempts == 1
+    reader.close()
+
+
+def test_requeued_touched_and_timed_out(pair):
+    one, two = pair
+    publish(one, pub(b"again", b"m"))
+    reader = consumer(one, b"again", b"c", msg_timeout=2000)
+    [first] = receive(reader, 1, finish=False)
+    assert first.attempts == 1
+    asked = time.monotonic()
+    reader.send(b"REQ %s 1500\n" % first.id)
+    [second] = receive(reader, 1, finish=False)
+    assert time.monotonic() - asked >= 1.5 and (second.id, second.attempts) == (first.id, 2)
+    # Touched in time, it stays; then it times out.
+    for _ in range(3):
+        assert not reader.frames(1)
+        reader.send(b"TOUCH %s\n" % second.id)
+    touched = time.monotonic()
+    [third] = receive(reader, 1, finish=False)
+    assert time.monotonic() - touched >= 1.9 and (third.id, third.attempts) == (first.id, 3)
+    reader.send(b"FIN %s\n" % third.id)
+    assert not reader.frames(3)
+    reader.close()
+
+
+def test_a_node_that_stops_hands_its_messages_back_at_once(stack, pair):
+    one, two = pair
+    leaving = spare(stack, "leaving")
+    publish(one, *(pub(b"handed", b"%d" % n) for n in range(20)))
+    holder = consumer(leaving, b"handed", b"c")
+    assert len(receive(holder, 20, finish=False)) == 20
+    stopped = time.monotonic()
+    assert leaving.stop() == 0
+    reader = consumer(two, b"handed", b"c")
+    assert len({message.body for message in receive(reader, 20, seconds=15)}) == 20
+    assert time.monotonic() - stopped < 15
+    reader.close()
+
+
+def test_a_node_that_dies_hands_its_messages_back_in_time(stack, pair):
+    one, two = pair
+    dying = spare(stack, "dying")
+    publish(one, *(pub(b"orphans", b"%d" % n) for n in range(20)))
+    holder = consumer(dying, b"orphans", b"c")
+    assert len(receive(holder, 20, finish=False)) == 20
+    dying.kill()
+    reader = consumer(two, b"orphans", b"c")
+    assert len({message.body for message in receive(reader, 20, seconds=40)}) == 20
+    reader.close()
+
+
+def test_a_message_that_is_held_for_long_stays_with_its_consumer(pair):
+    one, two = pair
+    publish(one, pub(b"long", b"m"))
+    holder = consumer(one, b"long", b"c", msg_timeout=60000)
+    [message] = receive(holder, 1, finish=False)
+    other = consumer(two, b"long", b"c")
+    assert not other.frames(36), "the engine has given it to another node"
+    holder.send(b"FIN %s\n" % message.id)
+    holder.close()
+    other.close()
+
+
+def test_pause_empty_and_delete_hold_for_all_nodes(pair):
+    one, two = pair
+    publish(one, pub(b"ruled", b"m"))
+    post(one, "/channel/create?topic=ruled&channel=c")
+    kit.until(lambda: channel(two, "ruled", "c"), "the channel at the other node")
+    post(one, "/channel/pause?topic=ruled&channel=c")
+    kit.until(lambda: channel(two, "ruled", "c")["paused"], "the pause at the other node")
+    reader = consumer(two, b"ruled", b"c")
+    assert not reader.frames(1)
+    kit.until(lambda: channel(two, "ruled", "c")["depth"] == 1, "the depth at the other node")
+    post(two, "/channel/empty?topic=ruled&channel=c")
+    post(two, "/channel/unpause?topic=ruled&channel=c")
+    publish(two, pub(b"ruled", b"next"))
+    assert [message.body for message in receive(reader, 1)] == [b"next"]
+    post(two, "/topic/pause?topic=ruled")
+    kit.until(lambda: stats(one, "ruled")["paused"], "the topic's pause at the other node")
+    publish(one, pub(b"ruled", b"held"))
+    assert not reader.frames(1)
+    post(one, "/topic/unpause?topic=ruled")
+    assert [message.body for message in receive(reader, 1)] == [b"held"]
+    post(one, "/channel/delete?topic=ruled&channel=c")
+    kit.until(lambda: channel(two, "ruled", "c") is None, "the deletion at the other node")
+    post(two, "/topic/delete?topic=ruled")
+    kit.until(lambda: stats(one, "ruled") is None, "the deletion at the other node")
+    # What comes afterwards is a new topic.
+    publish(one, pub(b"ruled", b"new"))
+    reader = consumer(two, b"ruled", b"c")
+    assert [message.body for message in receive(reader, 1)] == [b"new"]
+    reader.close()
+
+
+def test_an_ephemeral_channel_belongs_to_its_node(pair):
+    one, two = pair
+    publish(one, pub(b"tailed", b"before"))
+    tail = consumer(one, b"tailed", b"tail#ephemeral")
+    publish(two, pub(b"tailed", b"after"))
+    assert [message.body for message in receive(tail, 1)] == [b"after"]
+    assert channel(two, "tailed", "tail#ephemeral") is None
+    tail.close()
+    kit.until(lambda: channel(one, "tailed", "tail#ephemeral") is None, "the end of the channel")
+    # The backlog is kept for the first lasting channel.
+    reader = consumer(two, b"tailed", b"c")
+    assert [message.body for message in receive(reader, 2)] == [b"before", b"after"]
+    reader.close()
+
+
+@pytest.mark.parametrize("path", [
+    "/topic/create?topic=plain&durability=fsync", "/channel/seek?topic=plain&channel=c&to=beginning",
+    "/channel/redrive?topic=plain&channel=c",
+])
+def test_what_the_engine_does_not_do_is_refused(pair, path):
+    one, _ = pair
+    post(one, "/topic/create?topic=plain")
+    post(one, "/channel/create?topic=plain&channel=c")
+    status, answer = kit.fetch(one.ports[1], path, "POST", "")
+    assert status == 400 and "not available for topics on the engine" in str(answer), (status, answer)
+
+
+def test_a_restart_of_a_node_finds_the_topics_again(stack, pair):
+    one, _ = pair
+    again = spare(stack, "again")
+    publish(again, pub(b"kept", b"m"))
+    post(again, "/channel/create?topic=kept&channel=c")
+    ports = again.ports
+    again.kill()
+    again = spare(stack, "again", ports=ports)
+    kit.until(lambda: channel(again, "kept", "c"), "the channel after the restart")
+    reader = consumer(again, b"kept", b"c")
+    assert [message.body for message in receive(reader, 1)] == [b"m"]
+    reader.close()
+    assert again.stop() == 0
+
+
+class Publisher(threading.Thread):
+    """Publishes numbered messages one after the other, and keeps those that were answered with OK."""
+
+    def __init__(self, node, topic, name):
+        super().__init__(daemon=True)
+        self.node, self.topic, self.name = node, topic, name
+        self.accepted, self.ending, self.stall = [], threading.Event(), 0.0
+
+    def run(self):
+        client, number = None, 0
+        while not self.ending.is_set():
+            body = b"%s-%d" % (self.name.encode(), number)
+            began = time.monotonic()
+            try:
+                client = client or Connection(self.node.port)
+                client.send(pub(self.topic, body))
+                if client.frame() == (RESPONSE, b"OK"):
+                    self.accepted.append(body)
+                    self.stall = max(self.stall, time.monotonic() - began)
+                else:
+                    client = None
+            except OSError:
+                client = None
+                self.ending.wait(0.05)
+            number += 1
+
+
+@pytest.mark.parametrize("victims", [1, 2])
+def test_servers_of_the_engine_die_and_nothing_is_lost(victims):
+    """Servers die, the leader of the topic's stream among them or not; with two of three publishing waits until one is back."""
+    with kit.Stack() as stack:
+        cluster = Cluster(stack)
+        stack.callback(cluster.stop)
+        nodes = [stack.keep(start_node(stack, name, cluster.addresses(), replicas=3)) for name in ("one", "two")]
+        kit.until(lambda: publishes(nodes[0], b"safe"), "the cluster's first election")
+        reader = consumer(nodes[1], b"safe", b"c")
+        publishers = [Publisher(node, b"safe", f"p{n}") for n, node in enumerate(nodes)]
+        for publisher in publishers:
+            publisher.start()
+        got = set()
+        take(reader, got, lambda: len(got) >= 100)
+        killed = list(cluster.ports)[:victims]
+        for name in killed:
+            cluster.nodes[name].kill()
+        if victims == 1:
+            count = [len(publisher.accepted) for publisher in publishers]
+            take(reader, got, lambda: all(len(p.accepted) > c + 50 for p, c in zip(publishers, count)))
+        else:
+            take(reader, got, lambda: True, seconds=3)
+        for name in killed:
+            cluster.start(name)
+        count = [len(publisher.accepted) for publisher in publishers]
+        take(reader, got, lambda: all(len(p.accepted) > c + 50 for p, c in zip(publishers, count)))
+        for publisher in publishers:
+            publisher.ending.set()
+        for publisher in publishers:
+            publisher.join()
+        accepted = {body for publisher in publishers for body in publisher.accepted}
+        take(reader, got, lambda: accepted <= got)
+        print(f"{len(accepted)} accepted, longest stall {max(p.stall for p in publishers):.1f} s")
+        reader.close()
+
+
+def publishes(node, topic):
+    try:
+        publish(node, pub(topic, b"first"))
+    except OSError:
+        return False
+    return True
+
+
+def take(reader, got, enough, seconds=90):
+    """Finishes messages until there are enough."""
+    deadline = time.monotonic() + seconds
+    while not enough():
+        assert time.monotonic() < deadline, f"{len(got)} messages"
+        for kind, data in reader.frames(0.2):
+            if kind == MESSAGE:
+                message = Message(data)
+                got.add(message.body)
+                reader.send(b"FIN %s\n" % message.id)
