@@ -24,6 +24,9 @@ pub fn log(notice: &Notice) {
         Notice::ReplyCut { pool, server } => {
             warn!(%pool, %server, "client closed: its server was lost in the middle of a large reply");
         }
+        Notice::SubscriptionsLost { pool, server, count } => {
+            warn!(%pool, %server, count = *count, "subscriptions lost, and made again: messages may be missing");
+        }
         Notice::LoginFailed { pool, user, address } => {
             let (user, address) = (shown(user.as_deref(), UNKNOWN), shown(address.as_deref(), "unix"));
             warn!(%pool, %user, %address, "login failed");
@@ -74,6 +77,10 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
         }
         Notice::ReplyCut { pool, server } => {
             let text = "lost in the middle of a large reply, whose client was closed".into();
+            (Severity::Warning, of(pool, server), text)
+        }
+        Notice::SubscriptionsLost { pool, server, count } => {
+            let text = format!("{count} subscriptions lost, and made again: messages may be missing");
             (Severity::Warning, of(pool, server), text)
         }
         Notice::LoginFailed { pool, user, address } => {

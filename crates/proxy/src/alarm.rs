@@ -23,6 +23,8 @@ pub(crate) enum Alarm {
     Blocked,
     /// Next attempt of the first detour that waits.
     Detours,
+    /// Next look at feeds and subscription connections.
+    Feeds,
 }
 
 impl Alarm {
@@ -36,6 +38,7 @@ impl Alarm {
             Alarm::Drain => 5 << 60,
             Alarm::Blocked => 6 << 60,
             Alarm::Detours => 7 << 60,
+            Alarm::Feeds => 8 << 60,
         }
     }
 
@@ -49,7 +52,8 @@ impl Alarm {
             4 => Alarm::RefusedTransaction,
             5 => Alarm::Drain,
             6 => Alarm::Blocked,
-            _ => Alarm::Detours,
+            7 => Alarm::Detours,
+            _ => Alarm::Feeds,
         }
     }
 }

@@ -70,7 +70,7 @@ impl Proxy {
         args.next();
         let session = &mut client.session;
         match local {
-            Local::Ping if !session.resp3 && session.subscribed().is_some() => {
+            Local::Ping if !session.resp3 && session.is_subscribed() => {
                 encode::array(&mut out, 2);
                 encode::bulk(&mut out, b"pong");
                 encode::bulk(&mut out, args.next().map_or(b"", |message| message.bytes()));
@@ -103,6 +103,7 @@ impl Proxy {
                 self.end_transaction(client);
                 self.end_watch(client);
                 self.leave_private(client);
+                self.end_subscriptions(io, client);
                 let (session, pool) = (&mut client.session, &self.pools[client.pool]);
                 session.resp3 = false;
                 session.name = None;
@@ -159,6 +160,9 @@ impl Proxy {
         }
         self.give(io, client, &out);
         self.scratch.reply = out;
+        if local == Local::Hello {
+            self.note_version(client);
+        }
     }
 
     /// Handles `SELECT index`: only the pool's own database can be selected.

@@ -108,7 +108,8 @@ impl Proxy {
         (self.post)(to, Mail::Client(Box::new(moved)));
     }
 
-    fn is_over_local(&self, pool: PoolKey) -> bool {
+    /// True for a pool of the embedded cache.
+    pub(crate) fn is_over_local(&self, pool: PoolKey) -> bool {
         self.pools[pool].servers.iter().any(|server| self.servers[*server].is_local())
     }
 

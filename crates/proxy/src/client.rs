@@ -3,7 +3,9 @@
 //! Replies leave in the order of the line. A reply for the front slot goes straight to the socket; an early
 //! one waits in the client's hold, a separate buffer that is reset whenever it is empty.
 
+mod seq;
 pub(crate) mod stateful;
+pub(crate) mod subscribed;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -14,13 +16,12 @@ use bytes::Bytes;
 use net::{ConnId, Io};
 use wire::redis::Version;
 
+pub(crate) use self::seq::Seq;
 use self::stateful::{Stateful, Transaction};
+use self::subscribed::Subscribed;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::reply_size::ReplySize;
 use crate::tally::Change;
-
-/// Identifies a slot while it is in the line. Wraps; a line is always far shorter than 2^32.
-pub(crate) type Seq = u32;
 
 /// Bytes of sent replies in a hold at which it is compacted.
 const COMPACT_AT: usize = 64 * 1024;
@@ -95,7 +96,8 @@ impl Session {
 
     /// Memory of the state.
     pub(crate) fn state_memory(&self) -> usize {
-        self.transaction().map_or(0, Transaction::memory)
+        let subscribed = self.subscribed().map_or(0, Subscribed::memory);
+        self.transaction().map_or(0, Transaction::memory) + subscribed
     }
 
     /// Ends the watch of its keys. True if the watch was broken.
@@ -113,17 +115,24 @@ impl Session {
         state.private.filter(|_| state.watching)
     }
 
-    /// The private connection of its subscriptions.
-    pub(crate) fn subscribed(&self) -> Option<LaneKey> {
-        let state = self.state.as_ref()?;
-        state.private.filter(|_| state.subscribed)
+    /// Its subscriptions, if it has or had any.
+    pub(crate) fn subscribed(&self) -> Option<&Subscribed> {
+        self.state.as_ref()?.subscribed.as_deref()
     }
 
-    /// True if it is still subscribed to something after an acknowledgement.
-    pub(crate) fn subscribed_still(&mut self) -> bool {
-        let Some(state) = &mut self.state else { return false };
-        state.subscribed &= state.channels + state.sharded_channels + state.unacknowledged > 0;
-        state.subscribed
+    /// Its subscriptions, if it has or had any.
+    pub(crate) fn subscribed_mut(&mut self) -> Option<&mut Subscribed> {
+        self.state.as_mut()?.subscribed.as_deref_mut()
+    }
+
+    /// Its subscriptions, which it has from now on.
+    pub(crate) fn subscribe(&mut self) -> &mut Subscribed {
+        self.stateful().subscribed.get_or_insert_default()
+    }
+
+    /// True if it is subscribed to something.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.subscribed().is_some_and(Subscribed::is_any)
     }
 
     /// Its private connection to this server.
@@ -138,6 +147,9 @@ impl Session {
 
     /// Drops the state if nothing is left of it.
     pub(crate) fn rest(&mut self) {
+        if let Some(state) = &mut self.state {
+            state.subscribed.take_if(|subscribed| !subscribed.is_needed());
+        }
         if self.state.as_ref().is_some_and(|state| state.is_plain()) {
             self.state = None;
         }

@@ -23,6 +23,12 @@ impl Proxy {
         }
     }
 
+    /// True if a client has not gone.
+    pub(crate) fn is_there(roles: &[(u32, Role)], id: ConnId) -> bool {
+        let role = roles.get(id.index as usize).filter(|(generation, _)| *generation == id.generation);
+        role.is_some_and(|(_, role)| matches!(role, Role::Client(_) | Role::Taken))
+    }
+
     /// Takes a client out of the table.
     pub(crate) fn take_client(&mut self, id: ConnId) -> Option<Box<Client>> {
         let role = self.role_mut(id)?;
@@ -101,6 +107,7 @@ impl Proxy {
                 self.pools[client.pool].stats.blocked_clients_gone.inc();
             }
             self.leave_private(client);
+            self.forget_subscriber(client);
             self.end_embedded_watch(client, 0);
         }
         if client.session.paused == Some(Wait::Block) {

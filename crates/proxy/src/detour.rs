@@ -188,8 +188,9 @@ impl Proxy {
             }
             Owner::Private(..)
             | Owner::Handshake(_)
-            | Owner::Asking
+            | Owner::Unwanted
             | Owner::Sounding(_)
+            | Owner::Subscription
             | Owner::Detour(_) => {}
         }
     }

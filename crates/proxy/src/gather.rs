@@ -5,7 +5,8 @@ use net::ConnId;
 use wire::redis::Version;
 
 use crate::client::Seq;
-use crate::keys::PoolKey;
+use crate::feeds::FeedKind;
+use crate::keys::{PoolKey, ServerKey};
 use crate::tally::{Change, Tally};
 
 /// Identifies a gather record until all its parts are answered.
@@ -78,6 +79,15 @@ pub(crate) enum Merge {
     Same,
     /// Arrays of integers, the least at each place (SCRIPT EXISTS).
     Least,
+    /// Arrays, one after another without what was there already (PUBSUB CHANNELS).
+    Union,
+    /// Arrays of channels and their subscribers, added up (PUBSUB NUMSUB).
+    Counts(FeedKind),
+    /// The greatest integer (PUBSUB NUMPAT).
+    Greatest,
+    /// One server's count of a message's receivers, with those behind this shard's subscriptions; the channel
+    /// is in `keys` (PUBLISH).
+    Published(ServerKey, FeedKind),
     /// memcached VALUE blocks in the order of the keys, then END (get, gets, gat, gats).
     Values,
     /// memcached `OK` if all servers answered it (`flush_all`, verbosity).
@@ -167,9 +177,9 @@ impl Gathers {
         match self.records[id as usize].merge {
             // An array after attributes is checked when it is merged.
             Merge::Array => first == Some(b'|') || wire::redis::array_len(reply) == Some(keys as usize),
-            Merge::Sum => matches!(first, Some(b':' | b'|')),
+            Merge::Sum | Merge::Greatest | Merge::Published(..) => matches!(first, Some(b':' | b'|')),
             Merge::Ok | Merge::AnyOk => matches!(first, Some(b'+' | b'|')),
-            Merge::Lists => matches!(first, Some(b'*' | b'~' | b'|')),
+            Merge::Lists | Merge::Union | Merge::Counts(_) => matches!(first, Some(b'*' | b'~' | b'|')),
             Merge::Some => matches!(first, Some(b'$' | b'_' | b'|')),
             Merge::Scan { .. } => wire::redis::array_len(reply) == Some(2) || first == Some(b'|'),
             Merge::Least => matches!(first, Some(b'*' | b'|')),

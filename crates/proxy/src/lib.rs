@@ -30,6 +30,7 @@ mod gather;
 mod pool;
 mod placement;
 mod cursor;
+mod feeds;
 mod doubt;
 mod master_watch;
 mod replica_watch;

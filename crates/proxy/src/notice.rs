@@ -83,6 +83,16 @@ pub enum Notice {
         /// Server identity.
         server: String,
     },
+    /// Subscriptions of channels and patterns were lost with their connection to a server, and are made
+    /// again: subscribers may have missed messages.
+    SubscriptionsLost {
+        /// Pool name.
+        pool: String,
+        /// Server identity.
+        server: String,
+        /// Number of subscriptions.
+        count: u64,
+    },
     /// Accepting ran out of file descriptors.
     Starved {
         /// The system's error text.

@@ -8,6 +8,7 @@ use net::Instant;
 use net::tls::ClientConfig;
 use telemetry::{PoolStats, SlowLog};
 
+use crate::feeds::Feeds;
 use crate::gate::Gate;
 use crate::generation::{PoolPlan, PoolTls, reads_replicas};
 use crate::ids::PoolId;
@@ -35,6 +36,8 @@ pub(crate) struct Pool {
     pub(crate) placement: Placement,
     /// Reads may go to replicas.
     pub(crate) reads_replicas: bool,
+    /// Channels and patterns that its clients are subscribed to.
+    pub(crate) feeds: Feeds,
     /// In the order of the configuration.
     pub(crate) servers: Vec<ServerKey>,
     /// Former servers that still owe replies.
@@ -72,6 +75,7 @@ impl Pool {
             slow_log: slow_log(plan),
             placement: Placement::new(&plan.config, seed),
             reads_replicas: reads_replicas(&plan.config),
+            feeds: Feeds::default(),
             servers: Vec::new(),
             leaving: Vec::new(),
             clients: Arc::clone(&plan.clients),
@@ -130,6 +134,7 @@ impl Pool {
     /// Rebuilds the placement after a server was added, removed, ejected or returned.
     pub(crate) fn rebuild(&mut self, servers: &Slab<ServerKey, Server>) {
         self.placement.rebuild(&self.servers, servers);
+        self.feeds.moved = !self.feeds.is_empty();
     }
 }
 

@@ -18,6 +18,7 @@ use crate::budget::Budget;
 use crate::client::{Client, Wait};
 use crate::detours::Detours;
 use crate::fail::Failure;
+use crate::feeds::FanOut;
 use crate::gate::SlowLogin;
 use crate::gather::Gathers;
 use crate::generation::Generation;
@@ -102,6 +103,8 @@ pub struct Proxy {
     pub(crate) starving: Vec<ConnId>,
     /// Private connections that clients have left in this turn.
     pub(crate) departed: Vec<Departed>,
+    /// State of its feeds.
+    pub(crate) fan_out: FanOut,
     /// Server connections to read again because the client that held them up is gone.
     pub(crate) released: Vec<LaneKey>,
     /// Connections with requests that may be unwritten: see [`crate::server::written`].
@@ -216,6 +219,7 @@ impl Proxy {
             held: Tally::default(),
             starving: Vec::new(),
             departed: Vec::new(),
+            fan_out: FanOut::default(),
             released: Vec::new(),
             unwritten: Vec::new(),
             starving_since: None,
@@ -375,6 +379,7 @@ impl<I: Io> App<I> for Proxy {
             Alarm::Probe(server) => self.probe(io, server),
             Alarm::Drain => self.end_drains(io),
             Alarm::Detours => self.continue_detours(io),
+            Alarm::Feeds => self.keep_feeds(io),
             Alarm::Stop => self.continue_stop(io),
             Alarm::Blocked => self.end_blocks(io),
             Alarm::RefusedTransaction => self.end_refused_transactions(io),
@@ -401,6 +406,10 @@ impl<I: Io> App<I> for Proxy {
         if !self.departed.is_empty() {
             self.take_back_privates(io);
         }
+        if self.has_feeds_to_settle() {
+            self.settle_feeds(io);
+        }
+        self.end_fan_out(io);
         for lane in std::mem::take(&mut self.released) {
             self.resume_server(io, lane);
         }

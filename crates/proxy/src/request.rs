@@ -8,6 +8,7 @@ mod refused_transaction;
 mod transaction;
 mod private;
 mod subscribe;
+mod publish;
 mod split;
 mod every;
 mod scan;

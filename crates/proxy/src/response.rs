@@ -1,6 +1,7 @@
 //! The way out: from a server's bytes to a client's socket.
 
 mod receive;
+mod message;
 mod scan;
 mod transaction;
 mod merge;

@@ -14,6 +14,7 @@ pub(crate) mod connection;
 pub(crate) mod pending;
 pub(crate) mod private;
 pub(crate) mod privates;
+pub(crate) mod source;
 pub(crate) mod kept;
 mod command;
 mod handshake;
@@ -34,6 +35,7 @@ mod probe;
 mod change;
 pub(crate) mod drain;
 
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ use telemetry::{PoolStats, ServerStats};
 
 use crate::client::Client;
 use crate::fail::Failure;
+use crate::feeds::Asked;
 use crate::generation::{self, ByHand, ServerPlan};
 use crate::ids::ServerId;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
@@ -83,11 +86,14 @@ pub(crate) struct Server {
     pub(crate) slow_us: u64,
     /// Password of its handshake; None if it gets none.
     pub(crate) password: Option<Secret>,
-    /// `server_connections` for RESP2 and memcached, as many for RESP3, one for probes, then private ones.
+    /// `server_connections` for RESP2 and memcached, as many for RESP3, one for probes, one for
+    /// subscriptions, then private ones.
     pub(crate) conns: Vec<ServerConn>,
     /// `server_connections`.
     shared: u16,
     pub(crate) privates: Privates,
+    /// Requests on the subscription connection that are not acknowledged, in order.
+    pub(crate) asked: VecDeque<Asked>,
     pub(crate) health: Health,
     /// Backoff for attempts to speak RESP3 with it.
     pub(crate) resp3: Backoff,
@@ -114,7 +120,7 @@ impl Server {
         seed: u64,
     ) -> Server {
         let is_local = server.target == Target::Local;
-        let lanes = 2 * config.server_connections as usize + 1;
+        let lanes = 2 * config.server_connections as usize + 2;
         Server {
             id: plan.id,
             key,
@@ -135,6 +141,7 @@ impl Server {
             password: generation::password(config, server).cloned(),
             shared: config.server_connections as u16,
             privates: Privates::default(),
+            asked: VecDeque::new(),
             conns: (0..lanes).map(|_| ServerConn::default()).collect(),
             health: Health::new(seed),
             resp3: Backoff::new(seed),
@@ -234,7 +241,8 @@ impl Server {
     /// True for a lane whose connection speaks RESP3.
     pub(crate) fn speaks_resp3(&self, lane: u16) -> bool {
         let shared = self.shared;
-        lane >= shared && lane != 2 * shared && (lane < 2 * shared || self.private_speaks_resp3(lane))
+        let is_of_all = lane < 2 * shared || lane == self.subscription_lane();
+        lane >= shared && lane != 2 * shared && (is_of_all || self.private_speaks_resp3(lane))
     }
 }
 

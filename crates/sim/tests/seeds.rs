@@ -18,7 +18,7 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("shard", "sleeps_saved_us"),
     ("pool", "oversized"),
     ("pool", "messages"),
-    ("pool", "subscribers_lost"),
+    ("pool", "subscriptions_lost"),
     ("pool", "blocked_clients_gone"),
     ("server", "private_connections"),
     ("server", "private_waits"),

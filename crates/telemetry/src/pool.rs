@@ -37,8 +37,8 @@ stats_table! {
             login_failures: Counter, "# logins that failed";
             limited: Counter, "# requests refused at limit_requests of their user or pool";
             refused: Counter, "# requests refused because a queue or the memory budget was full";
-            messages: Counter, "# messages and acknowledgements given to subscribers";
-            subscribers_lost: Counter, "# subscribers closed because their connection to the server was lost";
+            messages: Counter, "# messages given to subscribers";
+            subscriptions_lost: Counter, "# subscriptions lost with their connection to a server and made again: messages may be missing";
             blocked_clients_gone: Counter, "# clients that left while a blocking request of theirs waited at a server";
             timeouts: Counter, "# requests whose deadline passed before a reply";
             no_server: Counter, "# requests that found no server to go to";

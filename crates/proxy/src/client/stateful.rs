@@ -3,6 +3,7 @@
 
 use net::Instant;
 
+use crate::client::subscribed::Subscribed;
 use crate::keys::{LaneKey, ServerKey};
 
 /// State of a session beyond its login.
@@ -24,14 +25,8 @@ pub(crate) struct Stateful {
     pub(crate) watched_here: Vec<(Box<[u8]>, u64)>,
     /// A blocking request is under way on that connection.
     pub(crate) blocked: bool,
-    /// It is subscribed, or about to be, on that connection,
-    pub(crate) subscribed: bool,
-    /// to this many channels and patterns,
-    pub(crate) channels: u64,
-    /// and this many sharded ones.
-    pub(crate) sharded_channels: u64,
-    /// Channels of subscriptions that the server has yet to acknowledge.
-    pub(crate) unacknowledged: u64,
+    /// Its subscriptions, if it has any.
+    pub(crate) subscribed: Option<Box<Subscribed>>,
     /// Time at which it stops waiting for a private connection.
     pub(crate) waits_until: Option<Instant>,
 }
@@ -56,7 +51,7 @@ impl Stateful {
     pub(crate) fn is_plain(&self) -> bool {
         let Stateful { refused_transaction, transaction, private, watch_broken, waits_until, .. } = self;
         let is_free = private.is_none() && !watch_broken && waits_until.is_none();
-        let is_free = is_free && self.watched_here.is_empty();
+        let is_free = is_free && self.watched_here.is_empty() && self.subscribed.is_none();
         is_free && !refused_transaction && transaction.is_none()
     }
 }

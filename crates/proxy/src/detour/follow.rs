@@ -52,7 +52,7 @@ impl Proxy {
         let asking = matches!(next, Next::Asking(_));
         let mut sent = Ok(());
         if asking {
-            let pending = Pending::new(Owner::Asking, detour.at, ASKING.len());
+            let pending = Pending::new(Owner::Unwanted, detour.at, ASKING.len());
             sent = self.enqueue(io, lane, Frame::Slice(ASKING), pending, Keep::default());
         }
         let sent = sent.and_then(|()| self.enqueue(io, lane, Frame::Shared(&bytes), pending, keep));

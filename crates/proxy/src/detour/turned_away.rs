@@ -104,8 +104,9 @@ impl Proxy {
             Owner::Part(gather, _) => self.gathers.get(gather).client,
             Owner::Private(..)
             | Owner::Handshake(_)
-            | Owner::Asking
+            | Owner::Unwanted
             | Owner::Sounding(_)
+            | Owner::Subscription
             | Owner::Detour(_) => return None,
         };
         Some(Detour {
@@ -190,8 +191,9 @@ impl Proxy {
             Owner::Part(outer, part) => record.outer = Some((outer, part)),
             Owner::Private(..)
             | Owner::Handshake(_)
-            | Owner::Asking
+            | Owner::Unwanted
             | Owner::Sounding(_)
+            | Owner::Subscription
             | Owner::Detour(_) => {}
         }
         record.waiting = parts as u32;

@@ -26,6 +26,7 @@ use crate::fail::Failure;
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::private::{Admitted, Private};
+use crate::request::subscribe::Subscription;
 use crate::server::room::Room;
 
 /// Memory of a request that awaits its reply, besides its bytes: its entries in the lines of its client and
@@ -49,6 +50,8 @@ pub(super) enum To {
     Parts,
     /// One server, over a connection that the client has for itself.
     Private(Private),
+    /// Feeds, whose servers the proxy asks if need be.
+    Feeds(Subscription),
 }
 
 /// Decision on a request.
@@ -86,6 +89,11 @@ impl Proxy {
         }
         match to {
             To::Nobody => Verdict::Take,
+            To::Feeds(subscription) if subscription.has_to_wait(client) => {
+                self.make_wait(io, client, Wait::Changeover);
+                Verdict::Wait
+            }
+            To::Feeds(_) => Verdict::Take,
             To::Nowhere => self.admit_detour(io, client),
             To::One(lane) => {
                 let server = &mut self.servers[lane.server];

@@ -207,19 +207,6 @@ pub(crate) struct Sent {
 }
 
 impl Server {
-    /// Sends a request that gets no reply on a connection that is open or being opened.
-    pub(crate) fn send_alone<I: Io>(&mut self, io: &mut I, lane: u16, bytes: &[u8]) {
-        let conn = &mut self.conns[lane as usize];
-        let Some(id) = conn.conn else { return };
-        if conn.ready() {
-            io.send(id, bytes);
-        } else {
-            conn.held.extend_from_slice(bytes);
-        }
-        self.stats.requests.inc();
-        self.stats.request_bytes.add(bytes.len() as u64);
-    }
-
     /// Sends a request on a connection that is open or being opened.
     #[inline]
     pub(crate) fn send<I: Io>(

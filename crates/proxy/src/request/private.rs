@@ -10,7 +10,7 @@
 //! forgets it. An element that was popped just then is lost with the connection, as it is in Redis.
 
 use net::{Input, Io};
-use wire::redis::{BlockTime, Command, Keys};
+use wire::redis::{BlockTime, Keys};
 
 use crate::client::{Client, Wait};
 use crate::fail::Failure;
@@ -30,15 +30,11 @@ pub(super) enum Private {
     Unwatch,
     /// A blocking command on this server.
     Block(ServerKey, BlockTime),
-    /// A command about subscriptions on this server, with this many channels.
-    Subscribe(ServerKey, &'static Command, usize),
 }
 
 /// The lane for a request of a client whose lane it would otherwise be this one.
 pub(super) fn own_lane(client: &Client, lane: LaneKey) -> LaneKey {
-    // Subscriptions of a client of RESP2 come over RESP3: replies to other requests may not.
-    let is_usable = client.session.resp3 || client.session.subscribed().is_none();
-    client.session.private_to(lane.server).filter(|_| is_usable).unwrap_or(lane)
+    client.session.private_to(lane.server).unwrap_or(lane)
 }
 
 /// Bytes behind a blocking request that are read while it blocks, to see whether its client is still there.
@@ -83,7 +79,6 @@ impl Proxy {
             Private::Unwatch => return Admitted::Yes,
             Private::Watch(server) => (server, client.session.private_to(server).is_some()),
             Private::Block(server, _) => (server, false),
-            Private::Subscribe(server, ..) => (server, client.session.subscribed().is_some()),
         };
         if !keeps_order && client.waiting() > 0 {
             // Its earlier requests are on other connections, and must not be overtaken.
@@ -92,8 +87,7 @@ impl Proxy {
         if client.session.private_to(server).is_some() {
             return Admitted::Yes;
         }
-        let resp3 = client.session.resp3 || matches!(private, Private::Subscribe(..));
-        let Some(lane) = self.take_private(io, client, server, resp3) else {
+        let Some(lane) = self.take_private(io, client, server, client.session.resp3) else {
             let waits = self.wait_for_private(io, client, server);
             return if waits { Admitted::Wait(Wait::Private) } else { Admitted::No(Failure::NoPrivate) };
         };
@@ -114,9 +108,6 @@ impl Proxy {
         let state = client.session.stateful();
         let Some(lane) = state.private else { return };
         match private {
-            Private::Subscribe(_, command, channels) => {
-                return self.send_subscription(io, client, command, (frame, channels));
-            }
             Private::Unwatch => (state.watching, state.dirty, state.watch_broken) = (false, false, false),
             Private::Watch(_) => (state.watching, state.dirty) = (true, true),
             Private::Block(_, time) => {
@@ -157,11 +148,9 @@ impl Proxy {
         let Some(state) = &mut client.session.state else { return };
         let Some(lane) = state.private.take() else { return };
         let watched = std::mem::take(&mut state.dirty);
-        let subscribed = std::mem::take(&mut state.subscribed);
         (state.watching, state.blocked) = (false, false);
-        (state.channels, state.sharded_channels, state.unacknowledged) = (0, 0, 0);
         client.session.rest();
-        self.departed.push(Departed { lane, user: client.id, watched, subscribed });
+        self.departed.push(Departed { lane, user: client.id, watched });
     }
 
     /// Gives a client's private connection back if it needs it no longer: nothing of it is under way.
@@ -169,7 +158,6 @@ impl Proxy {
         if client.waiting() == 0
             && let Some(state) = &client.session.state
             && !state.watching
-            && !state.subscribed
         {
             self.leave_private(client);
         }

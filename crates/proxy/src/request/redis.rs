@@ -18,7 +18,7 @@ use crate::request::forward::Traits;
 use crate::request::private::Private;
 use crate::request::reader::{NO_REPLICA, NoReplica};
 use crate::request::scan::{self, ScanStep};
-use crate::request::subscribe::Subscribe;
+use crate::request::subscribe::Subscription;
 use crate::request::transaction::Step;
 use crate::request::{Partial, hand_on};
 use crate::server::Server;
@@ -41,6 +41,8 @@ enum Plan<'a> {
     Transaction(Step),
     /// Sent on a connection that the client has for itself.
     Private(Private),
+    /// Begins or ends subscriptions.
+    Subscribe(Subscription),
     /// The proxy answers it.
     Here(Here<'a>),
 }
@@ -59,10 +61,6 @@ enum Here<'a> {
     WatchEmbedded,
     /// The embedded cache has no such command.
     NotEmbedded(&'static Command),
-    /// Subscriptions end of a client that has none.
-    Unsubscribed,
-    /// A pattern in a pool with several servers.
-    PatternAcross,
     /// A client of RESP2 that is subscribed may not send this.
     Subscribed(&'static Command),
     /// A `SCAN` that no server is left for: its reply.
@@ -182,6 +180,9 @@ impl Proxy {
             return true;
         }
         match plan {
+            Plan::One(Some(lane), command) if self.counts_receivers(client, command) => {
+                hand_on(input, len, |frame| self.publish(io, client, (lane, command), frame));
+            }
             Plan::One(lane, command) => {
                 let traits = Traits::of(command);
                 hand_on(input, len, |frame| self.forward_one(io, client, lane, frame, traits));
@@ -200,6 +201,10 @@ impl Proxy {
             }
             Plan::Private(private) => {
                 self.send_private(io, client, private, frame);
+                input.consume(len);
+            }
+            Plan::Subscribe(subscription) => {
+                self.take_subscription(io, client, subscription, request.args(frame));
                 input.consume(len);
             }
             Plan::Transaction(step) => {
@@ -306,7 +311,7 @@ impl Proxy {
                 self.leave_out_replicas(client.pool);
                 match self.scratch.parts[..] {
                     [] => Plan::One(None, command),
-                    [only] => Plan::One(only.lane, command),
+                    [only] if !merge.is_of_counts() => Plan::One(only.lane, command),
                     _ => Plan::Every(command, merge),
                 }
             }
@@ -323,18 +328,8 @@ impl Proxy {
             Route::Block(keys, time) => {
                 self.plan_private(client, command, keys, |server| Private::Block(server, time))
             }
-            Route::Subscribe => match self.plan_subscribe(client, command, request.args(frame)) {
-                Subscribe::To(server) if self.servers[server].is_local() => {
-                    Plan::Here(Here::NotEmbedded(command))
-                }
-                Subscribe::To(server) => {
-                    Plan::Private(Private::Subscribe(server, command, request.argument_count() - 1))
-                }
-                Subscribe::Nothing => Plan::Here(Here::Unsubscribed),
-                Subscribe::Across => Plan::Here(Here::CrossSlot(command)),
-                Subscribe::PatternAcross => Plan::Here(Here::PatternAcross),
-                Subscribe::Nowhere => Plan::One(None, command),
-            },
+            Route::Subscribe if self.is_over_local(client.pool) => Plan::Here(Here::NotEmbedded(command)),
+            Route::Subscribe => Plan::Subscribe(Subscription::of(command)),
             Route::Local(Local::Watch) => match command.keys.find(request.args(frame)) {
                 Ok(keys) => self.plan_private(client, command, keys, Private::Watch),
                 Err(error) => Plan::Here(Here::Refusal(Refusal::Keys(command, error))),
@@ -420,11 +415,6 @@ impl Proxy {
                 let error = format!("-ERR '{}' is not served by the embedded cache\r\n", command.name);
                 self.give(io, client, error.as_bytes());
             }
-            Here::Unsubscribed => self.answer_unsubscribe(io, client, request.args(frame)),
-            Here::PatternAcross => {
-                let error = b"-ERR patterns are served in a pool with one server: a channel may live on any of several\r\n";
-                self.give(io, client, error);
-            }
             Here::Subscribed(command) => {
                 let error = format!(
                     "-ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
@@ -457,6 +447,7 @@ impl Plan<'_> {
             Plan::One(Some(lane), _) => To::One(*lane),
             Plan::Transaction(step) => step.lane().map_or(To::Nobody, To::One),
             Plan::Private(private) => To::Private(*private),
+            Plan::Subscribe(subscription) => To::Feeds(*subscription),
             Plan::Split(..) | Plan::Every(..) | Plan::Scan(_) | Plan::Ask(_) => To::Parts,
             Plan::One(None, _) => To::Nowhere,
             Plan::Here(_) => To::Nobody,

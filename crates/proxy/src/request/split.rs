@@ -5,6 +5,7 @@ use wire::redis::{Command, Parts, write_split_head};
 
 use crate::client::Client;
 use crate::fail::Failure;
+use crate::feeds::FeedKind;
 use crate::gather::{GatherId, Merge};
 use crate::proxy::{Part, Proxy, Scratch};
 use crate::request::Frame;
@@ -287,5 +288,9 @@ pub(crate) fn merge_of(merge: wire::redis::Merge) -> Merge {
         wire::redis::Merge::Some => Merge::Some,
         wire::redis::Merge::Same => Merge::Same,
         wire::redis::Merge::Least => Merge::Least,
+        wire::redis::Merge::Union => Merge::Union,
+        wire::redis::Merge::ChannelCounts => Merge::Counts(FeedKind::Channel),
+        wire::redis::Merge::ShardCounts => Merge::Counts(FeedKind::Sharded),
+        wire::redis::Merge::Greatest => Merge::Greatest,
     }
 }

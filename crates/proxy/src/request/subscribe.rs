@@ -1,212 +1,303 @@
-//! Publish/subscribe: a client that subscribes has a private connection to the server of its channels, on
-//! which everything about them comes as RESP3 pushes.
+//! SUBSCRIBE and its kin: clients join and leave feeds, which share one subscription per server
+//! ([`crate::feeds`]).
 //!
 //! ```text
-//! SUBSCRIBE c   once the client's earlier requests are answered ▸ private connection (always RESP3)
-//! push ▸ of an acknowledgement: counted    ▸ to the client: as it is, or as an array in RESP2
-//!      └ of the last unsubscription        ▸ the connection is given back
+//! SUBSCRIBE c d   c is on, d is not: d's server is asked (server/source) ▸ its acknowledgement ▸ both acknowledgements
+//! UNSUBSCRIBE c   acknowledged at once; a feed without subscribers ends with the turn
 //! ```
-//! Channels are placed by their name, as keys are; those of one client must live on one server, and patterns
-//! need a pool with one. The server's own counts are right, since each subscriber is a connection of its own.
-//! If that is lost, its client is closed after an error, as it would be by a Redis: it subscribes again, and
-//! knows that messages may be missing. A client with [`UNSENT_MAX`] bytes unsent is closed.
+//! A client gets messages from its acknowledgement on. Acknowledgements are made here, as pushes in RESP3 and
+//! arrays in RESP2, with the client's own counts. A request that a server refuses, or that cannot be sent,
+//! subscribes to nothing and is answered with the error.
+
+use std::collections::VecDeque;
 
 use net::{ConnId, Io};
 use wire::redis::{Args, Command, Version, encode};
 
-use crate::client::Client;
+use crate::client::subscribed::{Subscribed, Unanswered};
+use crate::client::{Client, Reply};
 use crate::fail::Failure;
-use crate::keys::{LaneKey, ServerKey};
+use crate::feeds::{FeedId, FeedKind};
+use crate::keys::PoolKey;
 use crate::proxy::Proxy;
-use crate::request::private::Home;
-use crate::response::scanned;
+use crate::tally::Change;
 
-/// Bytes of messages that a subscriber has not taken at which it is closed: Redis' hard limit.
-const UNSENT_MAX: usize = 32 << 20;
-
-/// Commands of publish/subscribe that change what a client is subscribed to.
+/// A command that changes what a client is subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Subscription {
-    /// SSUBSCRIBE, SUNSUBSCRIBE.
-    pub(super) sharded: bool,
-    /// One of those that end a subscription.
+    kind: FeedKind,
+    /// One of those that end subscriptions.
     ends: bool,
-    patterns: bool,
 }
 
 impl Subscription {
     pub(super) fn of(command: &Command) -> Subscription {
-        Subscription {
-            sharded: command.name.starts_with('s') && command.name != "subscribe",
-            ends: command.name.contains("unsub"),
-            patterns: command.name.starts_with('p'),
-        }
+        let kind = match command.name.as_bytes() {
+            [b'p', ..] => FeedKind::Pattern,
+            [b's', b's' | b'u', b'n' | b'u', ..] if command.name != "subscribe" => FeedKind::Sharded,
+            _ => FeedKind::Channel,
+        };
+        Subscription { kind, ends: command.name.ends_with("unsubscribe") }
     }
-}
 
-/// The plan for such a command.
-pub(super) enum Subscribe {
-    /// Sent to this server.
-    To(ServerKey),
-    /// The client is subscribed to nothing: answered here.
-    Nothing,
-    /// The channels live on several servers, or not where the client is subscribed already.
-    Across,
-    /// A pattern in a pool with several servers.
-    PatternAcross,
-    /// No server is left.
-    Nowhere,
+    /// True if a client has to wait for its earlier replies: the acknowledgement is the next thing that it
+    /// gets.
+    pub(super) fn has_to_wait(self, client: &Client) -> bool {
+        let unanswered = client.session.subscribed().map_or(0, |subscribed| subscribed.unanswered.len());
+        client.waiting() > if self.ends { 0 } else { unanswered }
+    }
 }
 
 impl Proxy {
-    /// Plans a command with these arguments, the name first.
-    pub(super) fn plan_subscribe(&mut self, client: &Client, command: &Command, args: Args<'_>) -> Subscribe {
-        let subscription = Subscription::of(command);
-        let held = client.session.subscribed();
-        if subscription.ends {
-            return held.map_or(Subscribe::Nothing, |lane| Subscribe::To(lane.server));
-        }
-        let pool = &mut self.pools[client.pool];
-        let home = match pool.servers[..] {
-            [only] if self.servers[only].is_in_ring() => Home::One(only),
-            [_] | [] => Home::Nowhere,
-            _ if subscription.patterns => return Subscribe::PatternAcross,
-            _ => {
-                let mut servers = args.skip(1).map(|channel| pool.placement.server_of_key(channel.bytes()));
-                match servers.next().flatten() {
-                    None => Home::Nowhere,
-                    Some(first) if servers.all(|server| server == Some(first)) => Home::One(first),
-                    Some(_) => Home::Several,
-                }
-            }
-        };
-        let elsewhere = client.session.state.as_ref().and_then(|state| state.private);
-        match home {
-            Home::Nowhere => Subscribe::Nowhere,
-            Home::Several => Subscribe::Across,
-            Home::One(server)
-                if elsewhere.is_some_and(|lane| held != Some(lane) || lane.server != server) =>
-            {
-                Subscribe::Across
-            }
-            Home::One(server) => Subscribe::To(server),
-        }
-    }
-
-    /// Sends a command of a client that has its private connection. The answer is pushes only.
-    pub(super) fn send_subscription<I: Io>(
+    /// Takes a request to subscribe or unsubscribe with these arguments, the name first.
+    pub(super) fn take_subscription<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
-        command: &Command,
-        (frame, channels): (&[u8], usize),
+        subscription: Subscription,
+        mut args: Args<'_>,
     ) {
-        let Some(lane) = client.session.stateful().private else { return };
-        if !self.servers[lane.server].is_open(lane.number)
-            && let Err(failure) = self.open_for_request(io, lane)
-        {
-            self.leave_private(client);
-            return self.refuse(io, client, failure, wire::memcache::Silence::Never);
+        args.next();
+        if subscription.ends {
+            self.unsubscribe(io, client, subscription.kind, args);
+        } else {
+            self.subscribe(io, client, subscription.kind, args);
         }
-        let subscription = Subscription::of(command);
-        let state = client.session.stateful();
-        state.subscribed = true;
-        if !subscription.ends {
-            state.unacknowledged += channels as u64;
-        }
-        self.servers[lane.server].send_alone(io, lane.number, frame);
     }
 
-    /// Answers a command that ends subscriptions of a client that has none.
-    pub(super) fn answer_unsubscribe<I: Io>(&self, io: &mut I, client: &mut Client, args: Args<'_>) {
+    fn subscribe<I: Io>(&mut self, io: &mut I, client: &mut Client, kind: FeedKind, args: Args<'_>) {
+        let (pool, version) = (client.pool, client.session.version());
+        let (mut acks, mut fresh, mut missing) = (Vec::new(), Vec::new(), VecDeque::new());
+        let mut failed = None;
+        for name in args {
+            let id = self.pools[pool].feeds.id_of(kind, name.bytes());
+            let subscribed = client.session.subscribe();
+            let is_new = subscribed.add(&id);
+            acknowledge(&mut acks, (kind, false), Some(&id.name), subscribed.count(kind), version);
+            if is_new {
+                let feed = self.pools[pool].feeds.join(&id, client.id, version == Version::Resp3);
+                let known = feed.placed;
+                fresh.push(id.clone());
+                if !known && let Err(failure) = self.place_feed(io, pool, &id) {
+                    failed = Some(failure);
+                    break;
+                }
+                if let Some(feed) =
+                    self.pools[pool].feeds.get_mut(kind, &id.name).filter(|feed| !feed.is_on())
+                {
+                    feed.waiting.push(client.id);
+                    missing.push_back(id);
+                }
+            }
+        }
+        if let Some(failure) = failed {
+            self.withdraw(client, fresh);
+            self.refuse(io, client, failure, wire::memcache::Silence::Never);
+        } else if missing.is_empty() && client.waiting() == 0 {
+            self.activate(pool, client.id, &fresh);
+            self.pools[pool].stats.client_replies.inc();
+            self.give(io, client, &acks);
+        } else {
+            let (seq, at) = (client.next_seq(), io.now());
+            client.reserve();
+            client.session.subscribe().unanswered.push_back(Unanswered { seq, at, acks, fresh, missing });
+        }
+        self.recount_subscribed(client);
+        client.session.rest();
+    }
+
+    /// Lets a client have the messages of these feeds.
+    fn activate(&mut self, pool: PoolKey, client: ConnId, feeds: &[FeedId]) {
+        for id in feeds {
+            if let Some(feed) = self.pools[pool].feeds.get_mut(id.kind, &id.name) {
+                feed.activate(client);
+            }
+        }
+    }
+
+    /// Takes a client's new subscriptions back.
+    fn withdraw(&mut self, client: &mut Client, feeds: Vec<FeedId>) {
+        for id in feeds {
+            client.session.subscribe().remove(id.kind, &id.name);
+            self.leave_feed(client.pool, client.id, id);
+        }
+    }
+
+    fn leave_feed(&mut self, pool: PoolKey, client: ConnId, id: FeedId) {
+        let Some(feed) = self.pools[pool].feeds.get_mut(id.kind, &id.name) else { return };
+        feed.leave(client);
+        if feed.live == 0 {
+            self.fan_out.left.push((pool, id));
+        }
+    }
+
+    fn unsubscribe<I: Io>(&mut self, io: &mut I, client: &mut Client, kind: FeedKind, args: Args<'_>) {
         let version = client.session.version();
-        let mut out = Vec::new();
-        let mut args = args;
-        let Some(name) = args.next() else { return };
-        let name = name.bytes().to_ascii_lowercase();
-        let mut each = |channel: Option<&[u8]>| {
-            let start = out.len();
-            encode::array(&mut out, 3);
-            if version == Version::Resp3 {
-                out[start] = b'>';
+        let mut acks = Vec::new();
+        if args.count_left() > 0 {
+            for name in args {
+                self.unsubscribe_from(client, kind, name.bytes(), &mut acks);
             }
-            encode::bulk(&mut out, &name);
-            match channel {
-                Some(channel) => encode::bulk(&mut out, channel),
-                None => encode::null(&mut out, version),
+        } else {
+            let names =
+                client.session.subscribed().map(|subscribed| subscribed.names(kind)).unwrap_or_default();
+            for name in &names {
+                self.unsubscribe_from(client, kind, name, &mut acks);
             }
-            encode::integer(&mut out, 0);
-        };
-        if args.count_left() == 0 {
-            each(None);
+            if names.is_empty() {
+                let count = client.session.subscribed().map_or(0, |subscribed| subscribed.count(kind));
+                acknowledge(&mut acks, (kind, true), None, count, version);
+            }
         }
-        args.for_each(|channel| each(Some(channel.bytes())));
-        self.give(io, client, &out);
+        self.recount_subscribed(client);
+        client.session.rest();
+        self.give(io, client, &acks);
     }
 
-    /// Passes a push from a private connection on to its client.
-    #[cold]
-    pub(crate) fn pushed<I: Io>(&mut self, io: &mut I, lane: LaneKey, push: &[u8]) {
-        let user = self.servers[lane.server].private(lane.number).and_then(|private| private.user);
-        let Some(mut client) = user.and_then(|user| self.take_client(user)) else { return };
-        if client.session.subscribed() == Some(lane) {
-            self.pass_push(io, &mut client, push);
-            if !client.session.subscribed_still() {
-                self.leave_private_if_done(&mut client);
+    fn unsubscribe_from(&mut self, client: &mut Client, kind: FeedKind, name: &[u8], acks: &mut Vec<u8>) {
+        let version = client.session.version();
+        let mut count = 0;
+        if let Some(subscribed) = client.session.subscribed_mut() {
+            let removed = subscribed.remove(kind, name);
+            count = subscribed.count(kind);
+            if let Some(id) = removed {
+                self.leave_feed(client.pool, client.id, id);
             }
         }
-        let (id, unsent) = (client.id, io.unsent(client.id));
-        let limit = UNSENT_MAX.min(self.pools[client.pool].config.client_output_hard_bytes);
-        self.settle(io, client);
-        if unsent > limit {
-            self.overflow(io, id, unsent);
+        acknowledge(acks, (kind, true), Some(name), count, version);
+    }
+
+    /// Ends all subscriptions of a client that stays.
+    pub(crate) fn end_subscriptions<I: Io>(&mut self, io: &mut I, client: &mut Client) {
+        let Some(mut subscribed) = self.take_subscribed(client) else { return };
+        for request in std::mem::take(&mut subscribed.unanswered) {
+            client.fulfil(io, request.seq, Reply::Slice(&request.acks));
+        }
+        for id in subscribed.ids() {
+            self.leave_feed(client.pool, client.id, id);
         }
     }
 
-    fn pass_push<I: Io>(&self, io: &mut I, client: &mut Client, push: &[u8]) {
-        let Some(reply) = scanned(push) else { return };
-        let mut elements = reply.elements(push);
-        let kind = elements.next().map(|(_, kind)| kind).unwrap_or_default();
-        let is = |word: &str| kind.strip_suffix(b"\r\n").is_some_and(|kind| kind.ends_with(word.as_bytes()));
-        let subject = elements.next().map(|(_, subject)| subject).unwrap_or_default();
-        let count = elements.next().and_then(|(count, _)| count.integer());
-        let state = client.session.stateful();
-        if let Some(count) = count
-            && is("subscribe")
+    /// Forgets the subscriptions of a client that goes.
+    pub(crate) fn forget_subscriber(&mut self, client: &mut Client) {
+        let Some(subscribed) = self.take_subscribed(client) else { return };
+        self.fan_out.behind.remove(&client.id);
+        let Proxy { pools, roles, fan_out, .. } = self;
+        for id in subscribed.ids() {
+            let Some(feed) = pools[client.pool].feeds.get_mut(id.kind, &id.name) else { continue };
+            feed.gone(client.id, |other| Proxy::is_there(roles, other));
+            if feed.live == 0 {
+                fan_out.left.push((client.pool, id));
+            }
+        }
+    }
+
+    fn take_subscribed(&mut self, client: &mut Client) -> Option<Box<Subscribed>> {
+        let subscribed = client.session.state.as_mut()?.subscribed.take()?;
+        self.held.apply(Change::gone(subscribed.counted));
+        client.session.rest();
+        Some(subscribed)
+    }
+
+    /// Makes a client's feeds know the version that it speaks.
+    pub(crate) fn note_version(&mut self, client: &Client) {
+        let Some(subscribed) = client.session.subscribed() else { return };
+        for id in subscribed.ids() {
+            let feed = self.pools[client.pool].feeds.get_mut(id.kind, &id.name);
+            let all = feed.into_iter().flat_map(|feed| &mut feed.subscribers);
+            all.filter(|one| one.client == client.id).for_each(|one| one.resp3 = client.session.resp3);
+        }
+    }
+
+    /// Answers the clients that wait until a feed is on.
+    pub(crate) fn feed_is_on<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: &FeedId) {
+        let Some(feed) = self.pools[pool].feeds.get_mut(id.kind, &id.name) else { return };
+        for client in std::mem::take(&mut feed.waiting) {
+            if let Some(subscribed) =
+                self.client_mut(client).and_then(|client| client.session.subscribed_mut())
+            {
+                subscribed.note_on(id);
+                self.answer_subscriptions(io, client);
+            }
+        }
+    }
+
+    /// Answers those of a client's requests to subscribe that are acknowledged, in order.
+    fn answer_subscriptions<I: Io>(&mut self, io: &mut I, id: ConnId) {
+        while let Some(client) = self.client_mut(id)
+            && let pool = client.pool
+            && let Some(ready) = client.session.subscribed_mut().and_then(Subscribed::pop_ready)
         {
-            let sharded = is("ssubscribe") || is("sunsubscribe");
-            let ends = is("unsubscribe");
-            if !ends {
-                state.unacknowledged = state.unacknowledged.saturating_sub(1);
-            }
-            *(if sharded { &mut state.sharded_channels } else { &mut state.channels }) = count as u64;
+            self.activate(pool, id, &ready.fresh);
+            self.reply(io, id, ready.seq, Reply::Slice(&ready.acks), ready.at);
         }
-        let pool = &self.pools[client.pool];
-        pool.stats.messages.inc();
-        pool.stats.client_reply_bytes.add(push.len() as u64);
-        if client.session.resp3 {
-            return io.send(client.id, push);
-        }
-        io.send(client.id, b"*");
-        // The only null in a push: the channel of an unsubscription from nothing.
-        match push.windows(3).position(|bytes| bytes == b"_\r\n").filter(|_| subject == b"_\r\n") {
-            Some(at) => {
-                io.send(client.id, &push[1..at]);
-                io.send(client.id, b"$-1\r\n");
-                io.send(client.id, &push[at + 3..]);
-            }
-            None => io.send(client.id, &push[1..]),
+        if let Some(mut client) = self.take_client(id) {
+            self.recount_subscribed(&mut client);
+            self.put_client(client);
         }
     }
 
-    /// Closes a client whose subscriptions were lost with their connection.
-    pub(crate) fn subscriber_lost<I: Io>(&mut self, io: &mut I, id: ConnId, failure: Failure) {
-        let Some(client) = self.client_mut(id) else { return };
-        let pool = client.pool;
-        self.pools[pool].stats.subscribers_lost.inc();
-        let error = failure.reply(self.pools[pool].config.protocol);
-        self.dismiss(io, id, &error);
+    /// Answers the requests that wait for a feed with an error, and takes back what they subscribed to.
+    pub(crate) fn feed_failed<I: Io>(&mut self, io: &mut I, pool: PoolKey, id: &FeedId, error: &[u8]) {
+        let Some(feed) = self.pools[pool].feeds.get_mut(id.kind, &id.name) else { return };
+        for client in std::mem::take(&mut feed.waiting) {
+            self.fail_subscription(io, client, error, |request| request.missing.contains(id));
+        }
     }
+
+    /// Answers a client's first request to subscribe that this says with an error. False if there is none.
+    pub(crate) fn fail_subscription<I: Io>(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        error: &[u8],
+        is_it: impl Fn(&Unanswered) -> bool,
+    ) -> bool {
+        let Some(mut client) = self.take_client(id) else { return false };
+        let failed = client.session.subscribed_mut().and_then(|subscribed| subscribed.take_if(is_it));
+        let Some(failed) = failed else {
+            self.put_client(client);
+            return false;
+        };
+        self.withdraw(&mut client, failed.fresh);
+        self.recount_subscribed(&mut client);
+        client.session.rest();
+        self.pools[client.pool].stats.forward_error.inc();
+        self.put_client(client);
+        self.fail(io, id, failed.seq, error, failed.at);
+        self.answer_subscriptions(io, id);
+        true
+    }
+
+    fn recount_subscribed(&mut self, client: &mut Client) {
+        if let Some(subscribed) = client.session.subscribed_mut() {
+            let now = subscribed.memory();
+            self.held.apply(Change::note(&mut subscribed.counted, now));
+        }
+    }
+
+    /// The error of a request to subscribe that failed.
+    pub(crate) fn subscription_error(&self, pool: PoolKey, failure: Failure) -> Vec<u8> {
+        failure.reply(self.pools[pool].config.protocol)
+    }
+}
+
+/// Appends an acknowledgement.
+fn acknowledge(
+    out: &mut Vec<u8>,
+    (kind, ends): (FeedKind, bool),
+    name: Option<&[u8]>,
+    count: usize,
+    version: Version,
+) {
+    let (begin, end) = kind.commands();
+    encode::push(out, 3, version);
+    encode::bulk(out, if ends { end } else { begin }.as_bytes());
+    match name {
+        Some(name) => encode::bulk(out, name),
+        None => encode::null(out, version),
+    }
+    encode::integer(out, count as i64);
 }
 
 #[cfg(test)]

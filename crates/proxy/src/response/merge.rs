@@ -1,5 +1,7 @@
 //! Merges the replies to the parts of a request into one reply.
 
+use std::collections::HashSet;
+
 use net::Io;
 use wire::memcache::Blocks;
 use wire::redis::{Elements, Reply as Scanned, ReplyLimits, ReplyScan, ReplyScanner, encode};
@@ -33,6 +35,16 @@ impl Proxy {
             (_, Some(error)) => {
                 merged.extend_from_slice(&error);
                 Some(())
+            }
+            (Merge::Published(server, kind), None) => {
+                let count = gather.used().next().and_then(|reply| scanned(reply)?.integer());
+                let channel = std::mem::take(&mut gather.keys.0);
+                let more = self.uncounted_receivers(pool, (server, kind), &channel);
+                count.map(|count| encode::integer(&mut merged, count + more))
+            }
+            (Merge::Counts(kind), None) => {
+                let gather = self.gathers.get(id);
+                self.write_counts(pool, kind, gather.used(), &mut merged)
             }
             (_, None) => write_merged(gather, &mut merged),
         };
@@ -119,8 +131,13 @@ fn write_merged(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
             merge_stats(gather, out);
             Some(())
         }
-        // Answered by `Proxy::write_about` instead.
-        Merge::About(..) => None,
+        Merge::Union => merge_union(gather, out),
+        Merge::Greatest => {
+            let numbers = gather.used().map(|part| scanned(part)?.integer());
+            numbers.collect::<Option<Vec<i64>>>()?.into_iter().max().map(|most| encode::integer(out, most))
+        }
+        // The proxy itself has a part in these.
+        Merge::About(..) | Merge::Published(..) | Merge::Counts(_) => None,
     }
 }
 
@@ -148,6 +165,17 @@ fn merge_lists(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
     for part in gather.used() {
         Elements::of_array(part)?.for_each(|(_, element)| out.extend_from_slice(element));
     }
+    Some(())
+}
+
+/// Merges arrays by appending what is new of one to the other.
+fn merge_union(gather: &Gather, out: &mut Vec<u8>) -> Option<()> {
+    let (mut seen, mut all) = (HashSet::new(), Vec::new());
+    for part in gather.used() {
+        all.extend(Elements::of_array(part)?.map(|(_, element)| element).filter(|new| seen.insert(*new)));
+    }
+    encode::array(out, all.len());
+    all.iter().for_each(|element| out.extend_from_slice(element));
     Some(())
 }
 

@@ -34,13 +34,14 @@ impl Proxy {
                         return;
                     }
                 }
-                Next::Push { len } => {
-                    self.pushed(io, lane, &input.bytes()[..len]);
-                    input.consume(len);
-                    if self.server_conn(lane).conn.is_none() {
-                        return input.consume(input.bytes().len());
+                Next::Push { len } if lane.number == self.servers[lane.server].subscription_lane() => {
+                    if self.has_fanned_out_enough() {
+                        return self.read_in_next_turn(io, lane);
                     }
+                    self.take_push(io, lane, input, len);
                 }
+                // About keys that a client tracks, and none does.
+                Next::Push { len } => input.consume(len),
                 Next::Piece => {
                     if !self.pass_on(io, lane, input) {
                         return;
@@ -56,6 +57,14 @@ impl Proxy {
                     return self.break_server_conn(io, lane, input, failure);
                 }
             }
+        }
+    }
+
+    /// Shows the rest of a connection's input again in the next turn.
+    fn read_in_next_turn<I: Io>(&mut self, io: &mut I, lane: LaneKey) {
+        if let Some(id) = self.server_conn(lane).conn {
+            io.pause(id);
+            io.resume(id);
         }
     }
 

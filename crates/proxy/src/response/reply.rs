@@ -44,7 +44,8 @@ impl Proxy {
                 }
             }
             Owner::Detour(id) => self.detour_answered(io, lane, id, reply, found),
-            Owner::Asking => {}
+            Owner::Subscription => self.feed_refused(io, lane.server, reply.bytes()),
+            Owner::Unwanted => {}
             Owner::Sounding(silent) => self.sounded(io, lane.server, silent, reply.bytes()),
             Owner::Handshake(step) => self.handshake_reply(io, lane, step, reply.bytes(), found.is_error),
         }
@@ -102,7 +103,10 @@ impl Proxy {
                 }
             }
             Owner::Detour(id) => self.detour_failed(io, lane, id, failure),
-            Owner::Handshake(_) | Owner::Asking | Owner::Sounding(_) => {}
+            Owner::Subscription if self.server_conn(lane).conn.is_some() => {
+                self.close_lane(io, lane, failure);
+            }
+            Owner::Handshake(_) | Owner::Unwanted | Owner::Subscription | Owner::Sounding(_) => {}
         }
     }
 

@@ -73,7 +73,7 @@ impl Server {
             let at = conn.expired;
             let pending = conn.line.get(at).copied()?;
             // A handshake has no deadline of its own, and must not hide that of a resent request.
-            let handshake = matches!(pending.owner, Owner::Handshake(_) | Owner::Asking);
+            let handshake = matches!(pending.owner, Owner::Handshake(_) | Owner::Unwanted);
             if !handshake && pending.at + timeout > now {
                 return None;
             }

@@ -49,7 +49,11 @@ impl Proxy {
         let conn = self.server_conn(lane);
         let Some(pending) = conn.line.front().copied() else { return false };
         let to = match pending.owner {
-            Owner::Handshake(_) | Owner::Asking | Owner::Sounding(_) | Owner::Detour(_) => return false,
+            Owner::Handshake(_)
+            | Owner::Unwanted
+            | Owner::Subscription
+            | Owner::Sounding(_)
+            | Owner::Detour(_) => return false,
             // Its request has expired.
             _ if conn.expired > 0 => None,
             Owner::Client(id, seq) | Owner::Private(id, seq) => match self.client_mut(id) {

@@ -112,7 +112,9 @@ impl Proxy {
             self.vacate(id);
         }
         if lane.number >= self.servers[lane.server].first_private() {
-            self.private_lost(io, lane, failure);
+            self.private_lost(lane);
+        } else if lane.number == self.servers[lane.server].subscription_lane() {
+            self.sources_lost(io, lane, failure);
         }
         if let Some(to) = lost.passage.as_ref().and_then(|passage| passage.client()) {
             self.cut_off(io, lane, to);
@@ -207,7 +209,7 @@ impl Proxy {
         match pending.owner {
             Owner::Client(id, _) | Owner::Private(id, _) => self.client_mut(id).is_some(),
             Owner::Part(..) | Owner::Detour(_) => true,
-            Owner::Handshake(_) | Owner::Asking | Owner::Sounding(_) => false,
+            Owner::Handshake(_) | Owner::Unwanted | Owner::Subscription | Owner::Sounding(_) => false,
         }
     }
 

@@ -19,8 +19,10 @@ pub(crate) enum Owner {
     Part(GatherId, u16),
     /// A request that takes a detour.
     Detour(DetourId),
-    /// ASKING, in front of such a request: its reply is discarded.
-    Asking,
+    /// ASKING in front of such a request, or a PING: its reply is discarded.
+    Unwanted,
+    /// A request of the proxy to begin or end a subscription; the acknowledgement is a push.
+    Subscription,
     /// A question about a slot whose owner is silent on this connection ([`crate::server::silence`]).
     Sounding(LaneKey),
     /// The handshake: the password, the protocol version, the database, the role.
@@ -30,7 +32,7 @@ pub(crate) enum Owner {
 impl Owner {
     /// True for the proxy's own requests, which no client waits for.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Owner::Handshake(_) | Owner::Asking | Owner::Sounding(_))
+        matches!(self, Owner::Handshake(_) | Owner::Unwanted | Owner::Subscription | Owner::Sounding(_))
     }
 }
 

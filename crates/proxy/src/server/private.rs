@@ -1,13 +1,12 @@
-//! Private connections: those that one client has for itself while it watches keys, blocks, or is subscribed.
+//! Private connections: those that one client has for itself while it watches keys or blocks.
 //!
 //! ```text
 //! wanted ▸ a free one of its protocol version, or one more, or the client waits (Wait::Private)
 //!        ▸ held by the client ▸ given back: clean          ▸ free, for the next one
 //!                                          watched keys    ▸ UNWATCH, free
 //!                                          still blocked   ▸ closed, so that nothing is popped for nobody
-//!                                          subscribed      ▸ closed
 //! ```
-//! They are lanes of their server behind the shared ones and the probe's, at most `private_connections` of
+//! They are lanes of their server behind all others, at most `private_connections` of
 //! them; an open one is used again and never opened per use.
 
 use std::time::Duration;
@@ -32,7 +31,7 @@ impl Server {
     /// Number of the first private lane.
     #[inline]
     pub(crate) fn first_private(&self) -> u16 {
-        self.probe_lane() + 1
+        self.subscription_lane() + 1
     }
 
     /// The private connection on this lane, if it is one.
@@ -133,7 +132,7 @@ impl Proxy {
     }
 
     fn give_back_private<I: Io>(&mut self, io: &mut I, departed: Departed) {
-        let Departed { lane, user, watched, subscribed } = departed;
+        let Departed { lane, user, watched } = departed;
         let Some(server) = self.servers.get_mut(lane.server) else { return };
         // It may have been lost meanwhile, and be another client's by now.
         let is_it = |private: &&mut Private| private.user == Some(user);
@@ -142,7 +141,7 @@ impl Proxy {
         let blocks = private.blocks.take().is_some();
         server.stats.private_connections.dec();
         let busy = !server.conns[lane.number as usize].line.is_empty();
-        if subscribed || (blocks && busy) {
+        if blocks && busy {
             self.close_lane(io, lane, Failure::Removed);
         } else if watched && self.servers[lane.server].is_open(lane.number) {
             // Nobody waits for its reply; what the next client sends comes after it.
@@ -213,7 +212,7 @@ impl Proxy {
 
     /// Handles the loss of a private connection: a client that watched keys on it must not execute its
     /// transaction.
-    pub(crate) fn private_lost<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
+    pub(crate) fn private_lost(&mut self, lane: LaneKey) {
         let server = &mut self.servers[lane.server];
         let Some(private) = server.private_mut(lane.number) else { return };
         private.blocks = None;
@@ -225,12 +224,8 @@ impl Proxy {
         {
             state.private = None;
             (state.blocked, state.dirty) = (false, false);
-            let subscribed = std::mem::take(&mut state.subscribed);
             state.watch_broken |= std::mem::take(&mut state.watching);
             client.session.rest();
-            if subscribed {
-                self.subscriber_lost(io, user, failure);
-            }
         }
     }
 }

@@ -26,8 +26,6 @@ pub(crate) struct Departed {
     pub(crate) user: ConnId,
     /// The server may know of watched keys.
     pub(crate) watched: bool,
-    /// The server may know of subscriptions.
-    pub(crate) subscribed: bool,
 }
 
 /// The private connections of a server.

@@ -53,7 +53,11 @@ impl Proxy {
         match pending.owner {
             Owner::Client(id, _) | Owner::Private(id, _) => Some(id),
             Owner::Part(gather, _) => Some(self.gathers.get(gather).client),
-            Owner::Detour(_) | Owner::Asking | Owner::Sounding(_) | Owner::Handshake(_) => None,
+            Owner::Detour(_)
+            | Owner::Unwanted
+            | Owner::Subscription
+            | Owner::Sounding(_)
+            | Owner::Handshake(_) => None,
         }
     }
 

@@ -13,7 +13,6 @@ use net::{Instant, Io};
 
 use crate::proxy::Proxy;
 use crate::server::Server;
-use crate::server::pending::Owner;
 use crate::server::unwritten::Unwritten;
 
 impl Proxy {
@@ -52,7 +51,7 @@ impl Server {
             written = written.saturating_sub(len);
             state.count -= 1;
             state.bytes = state.bytes.saturating_sub(len);
-            if matches!(pending.owner, Owner::Handshake(_) | Owner::Asking) {
+            if pending.owner.is_ours() {
                 continue;
             }
             let us = now.micros_since(pending.at);

@@ -2,9 +2,9 @@
 
 use super::{Client, Duration, End, Mail, Notice, Report, ServerId, Tamper, World};
 
-/// Most connections of a shard to a server: some per protocol version, and one for probes.
+/// Most connections of a shard to a server: some per protocol version, one for probes, one for subscriptions.
 fn lanes(pool: &config::checked::Pool) -> usize {
-    2 * pool.server_connections as usize + 1
+    2 * pool.server_connections as usize + 2
 }
 
 impl World {
@@ -59,8 +59,8 @@ impl World {
         let breeding = self.plan.strikes(Tamper::BreedTimers) || self.plan.lasts(Tamper::BreedTimers);
         let timers = self.shards[index].looped.app_timers() + if breeding { self.events as usize } else { 0 };
         // A deadline per server connection and a probe per server; one timer for upkeep, one for the stop,
-        // one for draining.
-        let most: usize = 3 + 2 * self.shards[index].app.lane_count();
+        // one for draining, one for subscriptions.
+        let most: usize = 4 + 2 * self.shards[index].app.lane_count();
         if timers > most {
             self.oracle.fault(format!("shard {index} has {timers} timers; {most} would be enough"));
         }

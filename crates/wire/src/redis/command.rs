@@ -90,8 +90,7 @@ pub enum Proxied {
     Block,
     /// Forwarded verbatim to the server of the channel that it names first.
     Channel,
-    /// Begins or ends subscriptions: forwarded to the server of all its channels, over a connection that the
-    /// client has for itself while it is subscribed.
+    /// Begins or ends subscriptions, which all clients of the proxy share.
     Subscribe,
     /// Answered by the proxy itself.
     Local(Local),

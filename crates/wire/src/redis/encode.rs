@@ -35,6 +35,14 @@ pub fn set(out: &mut impl BufMut, n: usize, version: Version) {
     }
 }
 
+/// A push of `n` elements follows: `>n\r\n`, or an array in RESP2.
+pub fn push(out: &mut impl BufMut, n: usize, version: Version) {
+    match version {
+        Version::Resp2 => array(out, n),
+        Version::Resp3 => head(out, b'>', n as u64),
+    }
+}
+
 /// `$len\r\nbytes\r\n`.
 pub fn bulk(out: &mut impl BufMut, bytes: &[u8]) {
     head(out, b'$', bytes.len() as u64);

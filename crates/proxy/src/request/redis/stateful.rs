@@ -26,7 +26,7 @@ impl Proxy {
             return Plan::Here(forbidden);
         }
         if !client.session.resp3
-            && client.session.subscribed().is_some()
+            && client.session.is_subscribed()
             && let Ok((command, route)) = &routed
             && !matches!(route, Route::Subscribe | Route::Local(Local::Ping | Local::Quit | Local::Reset))
         {

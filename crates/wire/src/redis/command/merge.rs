@@ -22,4 +22,19 @@ pub enum Merge {
     Same,
     /// Arrays of integers of equal length, merged to the minimum at each place (`SCRIPT EXISTS`).
     Least,
+    /// Arrays, one after another without what was there already (`PUBSUB CHANNELS`).
+    Union,
+    /// Arrays of channels and their subscribers, added up (`PUBSUB NUMSUB`).
+    ChannelCounts,
+    /// Arrays of sharded channels and their subscribers, added up (`PUBSUB SHARDNUMSUB`).
+    ShardCounts,
+    /// The greatest integer (`PUBSUB NUMPAT`: a pattern is subscribed at all servers).
+    Greatest,
+}
+
+impl Merge {
+    /// True if the proxy corrects the numbers of subscribers, also those of a single server.
+    pub fn is_of_counts(self) -> bool {
+        matches!(self, Merge::ChannelCounts | Merge::ShardCounts)
+    }
 }

@@ -217,7 +217,7 @@ impl Proxied {
     fn with_one_server(self) -> &'static str {
         match self {
             Proxied::Block => "forwarded, over a connection for this client",
-            Proxied::Subscribe => "forwarded, over a connection for this client while it is subscribed",
+            Proxied::Subscribe => "served, over one subscription for all clients",
             _ => "forwarded",
         }
     }
@@ -242,7 +242,7 @@ impl Command {
             }
             Proxied::Scan => "sent to one server after another; the cursor says which".into(),
             Proxied::Channel => "forwarded to the server of the channel".into(),
-            Proxied::Subscribe => "forwarded to the server of its channels, over a connection for this client while it is subscribed".into(),
+            Proxied::Subscribe => "served, over one subscription for all clients at the server of each channel (a pattern: at all servers)".into(),
             Proxied::Block => "forwarded to the server of its keys, over a connection for this client".into(),
             Proxied::Local(Local::Watch) => {
                 "forwarded to the server of its keys, over a connection for this client until EXEC".into()
@@ -272,6 +272,9 @@ impl Merge {
             Merge::Some => "any that is not null",
             Merge::Same => "the reply that all give",
             Merge::Least => "the least reply for each argument",
+            Merge::Union => "lists put together, each element once",
+            Merge::ChannelCounts | Merge::ShardCounts => "subscribers added",
+            Merge::Greatest => "the greatest reply",
         }
     }
 }

@@ -10,8 +10,7 @@ use super::Local::{
 };
 use super::Proxied::{Any, Every, Forward, Only, Refused};
 use super::Reason::{
-    Admin, Cluster, Connection, Function, Help, Inspection, KeyFlags, PubSub, RunningScript, ServerClients,
-    Tracking,
+    Admin, Cluster, Connection, Function, Help, Inspection, KeyFlags, RunningScript, ServerClients, Tracking,
 };
 use super::merge::Merge;
 #[allow(clippy::wildcard_imports, reason = "rows are written in its words")]
@@ -162,12 +161,12 @@ pub(super) const OBJECT: [Command; 5] = numbered(after(&MODULE), [
 
 #[rustfmt::skip]
 pub(super) const PUBSUB: [Command; 6] = numbered(after(&OBJECT), [
-    row("pubsub|channels", -2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "2.8.0"),
+    row("pubsub|channels", -2, PS | L | S, KeySpec::None, Every(Merge::Union), "pubsub", "2.8.0"),
     row("pubsub|help", 2, L | S, KeySpec::None, Any, "pubsub", "6.2.0"),
-    row("pubsub|numpat", 2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "2.8.0"),
-    row("pubsub|numsub", -2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "2.8.0"),
-    row("pubsub|shardchannels", -2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "7.0.0"),
-    row("pubsub|shardnumsub", -2, PS | L | S, KeySpec::None, Only(PubSub), "pubsub", "7.0.0"),
+    row("pubsub|numpat", 2, PS | L | S, KeySpec::None, Every(Merge::Greatest), "pubsub", "2.8.0"),
+    row("pubsub|numsub", -2, PS | L | S, KeySpec::None, Every(Merge::ChannelCounts), "pubsub", "2.8.0"),
+    row("pubsub|shardchannels", -2, PS | L | S, KeySpec::None, Every(Merge::Union), "pubsub", "7.0.0"),
+    row("pubsub|shardnumsub", -2, PS | L | S, KeySpec::None, Every(Merge::ShardCounts), "pubsub", "7.0.0"),
 ]);
 
 #[rustfmt::skip]
