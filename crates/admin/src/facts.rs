@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use config::checked::{Config, Pool, Protocol, Server};
+use config::checked::{Config, MetricsLimits, Pool, Protocol, Server};
 use config::endpoint;
 use config::nsqd::machine;
 use serde::Serialize;
@@ -24,6 +24,8 @@ pub struct Facts {
     pub hostname: String,
     /// Names under which browsers may open the pages, besides addresses and the machine's own.
     pub http_names: Vec<String>,
+    /// Most topics and channels with rows of their own in the metrics.
+    pub metrics: MetricsLimits,
     /// Start time of the process.
     pub started: Instant,
     /// Start on the wall clock, in milliseconds since the Unix epoch.
@@ -114,6 +116,7 @@ impl Facts {
             listening,
             hostname: machine::hostname(),
             http_names: config.admin.as_ref().map(|admin| admin.http_names.clone()).unwrap_or_default(),
+            metrics: config.admin.as_ref().map(|admin| admin.metrics).unwrap_or_default(),
             started,
             started_ms: wall_ms().saturating_sub(millis(started.elapsed())),
         }

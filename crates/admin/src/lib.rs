@@ -6,7 +6,7 @@
 //! queue, lookup ───────┼─▶ watch ─▶ sample ─▶ status ─▶ diagnosis ─▶ trouble ─▶ page     GET /
 //! notices of shards ───┘   (now and then)       │                (since when)   json     GET /api/status
 //!                                               └────────▶ health               text     GET /health
-//!                             registry ─▶ metrics (as they are, no window)      text     GET /metrics
+//!                             registry ─▶ metrics (as they are, no window)      text     GET /metrics (scrape)
 //! ```
 //! Counters only grow, so the present is the difference between two samples: the rates and latencies of the
 //! page are those of the last ten seconds. Samples are taken every five seconds, and on every view, so that
@@ -37,6 +37,7 @@ mod verdict;
 
 mod metrics;
 mod open_metrics;
+mod scrape;
 mod page;
 mod runbook;
 mod slow_log;

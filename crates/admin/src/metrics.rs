@@ -1,6 +1,9 @@
-//! `/metrics`: every counter, followed by values known only to the process or the queue.
+//! `/metrics`: every counter, followed by values known only to the process or the queue; topics and channels
+//! come last (`queue`).
 //!
 //! Standard names of exporters (`process_…`) are used here too.
+
+mod queue;
 
 use telemetry::Kind;
 use telemetry::render::prometheus::Text;
@@ -9,31 +12,29 @@ use crate::certificates::Certificate;
 use crate::facts::Facts;
 use crate::lookup;
 use crate::masters::Master;
-use crate::queue::{ChannelReport, TopicReport};
 use crate::reload::ServerByHand;
 use crate::status::{QueueStatus, Status};
 
-/// Metric families that are not in the registry, to be appended to its page.
-pub(crate) fn families(facts: &Facts, status: &Status, login_failures: Option<u64>) -> String {
-    let mut text = Text::default();
+pub(crate) use self::queue::QueueRows;
+
+/// Writes metric families that are not in the registry, apart from topics and channels.
+pub(crate) fn families(text: &mut Text, facts: &Facts, status: &Status, login_failures: Option<u64>) {
     if let Some(failures) = login_failures {
         let help = "logins over HTTP that failed: at the admin port and the queue's API";
         text.family("nuthatch_http_login_failures", Kind::Counter, help).sample(&[], failures);
     }
-    process(&mut text, facts, status);
-    certificates(&mut text, status);
-    masters(&mut text, status);
-    if let Some(queue) = &status.queue {
-        topics(&mut text, queue);
-        channels(&mut text, queue);
-    }
+    process(text, facts, status);
+    certificates(text, status);
+    masters(text, status);
     if let Some(report) = &status.lookup {
         for row in lookup::ROWS {
             let name = format!("nuthatch_lookup_{}", row.name);
             text.family(&name, row.kind, row.help).sample(&[], (row.value)(report));
         }
     }
-    text.finish()
+    if let Some(queue) = &status.queue {
+        of_queue(text, queue);
+    }
 }
 
 fn process(text: &mut Text, facts: &Facts, status: &Status) {
@@ -146,7 +147,7 @@ fn masters(text: &mut Text, status: &Status) {
     family("nuthatch_master_sentinels", Kind::Gauge, help, &|master| Some(master.sentinels as u64));
 }
 
-fn topics(text: &mut Text, queue: &QueueStatus) {
+fn of_queue(text: &mut Text, queue: &QueueStatus) {
     text.family("nuthatch_queue_connections", Kind::Gauge, "connections of publishers and consumers")
         .sample(&[], queue.connections);
     text.family("nuthatch_queue_login_failures", Kind::Counter, "logins of users over TCP that failed")
@@ -157,21 +158,4 @@ fn topics(text: &mut Text, queue: &QueueStatus) {
         "memory of topics and channels, which counts against max_memory",
     )
     .sample(&[], queue.memory_bytes);
-    for (at, row) in TopicReport::ROWS.iter().enumerate() {
-        let mut family = text.family(&format!("nuthatch_topic_{}", row.name), row.kind, row.help);
-        for topic in &queue.topics {
-            family.sample(&[("topic", &topic.name)], topic.values[at]);
-        }
-    }
-}
-
-fn channels(text: &mut Text, queue: &QueueStatus) {
-    for (at, row) in ChannelReport::ROWS.iter().enumerate() {
-        let mut family = text.family(&format!("nuthatch_channel_{}", row.name), row.kind, row.help);
-        for topic in &queue.topics {
-            for channel in &topic.channels {
-                family.sample(&[("topic", &topic.name), ("channel", &channel.name)], channel.values[at]);
-            }
-        }
-    }
 }

@@ -5,9 +5,12 @@ use std::fmt::Write;
 /// Content type of the page.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A page in the form of `OpenMetrics` 1.0: families of counters are named without `_total`, bounds of
-/// buckets have a point, quotes in help are escaped, and the page ends with `# EOF`.
-pub(crate) fn open_metrics(page: &str) -> String {
+/// Last line of the page.
+pub(crate) const END: &str = "# EOF\n";
+
+/// Whole families, or samples, in the form of `OpenMetrics` 1.0: families of counters are named without
+/// `_total`, bounds of buckets have a point, quotes in help are escaped.
+pub(crate) fn converted(page: &str) -> String {
     let mut text = String::with_capacity(page.len() + page.len() / 64);
     // The head of a counter is known by its second line.
     let mut lines = page.lines().peekable();
@@ -29,7 +32,6 @@ pub(crate) fn open_metrics(page: &str) -> String {
             text.push('\n');
         }
     }
-    text.push_str("# EOF\n");
     text
 }
 
@@ -53,7 +55,7 @@ mod tests {
         text.family("n_requests", Kind::Counter, "a \"b\"").sample(&[("a", "b,le=")], 3);
         text.family("n_queue", Kind::Gauge, "queue").sample(&[], 4);
         text.histograms("n_seconds", "time", [([("pool", "a")], &recorder.snapshot())]);
-        let page = open_metrics(&text.finish());
+        let page = converted(&text.finish());
         assert!(page.starts_with(
             "# HELP n_requests a \\\"b\\\"\n# TYPE n_requests counter\nn_requests_total{a=\"b,le=\"} 3\n# HELP n_queue queue\n"
         ));
@@ -62,6 +64,6 @@ mod tests {
         {
             assert!(page.contains(line), "{line} is missing in\n{page}");
         }
-        assert!(page.ends_with("\nn_seconds_count{pool=\"a\"} 1\n# EOF\n"));
+        assert!(page.ends_with("\nn_seconds_count{pool=\"a\"} 1\n"));
     }
 }

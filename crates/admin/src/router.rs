@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Extension, Path, Query, RawQuery, State};
 use axum::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
@@ -39,7 +40,7 @@ use hyper_util::service::TowerToHyperService;
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 use telemetry::debug;
-use telemetry::render::prometheus;
+use telemetry::render::prometheus::{self, Text};
 use tokio::io::{AsyncRead, AsyncWrite};
 use ui::{assets, respond};
 
@@ -48,7 +49,7 @@ use crate::page::Site;
 use crate::permit::{Gate, permit};
 use crate::reload::Difference;
 use crate::slow_log::SlowEntry;
-use crate::{Watch, change, metrics, open_metrics, page};
+use crate::{Watch, change, metrics, open_metrics, page, scrape};
 
 /// Time limit for a request's head, and for an idle connection.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
@@ -232,7 +233,7 @@ async fn slow_log(
     Query(newest): Query<Newest>,
 ) -> Response {
     let Some(log) = watch.registry().slow_log(&name) else {
-        return answer(StatusCode::NOT_FOUND, TEXT, "there is no such pool\n".into());
+        return answer(StatusCode::NOT_FOUND, TEXT, "there is no such pool\n");
     };
     let entries = log.newest(newest.count.unwrap_or(usize::MAX));
     json(&entries.iter().map(|entry| SlowEntry::of(entry)).collect::<Vec<_>>())
@@ -272,13 +273,22 @@ async fn all_metrics(
     headers: HeaderMap,
 ) -> Response {
     let status = watch.look().await;
-    let text = watch.registry().prometheus()
-        + &metrics::families(&watch.facts(), &status, desk.map(|desk| desk.failures()));
+    let facts = watch.facts();
+    let mut text = Text::default();
+    watch.registry().write(&mut text);
+    metrics::families(&mut text, &facts, &status, desk.map(|desk| desk.failures()));
     let accepted = headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
-    if accepted.contains("application/openmetrics-text") {
-        return answer(StatusCode::OK, open_metrics::CONTENT_TYPE, open_metrics::open_metrics(&text));
+    let open = accepted.contains("application/openmetrics-text");
+    let page = scrape::Page::new(text, status, facts.metrics, open);
+    watch.note_hidden(page.hidden());
+    let content_type = if open { open_metrics::CONTENT_TYPE } else { prometheus::CONTENT_TYPE };
+    match page.body(watch.scrapes()) {
+        Ok(body) => answer(StatusCode::OK, content_type, body),
+        Err(scrape::Busy) => {
+            let reason = format!("{} clients read this page already, try again later\n", scrape::PAGES_MAX);
+            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, reason)
+        }
     }
-    answer(StatusCode::OK, prometheus::CONTENT_TYPE, text)
 }
 
 async fn health(State(watch): State<Arc<Watch>>) -> Response {
@@ -303,7 +313,7 @@ async fn live() -> Response {
 
 fn verdict(well: bool, reasons: &[String]) -> Response {
     if well {
-        return answer(StatusCode::OK, TEXT, "ok\n".into());
+        return answer(StatusCode::OK, TEXT, "ok\n");
     }
     let reasons: String = reasons.iter().map(|reason| format!("{reason}\n")).collect();
     answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, reasons)
@@ -328,14 +338,14 @@ fn json(value: &impl Serialize) -> Response {
     }
 }
 
-fn answer(code: StatusCode, content_type: &'static str, body: String) -> Response {
+fn answer(code: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response {
     let headers: [(HeaderName, &'static str); 4] = [
         (CONTENT_TYPE, content_type),
         (CACHE_CONTROL, "no-store"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (CONTENT_SECURITY_POLICY, respond::POLICY),
     ];
-    (code, headers, body).into_response()
+    (code, headers, body.into()).into_response()
 }
 
 #[cfg(test)]

@@ -77,6 +77,7 @@ pub(crate) mod tests {
             listening: Vec::new(),
             hostname: "box".into(),
             http_names: Vec::new(),
+            metrics: config::checked::MetricsLimits::default(),
             started: Instant::now(),
             started_ms: 1_000,
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use telemetry::Registry;
+use telemetry::{Registry, warn};
 use tokio::time::{sleep, timeout};
 use ui::series::ManualChange;
 use ui::{Host, Verdict};
@@ -21,6 +21,7 @@ use crate::masters::{Master, MasterList};
 use crate::reload::{Difference, Generations, Outcome};
 use crate::rings::Rings;
 use crate::sample::{Reports, Sample};
+use crate::scrape::Scrapes;
 use crate::source::{Source, Sources};
 use crate::status::{Status, note_changes_by_hand};
 use crate::trouble::{Severity, Tracker};
@@ -31,6 +32,8 @@ use crate::{diagnosis, health, verdict};
 const WINDOW: Duration = Duration::from_secs(10);
 /// Age up to which a status is reused.
 const FRESH: Duration = Duration::from_secs(1);
+/// Least time between samples that are kept as bases of comparison; with many topics each has megabytes.
+const STEP: Duration = Duration::from_millis(2500);
 /// Interval of samples without requests.
 const PERIOD: Duration = Duration::from_secs(5);
 /// Age up to which the difference between file and process is reused.
@@ -56,24 +59,30 @@ pub struct Watch {
     /// The last hour.
     rings: Mutex<Rings>,
     verdict: Mutex<Option<Verdict>>,
+    scrapes: Scrapes,
+    /// True if topics or channels had no rows of their own in the last metrics.
+    hidden: AtomicBool,
     teller: Teller,
 }
 
 struct History {
-    /// Oldest first; the first is the base of comparison. Never empty.
+    /// Oldest first, [`STEP`] apart; the first is the base of comparison. Never empty.
     samples: VecDeque<Sample>,
     tracker: Tracker,
     events: Events,
     latest: Option<Arc<Status>>,
+    /// Time of the last sample.
+    taken: Instant,
 }
 
 impl Watch {
     /// Takes a first sample, as base of comparison for later ones.
     pub fn new(facts: Facts, registry: Arc<Registry>, sources: Sources, events: Events) -> Watch {
         let first = Sample::take(&registry, Reports::default());
+        let taken = first.at;
         let samples = VecDeque::from([first]);
         let teller = events.teller();
-        let history = History { samples, tracker: Tracker::default(), events, latest: None };
+        let history = History { samples, tracker: Tracker::default(), events, latest: None, taken };
         Watch {
             facts: Mutex::new(Arc::new(facts)),
             generations: Mutex::default(),
@@ -87,6 +96,8 @@ impl Watch {
             difference: tokio::sync::Mutex::default(),
             rings: Mutex::default(),
             verdict: Mutex::default(),
+            scrapes: Scrapes::default(),
+            hidden: AtomicBool::new(false),
             teller,
         }
     }
@@ -125,7 +136,6 @@ impl Watch {
     pub async fn look(&self) -> Arc<Status> {
         // Held while the queue is queried, so that concurrent callers get the same answer.
         let mut history = self.history.lock().await;
-        let age = history.samples.back().map(|sample| sample.at.elapsed());
         let draining = self.draining.load(Relaxed);
         let upgrade_failures = self.upgrades.failures();
         let configuration = lock(&self.generations).clone();
@@ -133,7 +143,7 @@ impl Watch {
             && latest.draining == draining
             && latest.upgrade_failures == upgrade_failures
             && latest.configuration == configuration
-            && age.is_some_and(|age| age < FRESH)
+            && history.taken.elapsed() < FRESH
         {
             return Arc::clone(latest);
         }
@@ -194,6 +204,22 @@ impl Watch {
     /// All counters.
     pub(crate) fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Places for pages of metrics.
+    pub(crate) fn scrapes(&self) -> &Scrapes {
+        &self.scrapes
+    }
+
+    /// Logs that topics or channels have no rows of their own in the metrics, when that begins.
+    pub(crate) fn note_hidden(&self, (topics, channels): (usize, usize)) {
+        let hidden = topics + channels > 0;
+        if hidden && !self.hidden.swap(hidden, Relaxed) {
+            let limits = "metrics_topics_max and metrics_channels_max in [admin]";
+            warn!(topics, channels, limits, "metrics sum topics and channels beyond their limits");
+        } else if !hidden {
+            self.hidden.store(false, Relaxed);
+        }
     }
 
     /// Facts about the configuration in force.
@@ -258,7 +284,10 @@ impl History {
         (status.configuration, status.certificates) = (configuration, certificates);
         note_changes_by_hand(&mut status.pools, &status.configuration.servers_by_hand);
         self.judge(&mut status);
-        self.samples.push_back(sample);
+        self.taken = sample.at;
+        if self.samples.back().is_none_or(|last| last.at + STEP <= sample.at) {
+            self.samples.push_back(sample);
+        }
         status
     }
 
@@ -290,9 +319,10 @@ mod tests {
             tracker: Tracker::default(),
             events: events::connect().1,
             latest: None,
+            taken: facts.started,
         };
         // One request a second, then none: the rate fades over the window, then is zero.
-        for (second, rate) in [(1, 1.0), (2, 1.0), (10, 1.0), (12, 1.0), (15, 10.0 / 13.0), (22, 0.0)] {
+        for (second, rate) in [(1, 1.0), (3, 1.0), (10, 1.0), (12, 1.0), (15, 9.0 / 12.0), (25, 0.0)] {
             let requests = &pool.shards[0].client_requests;
             requests.add(second.min(12) - requests.get());
             let status =

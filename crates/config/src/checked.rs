@@ -152,8 +152,25 @@ pub struct Admin {
     pub tls: Option<TlsToClients>,
     /// Names under which browsers may open the pages, besides addresses and the machine's own.
     pub http_names: Vec<String>,
+    /// Topics and channels in the metrics.
+    pub metrics: MetricsLimits,
     /// File that keeps events over restarts.
     pub events: Option<PathBuf>,
+}
+
+/// Most topics and channels with rows of their own in the metrics; those beyond are summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsLimits {
+    /// Topics, by name.
+    pub topics_max: usize,
+    /// Channels, by topic and name.
+    pub channels_max: usize,
+}
+
+impl Default for MetricsLimits {
+    fn default() -> MetricsLimits {
+        MetricsLimits { topics_max: 10_000, channels_max: 20_000 }
+    }
 }
 
 /// One pool of cache servers behind one or more listeners.

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use self::listeners::Listeners;
 use self::sections::{Sections, TOP};
-use crate::checked::{Admin, Config, Local, Log, LogFormat, Pool, Server, Stats};
+use crate::checked::{Admin, Config, Local, Log, LogFormat, MetricsLimits, Pool, Server, Stats};
 use crate::fault::{Fault, Position};
 use crate::go_flags::{self, GoValues};
 use crate::limits;
@@ -84,7 +84,11 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         };
         // The default is beside the messages, which are read below.
         let events = read.text("events").map(PathBuf::from);
-        Some(Admin { listen, tls, http_names, events })
+        let metrics = MetricsLimits {
+            topics_max: read.integer("metrics_topics_max") as usize,
+            channels_max: read.integer("metrics_channels_max") as usize,
+        };
+        Some(Admin { listen, tls, http_names, metrics, events })
     });
     let mut pools = Vec::new();
     let users = user::check(&sections, &mut faults);

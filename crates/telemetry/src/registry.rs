@@ -71,16 +71,14 @@ impl Registry {
         at.and_then(|at| self.shard_sum().get(at).copied()).unwrap_or(0)
     }
 
-    /// Everything as one Prometheus page.
-    pub fn prometheus(&self) -> String {
-        let mut text = prometheus::Text::default();
-        prometheus::shards(&mut text, &self.shards);
-        prometheus::pools(&mut text, &self.pools());
+    /// Writes everything as families of a Prometheus page.
+    pub fn write(&self, text: &mut prometheus::Text) {
+        prometheus::shards(text, &self.shards);
+        prometheus::pools(text, &self.pools());
         let sources = self.lock().sources.clone();
         for source in sources {
-            source.write(&mut text);
+            source.write(text);
         }
-        text.finish()
     }
 
     fn lock(&self) -> MutexGuard<'_, Changing> {
@@ -118,7 +116,9 @@ mod tests {
         registry.shards()[0].turns.add(4);
         registry.set_pools([PoolCells::new("alpha", ["s1"], 1)]);
         registry.add_source(Arc::new(Extra));
-        let page = registry.prometheus();
+        let mut text = prometheus::Text::default();
+        registry.write(&mut text);
+        let page = text.finish();
         for line in [
             "nuthatch_shard_turns_total{shard=\"0\"} 4\n",
             "nuthatch_server_requests_total{pool=\"alpha\",server=\"s1\"} 0\n",

@@ -45,6 +45,7 @@ fn place(queue: Option<QueueReport>) -> Place {
         listening: vec![Listening { what: "redis pool a".into(), address: "127.0.0.1:1".into() }],
         hostname: "box".into(),
         http_names: vec!["dash.example.com".into()],
+        metrics: config::checked::MetricsLimits::default(),
         started: Instant::now(),
         started_ms: 1_000,
     };

@@ -186,6 +186,14 @@ fn channel(before: Option<&ChannelReport>, now: &ChannelReport, window: Window) 
 }
 
 #[cfg(test)]
+impl QueueStatus {
+    /// The status of a queue without activity.
+    pub(crate) fn of(report: &QueueReport) -> QueueStatus {
+        QueueStatus::between(None, Some(report), Window { seconds: 0.0 })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

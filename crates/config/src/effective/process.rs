@@ -49,6 +49,8 @@ pub(super) fn admin(admin: &Admin) -> Section {
             ("listen", Some(Setting::Listens(vec![admin.listen.clone()]))),
             ("tls", admin.tls.clone().map(Setting::Tls)),
             ("http_names", texts(&admin.http_names)),
+            ("metrics_topics_max", Some(count(admin.metrics.topics_max))),
+            ("metrics_channels_max", Some(count(admin.metrics.channels_max))),
             // An empty text disables it, unlike an option that is not written.
             ("events", Some(admin.events.as_deref().and_then(path).unwrap_or(Setting::Text(String::new())))),
         ],

@@ -151,6 +151,24 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
     ),
     option(
         Scope::Admin,
+        "metrics_topics_max",
+        integer(0, u32::MAX as i64),
+        Absent::Is("10000"),
+        Live,
+        "Most topics with rows of their own in /metrics, by name. The rest is summed in rows of the topic `(other)` and counted in \
+         `nuthatch_metrics_hidden_topics`.",
+    ),
+    option(
+        Scope::Admin,
+        "metrics_channels_max",
+        integer(0, u32::MAX as i64),
+        Absent::Is("20000"),
+        Live,
+        "Most channels with rows of their own in /metrics, over all topics that have some. The rest is summed likewise and counted in \
+         `nuthatch_metrics_hidden_channels`.",
+    ),
+    option(
+        Scope::Admin,
         "events",
         Kind::PathOrNone,
         Absent::Unset("events.jsonl in data_path of [queue]; without one, none"),

@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use config::checked::{Admin, User};
+use config::checked::{Admin, MetricsLimits, User};
 use config::{endpoint, native};
 
 /// The variable of the admin port.
@@ -72,7 +72,8 @@ fn admin_at(address: &str) -> Result<Option<Admin>, String> {
         return Ok(None);
     }
     let listen = endpoint::listen(address).map_err(|(wrong, help)| format!("{ADMIN}: {wrong}; {help}"))?;
-    Ok(Some(Admin { listen, tls: None, http_names: http_names(), events: None }))
+    let metrics = MetricsLimits::default();
+    Ok(Some(Admin { listen, tls: None, http_names: http_names(), metrics, events: None }))
 }
 
 #[cfg(test)]
