@@ -37,6 +37,7 @@ mod verdict;
 
 mod metrics;
 mod open_metrics;
+mod reference;
 mod scrape;
 mod page;
 mod runbook;
@@ -58,6 +59,7 @@ pub use certificates::{Certificate, CertificateFault, Certificates, Side};
 pub use facts::{Facts, Listening, Member, Placement, PoolFacts, wall_ms};
 pub use masters::{Master, MasterList};
 pub use page::{REFRESH_SECONDS, SECTIONS};
+pub use reference::metrics_reference;
 pub use router::{router, serve_client};
 pub use trouble::{Severity, Trouble};
 pub use upgrades::{UpgradeFailure, UpgradeFailures, Upgrades};

@@ -90,6 +90,12 @@ impl Page {
         Some(piece.into())
     }
 
+    /// The page as one text.
+    pub fn whole(mut self) -> String {
+        let pieces = std::iter::from_fn(|| self.next());
+        pieces.map(|piece| String::from_utf8_lossy(&piece).into_owned()).collect()
+    }
+
     /// The page as the body of an answer.
     ///
     /// # Errors

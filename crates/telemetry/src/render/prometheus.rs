@@ -1,8 +1,8 @@
 //! The Prometheus text format, version 0.0.4, from the tables.
 //!
 //! A row `requests` of a server becomes `nuthatch_server_requests_total{pool="…",server="…"}`: counters get
-//! `_total`, times become seconds and get `_seconds`, histograms become seconds with the bounds of
-//! [`BOUNDS_US`].
+//! `_total`, times and rows of microseconds (`…_us`) become seconds and get `_seconds`, histograms become
+//! seconds with the bounds of [`BOUNDS_US`].
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -27,22 +27,22 @@ pub struct Text(String);
 pub struct Family<'a> {
     text: &'a mut String,
     name: String,
-    kind: Kind,
+    /// True if values are microseconds, shown as seconds.
+    in_micros: bool,
 }
 
 impl Text {
     /// Starts a family. `name` is the full name without the suffix of its kind.
     pub fn family(&mut self, name: &str, kind: Kind, help: &str) -> Family<'_> {
-        let (suffix, word) = suffix(kind);
-        let name = format!("{name}{suffix}");
-        head(&mut self.0, &name, word, help);
-        Family { text: &mut self.0, name, kind }
+        let (name, in_micros) = full_name(name, kind);
+        head(&mut self.0, &name, if kind == Kind::Counter { "counter" } else { "gauge" }, help);
+        Family { text: &mut self.0, name, in_micros }
     }
 
     /// Goes on with a family whose head is on an earlier part of the page.
     pub fn more_of(&mut self, name: &str, kind: Kind) -> Family<'_> {
-        let name = format!("{name}{}", suffix(kind).0);
-        Family { text: &mut self.0, name, kind }
+        let (name, in_micros) = full_name(name, kind);
+        Family { text: &mut self.0, name, in_micros }
     }
 
     /// Bytes written.
@@ -84,16 +84,13 @@ impl Family<'_> {
     pub fn sample(&mut self, labels: &[(&str, &str)], value: u64) -> &mut Self {
         self.text.push_str(&self.name);
         label_set(self.text, labels);
-        match self.kind {
-            Kind::Timestamp => {
-                writeln!(self.text, " {}.{:06}", value / 1_000_000, value % 1_000_000)
-                    .expect("a string takes all");
-            }
-            Kind::Counter | Kind::Gauge => {
-                self.text.push(' ');
-                push_number(self.text, value);
-                self.text.push('\n');
-            }
+        if self.in_micros {
+            writeln!(self.text, " {}.{:06}", value / 1_000_000, value % 1_000_000)
+                .expect("a string takes all");
+        } else {
+            self.text.push(' ');
+            push_number(self.text, value);
+            self.text.push('\n');
         }
         self
     }
@@ -150,12 +147,16 @@ fn bare(row: &Row) -> &str {
     name.unwrap_or(row.name).trim_start_matches("total_")
 }
 
-/// Suffix of a family's name, and the word for its type.
-fn suffix(kind: Kind) -> (&'static str, &'static str) {
+/// Name of a family with the suffixes of its unit and kind; true if its values are microseconds.
+fn full_name(name: &str, kind: Kind) -> (String, bool) {
+    let micros = name.strip_suffix("_us");
+    let name = micros.unwrap_or(name);
     match kind {
-        Kind::Counter => ("_total", "counter"),
-        Kind::Gauge => ("", "gauge"),
-        Kind::Timestamp => ("_seconds", "gauge"),
+        Kind::Counter if micros.is_some() => (format!("{name}_seconds_total"), true),
+        Kind::Counter => (format!("{name}_total"), false),
+        Kind::Gauge if micros.is_some() => (format!("{name}_seconds"), true),
+        Kind::Gauge => (name.to_owned(), false),
+        Kind::Timestamp => (format!("{name}_seconds"), true),
     }
 }
 
@@ -167,7 +168,7 @@ fn head(text: &mut String, name: &str, word: &str, help: &str) {
 /// samples use; escaped.
 fn help_text(help: &str) -> String {
     let plain = help.strip_prefix("# ").map_or(help.to_owned(), |counted| format!("number of {counted}"));
-    let plain = plain.replace("in usec", "in seconds");
+    let plain = plain.replace("in usec", "in seconds").replace("microseconds of", "seconds of");
     plain.replace('\\', "\\\\").replace('\n', "\\n")
 }
 
@@ -246,11 +247,13 @@ mod tests {
         let mut text = Text::default();
         text.family("n_requests", Kind::Counter, "# requests").sample(&[], 3);
         text.family("n_queue", Kind::Gauge, "queue").sample(&[("pool", "a"), ("server", "b")], 4);
+        text.family("n_slept_us", Kind::Counter, "microseconds of sleep").sample(&[], 1_000_250);
         text.family("n_ejected_at", Kind::Timestamp, "moment in usec since epoch").sample(&[], 1_500_000);
         assert_eq!(
             text.finish(),
             "# HELP n_requests_total number of requests\n# TYPE n_requests_total counter\nn_requests_total 3\n\
              # HELP n_queue queue\n# TYPE n_queue gauge\nn_queue{pool=\"a\",server=\"b\"} 4\n\
+             # HELP n_slept_seconds_total seconds of sleep\n# TYPE n_slept_seconds_total counter\nn_slept_seconds_total 1.000250\n\
              # HELP n_ejected_at_seconds moment in seconds since epoch\n# TYPE n_ejected_at_seconds gauge\nn_ejected_at_seconds 1.500000\n"
         );
     }
