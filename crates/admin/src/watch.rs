@@ -223,7 +223,7 @@ impl Watch {
     }
 
     /// Facts about the configuration in force.
-    pub(crate) fn facts(&self) -> Arc<Facts> {
+    pub fn facts(&self) -> Arc<Facts> {
         Arc::clone(&lock(&self.facts))
     }
 }

@@ -9,6 +9,7 @@ use admin::actions::Origin;
 use admin::lookup::LookupReport;
 use admin::queue::QueueReport;
 use admin::source::{self, Source};
+use admin::status::{ChannelStatus, TopicStatus};
 use axum::Router;
 use config::nsqd::machine;
 use http::{Caller, LoginDesk, ServerTls};
@@ -18,7 +19,8 @@ use queue::queue::{Snapshot, TopicStats};
 use queue::request::{Answer, Reply, Request};
 use telemetry::log::Log;
 use tokio::sync::{oneshot, watch};
-use web::process::{ApiSlot, Process};
+use web::figures::{Count, Rates, TopicRow};
+use web::process::{ApiSlot, OwnAnswer, OwnQueue, Process};
 
 use crate::control_port::{Accepted, ControlPort};
 use crate::nsqadmin::Knob;
@@ -32,13 +34,81 @@ pub fn queue_pages(watch: &Arc<Watch>, desk: &Arc<LoginDesk>, queue: ApiSlot, lo
     web::process::router(Process {
         version: VERSION,
         hostname: machine::hostname(),
-        queue: Arc::new(queue),
+        queue: Arc::new(OwnPages { api: queue, watch: Arc::clone(watch) }),
         host: Arc::<Watch>::clone(watch),
         sections: &admin::SECTIONS,
         refresh_seconds: admin::REFRESH_SECONDS,
         desk: Arc::clone(desk),
         log: Box::new(Knob(log.clone())),
     })
+}
+
+/// The queue of this process, as its pages see it.
+struct OwnPages {
+    api: ApiSlot,
+    watch: Arc<Watch>,
+}
+
+impl OwnQueue for OwnPages {
+    fn api(&self) -> Option<Router> {
+        self.api.get()
+    }
+
+    fn rows(&self) -> OwnAnswer<'_, Vec<TopicRow>> {
+        Box::pin(async move {
+            let status = self.watch.look().await;
+            let queue = status.queue.as_ref().filter(|queue| queue.answers)?;
+            Some(queue.topics.iter().map(row).collect())
+        })
+    }
+
+    fn counts(&self) -> OwnAnswer<'_, Vec<Count>> {
+        Box::pin(async move {
+            let status = self.watch.look().await;
+            let queue = status.queue.as_ref().filter(|queue| queue.answers)?;
+            let node = &self.watch.facts().hostname;
+            let of_topic = |topic: &'_ TopicStatus| {
+                let count = |channel: &ChannelStatus| Count {
+                    node: node.clone(),
+                    topic_name: topic.name.clone(),
+                    channel_name: channel.name.clone(),
+                    message_count: signed(channel.messages_total),
+                };
+                topic.channels.iter().map(count).collect::<Vec<_>>()
+            };
+            Some(queue.topics.iter().flat_map(of_topic).collect())
+        })
+    }
+}
+
+fn row(topic: &TopicStatus) -> TopicRow {
+    let sum = |figure: fn(&ChannelStatus) -> u64| signed(topic.channels.iter().map(figure).sum());
+    let rate = |figure: fn(&ChannelStatus) -> f64| topic.channels.iter().map(figure).sum();
+    let lonely = |channel: &ChannelStatus| channel.depth > 0 && channel.consumers == 0 && !channel.paused;
+    TopicRow {
+        name: topic.name.clone(),
+        channels: topic.channels.len(),
+        waiting: signed(topic.backlog()),
+        in_flight: sum(|channel| channel.in_flight),
+        deferred: sum(|channel| channel.deferred),
+        published: signed(topic.messages_total),
+        dead: sum(|channel| channel.dead_total),
+        consumers: sum(|channel| channel.consumers),
+        stored: signed(topic.stored_bytes),
+        paused: topic.paused || topic.channels.iter().any(|channel| channel.paused),
+        nodes: 1,
+        lonely: topic.channels.iter().any(lonely),
+        rates: Some(Rates {
+            published: topic.messages_per_second,
+            finished: rate(|channel| channel.finished_per_second),
+            growth: topic.backlog_growth_per_second,
+        }),
+    }
+}
+
+/// A count as the pages have it.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Serves `router` and watches forever. Needs a tokio runtime.

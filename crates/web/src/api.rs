@@ -21,6 +21,7 @@ use self::overview::Overview;
 pub(crate) use self::warnings::Warnings;
 use crate::fleet::{Addresses, Fleet, Unavailable, Upstreams};
 use crate::notify::Notifier;
+use crate::source::Source;
 
 /// The part of the daemon's log that `/config` can change.
 pub trait LogKnob: Send + Sync {
@@ -112,6 +113,14 @@ impl Api {
     pub(crate) fn set_lookups(&self, lookups: Vec<String>) {
         let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
         *addresses = Arc::new(Addresses { lookups, nsqds: addresses.nsqds.clone() });
+    }
+
+    /// Source of figures over all topics.
+    pub(crate) fn source(&self) -> Box<dyn Source> {
+        match self.upstreams.own_queue() {
+            Some(queue) => Box::new(Arc::clone(queue)),
+            None => Box::new(self.fleet()),
+        }
     }
 
     pub(crate) fn fleet(&self) -> Fleet {

@@ -18,7 +18,7 @@ pub use self::actions::Change;
 pub use self::ask::{Told, Upstreams};
 pub use self::latency::Latency;
 pub use self::names::Inactive;
-pub use self::own::OwnQueue;
+pub use self::own::{OwnAnswer, OwnQueue};
 pub use self::producers::{Producer, ProducerTopic};
 pub use self::request::DaemonRequest;
 pub use self::stats::{ChannelStats, ClientStats, Stats, TopicStats, channel_of, counts, topic_of};

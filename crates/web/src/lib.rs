@@ -13,9 +13,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod figures;
 pub mod fleet;
 pub mod nsqadmin;
 pub mod process;
+
+mod source;
 
 mod acl;
 mod api;

@@ -11,7 +11,8 @@ use http::{Budget, LoginDesk, Row, get, messages, post, quiet, under};
 use ui::{Host, Section};
 
 use crate::api::{Api, LogKnob, Parts, Site};
-use crate::fleet::{OwnQueue, Upstreams};
+use crate::fleet::Upstreams;
+pub use crate::fleet::{OwnAnswer, OwnQueue};
 use crate::page;
 
 /// Most bytes of forms that are being read.
@@ -36,15 +37,14 @@ const ROWS: &[Row<Api>] = &[
 pub struct ApiSlot(Arc<Mutex<Option<Router>>>);
 
 impl ApiSlot {
+    /// The API; None before the first.
+    pub fn get(&self) -> Option<Router> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Puts an API in place of the one before.
     pub fn set(&self, api: Router) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(api);
-    }
-}
-
-impl OwnQueue for ApiSlot {
-    fn api(&self) -> Option<Router> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

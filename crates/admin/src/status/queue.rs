@@ -42,6 +42,8 @@ pub struct TopicStatus {
     pub messages_total: u64,
     /// Recent publish rate.
     pub messages_per_second: f64,
+    /// Change per second of messages waiting in it and its channels; negative if they become fewer.
+    pub backlog_growth_per_second: f64,
     /// Size of its journal, in bytes.
     pub stored_bytes: u64,
     /// Messages refused because the topic was full.
@@ -72,6 +74,8 @@ pub struct ChannelStatus {
     pub deferred: u64,
     /// Consumers.
     pub consumers: u64,
+    /// Messages that came in.
+    pub messages_total: u64,
     /// Rate of incoming messages.
     pub messages_per_second: f64,
     /// Rate of finished messages.
@@ -152,12 +156,18 @@ fn topic(before: Option<&TopicReport>, now: &TopicReport, window: Window) -> Top
         depth: now.depth,
         messages_total: now.messages,
         messages_per_second: window.rate(before.map_or(0, |before| before.messages), now.messages),
+        backlog_growth_per_second: window.growth(before.map_or(0, backlog), backlog(now)),
         stored_bytes: now.stored_bytes,
         rejected_total: now.rejected,
         dropped_total: now.dropped,
         channels: now.channels.iter().map(channel).collect(),
         values: now.values(),
     }
+}
+
+/// Messages waiting in a topic and in its channels.
+fn backlog(topic: &TopicReport) -> u64 {
+    topic.depth + topic.channels.iter().map(|channel| channel.depth).sum::<u64>()
 }
 
 fn channel(before: Option<&ChannelReport>, now: &ChannelReport, window: Window) -> ChannelStatus {
@@ -170,6 +180,7 @@ fn channel(before: Option<&ChannelReport>, now: &ChannelReport, window: Window) 
         in_flight: now.in_flight,
         deferred: now.deferred,
         consumers: now.consumers,
+        messages_total: now.messages,
         messages_per_second: window.rate(old(|channel| channel.messages), now.messages),
         finished_per_second: window.rate(old(|channel| channel.finished), now.finished),
         finished_total: now.finished,
@@ -210,6 +221,7 @@ mod tests {
         let topic = &status.topics[0];
         let channel = &topic.channels[0];
         assert_eq!((topic.messages_total, topic.messages_per_second), (140, 4.0));
+        assert_eq!(topic.backlog_growth_per_second, 2.0);
         assert_eq!((channel.depth, channel.depth_growth_per_second), (30, 2.0));
         assert_eq!((channel.messages_per_second, channel.finished_per_second), (4.0, 2.0));
     }

@@ -11,9 +11,8 @@ use serde::Serialize;
 
 use super::overview::{self, Overview};
 use super::{Api, Warnings, word};
-use crate::fleet::{
-    ChannelStats, Inactive, Producer, Stats, TopicStats, Unavailable, channel_of, counts, topic_of,
-};
+use crate::figures::Count;
+use crate::fleet::{ChannelStats, Inactive, Producer, Stats, TopicStats, Unavailable, channel_of, topic_of};
 
 /// A value with `message` next to its fields.
 #[derive(Serialize)]
@@ -21,19 +20,6 @@ struct Beside<'a, T: Serialize> {
     #[serde(flatten)]
     value: &'a T,
     message: String,
-}
-
-/// Messages of a channel on a queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Count {
-    /// The queue.
-    pub node: String,
-    /// The topic.
-    pub topic_name: String,
-    /// The channel.
-    pub channel_name: String,
-    /// Messages so far.
-    pub message_count: i64,
 }
 
 /// A queue with its topics.
@@ -185,19 +171,7 @@ impl Api {
         &self,
         warnings: &mut Warnings,
     ) -> Result<BTreeMap<String, Count>, Unavailable> {
-        let fleet = self.fleet();
-        let producers = warnings.take(fleet.producers().await)?;
-        let stats = warnings.take(fleet.stats(producers, None, None, false).await)?;
-        let count = |(key, (channel, message_count)): (String, (&ChannelStats, i64))| {
-            let count = Count {
-                node: channel.node.clone(),
-                topic_name: channel.topic_name.clone(),
-                channel_name: channel.channel_name.clone(),
-                message_count,
-            };
-            (key, count)
-        };
-        Ok(counts(&stats).into_iter().map(count).collect())
+        warnings.take(self.source().counts().await)
     }
 }
 
@@ -212,16 +186,7 @@ impl Api {
             return Ok(Arc::clone(found));
         }
         let mut warnings = Warnings::default();
-        let fleet = self.fleet();
-        // A lookup also knows topics without a queue; a queue knows its own only.
-        let names = if fleet.has_lookups() { warnings.take(fleet.topics().await)? } else { Vec::new() };
-        let producers = warnings.take(fleet.producers().await)?;
-        let stats = if producers.is_empty() {
-            Vec::new()
-        } else {
-            warnings.take(fleet.stats(producers, None, None, false).await)?
-        };
-        let topics = overview::rows(names, &stats);
+        let topics = warnings.take(self.source().topics().await)?;
         let found = Arc::new(Overview { topics, warnings });
         *known = Some((Instant::now(), Arc::clone(&found)));
         Ok(found)

@@ -72,9 +72,17 @@ impl Upstreams {
         }
     }
 
+    /// The queue of this process, if all this is it.
+    pub fn own_queue(&self) -> Option<&Arc<dyn OwnQueue>> {
+        match &self.way {
+            Way::Http(..) => None,
+            Way::Process(queue) => Some(queue),
+        }
+    }
+
     /// True if all this is the queue of this process.
     pub fn is_own(&self) -> bool {
-        matches!(self.way, Way::Process(_))
+        self.own_queue().is_some()
     }
 
     /// Gets JSON from one daemon.

@@ -1,7 +1,10 @@
-//! The queue of this process, asked without a socket: its HTTP API is called as a function.
+//! The queue of this process, asked without a socket.
 //!
-//! So the pages of the admin port are those of a fleet of one, and there is one implementation of everything
-//! they show and do.
+//! Figures over all topics are given as they are. What is about one topic, and every change, is a request to
+//! the queue's HTTP API, which is called as a function: there the pages of the admin port are those of a
+//! fleet of one, and a change has one implementation.
+
+use std::pin::Pin;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -12,6 +15,7 @@ use http::Link;
 use tower_service::Service;
 
 use super::request::{DaemonRequest, unexpected};
+use crate::figures::{Count, TopicRow};
 
 /// Limit on an answer, in bytes: statistics of a hundred thousand topics have tens of megabytes.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
@@ -20,7 +24,16 @@ const ANSWER_BYTES_MAX: usize = 128 << 20;
 pub trait OwnQueue: Send + Sync {
     /// Its HTTP API; None if no queue runs.
     fn api(&self) -> Option<Router>;
+
+    /// All topics, by name; None if no queue runs, or it does not answer.
+    fn rows(&self) -> OwnAnswer<'_, Vec<TopicRow>>;
+
+    /// Messages of every channel; None as above.
+    fn counts(&self) -> OwnAnswer<'_, Vec<Count>>;
 }
+
+/// An answer of the queue of this process.
+pub type OwnAnswer<'a, T> = Pin<Box<dyn Future<Output = Option<T>> + Send + 'a>>;
 
 /// Sends a request and returns the body of a 200 answer.
 pub(super) async fn exchange(queue: &dyn OwnQueue, path: &str, ask: DaemonRequest) -> Result<Bytes, String> {

@@ -10,8 +10,8 @@ use ui::text::clean;
 
 use super::numbers::count;
 use super::{Page, at};
-use crate::api::views::Count;
 use crate::api::{Api, Warnings};
+use crate::figures::Count;
 
 const COLUMNS: [Column; 4] = [
     Column::text("topic", "Topic"),

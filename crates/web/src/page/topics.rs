@@ -6,7 +6,7 @@ use http::{Asked, HttpRefusal};
 use maud::{Markup, html};
 use ui::Level;
 use ui::chart::{Unit, spark};
-use ui::format::bytes;
+use ui::format::{bytes, rate};
 use ui::listing::{Column, Listing};
 use ui::parts::{badge, empty, note, scroll};
 use ui::text::clean;
@@ -14,13 +14,16 @@ use ui::text::clean;
 use super::action::done;
 use super::numbers::{count, unsigned};
 use super::{Page, at, controls, series};
-use crate::api::overview::TopicRow;
 use crate::api::{Api, Warnings};
+use crate::figures::{Rates, TopicRow};
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 13] = [
     Column::text("name", "Topic"),
     Column::number("waiting", "Waiting", "messages waiting in the topic and its channels"),
-    Column::number("channels", "Channels", ""),
+    Column::number("in", "In/s", "messages published per second, lately"),
+    Column::number("out", "Out/s", "messages finished per second by all channels, lately").wide(),
+    Column::number("growth", "Grows/s", "change of waiting messages per second, lately").wide(),
+    Column::number("channels", "Channels", "").wide(),
     Column::number("consumers", "Consumers", "").wide(),
     Column::number("in_flight", "In flight", "messages held by consumers").wide(),
     Column::number("deferred", "Deferred", "messages waiting for their due time").wide(),
@@ -29,6 +32,9 @@ const COLUMNS: [Column; 10] = [
     Column::number("stored", "On disk", "bytes of the journals").wide(),
     Column::number("nodes", "Nodes", "queues that have it").wide(),
 ];
+
+/// Columns of rates.
+const RATES: [&str; 3] = ["in", "out", "growth"];
 
 pub(crate) async fn topics(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let query = asked.query()?;
@@ -67,11 +73,14 @@ pub(crate) async fn topics(api: &Api, asked: Asked) -> Result<Response<Body>, Ht
 
 fn table(api: &Api, listing: &Listing, path: &str, rows: &[&TopicRow]) -> Markup {
     let own = api.site.host.is_some();
-    // The queue of this process is the only node.
-    let columns = if own { &COLUMNS[..9] } else { &COLUMNS[..] };
+    // The queue of this process is the only node, and only it knows rates.
+    let columns: Vec<Column> = COLUMNS
+        .into_iter()
+        .filter(|column| if own { column.key != "nodes" } else { !RATES.contains(&column.key) })
+        .collect();
     html! {
         table {
-            (listing.head(path, columns))
+            (listing.head(path, &columns))
             tbody {
                 @for row in rows {
                     tr.(if row.lonely { "warning" } else { "" }) {
@@ -85,7 +94,11 @@ fn table(api: &Api, listing: &Listing, path: &str, rows: &[&TopicRow]) -> Markup
                             (count(row.waiting)) " "
                             span.wide { (spark("waiting", Unit::Count, series(api, &["topic", &row.name], "backlog").as_deref())) }
                         }
-                        td.n { (row.channels) }
+                        @if own {
+                            @let rates = row.rates.unwrap_or_default();
+                            td.n { (rate(rates.published)) } td.n.wide { (rate(rates.finished)) } td.n.wide { (signed_rate(rates.growth)) }
+                        }
+                        td.n.wide { (row.channels) }
                         @for number in [row.consumers, row.in_flight, row.deferred, row.dead, row.published] { td.n.wide { (count(number)) } }
                         td.n.wide { (bytes(unsigned(row.stored))) }
                         @if !own { td.n.wide { (row.nodes) } }
@@ -96,10 +109,26 @@ fn table(api: &Api, listing: &Listing, path: &str, rows: &[&TopicRow]) -> Markup
     }
 }
 
+/// A rate that may be negative; nothing for none.
+fn signed_rate(per_second: f64) -> String {
+    match per_second {
+        growing if growing > 0.0 => format!("+{}", rate(growing)),
+        falling if falling < 0.0 => format!("−{}", rate(-falling)),
+        _ => "0".to_owned(),
+    }
+}
+
 fn order(column: &str, a: &TopicRow, b: &TopicRow) -> std::cmp::Ordering {
+    let rates = |a: &TopicRow, b: &TopicRow, rate: fn(&Rates) -> f64| {
+        let of = |row: &TopicRow| row.rates.as_ref().map_or(0.0, rate);
+        of(a).total_cmp(&of(b))
+    };
     let by = |number: fn(&TopicRow) -> i64| number(a).cmp(&number(b));
     let ordered = match column {
         "waiting" => by(|row| row.waiting),
+        "in" => rates(a, b, |rates| rates.published),
+        "out" => rates(a, b, |rates| rates.finished),
+        "growth" => rates(a, b, |rates| rates.growth),
         "channels" => a.channels.cmp(&b.channels),
         "consumers" => by(|row| row.consumers),
         "in_flight" => by(|row| row.in_flight),
