@@ -107,6 +107,18 @@ impl Entry {
         }
     }
 
+    /// Reads a byte of every cache line of the key and a short string, and the last one of a long one.
+    #[inline]
+    pub(crate) fn touch(&self) -> u8 {
+        match &self.content {
+            Content::Inline(bytes) => {
+                let line = |n: usize| bytes.get(n * 64).copied().unwrap_or_default();
+                line(0) ^ line(1) ^ bytes.last().copied().unwrap_or_default()
+            }
+            Content::Apart(apart) => apart.key.first().copied().unwrap_or_default(),
+        }
+    }
+
     /// The value, if it is a string.
     #[inline]
     pub(crate) fn string(&self) -> Option<&[u8]> {

@@ -33,6 +33,12 @@ impl Index {
         found.map(|place| place.at as usize)
     }
 
+    /// A position with this hash, most likely the only one.
+    #[inline]
+    pub(crate) fn guess(&self, hash: u32) -> Option<usize> {
+        self.find(hash, |_| true)
+    }
+
     /// Adds a position.
     pub(crate) fn insert(&mut self, hash: u32, at: usize) {
         self.places.insert_unique(spread(hash), Place { hash, at: at as u32 }, |place| spread(place.hash));

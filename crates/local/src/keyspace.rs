@@ -15,6 +15,9 @@ use crate::value::table::scan_span;
 /// Entries of a page.
 const PAGE: usize = 512;
 
+/// Keys that are looked for ahead at a time: about as many reads as a core has under way.
+pub(crate) const FETCH_AHEAD: usize = 16;
+
 /// Entries by key and by position.
 #[derive(Debug, Default)]
 pub(crate) struct Keyspace {
@@ -40,6 +43,17 @@ impl Keyspace {
     #[inline]
     pub(crate) fn find(&self, key: &[u8]) -> Option<usize> {
         self.index.find(self.hash(key), |at| self.at(at).key() == key)
+    }
+
+    /// Reads what finding these keys will read, all of it at once: see [`crate::Store::fetch_ahead`].
+    pub(crate) fn fetch_ahead(&self, keys: &[&[u8]]) {
+        let mut found = [None; FETCH_AHEAD];
+        for (at, key) in found.iter_mut().zip(keys) {
+            *at = self.index.guess(self.hash(key));
+        }
+        let entries = found.map(|at| at.map(|at| self.at(at)));
+        let lines = entries.iter().flatten().map(|entry| entry.touch());
+        std::hint::black_box(lines.fold(0, |sum, line| sum ^ line));
     }
 
     /// Position of an entry with this hash that is `wanted`.

@@ -295,8 +295,40 @@ fn lookup(name: &[u8]) -> Option<&'static Command> {
     let lower = lower.get_mut(..name.len())?;
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
-    let found = COMMANDS.binary_search_by(|command| command.name.as_bytes().cmp(lower)).ok()?;
-    COMMANDS.get(found)
+    let mut at = place_of(lower);
+    while let Some(command) = COMMANDS.get(usize::from(PLACES[at])) {
+        if command.name.as_bytes() == lower {
+            return Some(command);
+        }
+        at = (at + 1) % PLACES.len();
+    }
+    None
+}
+
+/// Rows by a hash of their names, each at its place or at the next one that was free.
+static PLACES: [u16; 1024] = {
+    let mut places = [u16::MAX; 1024];
+    let mut row = 0;
+    while row < COMMANDS.len() {
+        let mut at = place_of(COMMANDS[row].name.as_bytes());
+        while places[at] != u16::MAX {
+            at = (at + 1) % places.len();
+        }
+        places[at] = row as u16;
+        row += 1;
+    }
+    places
+};
+
+/// Place of a name, from its length, its ends and two letters between them.
+const fn place_of(name: &[u8]) -> usize {
+    let len = name.len();
+    if len == 0 {
+        return 0;
+    }
+    let letters = [name[0], name[len - 1], name[len / 2], name[len / 3]];
+    let mixed = u32::from_le_bytes(letters).wrapping_add(len as u32).wrapping_mul(0x9e37_79b1);
+    (mixed >> 22) as usize
 }
 
 #[cfg(test)]

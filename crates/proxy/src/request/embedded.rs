@@ -2,8 +2,8 @@
 //! shard.
 
 use config::checked::Protocol;
-use local::Surroundings;
 use local::redis::Block;
+use local::{Store, Surroundings};
 use net::Io;
 use telemetry::CommandClass;
 use wire::redis::{Args, encode};
@@ -15,6 +15,27 @@ use crate::proxy::Proxy;
 use crate::server::hits::Hits;
 
 impl Proxy {
+    /// Brings near what the next requests of a client's input will ask the embedded cache for. Returns the
+    /// number of requests after which to look again.
+    pub(super) fn fetch_ahead(&self, client: &Client, input: &[u8]) -> usize {
+        let is_embedded = |server: &ServerKey| self.servers[*server].is_local();
+        if !self.pools[client.pool].servers.first().is_some_and(is_embedded) {
+            return usize::MAX;
+        }
+        let mut keys: [&[u8]; Store::FETCH_AHEAD] = [b""; Store::FETCH_AHEAD];
+        let (mut count, mut rest) = (0, input);
+        for place in &mut keys {
+            let Some((key, after)) = first_key(rest) else { break };
+            *place = key;
+            rest = after;
+            count += 1;
+        }
+        if count > 1 {
+            self.store.fetch_ahead(&keys[..count]);
+        }
+        count.max(1)
+    }
+
     /// Executes a request, with its reply in `scratch.local`. One that has to wait for an element says so,
     /// and the reply is that of a request that must not wait. With a `ready` key, one that waited looks at
     /// that key only.
@@ -34,12 +55,12 @@ impl Proxy {
         reply.clear();
         match pool.config.protocol {
             Protocol::Redis => {
-                let args: Vec<&[u8]> = Args::of(frame).into_iter().flatten().map(|a| a.bytes()).collect();
                 let version = client.session.version();
-                block = match ready {
-                    None => self.store.execute_redis(&args, now_ms, version, reply),
-                    Some(ready) => self.store.retry_redis(&args, ready, now_ms, version, reply),
-                };
+                let store = &mut self.store;
+                block = with_args(frame, |args| match ready {
+                    None => store.execute_redis(args, now_ms, version, reply),
+                    Some(ready) => store.retry_redis(args, ready, now_ms, version, reply),
+                });
                 if block.is_some() {
                     encode::null_array(reply, version);
                 }
@@ -64,6 +85,33 @@ impl Proxy {
         stats.record_response(class, 0, 0);
         Hits::of_local(before, self.store.counters()).count(stats, &self.pools[client.pool].stats);
         block
+    }
+}
+
+/// The key of a short request, and what follows it.
+fn first_key(input: &[u8]) -> Option<(&[u8], &[u8])> {
+    const ARGS_MAX: usize = 6;
+    let mut args = Args::of(input).filter(|args| (2..=ARGS_MAX).contains(&args.count_left()))?;
+    args.next()?;
+    let key = args.next()?;
+    let mut end = key.encoded_range().end;
+    while args.count_left() > 0 {
+        end = args.next()?.encoded_range().end;
+    }
+    Some((key.bytes(), input.get(end..)?))
+}
+
+/// Passes the arguments of a request on; few of them without an allocation.
+fn with_args<R>(frame: &[u8], to: impl FnOnce(&[&[u8]]) -> R) -> R {
+    let args = Args::of(frame).into_iter().flatten().map(|arg| arg.bytes());
+    let mut few: [&[u8]; 6] = [b""; 6];
+    let count = Args::of(frame).map_or(0, |args| args.count_left());
+    match few.get_mut(..count) {
+        Some(few) => {
+            few.iter_mut().zip(args).for_each(|(place, arg)| *place = arg);
+            to(few)
+        }
+        None => to(&args.collect::<Vec<_>>()),
     }
 }
 
@@ -103,5 +151,43 @@ pub(super) fn is_error(protocol: Protocol, reply: &[u8]) -> bool {
         Protocol::Memcache => {
             [&b"ERROR"[..], b"CLIENT_ERROR", b"SERVER_ERROR"].iter().any(|word| reply.starts_with(word))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Inputs, their first key, and what is left.
+    #[test]
+    fn keys_of_short_requests_are_seen_ahead() {
+        let cases: [(&str, Option<(&str, &str)>); 7] = [
+            ("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*2", Some(("k", "*2"))),
+            ("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nvv\r\n", Some(("k", ""))),
+            ("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2\r\nvv", None),
+            ("*1\r\n$4\r\nPING\r\n", None),
+            ("*7\r\n$4\r\nMGET\r\n", None),
+            ("GET k\r\n", None),
+            ("", None),
+        ];
+        for (input, expected) in cases {
+            let expected = expected.map(|(key, rest)| (key.as_bytes(), rest.as_bytes()));
+            assert_eq!(first_key(input.as_bytes()), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn many_requests_in_one_piece_are_answered_as_alone() {
+        use crate::testing::{World, lines};
+        let mut w = World::new("[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"local\"]\n");
+        let mut requests: Vec<String> = (0..40).map(|n| format!("SET k{n} {n}")).collect();
+        requests.push("RPUSH list x".to_owned());
+        requests.extend((0..40).map(|n| format!("GET k{n}")));
+        requests.extend(["LLEN list".to_owned(), "GET none".to_owned(), "GET".to_owned()]);
+        let requests: Vec<&str> = requests.iter().map(String::as_str).collect();
+        let client = w.ask(lines(&requests));
+        let values: String = (0..40).map(|n| format!("${}\r\n{n}\r\n", n.to_string().len())).collect();
+        let expected = format!("{}:1\r\n{values}:1\r\n$-1\r\n-ERR wrong number", "+OK\r\n".repeat(40));
+        assert!(w.sent(client).starts_with(&expected), "{}", w.sent(client));
     }
 }

@@ -75,8 +75,12 @@ impl Proxy {
             Some(Partial::Redis(scanner)) => scanner,
             _ => RequestScanner::new(),
         };
-        let (mut requests, mut bytes) = (0u64, 0u64);
+        let (mut requests, mut bytes, mut ahead) = (0u64, 0u64, 0usize);
         while is_more(client, input) {
+            if ahead == 0 {
+                ahead = self.fetch_ahead(client, input.bytes());
+            }
+            ahead -= 1;
             let pool = &self.pools[client.pool];
             let limits = if client.session.authenticated {
                 &pool.redis_limits
