@@ -210,7 +210,7 @@ impl Discovery {
 
 impl Service for Discovery {
     /// Stops the shard. Nodes notice the closed connections, and register elsewhere or again.
-    fn stop(self, deadline: Duration) {
+    fn stop(self: Box<Self>, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();
     }

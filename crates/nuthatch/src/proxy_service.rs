@@ -152,7 +152,7 @@ fn spawn(
 
 impl Service for ProxyService {
     /// Answers accepted requests first.
-    fn stop(self, deadline: Duration) {
+    fn stop(self: Box<Self>, deadline: Duration) {
         for (handle, _) in &self.shards {
             handle.stop(deadline);
         }

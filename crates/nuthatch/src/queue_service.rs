@@ -190,7 +190,7 @@ impl QueueService {
 
 impl Service for QueueService {
     /// Accepted publications then are as durable as promised.
-    fn stop(self, deadline: Duration) {
+    fn stop(self: Box<Self>, deadline: Duration) {
         self.handle.stop(deadline);
         let _ = self.thread.join();
         if let Some(engine) = self.engine {

@@ -119,7 +119,8 @@ pub fn start(config: &Config, directory: Option<DataPath>) -> Result<Running, St
         .and_then(|start| start.in_place_of(&mut predecessor));
     match started {
         Ok(running) => {
-            let shards = running.services.proxy.as_ref().map(ProxyService::handles).unwrap_or_default();
+            let shards =
+                running.services.get::<ProxyService>().map(ProxyService::handles).unwrap_or_default();
             let clients = predecessor.serving().and_then(|channel| arrivals::begin(channel, shards));
             if let Err(reason) = clients {
                 // The predecessor has just died: everything has been handed over except its clients.
@@ -236,26 +237,26 @@ impl Assembly {
         let proxy = bound.run(&plan(&self.config, Arc::clone(generation), client_number, around))?;
         self.registry.set_pools(generation.cells());
         self.listening.pools = listened(&proxy);
-        self.services.proxy = Some(proxy);
+        self.services.add(proxy);
         Ok(())
     }
 
     /// Starts the shards of the queue and the lookup.
     fn run_data(&mut self, data: OpenData) -> Result<(), StartError> {
         let RunningData { lookup, queue } = data.run(&self.config, &self.descriptors)?;
+        if let Some((lookup, http)) = lookup {
+            self.listening.data.extend(lookup.listening.iter().map(named("lookup")));
+            self.data.lookup_http = Some(http);
+            self.views.lookup = Some(Current::new(lookup.shard()));
+            self.services.add(lookup);
+        }
         if let (Some(settings), Some(mut queue)) = (&self.config.queue, queue) {
             let tcp = queue.bound.map_or_else(|| show_listen(&settings.tcp), |address| address.to_string());
             self.listening.data.push(Listening { what: "queue".into(), address: tcp });
             self.listening.data.extend(queue.http_listening.iter().map(named("queue")));
             (self.data.jobs, self.data.http) = (queue.jobs.take(), queue.http.take());
             self.views.queue = Some(Current::new(queue.shard()));
-            self.services.queue = Some(queue);
-        }
-        if let Some((lookup, http)) = lookup {
-            self.listening.data.extend(lookup.listening.iter().map(named("lookup")));
-            self.data.lookup_http = Some(http);
-            self.views.lookup = Some(Current::new(lookup.shard()));
-            self.services.lookup = Some(lookup);
+            self.services.add(queue);
         }
         Ok(())
     }

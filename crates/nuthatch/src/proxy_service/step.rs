@@ -252,6 +252,6 @@ mod tests {
         let client = TcpStream::connect(old_at).expect("the second shard listens there as before");
         asked.write_all(b"$-1\r\n").unwrap();
         drop(client);
-        service.stop(Duration::ZERO);
+        Box::new(service).stop(Duration::ZERO);
     }
 }

@@ -7,6 +7,7 @@ use admin::actions::ServerChange;
 use super::Serving;
 use crate::log_level::verbosity;
 use crate::overrides::Overrides;
+use crate::proxy_service::ProxyService;
 
 impl Serving {
     /// Changes a server. Returns warnings for the operator.
@@ -23,7 +24,9 @@ impl Serving {
         let users = self.running.users.book();
         let settings = |overrides| self.settings(overrides, config, users);
         let (before, after) = (settings(&self.overrides), settings(&overrides));
-        let Some(proxy) = &mut self.running.services.proxy else { return Err("no pool is served".into()) };
+        let Some(proxy) = self.running.services.get_mut::<ProxyService>() else {
+            return Err("no pool is served".into());
+        };
         let (standing, after) = (proxy.standing(), proxy.with_tls(after));
         let step = tokio::task::spawn_blocking(move || standing.prepare(after)).await;
         let step = step.map_err(|error| error.to_string())?.map_err(|fault| fault.native())?;

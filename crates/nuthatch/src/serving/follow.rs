@@ -3,6 +3,7 @@
 use telemetry::warn;
 
 use super::Serving;
+use crate::proxy_service::ProxyService;
 use crate::topology::Found;
 
 impl Serving {
@@ -15,7 +16,7 @@ impl Serving {
         let pool = found.pool.clone();
         self.topologies.keep(found);
         let settings = self.settings(&self.overrides, &self.running.config, self.running.users.book());
-        let Some(proxy) = &mut self.running.services.proxy else { return };
+        let Some(proxy) = self.running.services.get_mut::<ProxyService>() else { return };
         if let Err(reason) = proxy.follow(settings).await {
             warn!(%pool, %reason, "cluster changed, and a shard does not follow");
         }

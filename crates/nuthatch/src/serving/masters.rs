@@ -9,6 +9,7 @@ use telemetry::{error, info};
 use super::Serving;
 use crate::overrides::Overrides;
 
+use crate::proxy_service::ProxyService;
 impl Serving {
     /// Settings of a configuration with these overrides, and with the masters and topologies in use.
     pub(super) fn settings(&self, overrides: &Overrides, config: &Config, users: &Book) -> Settings {
@@ -41,7 +42,7 @@ impl Serving {
     /// Watches the Sentinels of the configuration in force.
     pub(super) fn configure_sentinels(&mut self) {
         let running = &self.running;
-        let generation = running.services.proxy.as_ref().map(|proxy| &*proxy.generation);
+        let generation = running.services.get::<ProxyService>().map(|proxy| &*proxy.generation);
         self.sentinels.configure(&running.config, generation, &running.sentinel_tls);
     }
 
@@ -54,7 +55,7 @@ impl Serving {
         let users = self.running.users.book();
         let settings = self.settings(&self.overrides, &self.running.config, users);
         let settings = Settings { masters: masters.clone(), ..settings };
-        let Some(proxy) = &mut self.running.services.proxy else { return };
+        let Some(proxy) = self.running.services.get_mut::<ProxyService>() else { return };
         if let Err(reason) = proxy.follow(settings).await {
             error!(%reason, "masters have other addresses, and a shard has not taken them");
         }

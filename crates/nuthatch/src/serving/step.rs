@@ -20,9 +20,10 @@ use telemetry::log::{Destination, Replacement};
 use super::Serving;
 use super::names;
 use super::ports::PortStep;
+use crate::discovery::Discovery;
 use crate::log_level::{format, verbosity};
 use crate::overrides::Overrides;
-use crate::proxy_service::{self, BoundProxy, ProxyStep};
+use crate::proxy_service::{self, BoundProxy, ProxyService, ProxyStep};
 use crate::queue_service::{Live, Prepared as PreparedQueue};
 use crate::start::listened;
 use crate::start_error::{Place, StartError};
@@ -105,7 +106,8 @@ impl Serving {
                 tls.clone_from(known);
             }
         }
-        let pools = self.running.services.proxy.iter().flat_map(|proxy| &proxy.generation.pools);
+        let pools =
+            self.running.services.get::<ProxyService>().into_iter().flat_map(|proxy| &proxy.generation.pools);
         for pool in pools {
             let name = &pool.config.name;
             let Some(tls) = files.tls.pools.get_mut(name) else { continue };
@@ -128,7 +130,7 @@ impl Serving {
         names::resolve(old, &config).await?;
         let log =
             if old.log.file == config.log.file { None } else { Some(open_log(config.log.file.as_deref())?) };
-        let standing = self.running.services.proxy.as_ref().map(|proxy| proxy.standing());
+        let standing = self.running.services.get::<ProxyService>().map(|proxy| proxy.standing());
         let overrides = self.overrides.after_reload(old, &config);
         let (old, new) = (Arc::clone(old), config.clone());
         let settings = self.settings(&overrides, &config, &files.users);
@@ -168,7 +170,7 @@ impl Serving {
         {
             doubts.push("the queue has stopped".into());
         }
-        if let (Some(lookup), Some(settings)) = (&self.running.services.lookup, &config.lookup)
+        if let (Some(lookup), Some(settings)) = (self.running.services.get::<Discovery>(), &config.lookup)
             && old.lookup.as_ref() != Some(settings)
         {
             lookup.configure(settings);
@@ -212,10 +214,10 @@ impl Serving {
             ProxyNext::Begin(bound, generation) => {
                 let plan = running.proxy_plan(config, generation, 1);
                 let proxy = bound.run(&plan).map_err(|fault| fault.native())?;
-                running.services.proxy = Some(proxy);
+                running.services.add(proxy);
             }
             ProxyNext::Step(step) => {
-                let Some(proxy) = &mut running.services.proxy else { return Ok(doubts) };
+                let Some(proxy) = running.services.get_mut::<ProxyService>() else { return Ok(doubts) };
                 doubts = proxy.take(step, back).await?;
                 if running.config.memory_budget_bytes != config.memory_budget_bytes {
                     proxy.set_memory_budget(config.memory_budget_bytes);
@@ -225,7 +227,7 @@ impl Serving {
                 }
             }
         }
-        if let Some(proxy) = &running.services.proxy {
+        if let Some(proxy) = running.services.get::<ProxyService>() {
             running.registry.set_pools(proxy.generation.cells());
             running.listening.pools = listened(proxy);
         }

@@ -13,9 +13,10 @@ use wire::upgrade::Pool;
 use super::data::DataTasks;
 use super::{Serving, aside};
 use crate::data_services::{self, Directory, RunningData, State};
+use crate::discovery::Discovery;
 use crate::lookup_snapshot;
 use crate::proxy_service::ProxyService;
-use crate::queue_service::DataPath;
+use crate::queue_service::{DataPath, QueueService};
 use crate::service;
 use crate::start::DataFront;
 use crate::start_error::StartError;
@@ -33,7 +34,8 @@ impl Serving {
     pub async fn release_data(&mut self) -> io::Result<State> {
         let deadline = self.running.config.stop_timeout;
         self.data.end(deadline / 2).await;
-        let (queue, lookup) = (self.running.services.queue.take(), self.running.services.lookup.take());
+        let services = &mut self.running.services;
+        let (queue, lookup) = (services.take::<QueueService>(), services.take::<Discovery>());
         let mut state = State::default();
         if let Some(lookup) = &lookup {
             let snapshot = lookup_snapshot::share(&lookup.shard()).await;
@@ -71,19 +73,19 @@ impl Serving {
         .await
         .map_err(|error| StartError::Other(error.to_string()))??;
         let mut front = DataFront::default();
-        if let Some(mut queue) = queue {
-            (front.jobs, front.http) = (queue.jobs.take(), queue.http.take());
-            if let Some(view) = &self.running.views.queue {
-                view.set(queue.shard());
-            }
-            self.running.services.queue = Some(queue);
-        }
         if let Some((lookup, http)) = lookup {
             front.lookup_http = Some(http);
             if let Some(view) = &self.running.views.lookup {
                 view.set(lookup.shard());
             }
-            self.running.services.lookup = Some(lookup);
+            self.running.services.add(lookup);
+        }
+        if let Some(mut queue) = queue {
+            (front.jobs, front.http) = (queue.jobs.take(), queue.http.take());
+            if let Some(view) = &self.running.views.queue {
+                view.set(queue.shard());
+            }
+            self.running.services.add(queue);
         }
         self.data = DataTasks::begin(front, &self.log, &self.queue_api);
         Ok(())
@@ -91,7 +93,7 @@ impl Serving {
 
     /// Number of the next client of a pool.
     pub fn client_number(&self) -> u64 {
-        let proxy = self.running.services.proxy.as_ref();
+        let proxy = self.running.services.get::<ProxyService>();
         proxy.map_or(1, |proxy| proxy.client_numbers.load(Ordering::Relaxed))
     }
 
@@ -102,7 +104,8 @@ impl Serving {
     pub fn hand_over(&mut self, successor: Channel, pools: Vec<Pool>) -> io::Result<()> {
         self.ports.close();
         self.stop.send_replace(true);
-        let shards = self.running.services.proxy.as_ref().map(ProxyService::handles).unwrap_or_default();
+        let shards =
+            self.running.services.get::<ProxyService>().map(ProxyService::handles).unwrap_or_default();
         self.departures = Some(Departures::begin(successor, pools, shards)?);
         Ok(())
     }

@@ -7,6 +7,7 @@ use config::checked::Topology;
 use proxy::{SlotMap, Standing};
 
 use crate::doubtful::Doubtful;
+use crate::proxy_service::ProxyService;
 use crate::replicas::Replicas;
 use crate::start::Running;
 use crate::topology::{Discoveries, Found, News, Scouts};
@@ -67,7 +68,8 @@ impl Topologies {
         };
         self.maps.retain(|name, _| is_cluster(name));
         self.standings.retain(|name, _| is_cluster(name));
-        let plans = running.services.proxy.iter().flat_map(|proxy| &proxy.generation.pools);
+        let plans =
+            running.services.get::<ProxyService>().into_iter().flat_map(|proxy| &proxy.generation.pools);
         let tls: BTreeMap<&str, _> =
             plans.map(|plan| (plan.config.name.as_str(), plan.tls.servers.clone())).collect();
         self.scouts.set(&running.config, |pool| tls.get(pool).cloned().flatten());
