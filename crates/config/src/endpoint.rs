@@ -13,6 +13,8 @@
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
+use wire::url::host_port;
+
 use crate::checked::{Listen, Server, Target};
 
 /// Longest path of a unix socket in bytes (Linux' `sun_path` without its final zero byte).
@@ -165,8 +167,7 @@ fn octal_mode(text: &str) -> Result<u32, (String, String)> {
 /// The text of a listener's address, as [`listen`] parses it.
 pub fn show_listen(listen: &Listen) -> String {
     match listen {
-        Listen::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        Listen::Tcp { host, port } => format!("{host}:{port}"),
+        Listen::Tcp { host, port } => host_port(host, port),
         Listen::Unix { path, mode: None } => path.display().to_string(),
         Listen::Unix { path, mode: Some(mode) } => format!("{} {mode:04o}", path.display()),
     }
@@ -186,8 +187,7 @@ pub fn show_server(server: &Server) -> String {
 /// The text of a target, as [`target`] parses it.
 pub fn show_target(target: &Target) -> String {
     match target {
-        Target::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        Target::Tcp { host, port } => format!("{host}:{port}"),
+        Target::Tcp { host, port } => host_port(host, port),
         Target::Unix(path) => path.display().to_string(),
         Target::Local => "local".into(),
         Target::Master => "the address that Sentinels say".into(),

@@ -34,8 +34,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::connector::Connector;
 pub use self::error::ClientError;
 use self::url::Target;
-pub use self::url::{endpoint, host_port};
-pub use wire::url::without_secrets;
+pub use self::url::endpoint;
+pub use wire::url::{host_port, without_secrets};
 
 use crate::account::{Account, Charge};
 

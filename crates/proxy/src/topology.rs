@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use config::checked::{Server, Target};
 use ring::SLOTS;
 use wire::redis::cluster::{Info, Node, SlotRange};
+use wire::url::host_port;
 
 /// Owner of a slot that nobody serves.
 pub const NOBODY: u16 = u16::MAX;
@@ -165,7 +166,7 @@ fn address_of(server: &Server) -> Option<(String, u16)> {
 }
 
 fn server((host, port): (String, u16)) -> Server {
-    let identity = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let identity = host_port(&host, port);
     Server { identity, target: Target::Tcp { host, port }, weight: 1, password: None }
 }
 

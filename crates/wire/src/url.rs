@@ -1,4 +1,11 @@
-//! URLs as they are shown to people: without the secrets that may be in them.
+//! URLs and addresses as they are shown to people: with brackets around IPv6, without the secrets that may be in them.
+
+use std::fmt::Display;
+
+/// `HOST:PORT`, with brackets around an IPv6 address.
+pub fn host_port(host: &str, port: impl Display) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
 
 /// A URL or address safe to display: `***` replaces the user and password before the host, and the query.
 pub fn without_secrets(url: &str) -> String {
@@ -12,7 +19,13 @@ pub fn without_secrets(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_secrets;
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(host_port("h", 1), "h:1");
+        assert_eq!(host_port("::1", 1), "[::1]:1");
+    }
 
     #[test]
     fn secrets_of_an_address_are_not_shown() {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use wire::url::host_port;
+
 /// Address of an nsqd.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum NodeAddress {
@@ -35,8 +37,7 @@ impl NodeAddress {
 impl fmt::Display for NodeAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NodeAddress::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            NodeAddress::Tcp { host, port } => write!(f, "{host}:{port}"),
+            NodeAddress::Tcp { host, port } => f.write_str(&host_port(host, port)),
             NodeAddress::Unix(path) => path.display().fmt(f),
         }
     }

@@ -48,11 +48,6 @@ fn basic(user: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// `HOST:PORT`, with brackets around an IPv6 address.
-pub fn host_port(host: &str, port: impl std::fmt::Display) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
 /// The URL of a path (with its query) at an address `HOST:PORT` that came from outside.
 ///
 /// # Errors
@@ -70,12 +65,6 @@ pub fn endpoint(address: &str, path: &str) -> Result<String, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses() {
-        assert_eq!(host_port("h", 1), "h:1");
-        assert_eq!(host_port("::1", 1), "[::1]:1");
-    }
 
     #[test]
     fn credentials_as_the_header_has_them() {

@@ -5,11 +5,12 @@ use admin::Severity;
 use config::checked::Config;
 use proxy::{Masters, Settings};
 use telemetry::{error, info};
+use wire::url::host_port;
 
 use super::Serving;
 use crate::overrides::Overrides;
-
 use crate::proxy_service::ProxyService;
+
 impl Serving {
     /// Settings of a configuration with these overrides, and with the masters and topologies in use.
     pub(super) fn settings(&self, overrides: &Overrides, config: &Config, users: &Book) -> Settings {
@@ -65,7 +66,7 @@ impl Serving {
     /// Reports the masters that have another address to the log and the admin port.
     fn tell_masters(&mut self, masters: Masters) {
         for ((pool, master), address) in &masters {
-            let shown = |(host, port): &(String, u16)| format!("{host}:{port}");
+            let shown = |(host, port): &(String, u16)| host_port(host, port);
             let before = self.masters.get(&(pool.clone(), master.clone())).filter(|known| *known != address);
             let (address, before) = match (before, self.masters.contains_key(&(pool.clone(), master.clone())))
             {

@@ -56,7 +56,7 @@ impl Topologies {
 
     /// Watches the nodes that the shards serve now, where reads may go to replicas.
     pub(super) fn watch_replicas(&mut self, running: &Running) {
-        let plans = running.services.proxy.as_ref().map_or(&[][..], |proxy| &proxy.generation.pools);
+        let plans = running.services.get::<ProxyService>().map_or(&[][..], |proxy| &proxy.generation.pools);
         self.replicas.follow(plans);
     }
 

@@ -12,6 +12,7 @@ use tokio::net::lookup_host;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use wire::url::host_port;
 
 use super::found::{Found, News};
 use super::node::ask;
@@ -122,7 +123,7 @@ impl Scout {
             match view {
                 Ok(Ok(view)) => views.push(view),
                 Ok(Err(((host, port), error))) => {
-                    errors.push(format!("{host}:{port}: {error}"));
+                    errors.push(format!("{}: {error}", host_port(&host, port)));
                     self.silent.insert((host, port));
                 }
                 Err(_) => {}
