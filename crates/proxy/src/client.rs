@@ -1,7 +1,7 @@
 //! A client: its session, and its line of slots, one per request that is accepted and not yet answered.
 //!
 //! Replies leave in the order of the line. A reply for the front slot goes straight to the socket; an early
-//! one waits in the client's hold, a separate buffer that is reset whenever it is empty.
+//! one waits in a buffer of its client's that is reset whenever it is empty.
 
 mod seq;
 pub(crate) mod stateful;
@@ -23,7 +23,7 @@ use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::reply_size::ReplySize;
 use crate::tally::Change;
 
-/// Bytes of sent replies in a hold at which it is compacted.
+/// Bytes of sent replies among the early ones at which those are compacted.
 const COMPACT_AT: usize = 64 * 1024;
 /// Capacity above which an empty line is freed.
 const LINE_KEEP: usize = 64;
@@ -36,7 +36,7 @@ pub(crate) struct Client {
     line: VecDeque<Slot>,
     /// Sequence number of `line[0]`.
     first: Seq,
-    hold: Hold,
+    early: Early,
     /// Scanner state of a partly received request.
     pub(crate) partial: Option<Box<crate::request::Partial>>,
     /// Server connection that is not read until this client has taken a large reply.
@@ -159,7 +159,7 @@ impl Session {
 /// The reason a client is not read, which determines what resumes it. A client waits in one place only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// Waits for replies: too many requests are waiting, or too many bytes are held behind the first of them.
+    /// Waits for replies: too many requests are waiting, or too many bytes wait behind the first of them.
     Reply,
     /// Waits until it has taken everything sent to it.
     Drain,
@@ -194,15 +194,15 @@ pub(crate) enum Pending {
 enum Slot {
     /// Awaits its reply.
     Waiting,
-    /// The reply is in the hold.
-    Held { at: usize, len: usize },
+    /// The reply came before its turn and is among the early ones.
+    Early { at: usize, len: usize },
     /// The reply has its own memory: it is too large to copy.
     Shared(Box<Bytes>),
 }
 
 /// Replies that came before their turn.
 #[derive(Debug, Default)]
-struct Hold {
+struct Early {
     bytes: Vec<u8>,
     /// Bytes in `bytes` that are not sent yet.
     live: usize,
@@ -240,7 +240,7 @@ impl Client {
             session,
             line: VecDeque::new(),
             first: 0,
-            hold: Hold::default(),
+            early: Early::default(),
             partial: None,
             holds_up: None,
             changeover: 0,
@@ -265,14 +265,14 @@ impl Client {
 
     /// Bytes of replies waiting for their turn.
     #[inline]
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.hold.live + self.hold.shared
+    pub(crate) fn early_bytes(&self) -> usize {
+        self.early.live + self.early.shared
     }
 
     /// Memory of the line and of the replies waiting in it.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
-        self.line.capacity() * size_of::<Slot>() + self.hold.bytes.capacity() + self.hold.shared
+        self.line.capacity() * size_of::<Slot>() + self.early.bytes.capacity() + self.early.shared
     }
 
     /// Its memory, including the input and output bytes of its connection.
@@ -295,7 +295,7 @@ impl Client {
 
     /// Adds a slot for a request that gets one reply, at [`Client::next_seq`].
     #[inline]
-    pub(crate) fn reserve(&mut self) {
+    pub(crate) fn add_slot(&mut self) {
         self.line.push_back(Slot::Waiting);
     }
 
@@ -309,7 +309,7 @@ impl Client {
         if self.line.is_empty() {
             return io.send(self.id, bytes);
         }
-        let slot = self.hold.put(bytes);
+        let slot = self.early.put(bytes);
         self.line.push_back(slot);
         self.compact();
     }
@@ -325,9 +325,9 @@ impl Client {
         }
         if at > 0 {
             self.line[at] = match reply {
-                Reply::Slice(bytes) => self.hold.put(bytes),
+                Reply::Slice(bytes) => self.early.put(bytes),
                 Reply::Shared(bytes) => {
-                    self.hold.shared += bytes.len();
+                    self.early.shared += bytes.len();
                     Slot::Shared(Box::new(bytes))
                 }
             };
@@ -340,7 +340,7 @@ impl Client {
         }
         self.line.pop_front();
         self.first = self.first.wrapping_add(1);
-        // an unsent reply holds no bytes, but its slot is due all the same
+        // an unsent reply has no bytes, but its slot is due all the same
         if !matches!(self.line.front(), None | Some(Slot::Waiting)) {
             self.send_due(io);
         }
@@ -351,41 +351,41 @@ impl Client {
     fn send_due<I: Io>(&mut self, io: &mut I) {
         loop {
             match self.line.front() {
-                Some(Slot::Held { at, len }) => {
+                Some(Slot::Early { at, len }) => {
                     let (at, len) = (*at, *len);
-                    io.send(self.id, &self.hold.bytes[at..at + len]);
-                    self.hold.live -= len;
+                    io.send(self.id, &self.early.bytes[at..at + len]);
+                    self.early.live -= len;
                 }
                 Some(Slot::Shared(_)) => {}
                 _ => return,
             }
             if let Some(Slot::Shared(bytes)) = self.line.pop_front() {
-                self.hold.shared -= bytes.len();
+                self.early.shared -= bytes.len();
                 io.send_shared(self.id, *bytes);
             }
             self.first = self.first.wrapping_add(1);
         }
     }
 
-    /// Compacts the hold once most of it is holes.
+    /// Compacts the early replies once most of it is holes.
     fn compact(&mut self) {
-        if !self.hold.is_mostly_holes() {
+        if !self.early.is_mostly_holes() {
             return;
         }
-        let mut packed = Vec::with_capacity(self.hold.live);
+        let mut packed = Vec::with_capacity(self.early.live);
         for slot in &mut self.line {
-            if let Slot::Held { at, len } = slot {
+            if let Slot::Early { at, len } = slot {
                 let from = *at;
                 *at = packed.len();
-                packed.extend_from_slice(&self.hold.bytes[from..from + *len]);
+                packed.extend_from_slice(&self.early.bytes[from..from + *len]);
             }
         }
-        self.hold.bytes = packed;
+        self.early.bytes = packed;
     }
 
     fn shrink(&mut self) {
-        if self.hold.live == 0 {
-            self.hold.reset();
+        if self.early.live == 0 {
+            self.early.reset();
         }
         if self.line.is_empty() && self.line.capacity() > LINE_KEEP {
             self.line = VecDeque::new();
@@ -396,21 +396,21 @@ impl Client {
     pub(crate) fn rest(&mut self) {
         if self.line.is_empty() {
             self.line = VecDeque::new();
-            self.hold = Hold::default();
+            self.early = Early::default();
         }
     }
 }
 
-impl Hold {
+impl Early {
     fn put(&mut self, bytes: &[u8]) -> Slot {
-        // an empty reply outlives the bytes held around it, so its offset must always be valid
+        // an empty reply outlives the bytes stored around it, so its offset must always be valid
         let at = if bytes.is_empty() { 0 } else { self.bytes.len() };
         self.bytes.extend_from_slice(bytes);
         self.live += bytes.len();
-        Slot::Held { at, len: bytes.len() }
+        Slot::Early { at, len: bytes.len() }
     }
 
-    /// Replies are held in order of arrival and leave in order of the line, so holes appear anywhere.
+    /// Replies are stored in order of arrival and leave in order of the line, so holes appear anywhere.
     fn is_mostly_holes(&self) -> bool {
         self.bytes.len() > COMPACT_AT && self.live < self.bytes.len() / 2
     }
@@ -435,9 +435,9 @@ mod tests {
         (io, Client::new(id, PoolKey::new(0, 0), Session::default()))
     }
 
-    fn reserve(client: &mut Client) -> Seq {
+    fn add_slot(client: &mut Client) -> Seq {
         let seq = client.next_seq();
-        client.reserve();
+        client.add_slot();
         seq
     }
 
@@ -445,7 +445,7 @@ mod tests {
     #[test]
     fn replies_that_are_not_sent_leave_their_place_when_it_is_their_turn() {
         let (mut io, mut c) = client();
-        let seqs: Vec<Seq> = (0..4).map(|_| reserve(&mut c)).collect();
+        let seqs: Vec<Seq> = (0..4).map(|_| add_slot(&mut c)).collect();
         assert!(c.fulfil(&mut io, seqs[1], Reply::Slice(b"")));
         assert!(c.fulfil(&mut io, seqs[2], Reply::Slice(b"")));
         assert!(c.fulfil(&mut io, seqs[0], Reply::Slice(b"")));
@@ -453,7 +453,7 @@ mod tests {
         assert!(c.fulfil(&mut io, seqs[3], Reply::Slice(b"<3>")));
         assert_eq!((io.sent(c.id), c.waiting()), (&b"<3>"[..], 0));
 
-        let seqs: Vec<Seq> = (0..4).map(|_| reserve(&mut c)).collect();
+        let seqs: Vec<Seq> = (0..4).map(|_| add_slot(&mut c)).collect();
         assert!(c.fulfil(&mut io, seqs[1], Reply::Slice(b"<1>")));
         assert!(c.fulfil(&mut io, seqs[3], Reply::Slice(b"")));
         assert!(c.fulfil(&mut io, seqs[0], Reply::Slice(b"")));
@@ -464,32 +464,32 @@ mod tests {
     #[test]
     fn replies_leave_in_the_order_of_requests() {
         let (mut io, mut c) = client();
-        let seqs: Vec<Seq> = (0..5).map(|_| reserve(&mut c)).collect();
+        let seqs: Vec<Seq> = (0..5).map(|_| add_slot(&mut c)).collect();
         c.answer_now(&mut io, b"<5>");
         assert!(c.fulfil(&mut io, seqs[3], Reply::Slice(b"<3>")));
         assert!(c.fulfil(&mut io, seqs[1], Reply::Shared(Bytes::from_static(b"<1>"))));
-        assert_eq!((io.sent(c.id), c.held_bytes()), (&b""[..], 9));
+        assert_eq!((io.sent(c.id), c.early_bytes()), (&b""[..], 9));
         assert!(c.fulfil(&mut io, seqs[0], Reply::Slice(b"<0>")));
         assert_eq!(io.sent(c.id), b"<0><1>");
         assert!(c.fulfil(&mut io, seqs[4], Reply::Slice(b"<4>")));
         assert!(c.fulfil(&mut io, seqs[2], Reply::Slice(b"<2>")));
         assert_eq!(io.sent(c.id), b"<0><1><2><3><4><5>");
-        assert_eq!((c.waiting(), c.held_bytes()), (0, 0));
+        assert_eq!((c.waiting(), c.early_bytes()), (0, 0));
         assert!(!c.fulfil(&mut io, seqs[2], Reply::Slice(b"again")), "a slot is answered once");
     }
 
     #[test]
-    fn the_hold_is_compacted_when_the_line_never_empties() {
+    fn early_replies_are_compacted_when_the_line_never_empties() {
         let (mut io, mut c) = client();
-        let mut front = reserve(&mut c);
+        let mut front = add_slot(&mut c);
         for n in 0..2000u32 {
-            let next = reserve(&mut c);
-            let after = reserve(&mut c);
+            let next = add_slot(&mut c);
+            let after = add_slot(&mut c);
             assert!(c.fulfil(&mut io, next, Reply::Slice(&[n as u8; 100])));
             assert!(c.fulfil(&mut io, front, Reply::Slice(b"x")));
             front = after;
         }
-        assert!(c.hold.bytes.len() <= COMPACT_AT + 200);
+        assert!(c.early.bytes.len() <= COMPACT_AT + 200);
         assert_eq!(io.sent(c.id).len(), 2000 * 101);
     }
 }

@@ -83,7 +83,7 @@ impl Proxy {
         }
         let number = self.client_numbers.fetch_add(1, Ordering::Relaxed);
         let mut session = Session { from, number, ..Session::default() };
-        pool.gate.place(&mut session, &pool.config);
+        pool.gate.prepare(&mut session, &pool.config);
         self.register_client(io, pool_key, id, session);
     }
 

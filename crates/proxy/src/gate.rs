@@ -102,7 +102,7 @@ impl Gate {
     }
 
     /// Prepares the session of a new client.
-    pub(crate) fn place(&self, session: &mut Session, config: &checked::Pool) {
+    pub(crate) fn prepare(&self, session: &mut Session, config: &checked::Pool) {
         session.authenticated = !self.needs_login && config.auth.is_none();
         session.limited = self.is_limited();
     }
@@ -123,7 +123,7 @@ impl Gate {
     /// Logs a client out.
     pub(crate) fn leave(&self, session: &mut Session, config: &checked::Pool) {
         (session.user, session.connected) = (None, None);
-        self.place(session, config);
+        self.prepare(session, config);
     }
 
     /// Moves a client to this gate from another gate, or from another process as the user of this name. False

@@ -71,7 +71,7 @@ pub use generation::{
 pub use handover::described;
 pub use ids::{PoolId, ServerId};
 pub use mail::{Departure, Doubt, HandOver, ListenerChange, Mail, Moved, Receipt, Step};
-pub use master_watch::{MasterView, MasterWatch, Place, Role};
+pub use master_watch::{MasterView, MasterWatch, NodeAddress, Role};
 pub use notice::Notice;
 pub use proxy::{Proxy, Setup};
 pub use replica_watch::{ReplicaRules, ReplicaWatch, Standing};

@@ -27,7 +27,7 @@ use std::time::Duration;
 use net::Instant;
 
 /// Host and port of a node.
-pub type Place = (String, u16);
+pub type NodeAddress = (String, u16);
 
 /// Most replicas of one master that are known.
 const REPLICAS_MAX: usize = 64;
@@ -44,7 +44,7 @@ const DOUBT_LASTS: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MasterView {
     /// Address that it names.
-    pub address: Place,
+    pub address: NodeAddress,
     /// Epoch of the configuration that it knows.
     pub epoch: u64,
     /// It does not reach the master (`s_down`).
@@ -54,7 +54,7 @@ pub struct MasterView {
     /// It carries out a failover.
     pub fails_over: bool,
     /// Replicas that it knows.
-    pub replicas: Vec<Place>,
+    pub replicas: Vec<NodeAddress>,
 }
 
 /// Role of a node, as it says itself.
@@ -74,31 +74,31 @@ pub struct MasterWatch {
     believed: Option<Believed>,
     /// The address before, until more than half of all Sentinels name the one believed: they go on naming
     /// this one for a while, in whatever epoch. And the time until which they may name any other one.
-    left: Option<(Place, Instant)>,
+    left: Option<(NodeAddress, Instant)>,
     /// The last view of each Sentinel that answers; None for one that was asked in vain.
     views: BTreeMap<String, Option<MasterView>>,
-    roles: BTreeMap<Place, (Role, Instant)>,
+    roles: BTreeMap<NodeAddress, (Role, Instant)>,
     /// Nodes that Sentinels have had as replicas of the address believed,
-    replicas: BTreeSet<Place>,
+    replicas: BTreeSet<NodeAddress>,
     /// and those of them that have said it themselves.
-    seen: BTreeSet<Place>,
+    seen: BTreeSet<NodeAddress>,
     doubted: Option<Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Believed {
-    address: Place,
+    address: NodeAddress,
     epoch: u64,
 }
 
 /// An address that Sentinels name, with the epoch of each, latest first.
 struct Named {
-    address: Place,
+    address: NodeAddress,
     epochs: Vec<u64>,
 }
 
 impl Named {
-    fn new(address: &Place, mut epochs: Vec<u64>) -> Named {
+    fn new(address: &NodeAddress, mut epochs: Vec<u64>) -> Named {
         epochs.sort_unstable_by(|a, b| b.cmp(a));
         Named { address: address.clone(), epochs }
     }
@@ -119,7 +119,7 @@ impl Named {
 
 impl MasterWatch {
     /// The address believed; None before the first.
-    pub fn address(&self) -> Option<&Place> {
+    pub fn address(&self) -> Option<&NodeAddress> {
         self.believed.as_ref().map(|believed| &believed.address)
     }
 
@@ -139,7 +139,7 @@ impl MasterWatch {
     }
 
     /// Notes the role of a node.
-    pub fn role(&mut self, node: &Place, role: Role, now: Instant) {
+    pub fn role(&mut self, node: &NodeAddress, role: Role, now: Instant) {
         self.roles.retain(|_, (_, at)| now.since(*at) < ROLE_FRESH);
         self.roles.insert(node.clone(), (role, now));
         if role == Role::Other && self.replicas.contains(node) {
@@ -162,16 +162,16 @@ impl MasterWatch {
     }
 
     /// Nodes whose role is to be asked for while it is in doubt.
-    pub fn asked(&self) -> Vec<Place> {
+    pub fn asked(&self) -> Vec<NodeAddress> {
         let named = self.views.values().flatten().map(|view| &view.address);
         let mut seen = BTreeSet::new();
         let all = self.address().into_iter().chain(named).chain(&self.replicas);
-        all.filter(|place| seen.insert(*place)).take(ASKED_MAX).cloned().collect()
+        all.filter(|address| seen.insert(*address)).take(ASKED_MAX).cloned().collect()
     }
 
     /// Decides on the address. `sentinels` is how many there are, whether they answer or not. Returns the
     /// address if it is another one than before.
-    pub fn decide(&mut self, sentinels: usize, now: Instant) -> Option<Place> {
+    pub fn decide(&mut self, sentinels: usize, now: Instant) -> Option<NodeAddress> {
         self.note_replicas(sentinels);
         self.follow_epoch(sentinels);
         let next = match &self.believed {
@@ -189,13 +189,13 @@ impl MasterWatch {
     /// Notes the replicas that more than half of all Sentinels name.
     fn note_replicas(&mut self, sentinels: usize) {
         let Some(known) = &self.believed else { return };
-        let mut votes: BTreeMap<&Place, usize> = BTreeMap::new();
+        let mut votes: BTreeMap<&NodeAddress, usize> = BTreeMap::new();
         for view in self.views.values().flatten().filter(|view| view.address == known.address) {
-            let named: BTreeSet<&Place> = view.replicas.iter().collect();
-            named.into_iter().for_each(|place| *votes.entry(place).or_default() += 1);
+            let named: BTreeSet<&NodeAddress> = view.replicas.iter().collect();
+            named.into_iter().for_each(|address| *votes.entry(address).or_default() += 1);
         }
         let found = votes.into_iter().filter(|(_, votes)| votes * 2 > sentinels);
-        self.replicas.extend(found.map(|(place, _)| place.clone()).take(REPLICAS_MAX));
+        self.replicas.extend(found.map(|(address, _)| address.clone()).take(REPLICAS_MAX));
         while self.replicas.len() > REPLICAS_MAX {
             self.replicas.pop_last();
         }
@@ -203,7 +203,7 @@ impl MasterWatch {
 
     /// Addresses that Sentinels name, the latest epoch first.
     fn named(&self) -> Vec<Named> {
-        let mut named: BTreeMap<&Place, Vec<u64>> = BTreeMap::new();
+        let mut named: BTreeMap<&NodeAddress, Vec<u64>> = BTreeMap::new();
         for view in self.views.values().flatten() {
             named.entry(&view.address).or_default().push(view.epoch);
         }
@@ -279,12 +279,12 @@ impl MasterWatch {
         }
     }
 
-    fn is(&self, node: &Place, role: Role, now: Instant) -> bool {
+    fn is(&self, node: &NodeAddress, role: Role, now: Instant) -> bool {
         let said = self.roles.get(node).filter(|(_, at)| now.since(*at) < ROLE_FRESH);
         said.is_some_and(|(said, _)| *said == role)
     }
 
-    fn is_no_master(&self, node: &Place, now: Instant) -> bool {
+    fn is_no_master(&self, node: &NodeAddress, now: Instant) -> bool {
         self.is(node, Role::Other, now) || self.is(node, Role::Unreachable, now)
     }
 }
@@ -293,14 +293,14 @@ impl MasterWatch {
 mod tests {
     use super::*;
 
-    fn place(port: u16) -> Place {
+    fn address(port: u16) -> NodeAddress {
         ("h".into(), port)
     }
 
     fn view(port: u16, epoch: u64) -> MasterView {
-        let replicas = vec![place(2), place(3)];
+        let replicas = vec![address(2), address(3)];
         let (suspects, is_down, fails_over) = (false, false, false);
-        MasterView { address: place(port), epoch, suspects, is_down, fails_over, replicas }
+        MasterView { address: address(port), epoch, suspects, is_down, fails_over, replicas }
     }
 
     fn failing(port: u16, epoch: u64, is_down: bool, fails_over: bool) -> MasterView {
@@ -315,14 +315,14 @@ mod tests {
         for sentinel in ["a", "b", "c"] {
             watch.hear(sentinel, Some(view(1, 5)));
         }
-        assert_eq!(watch.decide(3, NOW), Some(place(1)));
+        assert_eq!(watch.decide(3, NOW), Some(address(1)));
         for sentinel in ["a", "b", "c"] {
             watch.hear(sentinel, Some(view(1, 5)));
         }
         assert_eq!(watch.decide(3, NOW), None);
         assert!(!watch.is_in_doubt(NOW));
-        watch.role(&place(2), Role::Other, NOW);
-        watch.role(&place(3), Role::Other, NOW);
+        watch.role(&address(2), Role::Other, NOW);
+        watch.role(&address(3), Role::Other, NOW);
         watch
     }
 
@@ -335,13 +335,13 @@ mod tests {
         assert_eq!(watch.decide(3, NOW), None);
         watch.hear("c", None);
         assert_eq!(watch.decide(3, NOW), None, "one against one");
-        watch.role(&place(2), Role::Master, NOW);
-        assert_eq!(watch.decide(3, NOW), Some(place(2)));
+        watch.role(&address(2), Role::Master, NOW);
+        assert_eq!(watch.decide(3, NOW), Some(address(2)));
         let mut watch = MasterWatch::default();
         watch.hear("a", Some(view(1, 5)));
         watch.hear("b", None);
         watch.hear("c", None);
-        assert_eq!(watch.decide(3, NOW), Some(place(1)), "the only one that answers");
+        assert_eq!(watch.decide(3, NOW), Some(address(1)), "the only one that answers");
     }
 
     #[test]
@@ -350,16 +350,16 @@ mod tests {
         watch.hear("a", Some(view(2, 6)));
         assert_eq!(watch.decide(3, NOW), None, "one of three");
         assert!(watch.is_in_doubt(NOW));
-        watch.role(&place(2), Role::Master, NOW);
-        assert_eq!(watch.decide(3, NOW), Some(place(2)));
+        watch.role(&address(2), Role::Master, NOW);
+        assert_eq!(watch.decide(3, NOW), Some(address(2)));
         assert_eq!(watch.decide(3, NOW), None, "the two others are late");
 
         let mut watch = agreed();
         watch.hear("a", Some(view(9, 99)));
-        watch.role(&place(9), Role::Master, NOW);
+        watch.role(&address(9), Role::Master, NOW);
         assert_eq!(watch.decide(3, NOW), None, "a stranger, named by one");
         watch.hear("b", Some(view(9, 99)));
-        assert_eq!(watch.decide(3, NOW), Some(place(9)));
+        assert_eq!(watch.decide(3, NOW), Some(address(9)));
     }
 
     #[test]
@@ -368,39 +368,39 @@ mod tests {
         for sentinel in ["a", "b", "c"] {
             watch.hear(sentinel, Some(view(2, 5)));
         }
-        watch.role(&place(2), Role::Master, NOW);
-        watch.role(&place(1), Role::Master, NOW);
+        watch.role(&address(2), Role::Master, NOW);
+        watch.role(&address(1), Role::Master, NOW);
         assert_eq!(watch.decide(3, NOW), None);
-        watch.role(&place(1), Role::Other, NOW);
-        assert_eq!(watch.decide(3, NOW), Some(place(2)));
+        watch.role(&address(1), Role::Other, NOW);
+        assert_eq!(watch.decide(3, NOW), Some(address(2)));
     }
 
     #[test]
     fn a_promoted_replica_is_found_before_a_sentinel_names_it() {
         let mut watch = agreed();
-        watch.role(&place(3), Role::Master, NOW);
-        watch.role(&place(1), Role::Unreachable, NOW);
+        watch.role(&address(3), Role::Master, NOW);
+        watch.role(&address(1), Role::Unreachable, NOW);
         assert_eq!(watch.decide(3, NOW), None, "no Sentinel says that the master is down");
         watch.hear("a", Some(failing(1, 5, true, false)));
-        assert_eq!(watch.decide(3, NOW), Some(place(3)));
+        assert_eq!(watch.decide(3, NOW), Some(address(3)));
         // They all name the old one for another second, where nobody answers, or a false master does.
         assert_eq!(watch.decide(3, NOW), None);
-        watch.role(&place(1), Role::Master, NOW);
+        watch.role(&address(1), Role::Master, NOW);
         assert_eq!(watch.decide(3, NOW), None);
         for sentinel in ["a", "b", "c"] {
             watch.hear(sentinel, Some(view(3, 6)));
         }
         assert_eq!(watch.decide(3, NOW), None);
-        assert_eq!(watch.believed, Some(Believed { address: place(3), epoch: 6 }));
+        assert_eq!(watch.believed, Some(Believed { address: address(3), epoch: 6 }));
 
         // A planned failover: the old master is still one.
         let mut watch = agreed();
-        watch.role(&place(1), Role::Master, NOW);
-        watch.role(&place(2), Role::Other, NOW);
+        watch.role(&address(1), Role::Master, NOW);
+        watch.role(&address(2), Role::Other, NOW);
         watch.hear("a", Some(failing(1, 5, false, true)));
         assert_eq!(watch.decide(3, NOW), None);
-        watch.role(&place(2), Role::Master, NOW);
-        assert_eq!(watch.decide(3, NOW), Some(place(2)));
+        watch.role(&address(2), Role::Master, NOW);
+        assert_eq!(watch.decide(3, NOW), Some(address(2)));
     }
 
     #[test]
@@ -409,27 +409,27 @@ mod tests {
         for sentinel in ["a", "b", "c"] {
             watch.hear(sentinel, Some(view(2, 6)));
         }
-        assert_eq!(watch.decide(3, NOW), Some(place(2)));
-        let back = || MasterView { replicas: vec![place(1), place(3)], ..view(2, 6) };
+        assert_eq!(watch.decide(3, NOW), Some(address(2)));
+        let back = || MasterView { replicas: vec![address(1), address(3)], ..view(2, 6) };
         for sentinel in ["a", "b", "c"] {
             watch.hear(sentinel, Some(back()));
         }
         assert_eq!(watch.decide(3, NOW), None);
         // One that lies, and the master out of reach for a moment.
-        let lie = MasterView { address: place(1), epoch: 7, is_down: true, ..back() };
+        let lie = MasterView { address: address(1), epoch: 7, is_down: true, ..back() };
         watch.hear("a", Some(lie));
-        watch.role(&place(1), Role::Master, NOW);
-        watch.role(&place(2), Role::Unreachable, NOW);
+        watch.role(&address(1), Role::Master, NOW);
+        watch.role(&address(2), Role::Unreachable, NOW);
         assert_eq!(watch.decide(3, NOW), None);
-        watch.role(&place(1), Role::Other, NOW);
-        watch.role(&place(1), Role::Master, NOW);
-        assert_eq!(watch.decide(3, NOW), Some(place(1)), "it was a replica, and was promoted");
+        watch.role(&address(1), Role::Other, NOW);
+        watch.role(&address(1), Role::Master, NOW);
+        assert_eq!(watch.decide(3, NOW), Some(address(1)), "it was a replica, and was promoted");
     }
 
     #[test]
     fn an_old_role_counts_for_nothing() {
         let mut watch = agreed();
-        watch.role(&place(2), Role::Master, NOW);
+        watch.role(&address(2), Role::Master, NOW);
         watch.hear("a", Some(view(2, 6)));
         assert_eq!(watch.decide(3, NOW + ROLE_FRESH), None);
     }
@@ -442,7 +442,7 @@ mod tests {
         }
         assert_eq!(watch.decide(3, NOW), None);
         watch.hear("a", Some(view(2, 1)));
-        watch.role(&place(2), Role::Master, NOW);
-        assert_eq!(watch.decide(3, NOW), Some(place(2)));
+        watch.role(&address(2), Role::Master, NOW);
+        assert_eq!(watch.decide(3, NOW), Some(address(2)));
     }
 }

@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use net::Instant;
-use proxy::{MasterView, MasterWatch, Place, Role};
+use proxy::{MasterView, MasterWatch, NodeAddress, Role};
 
 use crate::rng::Rng;
 
@@ -307,7 +307,7 @@ impl World {
     }
 
     /// True if most honest Sentinels name it: they learn of a promotion a second later.
-    fn is_named_by_most(&self, address: &Place) -> bool {
+    fn is_named_by_most(&self, address: &NodeAddress) -> bool {
         let honest = self.honest();
         let names = honest.iter().filter(|at| place(self.sentinels[**at].knows.0) == *address);
         names.count() * 2 > honest.len()
@@ -348,7 +348,7 @@ impl World {
         }
     }
 
-    fn role(&self, (_, port): &Place) -> Role {
+    fn role(&self, (_, port): &NodeAddress) -> Role {
         match self.nodes.get(usize::from(*port)) {
             None => Role::Master,
             Some(node) if !node.is_up || !node.is_in_reach => Role::Unreachable,
@@ -358,6 +358,6 @@ impl World {
     }
 }
 
-fn place(node: usize) -> Place {
+fn place(node: usize) -> NodeAddress {
     ("h".to_owned(), node as u16)
 }

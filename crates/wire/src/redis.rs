@@ -65,6 +65,6 @@ pub use inline::encode_inline;
 pub use kind::Kind;
 pub use limits::{Limits, ReplyLimits};
 pub use passage::{Piece, ReplyPassage};
-pub use redirect::{Place, Redirect};
+pub use redirect::{Redirect, RedirectTarget};
 pub use reply::{Elements, Reply, ReplyScan, ReplyScanner, array_len};
 pub use request::{Request, RequestScanner, Scan};

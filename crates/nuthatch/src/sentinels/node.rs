@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy::{Place, Role};
+use proxy::{NodeAddress, Role};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use wire::redis::sentinel::is_master;
@@ -14,7 +14,7 @@ use crate::redis_client::{Login, RedisClient};
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Asks until it is aborted.
-pub(super) async fn run(node: Place, login: Login, mut pace: Pace, reports: mpsc::Sender<Report>) {
+pub(super) async fn run(node: NodeAddress, login: Login, mut pace: Pace, reports: mpsc::Sender<Report>) {
     let mut client = None;
     loop {
         let begun = Instant::now();
@@ -27,7 +27,7 @@ pub(super) async fn run(node: Place, login: Login, mut pace: Pace, reports: mpsc
     }
 }
 
-async fn ask(node: &Place, login: &Login, client: &mut Option<RedisClient>) -> Role {
+async fn ask(node: &NodeAddress, login: &Login, client: &mut Option<RedisClient>) -> Role {
     if client.is_none() {
         *client = RedisClient::connect((&node.0, node.1), login, PATIENCE).await.ok();
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{Master, wall_ms};
-use proxy::{MasterWatch, Masters, Place};
+use proxy::{MasterWatch, Masters, NodeAddress};
 use telemetry::warn;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
 use wire::redis::sentinel::SentinelNode;
+use wire::url::host_port;
 
 use super::node;
 use super::pool_settings::PoolSettings;
@@ -35,12 +36,12 @@ struct PoolWatch {
     shared: Shared,
     begun: Instant,
     masters: BTreeMap<String, (MasterWatch, Shown)>,
-    sentinels: BTreeMap<Place, Task>,
+    sentinels: BTreeMap<NodeAddress, Task>,
     /// Ids of those that answer, and what each says about the others.
-    known: BTreeMap<Place, (String, Vec<SentinelNode>)>,
+    known: BTreeMap<NodeAddress, (String, Vec<SentinelNode>)>,
     /// Learned ones that have answered.
-    heard: BTreeSet<Place>,
-    nodes: BTreeMap<Place, Task>,
+    heard: BTreeSet<NodeAddress>,
+    nodes: BTreeMap<NodeAddress, Task>,
     pace: watch::Sender<Duration>,
     doubtful_since: Option<Instant>,
     reports: mpsc::Sender<Report>,
@@ -164,13 +165,13 @@ impl PoolWatch {
         };
         self.pace.send_if_modified(|known| std::mem::replace(known, pace) != pace);
         let asked = self.masters.values().filter(|_| doubtful).flat_map(|(watch, _)| watch.asked());
-        let asked: BTreeSet<Place> = asked.collect();
-        self.nodes.retain(|place, _| asked.contains(place));
-        for place in asked {
-            if !self.nodes.contains_key(&place) {
+        let asked: BTreeSet<NodeAddress> = asked.collect();
+        self.nodes.retain(|address, _| asked.contains(address));
+        for address in asked {
+            if !self.nodes.contains_key(&address) {
                 let login = self.settings.servers.clone();
-                let task = node::run(place.clone(), login, self.pace.subscribe(), self.reports.clone());
-                self.nodes.insert(place, Task::spawn(task));
+                let task = node::run(address.clone(), login, self.pace.subscribe(), self.reports.clone());
+                self.nodes.insert(address, Task::spawn(task));
             }
         }
     }
@@ -180,22 +181,22 @@ impl PoolWatch {
         let configured = &self.settings.pool.discovery.sentinels.addresses;
         let ids: BTreeSet<&str> = configured
             .iter()
-            .filter_map(|place| self.known.get(place))
+            .filter_map(|address| self.known.get(address))
             .map(|(id, _)| id.as_str())
             .filter(|id| !id.is_empty())
             .collect();
-        let mut named: BTreeMap<Place, usize> = BTreeMap::new();
-        for (_, peers) in configured.iter().filter_map(|place| self.known.get(place)) {
+        let mut named: BTreeMap<NodeAddress, usize> = BTreeMap::new();
+        for (_, peers) in configured.iter().filter_map(|address| self.known.get(address)) {
             for peer in peers.iter().filter(|peer| !peer.id.is_empty() && !ids.contains(peer.id.as_str())) {
                 *named.entry((peer.host.clone(), peer.port)).or_default() += 1;
             }
         }
         // A configured one that has not answered yet may be known by another address.
-        let answer = configured.iter().filter(|place| self.known.contains_key(place)).count();
-        let learned: BTreeSet<Place> = named
+        let answer = configured.iter().filter(|address| self.known.contains_key(address)).count();
+        let learned: BTreeSet<NodeAddress> = named
             .into_iter()
-            .filter(|(place, votes)| votes * 2 > answer && !configured.contains(place))
-            .map(|(place, _)| place)
+            .filter(|(address, votes)| votes * 2 > answer && !configured.contains(address))
+            .map(|(address, _)| address)
             .take(SENTINELS_MAX.saturating_sub(configured.len()))
             .collect();
         let missing = configured.len() - answer;
@@ -203,33 +204,33 @@ impl PoolWatch {
     }
 
     /// Asks these Sentinels besides the configured ones, and no others.
-    fn meet(&mut self, learned: &BTreeSet<Place>) {
+    fn meet(&mut self, learned: &BTreeSet<NodeAddress>) {
         let configured = &self.settings.pool.discovery.sentinels.addresses;
-        let wanted: BTreeSet<Place> = configured.iter().chain(learned).cloned().collect();
+        let wanted: BTreeSet<NodeAddress> = configured.iter().chain(learned).cloned().collect();
         let before = self.sentinels.len();
-        self.sentinels.retain(|place, _| wanted.contains(place));
-        self.known.retain(|place, _| wanted.contains(place));
-        self.heard.retain(|place| wanted.contains(place));
+        self.sentinels.retain(|address, _| wanted.contains(address));
+        self.known.retain(|address, _| wanted.contains(address));
+        self.heard.retain(|address| wanted.contains(address));
         if self.sentinels.len() != before {
             let names: BTreeSet<String> = wanted.iter().map(name).collect();
             self.masters.values_mut().for_each(|(watch, _)| watch.keep(|sentinel| names.contains(sentinel)));
         }
-        for place in wanted {
-            if !self.sentinels.contains_key(&place) {
+        for address in wanted {
+            if !self.sentinels.contains_key(&address) {
                 let task = sentinel::run(Sentinel {
-                    place: place.clone(),
+                    address: address.clone(),
                     pool: self.settings.pool.name.clone(),
                     masters: self.masters.keys().cloned().collect(),
                     login: self.settings.sentinels.clone(),
                     pace: self.pace.subscribe(),
                     reports: self.reports.clone(),
                 });
-                self.sentinels.insert(place, Task::spawn(task));
+                self.sentinels.insert(address, Task::spawn(task));
             }
         }
     }
 
-    fn warn_if_unknown(&mut self, sentinel: &Place, master: &str, is_unknown: bool) {
+    fn warn_if_unknown(&mut self, sentinel: &NodeAddress, master: &str, is_unknown: bool) {
         let Some((_, shown)) = self.masters.get_mut(master) else { return };
         if is_unknown && !std::mem::replace(&mut shown.is_unknown, true) {
             let (pool, sentinel) = (&self.settings.pool.name, name(sentinel));
@@ -258,6 +259,6 @@ impl PoolWatch {
     }
 }
 
-fn name((host, port): &Place) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+fn name((host, port): &NodeAddress) -> String {
+    host_port(host, port)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy::{MasterView, Place, Role};
+use proxy::{MasterView, NodeAddress, Role};
 use tokio::sync::watch;
 use wire::redis::sentinel::SentinelNode;
 
@@ -12,11 +12,17 @@ pub(super) type Pace = watch::Receiver<Duration>;
 /// A report of a task.
 pub(super) enum Report {
     /// A Sentinel's view of a master; None if it does not know the name.
-    View { sentinel: Place, id: String, master: String, view: Option<MasterView>, peers: Vec<SentinelNode> },
+    View {
+        sentinel: NodeAddress,
+        id: String,
+        master: String,
+        view: Option<MasterView>,
+        peers: Vec<SentinelNode>,
+    },
     /// A Sentinel does not answer.
-    Lost { sentinel: Place },
+    Lost { sentinel: NodeAddress },
     /// A Sentinel tells of an event about a master.
     Event { master: String },
     /// The role of a node.
-    Role { node: Place, role: Role },
+    Role { node: NodeAddress, role: Role },
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use proxy::{MasterView, Place};
+use proxy::{MasterView, NodeAddress};
 use telemetry::{info, warn};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use wire::redis::sentinel::{self, SentinelNode};
+use wire::url::host_port;
 
 use super::report::{Pace, Report};
 use crate::redis_client::{Login, RedisClient};
@@ -37,7 +38,7 @@ const EVENTS: [&str; 16] = [
 
 /// A Sentinel of a pool, and what it is asked.
 pub(super) struct Sentinel {
-    pub(super) place: Place,
+    pub(super) address: NodeAddress,
     pub(super) pool: String,
     pub(super) masters: Vec<String>,
     pub(super) login: Login,
@@ -47,7 +48,7 @@ pub(super) struct Sentinel {
 
 /// Asks and listens until it is aborted.
 pub(super) async fn run(mut sentinel: Sentinel) {
-    let name = format!("{}:{}", sentinel.place.0, sentinel.place.1);
+    let name = host_port(&sentinel.address.0, sentinel.address.1);
     let (mut wait, mut told) = (RETRY.0, None);
     loop {
         let reason = match connect(&sentinel).await {
@@ -80,9 +81,9 @@ struct Clients {
 }
 
 async fn connect(sentinel: &Sentinel) -> Result<Clients, String> {
-    let (to, login) = ((sentinel.place.0.as_str(), sentinel.place.1), &sentinel.login);
-    let mut asked = RedisClient::connect(to, login, PATIENCE).await?;
-    let mut events = RedisClient::connect(to, login, PATIENCE).await?;
+    let (target, login) = ((sentinel.address.0.as_str(), sentinel.address.1), &sentinel.login);
+    let mut asked = RedisClient::connect(target, login, PATIENCE).await?;
+    let mut events = RedisClient::connect(target, login, PATIENCE).await?;
     events.send(&[&EVENTS]).await?;
     let answers = asked.ask(&[&["SENTINEL", "MYID"]], PATIENCE).await?;
     // Unknown before Redis 6.2.
@@ -162,8 +163,8 @@ async fn ask(sentinel: &Sentinel, client: &mut RedisClient, id: &str) -> Result<
             replicas: replicas.into_iter().map(|SentinelNode { host, port, .. }| (host, port)).collect(),
         });
         let peers = sentinel::nodes(peers).unwrap_or_default();
-        let (place, master, id) = (sentinel.place.clone(), master.clone(), id.to_owned());
-        sentinel.report(Report::View { sentinel: place, id, master, view, peers }).await?;
+        let (address, master, id) = (sentinel.address.clone(), master.clone(), id.to_owned());
+        sentinel.report(Report::View { sentinel: address, id, master, view, peers }).await?;
     }
     Ok(())
 }
@@ -180,6 +181,6 @@ impl Sentinel {
 
     /// Reports that it does not answer.
     async fn lost(&self) -> Result<(), String> {
-        self.report(Report::Lost { sentinel: self.place.clone() }).await
+        self.report(Report::Lost { sentinel: self.address.clone() }).await
     }
 }

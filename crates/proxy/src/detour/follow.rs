@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use net::{Instant, Io};
-use wire::redis::{Place, Redirect};
+use wire::redis::{Redirect, RedirectTarget};
 
 use crate::client::Reply;
 use crate::detours::{Detour, Next};
@@ -185,10 +185,10 @@ impl Proxy {
         match redirect {
             // A script may say anything of other slots.
             Redirect::Moved(of, _) | Redirect::Ask(of, _) if of != slot => return false,
-            Redirect::Moved(_, place) => {
+            Redirect::Moved(_, target) => {
                 self.doubt(now, pool);
-                let target = self.node_at(pool, from, place);
-                if let Some(server) = target
+                let node = self.node_at(pool, from, target);
+                if let Some(server) = node
                     && server != from
                 {
                     self.move_slot(pool, slot, server, now);
@@ -200,7 +200,7 @@ impl Proxy {
                     self.delay_detour(io, id, self.wait());
                 }
             }
-            Redirect::Ask(_, place) => match self.node_at(pool, from, place) {
+            Redirect::Ask(_, target) => match self.node_at(pool, from, target) {
                 Some(server) => {
                     self.unsettle(pool, slot, now);
                     // It holds for this moment only: later, the node may import the slot for the second time,
@@ -263,15 +263,20 @@ impl Proxy {
         }
     }
 
-    /// The server of a pool at the place that a redirect from `from` names.
-    pub(crate) fn node_at(&self, pool: PoolKey, from: ServerKey, place: Place<'_>) -> Option<ServerKey> {
+    /// The server of a pool at the address that a redirect from `from` names.
+    pub(crate) fn node_at(
+        &self,
+        pool: PoolKey,
+        from: ServerKey,
+        target: RedirectTarget<'_>,
+    ) -> Option<ServerKey> {
         let asked = self.servers.get(from).and_then(|server| server.address.as_ref());
-        let host = match (place.host, asked) {
+        let host = match (target.host, asked) {
             (b"", Some(net::Address::Tcp { host, .. })) => host.as_bytes(),
             (host, _) => host,
         };
         let is_it = |server: &&ServerKey| match &self.servers[**server].address {
-            Some(net::Address::Tcp { host: own, port }) => own.as_bytes() == host && *port == place.port,
+            Some(net::Address::Tcp { host: own, port }) => own.as_bytes() == host && *port == target.port,
             _ => false,
         };
         self.pools.get(pool)?.servers.iter().find(is_it).copied()

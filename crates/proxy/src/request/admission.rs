@@ -204,7 +204,7 @@ impl Proxy {
             // Read again at the reply that brings the line under half of its limit.
             return Some(Wait::Reply);
         }
-        if client.held_bytes() + client.reply_size.of(client.waiting()) > config.client_output_soft_bytes {
+        if client.early_bytes() + client.reply_size.of(client.waiting()) > config.client_output_soft_bytes {
             // Read again at a reply: it shortens the line and shows how long replies are.
             return Some(Wait::Reply);
         }
@@ -217,7 +217,7 @@ impl Proxy {
             return None;
         }
         let reserve = self.reserve();
-        let waiting = client.held_bytes() + client.waiting() * REQUEST;
+        let waiting = client.early_bytes() + client.waiting() * REQUEST;
         if waiting + unread + unsent <= reserve {
             None
         } else if unsent > 0 {

@@ -59,7 +59,7 @@ impl Proxy {
             deadline,
         };
         requests.insert(*last, waiting);
-        client.reserve();
+        client.add_slot();
         client.session.paused = Some(Wait::Block);
         self.set_block_timer(io);
     }

@@ -86,7 +86,7 @@ impl Proxy {
             if self.pools[client.pool].placement.slots().is_some()
                 && self.take_detour(io, client, owner, detour, None)
             {
-                return client.reserve();
+                return client.add_slot();
             }
             self.pools[client.pool].stats.no_server.inc();
             return self.refuse(io, client, Failure::Refused, silence);
@@ -94,7 +94,7 @@ impl Proxy {
         let pending =
             Pending { expect, silence, counted, ..Pending::new(owner, io.now(), frame.bytes().len()) };
         match self.forward(io, client, lane, frame, pending, keep) {
-            Forwarded::Queued => client.reserve(),
+            Forwarded::Queued => client.add_slot(),
             Forwarded::Blocks(block) => self.block_client(io, client, lane.server, frame.bytes(), block),
             Forwarded::Answered => {
                 self.pools[client.pool].stats.latency.record(0);
@@ -104,7 +104,7 @@ impl Proxy {
                 if self.may_take_detour(client.pool, failure)
                     && self.take_detour(io, client, owner, detour, Some((lane.server, failure))) =>
             {
-                client.reserve();
+                client.add_slot();
             }
             Forwarded::Refused(failure) => self.refuse(io, client, failure, silence),
         }
@@ -230,7 +230,7 @@ impl Server {
                 Frame::Shared(bytes) => io.send_shared(id, bytes.clone()),
             }
         } else {
-            conn.held.extend_from_slice(bytes);
+            conn.unready.extend_from_slice(bytes);
         }
         stats.requests.inc();
         stats.request_bytes.add(bytes.len() as u64);

@@ -132,7 +132,7 @@ impl Proxy {
         let pending = Pending::new(owner, io.now(), frame.len());
         match self.forward(io, client, lane, Frame::Slice(frame), pending, Traits::redis(false).keep) {
             Forwarded::Queued | Forwarded::Answered | Forwarded::Blocks(_) => {
-                client.reserve();
+                client.add_slot();
                 true
             }
             Forwarded::Refused(failure) => {

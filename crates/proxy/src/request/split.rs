@@ -183,7 +183,7 @@ impl Proxy {
         self.pools[client.pool].stats.fragments.add(parts as u64);
         let record = self.gathers.get_mut(id);
         record.seq = client.next_seq();
-        client.reserve();
+        client.add_slot();
         record.waiting = parts as u32;
         record.count = parts as u16;
         std::mem::swap(&mut record.order, &mut self.scratch.order);

@@ -99,7 +99,7 @@ impl Proxy {
             self.give(io, client, &acks);
         } else {
             let (seq, at) = (client.next_seq(), io.now());
-            client.reserve();
+            client.add_slot();
             client.session.subscribe().unanswered.push_back(Unanswered { seq, at, acks, fresh, missing });
         }
         self.recount_subscribed(client);

@@ -68,7 +68,7 @@ impl Proxy {
             }
             return;
         }
-        let held = client.is_some();
+        let is_given = client.is_some();
         match client {
             Some(client) => {
                 let pool = &self.pools[pool];
@@ -80,7 +80,7 @@ impl Proxy {
             None if failed => self.fail(io, to, seq, &merged, at),
             None => self.reply(io, to, seq, Reply::Slice(&merged), at),
         }
-        if is_transaction && !held {
+        if is_transaction && !is_given {
             self.after_private(io, to);
         }
         merged.shrink_to(1 << 20);

@@ -132,13 +132,13 @@ impl Proxy {
     ) {
         // A client that is gone gets nothing.
         let Some(client) = self.client_mut(id) else { return };
-        let before = client.held_bytes();
+        let before = client.early_bytes();
         let len = reply.len();
         if of_server {
             client.reply_size.note(len);
         }
         client.fulfil(io, seq, reply);
-        let after = client.held_bytes();
+        let after = client.early_bytes();
         let (pool, waiting, session) = (client.pool, client.waiting(), &client.session);
         let (leaving, paused) = (session.leaving, session.paused);
         let change = client.recount();

@@ -1,7 +1,7 @@
 //! One connection to a server, shared by many clients: requests leave in order, replies come back in order.
 //!
 //! ```text
-//! forward ▸ [held until the handshake is done] ▸ socket ▸ server
+//! forward ▸ [unready until the handshake is done] ▸ socket ▸ server
 //!              line: expired … | awaiting … | just sent         each reply meets the front of the line
 //! ```
 //! A request whose deadline has passed stays in the line as *expired*: its client has got an error, and its
@@ -31,7 +31,7 @@ pub(crate) struct ServerConn {
     /// The server got a password but requires none.
     pub(crate) unneeded_password: bool,
     /// Requests that wait for the handshake.
-    pub(crate) held: Vec<u8>,
+    pub(crate) unready: Vec<u8>,
     pub(crate) line: VecDeque<Pending>,
     /// Requests at the end of the line that may be unwritten.
     pub(crate) unwritten: Unwritten,
@@ -81,7 +81,7 @@ impl ServerConn {
     /// Memory of the line and of the kept requests.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
-        self.line.capacity() * size_of::<Pending>() + self.kept.memory() + self.held.capacity()
+        self.line.capacity() * size_of::<Pending>() + self.kept.memory() + self.unready.capacity()
     }
 
     /// The memory at the last count, and now.

@@ -104,19 +104,19 @@ impl Server {
         }
     }
 
-    /// Ends the handshake: sends the held requests; later ones go straight to the socket.
+    /// Ends the handshake: sends the requests that waited for it; later ones go straight to the socket.
     fn handshake_done<I: Io>(&mut self, io: &mut I, lane: u16) {
         if self.speaks_resp3(lane) {
             self.resp3.reset();
         }
         let conn = &mut self.conns[lane as usize];
         self.refuses = conn.unneeded_password;
-        if !conn.held.is_empty()
+        if !conn.unready.is_empty()
             && let Some(id) = conn.conn
         {
-            let held = std::mem::take(&mut conn.held);
+            let unready = std::mem::take(&mut conn.unready);
             let holds_back = !conn.waiting_clients.is_empty();
-            io.send_shared(id, Bytes::from(held));
+            io.send_shared(id, Bytes::from(unready));
             if holds_back {
                 io.notify_drained(id);
             }

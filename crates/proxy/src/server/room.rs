@@ -93,7 +93,7 @@ impl Server {
             return if conn.expired == 0 { Room::None { bulky: false } } else { Room::Never };
         }
         let crowded = is_long(conn, &self.config) && client.waiting() >= self.share_of(conn);
-        if crowded || io.unsent(id) + conn.held.len() + len > SERVER_UNSENT_SOFT {
+        if crowded || io.unsent(id) + conn.unready.len() + len > SERVER_UNSENT_SOFT {
             Room::Last { crowded }
         } else {
             Room::Enough
@@ -138,7 +138,7 @@ impl Server {
         if conn.waiting_clients.is_empty() || conn.line.len() > long(conn, &self.config) / 2 {
             return Vec::new();
         }
-        if conn.conn.is_some_and(|id| io.unsent(id) + conn.held.len() > SERVER_UNSENT_SOFT) {
+        if conn.conn.is_some_and(|id| io.unsent(id) + conn.unready.len() > SERVER_UNSENT_SOFT) {
             return Vec::new();
         }
         std::mem::take(&mut conn.waiting_clients)

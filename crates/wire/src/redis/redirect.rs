@@ -18,9 +18,9 @@ const HOST_MAX: usize = 255;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirect<'a> {
     /// The slot belongs to another node.
-    Moved(u16, Place<'a>),
+    Moved(u16, RedirectTarget<'a>),
     /// The slot is moving, and the keys are at another node already: the request goes there, after `ASKING`.
-    Ask(u16, Place<'a>),
+    Ask(u16, RedirectTarget<'a>),
     /// The slot is moving, and some of the request's keys have moved already.
     TryAgain,
     /// The cluster, or this slot, is not served now.
@@ -33,7 +33,7 @@ pub enum Redirect<'a> {
 
 /// The address of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<'a> {
+pub struct RedirectTarget<'a> {
     /// A name or address without brackets; empty for the host that was asked, `?` if it is unknown.
     pub host: &'a [u8],
     /// Its port.
@@ -48,8 +48,8 @@ impl<'a> Redirect<'a> {
         let mut words = text.splitn(3, |byte| *byte == b' ');
         let (code, first, second) = (words.next()?, words.next()?, words.next());
         match code {
-            b"MOVED" => Some(Redirect::Moved(slot(first)?, Place::of(second?)?)),
-            b"ASK" => Some(Redirect::Ask(slot(first)?, Place::of(second?)?)),
+            b"MOVED" => Some(Redirect::Moved(slot(first)?, RedirectTarget::of(second?)?)),
+            b"ASK" => Some(Redirect::Ask(slot(first)?, RedirectTarget::of(second?)?)),
             b"TRYAGAIN" => Some(Redirect::TryAgain),
             b"CLUSTERDOWN" => Some(Redirect::ClusterDown),
             b"LOADING" => Some(Redirect::Loading),
@@ -59,13 +59,13 @@ impl<'a> Redirect<'a> {
     }
 }
 
-impl<'a> Place<'a> {
-    fn of(text: &'a [u8]) -> Option<Place<'a>> {
+impl<'a> RedirectTarget<'a> {
+    fn of(text: &'a [u8]) -> Option<RedirectTarget<'a>> {
         let colon = memchr::memrchr(b':', text)?;
         let (host, port) = (&text[..colon], integer(&text[colon + 1..])?);
         let host = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]")).unwrap_or(host);
         let port = u16::try_from(port).ok().filter(|port| *port > 0)?;
-        (host.len() <= HOST_MAX).then_some(Place { host, port })
+        (host.len() <= HOST_MAX).then_some(RedirectTarget { host, port })
     }
 }
 
@@ -77,19 +77,19 @@ fn slot(text: &[u8]) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn place(host: &str, port: u16) -> Place<'_> {
-        Place { host: host.as_bytes(), port }
+    fn target(host: &str, port: u16) -> RedirectTarget<'_> {
+        RedirectTarget { host: host.as_bytes(), port }
     }
 
     #[test]
     fn errors_of_a_cluster() {
         let cases: &[(&str, Option<Redirect<'_>>)] = &[
-            ("MOVED 12182 127.0.0.1:37003", Some(Redirect::Moved(12182, place("127.0.0.1", 37003)))),
-            ("MOVED 0 ::1:6379", Some(Redirect::Moved(0, place("::1", 6379)))),
-            ("MOVED 0 [::1]:6379", Some(Redirect::Moved(0, place("::1", 6379)))),
-            ("MOVED 16383 :37003", Some(Redirect::Moved(16383, place("", 37003)))),
-            ("MOVED 16383 ?:37003", Some(Redirect::Moved(16383, place("?", 37003)))),
-            ("ASK 2853 node-3.example:7000", Some(Redirect::Ask(2853, place("node-3.example", 7000)))),
+            ("MOVED 12182 127.0.0.1:37003", Some(Redirect::Moved(12182, target("127.0.0.1", 37003)))),
+            ("MOVED 0 ::1:6379", Some(Redirect::Moved(0, target("::1", 6379)))),
+            ("MOVED 0 [::1]:6379", Some(Redirect::Moved(0, target("::1", 6379)))),
+            ("MOVED 16383 :37003", Some(Redirect::Moved(16383, target("", 37003)))),
+            ("MOVED 16383 ?:37003", Some(Redirect::Moved(16383, target("?", 37003)))),
+            ("ASK 2853 node-3.example:7000", Some(Redirect::Ask(2853, target("node-3.example", 7000)))),
             ("TRYAGAIN Multiple keys request during rehashing of slot", Some(Redirect::TryAgain)),
             ("CLUSTERDOWN The cluster is down", Some(Redirect::ClusterDown)),
             ("CLUSTERDOWN Hash slot not served", Some(Redirect::ClusterDown)),
