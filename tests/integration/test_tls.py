@@ -142,6 +142,30 @@ def test_the_admin_port_speaks_https(proxy, authority):
         assert f'nuthatch_pool_tls_{name}_total{{pool="p"}} ' in metrics
 
 
+def test_the_doctor_asks_servers_over_tls(stack, authority, secure_redis):
+    cert, key = authority.issue("app-doctor")
+    conf = stack.path / "doctor.toml"
+
+    def servers(password, ca):
+        conf.write_text(f"""
+[pool.p]
+listen = "127.0.0.1:0"
+server_tls = {{ ca = "{ca}", cert = "{cert}", key = "{key}" }}
+auth = "{password}"
+servers = ["127.0.0.1:{secure_redis.port}:1 s"]
+""")
+        done = subprocess.run([kit.BINARY, "doctor", "--json", "-c", conf], capture_output=True, text=True, timeout=60)
+        (found,) = [row for row in json.loads(done.stdout) if row["check"] == "servers"]
+        return found["level"], found["text"]
+
+    level, text = servers(PASSWORD, authority.ca)
+    assert level == "ok" and text.startswith("[pool.p] s: redis "), text
+    level, text = servers("wrong", authority.ca)
+    assert level == "error" and "login refused: -WRONGPASS" in text, text
+    level, text = servers(PASSWORD, Authority(stack.path, "others-doctor").ca)
+    assert level == "error" and "does not answer: TLS: " in text, text
+
+
 @pytest.mark.parametrize(
     ("case", "reason"),
     [

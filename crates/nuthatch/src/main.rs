@@ -32,6 +32,7 @@ mod discovery;
 mod doubtful;
 mod proxy_service;
 mod queue_service;
+mod server_stream;
 mod redis_client;
 mod replicas;
 mod sentinels;

@@ -8,51 +8,49 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::Secret;
-use config::checked::Pool;
-use net::tls::{ClientConfig, ServerName};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use config::checked::{Pool, Target};
+use net::tls::ClientConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use wire::redis::{ReplyLimits, ReplyScan, ReplyScanner, encode};
+
+use crate::server_stream::{self, ServerTls, Stream};
 
 /// Most bytes of one answer.
 const ANSWER_MAX: usize = 4 << 20;
 /// Bytes read at a time.
 const READ: usize = 16 << 10;
 
+/// Beginning of the error for a refused login.
+pub const LOGIN_REFUSED: &str = "login refused";
+
 /// Login of a connection.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Login {
     /// User; None for the default user.
     pub user: Option<String>,
     /// Password; None if none is given.
     pub password: Option<Secret>,
     /// TLS; None for plain text.
-    pub tls: Option<Arc<ClientConfig>>,
-    /// Name in the certificate; None for the host.
-    pub server_name: Option<String>,
+    pub tls: Option<ServerTls>,
 }
 
 impl Login {
     /// The login of a pool's servers; `tls` is that towards them.
     pub fn of_servers(pool: &Pool, tls: Option<Arc<ClientConfig>>) -> Login {
-        let server_name = pool.server_tls.as_ref().and_then(|tls| tls.server_name.clone());
-        Login { user: None, password: pool.auth.clone(), tls, server_name }
+        let name = pool.server_tls.as_ref().and_then(|tls| tls.server_name.clone());
+        let tls = tls.map(|config| ServerTls { config, name });
+        Login { user: None, password: pool.auth.clone(), tls }
+    }
+
+    /// The login of a pool's Sentinels; `tls` is that towards them.
+    pub fn of_sentinels(pool: &Pool, tls: Option<Arc<ClientConfig>>) -> Login {
+        let sentinels = &pool.discovery.sentinels;
+        let name = sentinels.tls.as_ref().and_then(|tls| tls.server_name.clone());
+        let tls = tls.map(|config| ServerTls { config, name });
+        Login { user: sentinels.user.clone(), password: sentinels.password.clone(), tls }
     }
 }
-
-impl PartialEq for Login {
-    fn eq(&self, other: &Login) -> bool {
-        let tls = |login: &Login| login.tls.as_ref().map(Arc::as_ptr);
-        (&self.user, &self.password, &self.server_name) == (&other.user, &other.password, &other.server_name)
-            && tls(self) == tls(other)
-    }
-}
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A connection. After an error it is of no more use.
 pub struct RedisClient {
@@ -71,13 +69,10 @@ impl RedisClient {
     ///
     /// # Errors
     /// The reason, for the operator.
-    pub async fn connect(
-        (host, port): (&str, u16),
-        login: &Login,
-        patience: Duration,
-    ) -> Result<RedisClient, String> {
-        let connecting = RedisClient::open((host, port), login);
-        let mut client = timeout(patience, connecting).await.map_err(|_| "timed out".to_owned())??;
+    pub async fn connect(target: &Target, login: &Login, patience: Duration) -> Result<RedisClient, String> {
+        let connecting = server_stream::open(target, login.tls.as_ref());
+        let stream = timeout(patience, connecting).await.map_err(|_| "timed out".to_owned())??;
+        let mut client = RedisClient { stream, buffer: Vec::new() };
         if let Some(password) = &login.password {
             let user = login.user.as_deref();
             let mut auth = vec!["AUTH"];
@@ -88,26 +83,10 @@ impl RedisClient {
             let says = |words: &str| memchr::memmem::find(answer, words.as_bytes()).is_some();
             let unneeded = says("without any password configured") || says("no password is set");
             if answer.starts_with(b"-") && !unneeded {
-                return Err(format!("login refused: {}", String::from_utf8_lossy(answer.trim_ascii())));
+                return Err(format!("{LOGIN_REFUSED}: {}", String::from_utf8_lossy(answer.trim_ascii())));
             }
         }
         Ok(client)
-    }
-
-    async fn open((host, port): (&str, u16), login: &Login) -> Result<RedisClient, String> {
-        let socket = TcpStream::connect((host, port)).await.map_err(|error| error.to_string())?;
-        let _ = socket.set_nodelay(true);
-        let stream: Box<dyn Stream> = match &login.tls {
-            None => Box::new(socket),
-            Some(tls) => {
-                let name = login.server_name.as_deref().unwrap_or(host);
-                let name = ServerName::try_from(name.to_owned())
-                    .map_err(|_| format!("{name} cannot be the name in a certificate"))?;
-                let connector = TlsConnector::from(Arc::clone(tls));
-                Box::new(connector.connect(name, socket).await.map_err(|error| format!("TLS: {error}"))?)
-            }
-        };
-        Ok(RedisClient { stream, buffer: Vec::new() })
     }
 
     /// Sends requests in one write and waits for all answers.

@@ -1,58 +1,72 @@
 //! Sentinels of pools: each answers, names the pool's masters, and knows enough others for a failover.
 
-use config::checked::{Pool, Target, Topology};
-use wire::redis::encode;
+use config::checked::{Target, Topology};
+use wire::url::host_port;
 
-use super::exchange::exchange;
+use super::exchange::{PATIENCE, ask_all};
 use super::finding::Finding;
 use super::patient::Patient;
+use crate::redis_client::{LOGIN_REFUSED, Login, RedisClient};
+use crate::tls_files;
+
+const CORRECT_LOGIN: &str = "correct sentinel_user and sentinel_password_file";
+
+/// A Sentinel to ask, and the masters that it should know.
+struct Asked {
+    name: String,
+    target: Target,
+    login: Login,
+    masters: Vec<String>,
+}
 
 /// One or more findings per Sentinel.
 pub(super) fn check(patient: &Patient) -> Vec<Finding> {
-    let pools = patient.config.pools.iter().filter(|pool| pool.discovery.topology == Topology::Sentinel);
-    let found: Vec<Finding> = pools
-        .flat_map(|pool| {
-            pool.discovery.sentinels.addresses.iter().flat_map(|(host, port)| examine(pool, host, *port))
+    let pools = patient.config.pools.iter();
+    let pools: Vec<_> = pools.filter(|pool| pool.discovery.topology == Topology::Sentinel).collect();
+    if pools.is_empty() {
+        return vec![Finding::skipped("no pool has any")];
+    }
+    let Ok(tls) = tls_files::load(&patient.config) else {
+        return vec![Finding::skipped("not asked: TLS files cannot be used, see servers")];
+    };
+    let asked = pools.into_iter().flat_map(|pool| {
+        let login = Login::of_sentinels(pool, tls.sentinels.get(&pool.name).cloned());
+        pool.discovery.sentinels.addresses.iter().map(move |(host, port)| Asked {
+            name: format!("[pool.{}] Sentinel {}", pool.name, host_port(host, port)),
+            target: Target::Tcp { host: host.clone(), port: *port },
+            login: login.clone(),
+            masters: pool.servers.iter().map(|master| master.identity.clone()).collect(),
         })
-        .collect();
-    if found.is_empty() { vec![Finding::skipped("no pool has any")] } else { found }
+    });
+    match ask_all(asked.collect(), examine) {
+        Ok(found) => found.into_iter().flatten().collect(),
+        Err(error) => vec![Finding::error(error, "see the check of descriptors")],
+    }
 }
 
-fn examine(pool: &Pool, host: &str, port: u16) -> Vec<Finding> {
-    let name = format!("[pool.{}] Sentinel {host}:{port}", pool.name);
-    if pool.discovery.sentinels.tls.is_some() {
-        return vec![Finding::skipped(format!("{name} speaks TLS, which is not asked here"))];
-    }
-    let login = usize::from(pool.discovery.sentinels.password.is_some());
-    let target = Target::Tcp { host: host.to_owned(), port };
-    let wanted = login + pool.servers.len();
-    let answer = match exchange(&target, &requests(pool), |text| text.matches("\r\n").count() >= wanted) {
-        Ok(answer) => answer,
+async fn examine(sentinel: Asked) -> Vec<Finding> {
+    let Asked { name, masters, .. } = &sentinel;
+    match ask(&sentinel).await {
+        Ok(answers) => masters.iter().zip(answers).map(|(m, answer)| of_master(name, m, &answer)).collect(),
+        Err(error) if error.starts_with(LOGIN_REFUSED) => {
+            vec![Finding::error(format!("{name}: {error}"), CORRECT_LOGIN)]
+        }
         Err(error) => {
             let text = format!("{name} does not answer: {error}");
-            return vec![Finding::error(text, "start it, or correct sentinels")];
+            vec![Finding::error(text, "start it, or correct sentinels")]
         }
-    };
-    let answers = answer.text.lines().skip(login).zip(&pool.servers);
-    answers.map(|(answer, master)| of_master(&name, &master.identity, answer)).collect()
+    }
 }
 
-fn requests(pool: &Pool) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut add = |words: &[&str]| {
-        encode::array(&mut bytes, words.len());
-        words.iter().for_each(|word| encode::bulk(&mut bytes, word.as_bytes()));
-    };
-    let sentinels = &pool.discovery.sentinels;
-    match (&sentinels.user, &sentinels.password) {
-        (Some(user), Some(password)) => add(&["AUTH", user, password.reveal()]),
-        (None, Some(password)) => add(&["AUTH", password.reveal()]),
-        (_, None) => {}
+/// The answers about each master, without their line ends.
+async fn ask(sentinel: &Asked) -> Result<Vec<String>, String> {
+    let mut client = RedisClient::connect(&sentinel.target, &sentinel.login, PATIENCE).await?;
+    let mut answers = Vec::new();
+    for master in &sentinel.masters {
+        let answer = client.ask(&[&["SENTINEL", "CKQUORUM", master]], PATIENCE).await?.concat();
+        answers.push(String::from_utf8_lossy(answer.trim_ascii_end()).into_owned());
     }
-    for master in &pool.servers {
-        add(&["SENTINEL", "CKQUORUM", &master.identity]);
-    }
-    bytes
+    Ok(answers)
 }
 
 fn of_master(name: &str, master: &str, answer: &str) -> Finding {
@@ -64,7 +78,7 @@ fn of_master(name: &str, master: &str, answer: &str) -> Finding {
     } else if answer.contains("No such master") {
         Finding::error(text, "correct masters: `sentinel masters` lists the names")
     } else {
-        Finding::error(text, "correct sentinel_user and sentinel_password_file")
+        Finding::error(text, CORRECT_LOGIN)
     }
 }
 

@@ -1,111 +1,102 @@
 //! Checks of every server of every pool: reachability, version, match with the
 //! pool's settings, and clock difference.
 //!
-//! Servers are queried concurrently, a limited number at a time.
+//! Redis servers are asked by the client that the control thread uses, with TLS and the password.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use config::checked::{Pool, Protocol, Server, Target};
 
-use super::exchange::{Answer, exchange};
+use super::exchange::{Answer, PATIENCE, ask_all, exchange};
 use super::finding::Finding;
 use super::patient::Patient;
+use crate::redis_client::{LOGIN_REFUSED, Login, RedisClient};
+use crate::tls_files;
 
-/// Most servers queried at the same time.
-const AT_A_TIME: usize = 16;
+const CORRECT_AUTH: &str = "correct auth of the pool, or password of the server";
+
 /// Clock difference, in seconds, at which times to live are off.
 const CLOCKS_APART: u64 = 2;
 
+/// A server to ask.
+struct Asked {
+    /// Pool and server, as they are shown.
+    name: String,
+    pool: String,
+    protocol: Protocol,
+    target: Target,
+    login: Login,
+}
+
 /// One or more findings per server.
 pub(super) fn check(patient: &Patient) -> Vec<Finding> {
-    let servers: Vec<(&Pool, &Server)> = patient
-        .config
-        .pools
-        .iter()
-        .flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)))
+    let tls = match tls_files::load(&patient.config) {
+        Ok(tls) => tls.pools,
+        Err(faults) => {
+            let remedy = "correct the file: nothing can be asked over TLS without it";
+            return faults.iter().map(|fault| Finding::error(fault.to_string(), remedy)).collect();
+        }
+    };
+    let pools = patient.config.pools.iter();
+    let servers = pools.flat_map(|pool| pool.servers.iter().map(move |server| (pool, server)));
+    let asked: Vec<Asked> = servers
         .filter(|(_, server)| !matches!(server.target, Target::Local | Target::Master))
+        .map(|(pool, server)| {
+            let tls = tls.get(&pool.name).and_then(|tls| tls.servers.clone());
+            asked(pool, server, Login::of_servers(pool, tls))
+        })
         .collect();
-    if servers.is_empty() {
+    if asked.is_empty() {
         return vec![Finding::skipped("none but the embedded cache")];
     }
-    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..AT_A_TIME.min(servers.len()) {
-            scope.spawn(|| {
-                while let Some((at, (pool, server))) = take(&next, &servers) {
-                    let findings = examine(pool, server);
-                    if let Ok(mut found) = found.lock() {
-                        found.push((at, findings));
-                    }
-                }
-            });
-        }
-    });
-    let mut found = found.into_inner().unwrap_or_default();
-    found.sort_by_key(|(at, _)| *at);
-    found.into_iter().flat_map(|(_, findings)| findings).collect()
-}
-
-fn take<T: Copy>(next: &AtomicUsize, all: &[T]) -> Option<(usize, T)> {
-    let at = next.fetch_add(1, Ordering::Relaxed);
-    all.get(at).map(|one| (at, *one))
-}
-
-fn examine(pool: &Pool, server: &Server) -> Vec<Finding> {
-    let name = format!("[pool.{}] {}", pool.name, server.identity);
-    if pool.server_tls.is_some() {
-        return vec![of_connection(&name, pool, server)];
+    match ask_all(asked, examine) {
+        Ok(found) => found.into_iter().flatten().collect(),
+        Err(error) => vec![Finding::error(error, "see the check of descriptors")],
     }
-    let request = request(pool, server);
-    match exchange(&server.target, &request, |text| is_whole(pool.protocol, text)) {
+}
+
+fn asked(pool: &Pool, server: &Server, login: Login) -> Asked {
+    Asked {
+        name: format!("[pool.{}] {}", pool.name, server.identity),
+        pool: pool.name.clone(),
+        protocol: pool.protocol,
+        target: server.target.clone(),
+        login: Login { password: server.password.clone().or(login.password), ..login },
+    }
+}
+
+async fn examine(server: Asked) -> Vec<Finding> {
+    let Asked { name, pool, protocol, .. } = &server;
+    let answer = match protocol {
+        Protocol::Redis => redis(&server).await,
+        Protocol::Memcache => {
+            let tls = server.login.tls.as_ref();
+            exchange(&server.target, tls, b"stats\r\n", ends_stats).await
+        }
+    };
+    match answer {
+        Ok(answer) => of_answer(name, *protocol, &answer, now()),
+        Err(error) if error.starts_with(LOGIN_REFUSED) => {
+            vec![Finding::error(format!("{name}: {error}"), CORRECT_AUTH)]
+        }
         Err(error) => {
-            let remedy = format!("start it, or correct servers of [pool.{}]", pool.name);
+            let remedy = format!("start it, or correct servers of [pool.{pool}]");
             vec![Finding::error(format!("{name} does not answer: {error}"), remedy)]
         }
-        Ok(answer) => of_answer(&name, pool.protocol, &answer, now()),
     }
 }
 
-/// Finding for a server behind TLS, which the doctor does not speak: it only connects.
-fn of_connection(name: &str, pool: &Pool, server: &Server) -> Finding {
-    match exchange(&server.target, b"", |_| true) {
-        Ok(_) => Finding::fine(format!("{name} takes connections; it was not asked over TLS")),
-        Err(error) => {
-            let remedy = format!("start it, or correct servers of [pool.{}]", pool.name);
-            Finding::error(format!("{name} does not answer: {error}"), remedy)
-        }
-    }
+/// Answer of a Redis server about itself, errors included.
+async fn redis(server: &Asked) -> Result<Answer, String> {
+    let mut client = RedisClient::connect(&server.target, &server.login, PATIENCE).await?;
+    let start = Instant::now();
+    let answers = client.ask(&[&["INFO", "server"], &["INFO", "replication"]], PATIENCE).await?;
+    let text = String::from_utf8_lossy(&answers.concat()).into_owned();
+    Ok(Answer { text, took: start.elapsed() })
 }
 
-/// The requests, in one write. The answer to the last one marks the end of all.
-fn request(pool: &Pool, server: &Server) -> Vec<u8> {
-    match pool.protocol {
-        Protocol::Memcache => b"stats\r\n".to_vec(),
-        Protocol::Redis => {
-            let mut bytes = Vec::new();
-            if let Some(password) = server.password.as_ref().or(pool.auth.as_ref()) {
-                let password = password.reveal().as_bytes();
-                bytes.extend(format!("*2\r\n$4\r\nAUTH\r\n${}\r\n", password.len()).bytes());
-                bytes.extend(password);
-                bytes.extend(b"\r\n");
-            }
-            bytes.extend(b"*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n*2\r\n$4\r\nINFO\r\n$11\r\nreplication\r\n*2\r\n$4\r\nECHO\r\n$3\r\nend\r\n");
-            bytes
-        }
-    }
-}
-
-fn is_whole(protocol: Protocol, text: &str) -> bool {
-    match protocol {
-        Protocol::Memcache => text.ends_with("END\r\n") || text.ends_with("ERROR\r\n"),
-        // A server that refuses the password refuses ECHO too, in the last of three or four lines.
-        Protocol::Redis => {
-            text.ends_with("$3\r\nend\r\n")
-                || (text.ends_with("\r\n") && text.lines().filter(|line| line.starts_with('-')).count() >= 3)
-        }
-    }
+fn ends_stats(text: &str) -> bool {
+    text.ends_with("END\r\n") || text.ends_with("ERROR\r\n")
 }
 
 fn of_answer(name: &str, protocol: Protocol, answer: &Answer, now: u64) -> Vec<Finding> {
@@ -141,12 +132,7 @@ fn refused(name: &str, protocol: Protocol, text: &str) -> Finding {
     let first = first.trim_start_matches('-');
     let word = first.split(' ').next().unwrap_or_default();
     let remedy = match (protocol, word) {
-        (Protocol::Redis, "NOAUTH" | "WRONGPASS" | "NOPERM") => {
-            "correct auth of the pool, or password of the server"
-        }
-        (Protocol::Redis, "ERR") if first.contains("password") => {
-            "correct auth of the pool, or password of the server"
-        }
+        (Protocol::Redis, "NOAUTH" | "NOPERM") => CORRECT_AUTH,
         _ => "is it a server of the pool's protocol?",
     };
     Finding::error(format!("{name} answers: {first}"), remedy)
@@ -184,16 +170,12 @@ mod tests {
             (Protocol::Memcache, "ERROR\r\n", vec![(Error, "s answers: ERROR")]),
             (
                 Protocol::Redis,
-                "+OK\r\n$9\r\nredis_version:7.0.15\r\nserver_time_usec:1000999999\r\n\r\n$1\r\nrole:slave\r\n\r\n$3\r\nend\r\n",
+                "$9\r\nredis_version:7.0.15\r\nserver_time_usec:1000999999\r\n\r\n$1\r\nrole:slave\r\n\r\n",
                 vec![(Fine, "s: redis 7.0.15"), (Warning, "s is a replica")],
             ),
-            (
-                Protocol::Redis,
-                "-WRONGPASS no\r\n-NOAUTH a\r\n-NOAUTH a\r\n-NOAUTH a\r\n",
-                vec![(Error, "s answers: WRONGPASS no")],
-            ),
+            (Protocol::Redis, "-NOAUTH a\r\n-NOAUTH a\r\n", vec![(Error, "s answers: NOAUTH a")]),
         ] {
-            assert!(is_whole(protocol, text), "{text}");
+            assert!(protocol == Protocol::Redis || ends_stats(text), "{text}");
             let answer = Answer { text: text.into(), took: Duration::from_millis(1) };
             let found = of_answer("s", protocol, &answer, 1000);
             assert_eq!(found.len(), expected.len(), "{found:?}");
@@ -201,6 +183,6 @@ mod tests {
                 assert!(finding.level == level && finding.text.starts_with(text), "{finding:?}");
             }
         }
-        assert!(!is_whole(Protocol::Redis, "+OK\r\n") && !is_whole(Protocol::Memcache, "STAT pid 1\r\n"));
+        assert!(!ends_stats("STAT pid 1\r\n"));
     }
 }

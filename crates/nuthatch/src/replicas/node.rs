@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use config::checked::Target;
 use proxy::ReplicaNode;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -35,7 +36,8 @@ pub(super) async fn run(node: ReplicaNode, login: Login, interval: Duration, rep
         let mut report =
             Report { node: node.name.clone(), asked: begun, answer: None, is_new: false, zone: None };
         if client.is_none() {
-            client = RedisClient::connect((&node.host, node.port), &login, PATIENCE).await.ok();
+            let target = Target::Tcp { host: node.host.clone(), port: node.port };
+            client = RedisClient::connect(&target, &login, PATIENCE).await.ok();
             if let Some(connected) = &mut client {
                 let said = connected.ask(&[&["INFO", "server"]], PATIENCE).await;
                 report.is_new = said.is_ok();

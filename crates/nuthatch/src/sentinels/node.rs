@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use config::checked::Target;
 use proxy::{NodeAddress, Role};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -29,7 +30,8 @@ pub(super) async fn run(node: NodeAddress, login: Login, mut pace: Pace, reports
 
 async fn ask(node: &NodeAddress, login: &Login, client: &mut Option<RedisClient>) -> Role {
     if client.is_none() {
-        *client = RedisClient::connect((&node.0, node.1), login, PATIENCE).await.ok();
+        let target = Target::Tcp { host: node.0.clone(), port: node.1 };
+        *client = RedisClient::connect(&target, login, PATIENCE).await.ok();
     }
     let Some(connected) = client else { return Role::Unreachable };
     match connected.ask(&[&["ROLE"]], PATIENCE).await {

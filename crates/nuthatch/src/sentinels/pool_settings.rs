@@ -25,17 +25,11 @@ pub(super) struct PoolSettings {
 impl PoolSettings {
     /// The settings of a pool's watch.
     pub(super) fn new(pool: &Pool, generation: Option<&Generation>, tls: &SentinelTls) -> PoolSettings {
-        let of_sentinels = &pool.discovery.sentinels;
         let mut plans = generation.iter().flat_map(|generation| &generation.pools);
         let plan = plans.find(|plan| plan.config.name == pool.name);
         PoolSettings {
             pool: Arc::new(pool.clone()),
-            sentinels: Login {
-                user: of_sentinels.user.clone(),
-                password: of_sentinels.password.clone(),
-                tls: tls.get(&pool.name).cloned(),
-                server_name: of_sentinels.tls.as_ref().and_then(|tls| tls.server_name.clone()),
-            },
+            sentinels: Login::of_sentinels(pool, tls.get(&pool.name).cloned()),
             servers: Login::of_servers(pool, plan.and_then(|plan| plan.tls.servers.clone())),
         }
     }

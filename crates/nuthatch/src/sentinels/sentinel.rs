@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use config::checked::Target;
 use proxy::{MasterView, NodeAddress};
 use telemetry::{info, warn};
 use tokio::sync::mpsc;
@@ -81,9 +82,10 @@ struct Clients {
 }
 
 async fn connect(sentinel: &Sentinel) -> Result<Clients, String> {
-    let (target, login) = ((sentinel.address.0.as_str(), sentinel.address.1), &sentinel.login);
-    let mut asked = RedisClient::connect(target, login, PATIENCE).await?;
-    let mut events = RedisClient::connect(target, login, PATIENCE).await?;
+    let ((host, port), login) = (sentinel.address.clone(), &sentinel.login);
+    let target = Target::Tcp { host, port };
+    let mut asked = RedisClient::connect(&target, login, PATIENCE).await?;
+    let mut events = RedisClient::connect(&target, login, PATIENCE).await?;
     events.send(&[&EVENTS]).await?;
     let answers = asked.ask(&[&["SENTINEL", "MYID"]], PATIENCE).await?;
     // Unknown before Redis 6.2.

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use config::checked::Target;
 use proxy::View;
 use tokio::time::timeout;
 use wire::redis::cluster;
@@ -28,7 +29,8 @@ pub async fn ask(host: &str, port: u16, login: &Login) -> Result<View, String> {
 }
 
 async fn converse(host: &str, port: u16, login: &Login) -> Result<View, String> {
-    let mut client = RedisClient::connect((host, port), login, PATIENCE).await?;
+    let node = Target::Tcp { host: host.to_owned(), port };
+    let mut client = RedisClient::connect(&node, login, PATIENCE).await?;
     client.send(&[&["CLUSTER", "INFO"], &["CLUSTER", "SLOTS"]]).await?;
     let info = client.next_within(BYTES_MAX).await?;
     let slots = client.next_within(BYTES_MAX.saturating_sub(info.len())).await?;
