@@ -9,6 +9,8 @@ use crate::checked::Pool;
 pub const POOLS_MAX: usize = 16_384;
 /// Most servers of a pool; a Redis Cluster, with its 16,384 slots, has no more either.
 pub const POOL_SERVERS_MAX: usize = 16_384;
+/// Longest name of a master, in bytes.
+pub(crate) const MASTER_NAME_MAX: usize = 255;
 /// Most servers of all pools together.
 pub const SERVERS_MAX: usize = 131_072;
 

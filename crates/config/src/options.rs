@@ -47,6 +47,29 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_documented() {
+        use crate::limits::{MASTER_NAME_MAX, POOL_SERVERS_MAX, POOLS_MAX, SERVERS_MAX};
+        let shown = |n: usize| match (n / 1000, n % 1000) {
+            (0, rest) => rest.to_string(),
+            (thousands, rest) => format!("{thousands},{rest:03}"),
+        };
+        for (doc, limits) in [
+            (Scope::Pool.doc(), vec![POOLS_MAX, SERVERS_MAX]),
+            (Scope::User.doc(), vec![access::USERS_MAX, access::ENTRIES_MAX, access::GLOB_BYTES_MAX]),
+            (named("masters").doc, vec![POOL_SERVERS_MAX, MASTER_NAME_MAX]),
+        ] {
+            for limit in limits.into_iter().map(shown) {
+                assert!(doc.contains(&limit), "{limit} is missing: {doc}");
+            }
+        }
+        assert!(named("servers").kind.describe().contains(&POOL_SERVERS_MAX.to_string()));
+    }
+
+    fn named(name: &str) -> &'static OptionSpec {
+        all().iter().find(|option| option.name == name).unwrap()
+    }
+
+    #[test]
     fn defaults_are_valid() {
         for option in all() {
             if let Absent::Is(text) = option.absent {

@@ -3,6 +3,7 @@
 
 use crate::checked::{Pool, Protocol, ReadFrom, Server, Target, Topology};
 use crate::fault::Fault;
+use crate::limits::MASTER_NAME_MAX;
 use crate::settings::Settings;
 use crate::{effective, endpoint};
 
@@ -12,9 +13,6 @@ const OF_SENTINELS: [&str; 6] =
 
 /// Options that only a pool over a cluster has.
 const OF_CLUSTER: [&str; 3] = ["read_from", "zone", "replica_lag_max"];
-
-/// Longest name of a master.
-const NAME_MAX: usize = 255;
 
 /// Options that place keys on a ring or watch its servers: a cluster does both itself.
 const OF_RING: [&str; 6] =
@@ -58,7 +56,7 @@ pub(super) fn masters(section: &str, read: &Settings, faults: &mut Vec<Fault>) -
     }
     let is_name = |name: &str| {
         let known = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(known)
+        !name.is_empty() && name.len() <= MASTER_NAME_MAX && name.bytes().all(known)
     };
     for name in names.iter().filter(|name| !is_name(name)) {
         let help = "write it as in `sentinel monitor NAME ...`: letters, digits, `.`, `-` and `_`";

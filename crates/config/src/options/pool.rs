@@ -136,7 +136,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Texts,
         Absent::Unset("none"),
         Live,
-        "Names of the masters, as the Sentinels call them. Each is one server of the pool and is hashed by its name, so that \
+        "Names of the masters, as the Sentinels call them; at most 16,384, of at most 255 bytes. Each is one server of the pool and is hashed by its name, so that \
          keys stay where they are over failovers.",
     ),
     option(

@@ -6,6 +6,10 @@
 
 use std::time::Duration;
 
+use access::SECRET_BYTES_MAX;
+
+use crate::limits::POOL_SERVERS_MAX;
+
 /// One option.
 #[derive(Debug, Clone, Copy)]
 pub struct OptionSpec {
@@ -122,7 +126,7 @@ impl Scope {
             Scope::Admin => "Metrics and web interface over HTTP.",
             Scope::Local => "The cache inside the process, for servers written as `\"local\"`.",
             Scope::Pool => {
-                "A pool of cache servers behind one or more listeners. There may be any number of them."
+                "A pool of cache servers behind one or more listeners. There may be 16,384 of them, with 131,072 servers in all."
             }
             Scope::Server => "A server that needs more than `\"HOST:PORT:WEIGHT NAME\"` can say.",
             Scope::Listener => {
@@ -145,7 +149,7 @@ impl Scope {
                 "Discovery, as nsqlookupd: nodes register what they have, consumers ask. Without this section it is off."
             }
             Scope::User => {
-                "A user: how it logs in, and what it may do. There may be any number of them. Whatever no user is named for is \
+                "A user: how it logs in, and what it may do. There may be 10,000 of them, with 1,000 entries in each list and 1,024 bytes in each entry. Whatever no user is named for is \
                  open as without users: a pool that a user names asks for a login, the queue does if some user may publish or \
                  consume, the admin port if some user may see it, and the queue's HTTP API, publishing aside, in either \
                  case."
@@ -331,7 +335,8 @@ impl Kind {
                 format!("a size such as \"16KiB\" or \"1GB\" (a bare number is bytes){least}{most}")
             }
             Kind::Text | Kind::Secret => "a text".into(),
-            Kind::Path | Kind::SecretFile { .. } => "a path".into(),
+            Kind::Path => "a path".into(),
+            Kind::SecretFile { .. } => format!("a path of a file whose first line has at most {SECRET_BYTES_MAX} bytes"),
             Kind::PathOrNone => "a path, or an empty text for none".into(),
             Kind::Choice(words) => {
                 let words: Vec<_> = words().iter().map(|word| format!("\"{word}\"")).collect();
@@ -344,10 +349,10 @@ impl Kind {
             }
             Kind::Tls => "a table such as { cert = \"web.pem\", key = \"web.key\" }".into(),
             Kind::ServerTls => "true, or a table such as { ca = \"ca.pem\" }".into(),
-            Kind::Servers => {
-                "a list of servers such as \"10.0.0.1:6379\", \"10.0.0.1:6379:1 name\", \"/path:1 name\" or \"local\""
-                    .into()
-            }
+            Kind::Servers => format!(
+                "a list of at most {POOL_SERVERS_MAX} servers such as \"10.0.0.1:6379\", \"10.0.0.1:6379:1 name\", \"/path:1 name\" \
+                 or \"local\""
+            ),
             Kind::Target => "an address such as \"10.0.0.1:6379\", \"/path\" or \"local\"".into(),
             Kind::Texts | Kind::Secrets => "a text, or a list of texts".into(),
             Kind::Rate => "a rate such as \"2000/s\", \"120/min\" or \"100/s burst 500\"".into(),
