@@ -13,12 +13,14 @@
 #![forbid(unsafe_code)]
 
 mod load;
+mod output;
 mod reply;
 mod request;
 mod run;
 mod transport;
 
-pub use load::{Load, Operation, Protocol};
+pub use load::{Load, Operation, Protocol, Traffic};
+pub use output::Output;
 pub use reply::{Reply, next as next_reply};
 pub use request::Requests;
 pub use run::{Open, Outcome, Progress, run, run_over};

@@ -10,6 +10,7 @@ use mio::{Events, Interest, Poll, Token};
 use telemetry::{HistogramRecorder, HistogramSnapshot};
 
 use crate::load::Load;
+use crate::output::Output;
 use crate::reply;
 use crate::request::Requests;
 use crate::transport::{Plain, Transport};
@@ -21,8 +22,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 struct Connection {
     transport: Box<dyn Transport>,
-    output: Vec<u8>,
-    written: usize,
+    output: Output,
     input: Vec<u8>,
     /// Replies outstanding.
     awaited: usize,
@@ -100,8 +100,7 @@ impl<'a> Driver<'a> {
             poll.registry().register(transport.socket(), Token(token), interest)?;
             connections.push(Connection {
                 transport,
-                output: Vec::new(),
-                written: 0,
+                output: Output::default(),
                 input: Vec::new(),
                 awaited: 0,
                 sent_at: Instant::now(),
@@ -145,7 +144,8 @@ impl<'a> Driver<'a> {
             let mut ready = Vec::new();
             for event in &events {
                 let at = event.token().0;
-                self.connections[at].write()?;
+                let connection = &mut self.connections[at];
+                connection.output.write(&mut *connection.transport)?;
                 if event.is_readable() && self.receive(at)? {
                     ready.push(at);
                 }
@@ -175,9 +175,9 @@ impl<'a> Driver<'a> {
         }
         self.left -= count;
         connection.awaited = count as usize;
-        (0..count).for_each(|_| self.requests.append(&mut connection.output));
+        (0..count).for_each(|_| self.requests.append(&mut connection.output.bytes));
         connection.sent_at = Instant::now();
-        connection.write()
+        connection.output.write(&mut *connection.transport)
     }
 
     /// Reads available input and counts replies; true if none is outstanding.
@@ -203,21 +203,5 @@ impl<'a> Driver<'a> {
             return Err(io::Error::new(ErrorKind::UnexpectedEof, "the target closed a connection"));
         }
         Ok(connection.awaited == 0)
-    }
-}
-
-impl Connection {
-    fn write(&mut self) -> io::Result<()> {
-        while self.written < self.output.len() || self.transport.has_unsent() {
-            match self.transport.write(&self.output[self.written..]) {
-                Ok(n) => self.written += n,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.output.clear();
-        self.written = 0;
-        Ok(())
     }
 }

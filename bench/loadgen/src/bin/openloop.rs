@@ -9,12 +9,11 @@
 
 use std::collections::VecDeque;
 use std::io::{Error, ErrorKind, Result};
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use load::{Load, Operation, Plain, Protocol, Requests, Transport, next_reply};
+use load::{Output, Plain, Requests, Traffic, Transport, next_reply};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::time::{
@@ -30,16 +29,8 @@ const TIMER: Token = Token(usize::MAX);
 #[derive(Debug, Parser)]
 #[command(about = "Open-loop load on a Redis or memcached pool, with latencies from the intended time")]
 struct Options {
-    /// Address to connect to.
-    #[arg(long)]
-    target: SocketAddr,
-    #[arg(long, value_enum, default_value_t = Protocol::Redis)]
-    protocol: Protocol,
-    #[arg(long, value_enum, default_value_t = Operation::Get)]
-    operation: Operation,
-    /// Connections.
-    #[arg(long, default_value_t = 50)]
-    connections: usize,
+    #[command(flatten)]
+    traffic: Traffic,
     /// Requests per second.
     #[arg(long)]
     rate: f64,
@@ -49,21 +40,11 @@ struct Options {
     /// Arrivals of the first seconds are not measured.
     #[arg(long, default_value_t = 1.0)]
     warm_up: f64,
-    /// Bytes of a value.
-    #[arg(long, default_value_t = 100)]
-    value_bytes: usize,
-    /// Keys that are asked for: key:000000000000 and so on.
-    #[arg(long, default_value_t = 10_000)]
-    keys: u64,
-    /// Keys of one mget.
-    #[arg(long, default_value_t = 10)]
-    keys_per_request: usize,
 }
 
 struct Connection {
     transport: Plain,
-    output: Vec<u8>,
-    written: usize,
+    output: Output,
     input: Vec<u8>,
     /// Intended time of the request under way.
     intended: Option<Instant>,
@@ -116,12 +97,12 @@ impl Driver {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK)?;
         poll.registry().register(&mut SourceFd(&timer.as_raw_fd()), TIMER, Interest::READABLE)?;
         let mut connections = Vec::new();
-        for token in 0..options.connections {
-            let mut transport = Plain::open(options.target)?;
+        for token in 0..options.traffic.connections {
+            let mut transport = Plain::open(options.traffic.target)?;
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(transport.socket(), Token(token), interest)?;
-            let (output, input) = (Vec::new(), Vec::new());
-            connections.push(Connection { transport, output, written: 0, input, intended: None });
+            let (output, input) = (Output::default(), Vec::new());
+            connections.push(Connection { transport, output, input, intended: None });
         }
         let begun = Instant::now();
         Ok(Driver {
@@ -130,7 +111,7 @@ impl Driver {
             idle: (0..connections.len()).collect(),
             connections,
             waiting: VecDeque::new(),
-            requests: Requests::new(&load_of(&options)),
+            requests: Requests::new(&options.traffic.load()),
             arrivals: Arrivals { state: 0x9e37_79b9_7f4a_7c15, next: begun, mean: 1.0 / options.rate },
             measured_from: begun + Duration::from_secs_f64(options.warm_up),
             latencies: Vec::new(),
@@ -165,7 +146,8 @@ impl Driver {
             }
             for event in events.iter().filter(|event| event.token() != TIMER) {
                 let at = event.token().0;
-                self.connections[at].write()?;
+                let Connection { output, transport, .. } = &mut self.connections[at];
+                output.write(transport)?;
                 self.receive(at)?;
             }
         }
@@ -188,8 +170,8 @@ impl Driver {
         {
             let connection = &mut self.connections[at];
             connection.intended = self.waiting.pop_front();
-            self.requests.append(&mut connection.output);
-            connection.write()?;
+            self.requests.append(&mut connection.output.bytes);
+            connection.output.write(&mut connection.transport)?;
         }
         Ok(())
     }
@@ -200,7 +182,8 @@ impl Driver {
             return Err(Error::new(ErrorKind::UnexpectedEof, "the target closed a connection"));
         }
         let Some(intended) = connection.intended else { return Ok(()) };
-        let Some(reply) = next_reply(self.options.protocol, self.options.operation, &connection.input) else {
+        let Traffic { protocol, operation, .. } = self.options.traffic;
+        let Some(reply) = next_reply(protocol, operation, &connection.input) else {
             return Ok(());
         };
         connection.input.drain(..reply.bytes);
@@ -215,22 +198,6 @@ impl Driver {
     }
 }
 
-impl Connection {
-    fn write(&mut self) -> Result<()> {
-        while self.written < self.output.len() {
-            match self.transport.write(&self.output[self.written..]) {
-                Ok(n) => self.written += n,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.output.clear();
-        self.written = 0;
-        Ok(())
-    }
-}
-
 impl Arrivals {
     /// Intended time of the next arrival, and a random gap to the one after it.
     fn take(&mut self) -> Instant {
@@ -241,22 +208,5 @@ impl Arrivals {
         let at = self.next;
         self.next += Duration::from_secs_f64(-uniform.ln() * self.mean);
         at
-    }
-}
-
-fn load_of(options: &Options) -> Load {
-    Load {
-        target: options.target,
-        protocol: options.protocol,
-        operation: options.operation,
-        connections: options.connections,
-        pipeline: 1,
-        requests: u64::MAX,
-        time: None,
-        value_bytes: options.value_bytes,
-        keys: options.keys,
-        keys_per_request: options.keys_per_request,
-        seed: Some(1),
-        burst: false,
     }
 }
