@@ -5,6 +5,8 @@
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,6 +48,30 @@ pub fn output(command: &mut Command, limit: Duration) -> Result<String, Fault> {
     } else {
         Err(format!("{}: {}", name(command), ended.status))
     }
+}
+
+/// Runs `play` on every item, at most `at_a_time` of them at once; the results are in the order of the items.
+pub fn side_by_side<'a, T: Sync, R: Send>(
+    items: &'a [T],
+    at_a_time: usize,
+    play: impl Fn(&'a T) -> R + Sync,
+) -> Vec<R> {
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..at_a_time.min(items.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { return };
+                    let result = play(item);
+                    results.lock().expect("no other panic").push((at, result));
+                }
+            });
+        }
+    });
+    let mut results = results.into_inner().expect("no panic");
+    results.sort_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// True if a program of that name is on the path or in Debian's directories for daemons.
@@ -107,6 +133,17 @@ mod tests {
         command.args(["-c", "sleep 600 & sleep 600"]);
         let fault = output(&mut command, Duration::from_millis(100)).unwrap_err();
         assert!(fault.contains("did not end within"), "{fault}");
+    }
+
+    #[test]
+    fn side_by_side_keeps_the_order() {
+        let items: Vec<u64> = (0..20).collect();
+        let waits = |n: &u64| {
+            thread::sleep(Duration::from_millis(20 - n));
+            *n
+        };
+        assert_eq!(side_by_side(&items, 4, waits), items);
+        assert!(side_by_side(&[0u64; 0], 4, waits).is_empty());
     }
 
     #[test]

@@ -69,10 +69,11 @@ const SUITES: [Suite; 15] = [
     live(
         "differential",
         "random streams and every command, through nutcracker and through nuthatch",
-        |context| scripts(context, "differential"),
+        |context| scripts(context, "differential", 2),
     ),
-    live("soak", "faults under load, short form", |context| scripts(context, "soak")),
-    live("crash", "kill -9 under load, short form", |context| scripts(context, "crash")),
+    live("soak", "faults under load, short form", |context| scripts(context, "soak", 1)),
+    // Processes that start, die and recover: the disk and the clock are waited for.
+    live("crash", "kill -9 under load, short form", |context| scripts(context, "crash", 3)),
 ];
 
 /// Runs the named suites, or all.
@@ -146,8 +147,8 @@ fn instructions(context: &Context) -> Result<Outcome, Fault> {
     passed(context.python().arg("bench/instructions_bench.py"), minutes(5))
 }
 
-/// Runs every script of `tests/KIND` as `SCRIPT --short`.
-fn scripts(context: &Context, kind: &str) -> Result<Outcome, Fault> {
+/// Runs every script of `tests/KIND` as `SCRIPT --short`, so many of them at once; each is shown when it has ended.
+fn scripts(context: &Context, kind: &str, at_a_time: usize) -> Result<Outcome, Fault> {
     let directory = context.root.join("tests").join(kind);
     let found = scripts_of(&directory);
     if found.is_empty() {
@@ -156,13 +157,15 @@ fn scripts(context: &Context, kind: &str) -> Result<Outcome, Fault> {
     if !run::is_installed("python3") {
         return Ok(Outcome::Skipped("python3 is not installed".into()));
     }
-    let mut faults = Vec::new();
-    for script in found {
-        println!("-- {}", script.strip_prefix(&context.root).unwrap_or(&script).display());
-        if let Err(fault) = run::shown(context.python().arg(&script).arg("--short"), minutes(10)) {
-            faults.push(fault);
-        }
-    }
+    let play = |script: &PathBuf| {
+        let start = Instant::now();
+        let ended = run::taken(context.python().arg(script).arg("--short"), minutes(10))?;
+        let name = script.strip_prefix(&context.root).unwrap_or(script).display().to_string();
+        print!("-- {name}: {} s\n{}", start.elapsed().as_secs(), ended.output);
+        if ended.status.success() { Ok(()) } else { Err(format!("{name}: {}", ended.status)) }
+    };
+    let outcomes = run::side_by_side(&found, at_a_time, play);
+    let faults: Vec<Fault> = outcomes.into_iter().filter_map(Result::err).collect();
     if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join("; ")) }
 }
 

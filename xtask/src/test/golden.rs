@@ -11,8 +11,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -133,22 +131,11 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
     }
     let intended = intended(&context.root.join("tests/golden/intended.toml"))?;
     let faces: Vec<&str> = FACES.into_iter().filter(|face| has_face(&context.binary(), face)).collect();
-    let next = AtomicUsize::new(0);
-    let suspects = Mutex::new(Vec::new());
     let stage = Stage { context, golden: &golden, faces: &faces, intended: &intended };
-    std::thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some(replay) = REPLAYS.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let suspect = stage.play(replay);
-                    suspects.lock().expect("no other panic").extend(suspect);
-                }
-            });
-        }
-    });
-    let suspects = suspects.into_inner().map_err(|e| e.to_string())?;
+    let suspects = run::side_by_side(&REPLAYS, AT_A_TIME, |replay| stage.play(replay));
     let faults: Vec<Fault> = suspects
         .iter()
+        .flatten()
         .filter_map(|(replay, wrong)| stage.play_again(replay, wrong.as_deref()).err())
         .collect();
     if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join(", ")) }
