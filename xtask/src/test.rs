@@ -147,7 +147,8 @@ fn instructions(context: &Context) -> Result<Outcome, Fault> {
     passed(context.python().arg("bench/instructions_bench.py"), minutes(5))
 }
 
-/// Runs every script of `tests/KIND` as `SCRIPT --short`, so many of them at once; each is shown when it has ended.
+/// Runs every script of `tests/KIND` as `SCRIPT --short`, so many of them at once; each is shown when it has
+/// ended.
 fn scripts(context: &Context, kind: &str, at_a_time: usize) -> Result<Outcome, Fault> {
     let directory = context.root.join("tests").join(kind);
     let found = scripts_of(&directory);

@@ -31,7 +31,7 @@ impl Services {
         (self.0.remove(at) as Box<dyn Any>).downcast().ok()
     }
 
-    /// Stops all gracefully, each within `deadline`, the last one first: services rely on those started before.
+    /// Stops all gracefully, each within `deadline`, the last one first: services rely on earlier ones.
     pub fn stop(mut self, deadline: Duration) {
         self.stop_within(deadline);
     }

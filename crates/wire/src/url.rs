@@ -1,4 +1,5 @@
-//! URLs and addresses as they are shown to people: with brackets around IPv6, without the secrets that may be in them.
+//! URLs and addresses as they are shown to people: with brackets around IPv6, without the secrets that may be
+//! in them.
 
 use std::fmt::Display;
 
