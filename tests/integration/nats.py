@@ -3,13 +3,17 @@
 import kit
 
 
-def start_nats(stack, name="nats"):
-    """One server."""
+def start_nats(stack, name="nats", ports=None):
+    """One server; at its port again, with what it had stored, if it is given."""
 
     def argv(port):
         return ["nats-server", "-js", "-a", "127.0.0.1", "-p", port, "-sd", stack.path / name]
 
-    return stack.keep(kit.start(name, 1, argv, stack.path))
+    if ports is None:
+        return kit.start(name, 1, argv, stack.path)
+    server = kit.Program(name, argv(*ports), ports, stack.path)
+    assert server.is_ready(), server.output()
+    return server
 
 
 class Cluster:
@@ -40,7 +44,7 @@ class Cluster:
             node.kill()
 
 
-def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",)):
+def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",), accept="engine"):
     """A nuthatch whose topics are on the engine. Its ports are those of TCP and HTTP."""
     quoted = lambda texts: "[" + ", ".join(f'"{text}"' for text in texts) + "]"
 
@@ -56,6 +60,7 @@ data_path = "{stack.path / name}"
 servers = {quoted(servers)}
 topics = {quoted(topics)}
 replicas = {replicas}
+accept = "{accept}"
 """
         )
         return [kit.BINARY, "run", "-c", file]

@@ -22,7 +22,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def pair(stack):
     """Two nodes over one server."""
-    nats = start_nats(stack)
+    nats = stack.keep(start_nats(stack))
     servers = [f"127.0.0.1:{nats.port}"]
     nodes = [start_node(stack, name, servers, topics=["*"]) for name in ("one", "two")]
     return [stack.keep(node) for node in nodes]
@@ -251,6 +251,34 @@ def test_a_restart_of_a_node_finds_the_topics_again(stack, pair):
     assert [message.body for message in receive(reader, 1)] == [b"m"]
     reader.close()
     assert again.stop() == 0
+
+
+def test_store_and_forward_outlives_the_engine_and_the_node():
+    """The engine dies, publishing goes on; the node dies too; both come back, and every message arrives once."""
+    with kit.Stack() as stack:
+        nats = start_nats(stack)
+        servers = [f"127.0.0.1:{nats.port}"]
+        node = start_node(stack, "one", servers, accept="local")
+        publish(node, *(pub(b"stored", b"%d" % n) for n in range(100)))
+        reader = consumer(node, b"stored", b"c")
+        assert len(receive(reader, 100)) == 100
+        nats.kill()
+        client = Connection(node.port)
+        began = time.monotonic()
+        for n in range(100, 600):
+            client.send(pub(b"stored", b"%d" % n))
+            client.answers(1)
+        print(f"500 publications without the engine took {time.monotonic() - began:.2f} s")
+        waiting = channel(node, "stored.forward", "engine")
+        assert waiting["depth"] + waiting["in_flight_count"] == 500
+        node.kill()
+        nats = stack.keep(start_nats(stack, ports=nats.ports))
+        node = stack.keep(start_node(stack, "one", servers, ports=node.ports, accept="local"))
+        reader = consumer(node, b"stored", b"c")
+        got = receive(reader, 500)
+        assert {message.body for message in got} == {b"%d" % n for n in range(100, 600)}
+        assert not reader.frames(2)
+        reader.close()
 
 
 class Publisher(threading.Thread):

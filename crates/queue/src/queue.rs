@@ -12,6 +12,8 @@
 mod requests;
 mod dead_letters;
 mod engine_link;
+mod forward;
+mod forwarders;
 mod clients;
 mod conditions;
 mod configure;
@@ -66,6 +68,7 @@ use crate::work_list::WorkList;
 pub use crate::snapshot::{ChannelStats, ClientStats, Condition, Snapshot, TopicStats};
 use conditions::Conditions;
 use engine_link::EngineLink;
+use forwarders::Forwarders;
 use logins::Logins;
 pub(crate) use on_engine::Subscribable;
 pub use open_error::OpenError;
@@ -164,6 +167,8 @@ pub struct Queue {
     outside: Box<dyn Outside>,
     /// The engine, if one is configured.
     engine: Option<EngineLink>,
+    /// Local topics that are forwarded to it, if publications are accepted here first.
+    forwarders: Option<Forwarders>,
     clock: Clock,
     started: Clock,
     topics: Registry<Waiter>,
@@ -267,6 +272,7 @@ impl Queue {
             disk,
             outside,
             engine: None,
+            forwarders: None,
             clock,
             started: clock,
             topics: Registry::default(),

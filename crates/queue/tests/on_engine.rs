@@ -10,6 +10,7 @@ use std::time::Duration;
 use access::Glob;
 use engine::memory::{Faults, Memory};
 use harness::World;
+use journal::files::Crash;
 use net::{App, ConnId};
 use nuthatch_queue::request::{Answer, Request};
 use nuthatch_queue::{Mail, QueueOptions};
@@ -60,6 +61,15 @@ impl Fleet {
             let step = self.step;
             self.nodes.iter_mut().for_each(|(_, world)| world.advance(step));
         }
+    }
+
+    /// A node dies and starts again over its files.
+    fn crash(&mut self, node: usize) {
+        let (_, world) = self.nodes.remove(node);
+        let mut world = world.crash(Crash::Process);
+        let (number, engine) = self.memory.node();
+        world.queue.use_engine(Box::new(engine), vec![Glob::new(b"e*")], number as u32 + 1);
+        self.nodes.insert(node, (number, world));
     }
 
     fn soon(&mut self) {
@@ -235,6 +245,66 @@ impl Fleet {
     fn consumer_of(&mut self, node: usize, topic: &str, channel: &str) -> ConnId {
         self.node(node).consumer(topic, channel, 10)
     }
+}
+
+#[test]
+fn what_is_accepted_here_is_forwarded_once() {
+    // Every batch is stored, and answered with an error: it is sent again.
+    let faults = Faults { failed_publications: 100, ..Faults::default() };
+    let mut fleet = Fleet::new(2, 1, faults);
+    fleet.node(0).queue.accept_locally(0);
+    for n in 0..3 {
+        let conn = fleet.publish(0, "e", format!("{n}").as_bytes());
+        assert!(is(&fleet.node(0).frames(conn), OK), "the engine was not asked");
+    }
+    fleet.run(Duration::from_secs(3));
+    let (depth, in_flight, _) = fleet.node(0).counts("e.forward", "engine");
+    assert_eq!(depth + in_flight, 3, "taken again and again");
+    fleet.memory.heal();
+    fleet.run(Duration::from_secs(2));
+    assert_eq!(fleet.node(0).counts("e.forward", "engine"), (0, 0, 0));
+    assert_eq!(fleet.memory.unfinished(), 3, "one copy of each");
+    let reader = fleet.consumer(1, "e", "c", 10);
+    fleet.soon();
+    assert_eq!(fleet.bodies(1, reader), ["0", "1", "2"]);
+}
+
+#[test]
+fn what_was_accepted_here_survives_a_crash_and_a_delay_is_kept() {
+    let mut fleet = Fleet::new(2, 1, Faults::default());
+    fleet.node(0).queue.accept_locally(0);
+    let world = fleet.node(0);
+    let conn = world.client();
+    world.send(conn, b"DPUB e 1500\n\0\0\0\x05later");
+    assert!(is(&world.frames(conn), OK));
+    fleet.soon();
+    assert_eq!(fleet.memory.unfinished(), 0, "it is not due");
+    // Nothing of this reaches the engine before the crash.
+    fleet.publish(0, "e", b"now");
+    fleet.crash(0);
+    fleet.node(0).queue.accept_locally(0);
+    fleet.run(Duration::from_millis(800));
+    let reader = fleet.consumer(1, "e", "c", 10);
+    fleet.soon();
+    assert_eq!(fleet.bodies(1, reader), ["now"]);
+    fleet.run(Duration::from_secs(2));
+    assert_eq!(fleet.bodies(1, reader), ["later"]);
+}
+
+#[test]
+fn what_waits_to_be_forwarded_is_limited() {
+    let mut fleet = Fleet::new(1, 1, Faults::default());
+    fleet.node(0).queue.accept_locally(1000);
+    let body = [b'x'; 400];
+    // The first one is under way.
+    for expected in [OK, OK, OK, &[(1, b"E_PUB_FAILED PUB failed topic is full".as_slice())]] {
+        let conn = fleet.publish(0, "e", &body);
+        let frames = fleet.node(0).frames(conn);
+        assert!(is(&frames, expected), "{frames:?}");
+    }
+    fleet.run(Duration::from_secs(2));
+    let conn = fleet.publish(0, "e", &body);
+    assert!(is(&fleet.node(0).frames(conn), OK), "there is room again");
 }
 
 #[test]

@@ -11,6 +11,10 @@ pub struct Engine {
     pub servers: Vec<String>,
     /// Globs of the topics that are created there, as written.
     pub topics: Vec<String>,
+    /// A publication is accepted here first, and forwarded.
+    pub accept_locally: bool,
+    /// Bytes of a topic that may wait here to be forwarded; 0: no limit.
+    pub forward_bytes_max: u64,
     /// Servers that keep each message.
     pub replicas: usize,
     /// Beginning of the names used there: letters, digits, `_` and `-`.

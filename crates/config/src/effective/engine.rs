@@ -13,6 +13,8 @@ pub(super) fn engine(engine: &Engine) -> Section {
         [
             ("servers", texts(&engine.servers)),
             ("topics", texts(&engine.topics)),
+            ("accept", Setting::text(if engine.accept_locally { "local" } else { "engine" })),
+            ("forward_bytes_max", Some(Setting::Size(engine.forward_bytes_max))),
             ("replicas", Some(count(engine.replicas))),
             ("prefix", Setting::text(&engine.prefix)),
             ("user", engine.user.as_deref().and_then(Setting::text)),

@@ -45,6 +45,8 @@ pub(super) fn assemble(read: &Settings, at: Option<Position>, faults: &mut Vec<F
     Some(Engine {
         servers,
         topics,
+        accept_locally: read.text("accept") == Some("local"),
+        forward_bytes_max: read.size("forward_bytes_max") as u64,
         replicas: usize::try_from(read.integer("replicas")).unwrap_or(1),
         prefix,
         user: read.text("user").map(str::to_owned),

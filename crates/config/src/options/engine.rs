@@ -1,7 +1,7 @@
 //! Options of the engine that keeps topics outside this process.
 
 use super::Applies::Restart;
-use super::{Absent, Kind, OptionSpec, Scope, integer};
+use super::{Absent, Kind, OptionSpec, Scope, integer, size};
 
 const fn option(name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> OptionSpec {
     super::option(Scope::Engine, name, kind, absent, Restart, doc)
@@ -20,6 +20,20 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Absent::Required,
         "Globs of the topics that are created there, such as `orders.*`. A topic that exists here stays here; ephemeral ones are \
          always local.",
+    ),
+    option(
+        "accept",
+        Kind::Choice(|| vec!["engine", "local"]),
+        Absent::Is("engine"),
+        "When a publication is answered with OK: `engine` (when most of the replicas have it) or `local` (when the journal of this node \
+         has it, as `durability` of `[queue]` says; it is forwarded from there, also after an outage).",
+    ),
+    option(
+        "forward_bytes_max",
+        size(0, i64::MAX as u64),
+        Absent::Is("1GiB"),
+        "With accept = \"local\", most bytes of a topic that wait here for the engine; then its publications are refused. 0 means no \
+         limit.",
     ),
     option(
         "replicas",

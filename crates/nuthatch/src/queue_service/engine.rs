@@ -35,6 +35,9 @@ pub fn start(
         shard.send(Mail::Engine(completion));
     })?;
     queue.use_engine(Box::new(engine), settings.globs(), tag as u32);
+    if settings.accept_locally {
+        queue.accept_locally(settings.forward_bytes_max);
+    }
     Ok(thread)
 }
 

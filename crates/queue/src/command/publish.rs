@@ -99,7 +99,7 @@ impl Queue {
         match client.last_topic.key.filter(|key| self.has_topic(*key)) {
             Some(key) => Ok(key),
             None => {
-                let key = self.open_topic(topic)?;
+                let key = self.open_topic(topic).and_then(|key| self.accepting(key))?;
                 client.last_topic.key = Some(key);
                 Ok(key)
             }

@@ -198,6 +198,9 @@ impl Queue {
     }
 
     fn published(&mut self, number: u64, outcome: Result<(), EngineError>) {
+        if self.forwarded(number, &outcome) {
+            return;
+        }
         let Some(link) = &mut self.engine else { return };
         let Some((key, bytes)) = link.publishing.remove(&number) else { return };
         link.bytes = link.bytes.saturating_sub(bytes);
@@ -393,7 +396,11 @@ impl Queue {
         let Some(key) = self.topics.find(topic) else { return };
         let Some(found) = self.topics.get(key).filter(|topic| topic.is_on_engine()) else { return };
         let done = match channel.map(|channel| found.find(channel)) {
-            None => self.delete_topic(io, key),
+            None => {
+                let waiting = self.forward_topic_of(topic);
+                let forgotten = waiting.map_or(Ok(()), |waiting| self.delete_topic(io, waiting));
+                forgotten.and_then(|()| self.delete_topic(io, key))
+            }
             Some(Some(channel)) => self.delete_channel(io, key, channel),
             Some(None) => Ok(()),
         };

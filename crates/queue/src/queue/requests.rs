@@ -132,6 +132,7 @@ impl Queue {
             batch.iter().fold((0, 0), |(count, bytes), body| (count + 1, bytes + body.len()));
         let staged = self
             .open_topic(topic)
+            .and_then(|key| self.accepting(key))
             .and_then(|key| self.stage(key, batch.iter(), count, bytes, *defer_ms).map(|()| key));
         match staged {
             Ok(key) => {

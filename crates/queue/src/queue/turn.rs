@@ -245,6 +245,8 @@ impl Queue {
         }
         if on_engine {
             self.tend_channel(topic_key, channel_key);
+        } else if self.is_forwarded(topic_key) {
+            self.forward(topic_key);
         }
     }
 
@@ -305,6 +307,7 @@ impl Queue {
         self.doomed.append(&mut self.undeleted);
         self.retry_dead_letters();
         self.tend_engine();
+        self.tend_forwarders();
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let again = self.ticks.is_multiple_of(RETRY_TICKS);

@@ -1,0 +1,207 @@
+//! Store and forward: publications for topics on the engine that are accepted here first.
+//!
+//! ```text
+//!  PUB T ▸ local topic T.forward (OK at its durability) ▸ channel `engine` ▸ batch ▸ engine ▸ completion ▸ FIN
+//! ```
+//! The forwarder is a consumer of a channel of an ordinary local topic, so that what waits is durable,
+//! limited (`forward_bytes_max`), and visible as any backlog is. One batch of a topic is under way at a
+//! time, in order. A batch that failed is taken again after a while, with the same ids; so is one that a
+//! crash interrupted. Delays are kept in the local topic: a message is forwarded when it is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::{EngineError, Request};
+use net::ConnId;
+
+use super::Queue;
+use super::forwarders::{Batch, Forwarder, Forwarders};
+use crate::consumers::{Nearness, Terms};
+use crate::delivery::deliver;
+use crate::disk::{Job, Purpose};
+use crate::error::QueueError;
+use crate::registry::TopicKey;
+use crate::settings::{AtLimit, TopicSettings};
+use crate::topic::ChannelKey;
+
+/// Suffix of the local topic in which publications wait.
+const SUFFIX: &str = ".forward";
+/// The channel that they are forwarded through.
+const CHANNEL: &str = "engine";
+/// Messages per batch.
+const BATCH: u32 = 500;
+/// Pause after a batch that failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// An id that no client has.
+const NOBODY: ConnId = ConnId { index: u32::MAX, generation: u32::MAX };
+
+impl Queue {
+    /// The topic in which a publication for this one waits: itself, or a local one from which it is
+    /// forwarded.
+    #[inline]
+    pub(crate) fn accepting(&mut self, key: TopicKey) -> Result<TopicKey, QueueError> {
+        if self.forwarders.is_none() { Ok(key) } else { self.forward_topic(key) }
+    }
+
+    fn forward_topic(&mut self, key: TopicKey) -> Result<TopicKey, QueueError> {
+        let Some(topic) = self.topics.get(key).filter(|topic| topic.is_on_engine()) else { return Ok(key) };
+        let name = format!("{}{SUFFIX}", topic.name);
+        if name.len() > wire::nsq::NAME_BYTES_MAX {
+            return Err(QueueError::NotOnEngine(
+                "with accept = \"local\", names longer than 56 characters are",
+            ));
+        }
+        let target = topic.name.clone();
+        let local = self.topics.find(&name);
+        if let (Some(local), Some(forwarders)) = (local, &self.forwarders)
+            && forwarders.all.contains_key(&local)
+        {
+            return Ok(local);
+        }
+        let local = self.open_local_topic(&name)?;
+        self.start_forwarder(local, &target)?;
+        Ok(local)
+    }
+
+    /// Begins to forward what waits in a local topic.
+    fn start_forwarder(&mut self, local: TopicKey, target: &str) -> Result<(), QueueError> {
+        let Some(forwarders) = &self.forwarders else { return Ok(()) };
+        let bytes_max = forwarders.bytes_max;
+        let topic = self.topics.get(local).ok_or(QueueError::Exiting)?;
+        let (name, settings) = (topic.name.clone(), topic.settings);
+        if topic.is_on_engine() {
+            return Err(QueueError::NotOnEngine("with accept = \"local\", a topic that ends in .forward is"));
+        }
+        if settings.bytes_max != bytes_max {
+            self.configure_topic(local, TopicSettings { bytes_max, at_limit: AtLimit::Reject, ..settings })?;
+        }
+        let (_, channel) = self.open_channel(&name, CHANNEL)?;
+        let terms = Terms {
+            conn: NOBODY,
+            timeout: Duration::from_hours(24),
+            timeout_max: Duration::from_hours(24),
+            sample_rate: 0,
+            nearness: Nearness::Elsewhere,
+        };
+        let now = self.clock.now;
+        let Some(source) = self.channel_at((local, channel)) else { return Err(QueueError::Exiting) };
+        let consumer = source.subscribe(terms);
+        let (target, departing) = (Arc::from(target), Vec::new());
+        let forwarder = Forwarder { target, channel, consumer, departing, not_before: now };
+        if let Some(forwarders) = &mut self.forwarders {
+            forwarders.all.insert(local, forwarder);
+        }
+        self.schedule(local, channel);
+        Ok(())
+    }
+
+    /// True if what waits in this topic is forwarded.
+    #[inline]
+    pub(super) fn is_forwarded(&self, key: TopicKey) -> bool {
+        self.forwarders.as_ref().is_some_and(|forwarders| forwarders.all.contains_key(&key))
+    }
+
+    /// Sends the next batch of a topic, unless one is under way.
+    pub(super) fn forward(&mut self, key: TopicKey) {
+        let clock = self.clock;
+        let (Some(forwarders), Some(link)) = (&mut self.forwarders, &mut self.engine) else { return };
+        let Some(forwarder) = forwarders.all.get_mut(&key) else { return };
+        if !forwarder.departing.is_empty() || clock.now < forwarder.not_before || self.stopping {
+            return;
+        }
+        let channel_key = forwarder.channel;
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        let Some(channel) = topic.channel_mut(channel_key) else { return };
+        if channel.notes.reading {
+            return;
+        }
+        channel.set_blocked(forwarder.consumer, false);
+        channel.set_ready(forwarder.consumer, BATCH);
+        let mut taken = Batch::default();
+        let job = deliver(topic, forwarder.channel, clock, &mut taken);
+        if let Some(channel) = topic.channel_mut(forwarder.channel) {
+            channel.set_ready(forwarder.consumer, 0);
+            channel.notes.reading |= job.is_some();
+        }
+        if !taken.messages.is_empty() {
+            let number = link.number();
+            forwarder.departing = taken.ids;
+            forwarders.batches.insert(number, key);
+            let (topic, messages) = (Arc::clone(&forwarder.target), taken.messages);
+            link.submit(Request::Publish { number, topic, messages });
+        }
+        if let Some(job) = job {
+            self.submit(Job::Read(key, Purpose::Deliver(channel_key), job));
+        }
+    }
+
+    /// Takes the outcome of a batch. False if the number is not one of a batch.
+    pub(super) fn forwarded(&mut self, number: u64, outcome: &Result<(), EngineError>) -> bool {
+        let clock = self.clock;
+        let Some(forwarders) = &mut self.forwarders else { return false };
+        let Some(key) = forwarders.batches.remove(&number) else { return false };
+        let Some(forwarder) = forwarders.all.get_mut(&key) else { return true };
+        let (channel_key, departed) = (forwarder.channel, std::mem::take(&mut forwarder.departing));
+        if outcome.is_err() {
+            forwarder.not_before = clock.now + RETRY;
+        }
+        let (consumer, target) = (forwarder.consumer, Arc::clone(&forwarder.target));
+        let count = departed.len() as u64;
+        if outcome.is_ok()
+            && let Some(target) = self.topics.find(&target).and_then(|key| self.topics.get_mut(key))
+        {
+            target.counters.messages += count;
+        }
+        let Some(channel) = self.topics.get_mut(key).and_then(|topic| topic.channel_mut(channel_key)) else {
+            return true;
+        };
+        for id in departed {
+            // In flight to the forwarder, unless the channel was emptied meanwhile.
+            let _ = match outcome {
+                Ok(()) => channel.finish(consumer, id).map(drop),
+                Err(_) => channel.requeue(consumer, id, Duration::ZERO, clock),
+            };
+        }
+        self.mark_dirty(key);
+        self.schedule(key, channel_key);
+        true
+    }
+
+    /// Starts forwarders for what waited when the process started, and those that wait after a failure.
+    /// Called once a second.
+    pub(super) fn tend_forwarders(&mut self) {
+        let Some(forwarders) = &mut self.forwarders else { return };
+        let topics = &self.topics;
+        // A forwarder whose channel was deleted by hand begins anew.
+        forwarders
+            .all
+            .retain(|key, its| topics.get(*key).is_some_and(|topic| topic.channel(its.channel).is_some()));
+        let waiting: Vec<(TopicKey, ChannelKey)> =
+            forwarders.all.iter().map(|(key, forwarder)| (*key, forwarder.channel)).collect();
+        let mut found = Vec::new();
+        for (key, topic) in self.topics.iter() {
+            let target = topic.name.strip_suffix(SUFFIX).filter(|_| topic.find(CHANNEL).is_some());
+            if let Some(target) = target.filter(|target| !self.is_forwarded(key) && self.is_on_engine(target))
+            {
+                found.push((key, target.to_owned()));
+            }
+        }
+        for (key, target) in found {
+            if let Err(why) = self.start_forwarder(key, &target) {
+                telemetry::warn!(topic = target, error = %why, "not forwarded");
+            }
+        }
+        waiting.into_iter().for_each(|(key, channel)| self.schedule(key, channel));
+    }
+
+    /// The local topic in which publications for this one wait, if there is one.
+    pub(super) fn forward_topic_of(&self, target: &str) -> Option<TopicKey> {
+        self.forwarders.as_ref()?;
+        self.topics.find(&format!("{target}{SUFFIX}")).filter(|key| self.is_forwarded(*key))
+    }
+
+    /// Accepts publications here first. What waits is at most so many bytes per topic; 0 for no limit.
+    pub fn accept_locally(&mut self, bytes_max: u64) {
+        self.forwarders = Some(Forwarders { bytes_max, ..Forwarders::default() });
+    }
+}

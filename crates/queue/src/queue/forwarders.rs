@@ -1,0 +1,74 @@
+//! Forwarders: what waits in a local topic for the engine, and the batch of it that is under way.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::Publication;
+use net::{ConnId, Instant};
+use rustc_hash::FxHashMap;
+use wire::nsq::MessageId;
+use wire::nsq::frame::MESSAGE_HEADER_BYTES;
+
+use crate::consumers::ConsumerKey;
+use crate::delivery::Sink;
+use crate::registry::TopicKey;
+use crate::topic::ChannelKey;
+
+/// Bytes of bodies after which a batch is full.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Forwarders, by the local topic that they empty.
+#[derive(Debug, Default)]
+pub(super) struct Forwarders {
+    /// Bytes that may wait for the engine, per topic; 0 for no limit.
+    pub bytes_max: u64,
+    pub all: FxHashMap<TopicKey, Forwarder>,
+    /// Batches under way, by their number.
+    pub batches: FxHashMap<u64, TopicKey>,
+}
+
+/// A forwarder.
+#[derive(Debug)]
+pub(super) struct Forwarder {
+    /// The topic on the engine.
+    pub target: Arc<str>,
+    pub channel: ChannelKey,
+    pub consumer: ConsumerKey,
+    /// Ids of the batch under way, as the local topic has them.
+    pub departing: Vec<u64>,
+    /// Time before which it does not try again.
+    pub not_before: Instant,
+}
+
+/// Messages of a batch.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub messages: Vec<Publication>,
+    pub ids: Vec<u64>,
+    bytes: usize,
+}
+
+impl Sink for Batch {
+    fn deliver(&mut self, _conn: ConnId, head: &[u8; MESSAGE_HEADER_BYTES], body: &[u8]) -> bool {
+        let timestamp = head[8..16].try_into().map_or(0, u64::from_be_bytes);
+        let id = head[18..].try_into().ok().and_then(|hex| MessageId::from_hex(&hex)).map_or(0, |id| id.0);
+        self.ids.push(id);
+        self.bytes += body.len();
+        let body = Bytes::copy_from_slice(body);
+        self.messages.push(Publication { id: id_at_engine(id, timestamp), due: 0, body });
+        self.bytes < BATCH_BYTES
+    }
+}
+
+/// The id under which a message is forwarded, however often: its own is unique on this node, and together
+/// with the nanosecond of its publication on all.
+fn id_at_engine(id: u64, timestamp: u64) -> u64 {
+    mix(id ^ mix(timestamp))
+}
+
+/// The finalizer of splitmix64.
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
