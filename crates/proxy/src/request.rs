@@ -15,6 +15,7 @@ mod scan;
 mod about;
 mod forward;
 mod embedded;
+mod publish_embedded;
 mod blocking;
 mod watch;
 mod first_key;

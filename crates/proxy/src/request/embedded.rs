@@ -41,19 +41,24 @@ impl Proxy {
     /// that key only.
     pub(super) fn execute_local<I: Io>(
         &mut self,
-        io: &I,
+        io: &mut I,
         client: &Client,
         (server, class): (ServerKey, CommandClass),
         frame: &[u8],
         ready: Option<&[u8]>,
     ) -> Option<Block> {
-        let pool = &self.pools[client.pool];
         let now_ms = wall_ms(io);
         let before = self.store.counters();
         let mut block = None;
+        let protocol = self.pools[client.pool].config.protocol;
+        let is_about_channels = protocol == Protocol::Redis && self.execute_about_channels(io, client, frame);
+        let pool = &self.pools[client.pool];
         let reply = &mut self.scratch.local;
-        reply.clear();
-        match pool.config.protocol {
+        if !is_about_channels {
+            reply.clear();
+        }
+        match protocol {
+            Protocol::Redis if is_about_channels => {}
             Protocol::Redis => {
                 let version = client.session.version();
                 let store = &mut self.store;

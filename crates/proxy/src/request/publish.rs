@@ -26,7 +26,8 @@ impl Proxy {
 
     #[cold]
     fn has_receivers(&self, pool: PoolKey, command: &Command) -> bool {
-        matches!(command.name, "publish" | "spublish") && !self.pools[pool].feeds.is_empty()
+        let publishes = matches!(command.name, "publish" | "spublish");
+        publishes && !self.pools[pool].feeds.is_empty() && !self.is_over_local(pool)
     }
 
     /// Sends a PUBLISH or SPUBLISH whose reply is corrected.

@@ -80,6 +80,11 @@ impl Proxy {
             if ahead == 0 {
                 ahead = self.fetch_ahead(client, input.bytes());
             }
+            if self.has_published_enough(client) {
+                io.pause(client.id);
+                io.resume(client.id);
+                break;
+            }
             ahead -= 1;
             let pool = &self.pools[client.pool];
             let limits = if client.session.authenticated {
@@ -332,7 +337,6 @@ impl Proxy {
             Route::Block(keys, time) => {
                 self.plan_private(client, command, keys, |server| Private::Block(server, time))
             }
-            Route::Subscribe if self.is_over_local(client.pool) => Plan::Here(Here::NotEmbedded(command)),
             Route::Subscribe => Plan::Subscribe(Subscription::of(command)),
             Route::Local(Local::Watch) => match command.keys.find(request.args(frame)) {
                 Ok(keys) => self.plan_private(client, command, keys, Private::Watch),

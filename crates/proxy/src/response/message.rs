@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use net::{ConnId, Input, Io};
 
+use crate::client::Client;
 use crate::feeds::{FeedId, FeedKind, is_keyspace};
 use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::proxy::Proxy;
@@ -40,6 +41,13 @@ impl Proxy {
     /// True if so much was handed out in this turn that the sockets should take it first.
     pub(crate) fn has_fanned_out_enough(&self) -> bool {
         self.fan_out.bytes > TURN_MIN.max(self.budget.share() / 16)
+    }
+
+    /// True if a client of the embedded cache has published so much in this turn that the rest of its
+    /// requests waits for the next.
+    #[inline]
+    pub(crate) fn has_published_enough(&self, client: &Client) -> bool {
+        self.fan_out.bytes > TURN_MIN && self.has_fanned_out_enough() && self.is_over_local(client.pool)
     }
 
     /// Takes the push of `len` bytes at the front of a subscription connection's input.
@@ -89,6 +97,15 @@ impl Proxy {
             }
         }
         Some((key, pool.feeds.id_of(kind, name)))
+    }
+
+    /// Gives the subscribers of a feed a push, in RESP3.
+    pub(crate) fn fan_out_push<I: Io>(&mut self, io: &mut I, feed: (PoolKey, FeedId), push: Vec<u8>) {
+        if push.len() >= SHARED_MIN {
+            self.fan_out_shared(io, &feed, &Bytes::from(push));
+        } else {
+            self.fan_out_copies(io, &feed, &push);
+        }
     }
 
     fn fan_out_copies<I: Io>(&mut self, io: &mut I, (pool, id): &(PoolKey, FeedId), push: &[u8]) {

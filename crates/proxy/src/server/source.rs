@@ -77,8 +77,9 @@ impl Proxy {
         pool: PoolKey,
         id: &FeedId,
     ) -> Result<(), Failure> {
+        let is_here = self.is_over_local(pool);
         let Some(feed) = self.pools[pool].feeds.get_mut(id.kind, &id.name) else { return Ok(()) };
-        let wanted = if feed.live > 0 { self.sources_of(pool, id) } else { Vec::new() };
+        let wanted = if feed.live > 0 && !is_here { self.sources_of(pool, id) } else { Vec::new() };
         self.leave_sources(io, pool, id, &wanted);
         let mut outcome = Ok(());
         for server in &wanted {
@@ -98,6 +99,12 @@ impl Proxy {
             if feed.sources.is_empty() {
                 feeds.remove(id);
             }
+            return Ok(());
+        }
+        if is_here {
+            // Those who publish are the embedded cache's own clients.
+            feed.placed = true;
+            self.keep_feeds_later(io, QUIET_MAX);
             return Ok(());
         }
         feed.placed = outcome.is_ok() && !wanted.is_empty();
@@ -310,7 +317,8 @@ impl Proxy {
         self.place_feeds(io, |feeds| feeds.unsettled);
         self.fail_late_subscriptions(io);
         let now = io.now();
-        let mut any = false;
+        // Those of the embedded cache may get sources by a reload.
+        let mut any = self.pools.iter().any(|(key, pool)| !pool.feeds.is_empty() && self.is_over_local(key));
         let keys: Vec<ServerKey> = self.servers.values().map(|server| server.key).collect();
         for server in keys {
             any |= self.check_sources(io, server, now);
