@@ -15,6 +15,8 @@ mod expire;
 mod fault;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod hash;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod hyperloglog;
 mod integer;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod key;
@@ -121,6 +123,9 @@ static COMMANDS: &[Command] = &[
     row("pexpire", -3, expire::pexpire),
     row("pexpireat", -3, expire::pexpireat),
     row("pexpiretime", 2, expire::pexpiretime),
+    row("pfadd", -2, hyperloglog::pfadd),
+    row("pfcount", -2, hyperloglog::pfcount),
+    row("pfmerge", -2, hyperloglog::pfmerge),
     row("ping", -1, key::ping),
     row("psetex", 4, string::psetex),
     row("pttl", 2, expire::pttl),

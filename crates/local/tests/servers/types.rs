@@ -267,6 +267,30 @@ const ENTRIES: &[&str] = &[
     "TYPE KEY",
 ];
 
+const SKETCHES: &[&str] = &[
+    "PFADD KEY",
+    "PFADD KEY ELEMENT+",
+    "PFADD KEY ELEMENT+",
+    "PFADD KEY MANY MANY MANY MANY MANY MANY",
+    "PFADD KEY MANY MANY MANY MANY MANY MANY",
+    "PFCOUNT KEY",
+    "PFCOUNT KEY KEY",
+    "PFMERGE KEY KEY",
+    "PFMERGE KEY",
+    "PFMERGE KEY KEY KEY KEY",
+];
+/// Commands that do not show how Redis keeps a sketch.
+const AROUND_SKETCHES: &[&str] = &[
+    "DEL KEY",
+    "RENAME KEY KEY",
+    "COPY KEY KEY REPLACE",
+    "TYPE KEY",
+    "EXPIRE KEY 1000",
+    "TTL KEY",
+    "RPUSH KEY ELEMENT",
+    "SET KEY ELEMENT",
+];
+
 const KEYS: &[&str] = &[
     "DEL KEY",
     "UNLINK KEY KEY",
@@ -352,8 +376,8 @@ const UNORDERED_PAIRS: &[&str] = &["HGETALL", "HSCAN", "ZSCAN"];
 /// Commands that reply by chance.
 const CHANCE: &[&str] = &["SPOP", "SRANDMEMBER", "HRANDFIELD", "ZRANDMEMBER", "RANDOMKEY"];
 
-fn command(forms: &[&str], dice: &mut Dice) -> Vec<Vec<u8>> {
-    let from = if dice.one_in(8) { KEYS } else { forms };
+fn command(forms: &[&str], others: &[&str], dice: &mut Dice) -> Vec<Vec<u8>> {
+    let from = if dice.one_in(8) { others } else { forms };
     let form = *dice.pick(from);
     let mut words = Vec::new();
     let mut skipping = false;
@@ -473,18 +497,23 @@ fn same(name: &str, command: &[Vec<u8>], want: &[u8], got: &[u8]) -> bool {
 }
 
 fn check(forms: &[&str]) {
+    check_among(forms, KEYS, STREAMS);
+}
+
+/// Plays streams of these commands, and sometimes one of the others.
+fn check_among(forms: &[&str], others: &[&str], streams: u64) {
     let directory = tempfile::tempdir().expect("a directory");
     let socket = directory.path().join("redis.sock");
     let Some(mut server) = start(&socket) else { return };
     server.wait_for("ready to accept connections");
-    for seed in support::seeds(STREAMS) {
+    for seed in support::seeds(streams) {
         let version = if seed.is_multiple_of(2) { Version::Resp2 } else { Version::Resp3 };
         let mut peer = Peer::connect(&socket, version);
         let mut store = Store::new(64 << 20);
         let mut dice = Dice::new(seed);
         peer.ask(&[b"FLUSHALL".to_vec()]);
         for step in 0..COMMANDS {
-            let command = command(forms, &mut dice);
+            let command = command(forms, others, &mut dice);
             let want = peer.ask(&command);
             let got = local(&mut store, &command, version);
             let name = String::from_utf8_lossy(&command[0]).to_ascii_uppercase();
@@ -538,6 +567,11 @@ fn sort_as_redis() {
 #[test]
 fn bits_as_redis() {
     check(BITMAPS);
+}
+
+#[test]
+fn sketches_as_redis() {
+    check_among(SKETCHES, AROUND_SKETCHES, STREAMS / 6);
 }
 
 #[test]
