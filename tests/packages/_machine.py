@@ -26,15 +26,15 @@ def why_not():
     return None if made.returncode == 0 else f"no namespaces: {made.stderr.strip()}"
 
 
-def enter():
-    """Starts the script again in namespaces of its own, and ends with its status; returns inside."""
+def enter(*more):
+    """Starts the script again in namespaces of its own, and `more` of unshare's, and ends with its status; returns inside."""
     if os.environ.get(INSIDE):
         loopback_up()
         return
     if reason := why_not():
         print(f"SKIPPED: {reason}")
         sys.exit(0)
-    command = ["unshare", "--mount", "--pid", "--net", "--fork", "--kill-child", sys.executable, *sys.argv]
+    command = ["unshare", "--mount", "--pid", "--net", *more, "--fork", "--kill-child", sys.executable, *sys.argv]
     sys.exit(subprocess.run(command, env={**os.environ, INSIDE: "1"}).returncode)
 
 

@@ -27,7 +27,8 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
     std::fs::copy(context.binary(), image.join("nuthatch")).map_err(|error| error.to_string())?;
 
     let mut skipped = Vec::new();
-    for (script, argument) in [("lint.py", &deb), ("deb.py", &deb), ("image.py", &image)] {
+    let scripts = [("lint.py", &deb), ("deb.py", &deb), ("systemd.py", &deb), ("image.py", &image)];
+    for (script, argument) in scripts {
         skipped.extend(script_run(context, &format!("tests/packages/{script}"), Some(argument))?);
     }
     Ok(if skipped.is_empty() { Outcome::Passed } else { Outcome::Partly(skipped.join("; ")) })
