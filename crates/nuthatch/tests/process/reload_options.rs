@@ -20,6 +20,7 @@ const SHOWN_AS: &[(Scope, &str, &str)] = &[
     (Scope::Server, "weight", "server a weight"),
     (Scope::Server, "password", "server a password changed"),
     (Scope::Server, "password_file", "server a password_file changed"),
+    (Scope::Engine, "password_file", "engine: "),
     (Scope::Pool, "servers", "server "),
     (Scope::Pool, "masters", "server "),
     (Scope::Listener, "address", "listen"),
@@ -178,10 +179,8 @@ fn file(scope: Scope, option: &str, value: &str, (files, ports): (&Path, &Ports)
         ("tls_key", path("tls_key.1")),
     ];
     text += &format!("[queue]\n{}", lines(set(&queue, &[Scope::Queue])));
-    if scope == Scope::Engine {
-        let engine = [("servers", quoted("127.0.0.1:1")), ("topics", quoted("t"))];
-        text += &format!("[engine]\n{}", lines(set(&engine, &[scope])));
-    }
+    let engine = [("servers", quoted("127.0.0.1:1")), ("topics", quoted("t"))];
+    text += &format!("[engine]\n{}", lines(set(&engine, &[Scope::Engine])));
     let lookup = [("tcp", address(ports.lookup[0])), ("http", address(ports.lookup[1]))];
     text += &format!("[lookup]\n{}", lines(set(&lookup, &[Scope::Lookup])));
     if scope == Scope::User {
