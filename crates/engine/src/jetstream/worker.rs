@@ -70,7 +70,7 @@ pub async fn run(options: Options, mut mailbox: mpsc::UnboundedReceiver<Request>
             Err(_) => sleep(OPEN_SPACING).await,
         }
     };
-    let opening = tokio::spawn(open(hub.clone()));
+    let opening = tokio::spawn(open(hub.clone(), options.servers.join(", ")));
     let (results, mut ensured) = mpsc::unbounded_channel();
     let mut worker = Worker {
         hub,
@@ -101,9 +101,8 @@ pub async fn run(options: Options, mut mailbox: mpsc::UnboundedReceiver<Request>
 
 async fn connect(options: &Options, report: &Report) -> Result<async_nats::Client, String> {
     let report = Arc::clone(report);
-    let servers = options.servers.join(",");
-    let away = format!("not connected to NATS at {servers}");
-    report(Completion::Trouble(Some(away.clone())));
+    let servers = options.servers.join(", ");
+    let away = away(&servers);
     let mut connect = async_nats::ConnectOptions::new()
         .name(format!("nuthatch {}", options.node))
         .client_capacity(CLIENT_CAPACITY)
@@ -130,6 +129,10 @@ async fn connect(options: &Options, report: &Report) -> Result<async_nats::Clien
     connect.connect(options.servers.as_slice()).await.map_err(|e| e.to_string())
 }
 
+fn away(servers: &str) -> String {
+    format!("not connected to NATS at {servers}")
+}
+
 /// Answers everything with an error, because the configured servers cannot be used at all.
 async fn refuse_all(mailbox: &mut mpsc::UnboundedReceiver<Request>, report: &Report) {
     while let Some(request) = mailbox.recv().await {
@@ -143,7 +146,7 @@ async fn refuse_all(mailbox: &mut mpsc::UnboundedReceiver<Request>, report: &Rep
 }
 
 /// Opens what all topics share, then follows it.
-async fn open(hub: Hub) {
+async fn open(hub: Hub, servers: String) {
     loop {
         let opened = match changes::open_bucket(&hub).await {
             Ok(()) => deferred::open(&hub).await,
@@ -151,11 +154,10 @@ async fn open(hub: Hub) {
         };
         match opened {
             Ok(()) => break,
-            // Without a connection that is the trouble.
             Err(fault) if hub.client.connection_state() == State::Connected => {
                 hub.report(Completion::Trouble(Some(format!("NATS is not ready: {}", fault.text))));
             }
-            Err(_) => {}
+            Err(_) => hub.report(Completion::Trouble(Some(away(&servers)))),
         }
         sleep(OPEN_SPACING).await;
     }
