@@ -242,6 +242,7 @@ def test_actions_on_topics_and_channels(scene, browser):
     do(browser, channel, "Empty", "Emptied.")
     assert scene.channel("made", "first")["depth"] == 0
     do(browser, channel, "Bring back dead letters", "Dead letters are back", count="")
+    do(browser, channel, "Bring back dead letters", "Dead letters are back", since="2026-01-31T12:00:00Z", until="2026-01-31T13:00:00+00:00")
     do(browser, scene.url("/settings/made"), "Save", "Saved.", ttl_seconds="60", at_limit="drop-oldest", bytes_max="1000000")
     do(browser, scene.url("/settings/made/first"), "Save", "Saved.", max_attempts="5")
     settings = kit.fetch(scene.http, "/topic/settings?topic=made")[1]
@@ -254,6 +255,29 @@ def test_actions_on_topics_and_channels(scene, browser):
     do(browser, topic, "Delete", "Deleted.")
     kit.until(lambda: "delete topic" in scene.page("/events"), "events have the change")
     assert "made" not in [topic["topic_name"] for topic in kit.fetch(scene.http, "/stats?format=json")[1]["topics"]]
+
+
+def test_dead_letters_of_a_time_come_back(scene, browser):
+    """Three clicks from the overview: topics, the channel's topic, the channel; and its form."""
+    for path in ["/topic/create?topic=dies", "/channel/create?topic=dies&channel=c"]:
+        scene.tell(path)
+    kit.fetch(scene.http, "/channel/settings?topic=dies&channel=c", "PUT", '{"max_attempts":1}')
+    scene.tell("/mpub?topic=dies", "a\nb")
+    consumer = Consumer(scene.tcp, "dies", "c", ready=2)
+    kit.until(lambda: scene.channel("dies", "c")["in_flight_count"] == 2, "they are delivered")
+    consumer.close()
+
+    def dead():
+        return kit.fetch(scene.http, "/channel/peek?topic=dies&channel=c&what=dead")[1]["messages"]
+
+    kit.until(lambda: len(dead()) == 2, "they are dead")
+    browser.screen(1440)
+    channel = scene.url("/topics/dies/c")
+    do(browser, channel, "Bring back dead letters", "Dead letters are back", until="2020-01-01T00:00:00Z")
+    assert scene.channel("dies", "c")["depth"] == 0 and len(dead()) == 2
+    do(browser, channel, "Bring back dead letters", "Dead letters are back", since="2020-01-01T00:00:00Z")
+    assert scene.channel("dies", "c")["depth"] == 2 and dead() == []
+    scene.tell("/topic/delete?topic=dies")
 
 
 def test_a_consumer_that_never_finishes_is_marked(scene):

@@ -31,7 +31,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use net::Instant;
 use rustc_hash::FxHashMap;
 
-use crate::consumers::{ConsumerKey, Consumers, Nearness};
+use crate::consumers::{Consumer, ConsumerKey, Consumers, Nearness};
 use crate::deferred::{Deferred, Waiting};
 use crate::in_flight::{Flight, InFlight};
 use crate::latency::Latency;
@@ -202,6 +202,11 @@ impl Channel {
     pub fn depth(&self) -> u64 {
         let elsewhere = self.engine.as_ref().map_or(0, |engine| engine.backlog);
         self.behind.saturating_sub(self.doubt) + elsewhere + (self.again.len() + self.duplicates_len()) as u64
+    }
+
+    /// A consumer's message whose timeout is next.
+    pub fn first_in_flight(&self, consumer: &Consumer) -> Option<&Flight> {
+        self.in_flight.first(&consumer.line)
     }
 
     /// Number of messages in flight.

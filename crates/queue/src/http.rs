@@ -30,7 +30,7 @@
 //! | `POST /channel/seek?to=` | moves a channel: `beginning`, `end`, seconds since 1970, or a time as RFC 3339; `count` messages will be read; `complete` is false if retained data does not reach back that far, and `oldest` (ns since 1970) is then its start |
 //! | `GET /channel/peek?what=&count=` | shows messages `queued`, `deferred`, `in_flight` or `dead` without consuming them |
 //! | `GET /topic/peek?count=` | the same for messages waiting in a topic without channels |
-//! | `POST /channel/redrive?count=` | returns dead letters to their channel; `{"count"}` is their number |
+//! | `POST /channel/redrive?count=&since=&until=` | returns dead letters (that died in this time) to their channel; `{"count"}` is their number |
 //!
 //! `/debug/pprof/` serves the command line and a heap profile; CPU and Go-specific profiles answer 501 and
 //! say what to use instead.

@@ -86,6 +86,8 @@ pub enum Request {
         channel: String,
         /// Limit on their number.
         count: usize,
+        /// Only those that died in this time (wall, ns).
+        died: Option<std::ops::Range<i64>>,
     },
 }
 

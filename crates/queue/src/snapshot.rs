@@ -120,6 +120,8 @@ pub struct ClientStats {
     pub ready: u64,
     /// Messages in flight to it.
     pub in_flight: u64,
+    /// Milliseconds that it has held the message whose timeout is next; `None` without one.
+    pub held_ms: Option<u64>,
     /// Messages sent to it.
     pub messages: u64,
     /// Messages it finished.

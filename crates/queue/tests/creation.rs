@@ -31,7 +31,7 @@ const WAYS: [Way; 9] = [
     ("durability=", |world| done(world, Request::CreateTopic("new".into(), Some(Durability::Fsync)))),
     ("/channel/create", |world| done(world, Request::CreateChannel("old".into(), "new".into()))),
     ("redrive", |world| {
-        let redrive = Request::Redrive { topic: "old".into(), channel: "c".into(), count: 1 };
+        let redrive = Request::Redrive { topic: "old".into(), channel: "c".into(), count: 1, died: None };
         matches!(world.ask(redrive), Answer::Count(1))
     }),
 ];

@@ -72,7 +72,7 @@ fn drain(world: &mut World, topic: &str, channel: &str) -> Vec<String> {
 }
 
 fn redrive() -> Request {
-    Request::Redrive { topic: "t".into(), channel: "c".into(), count: 100 }
+    Request::Redrive { topic: "t".into(), channel: "c".into(), count: 100, died: None }
 }
 
 #[track_caller]
@@ -338,7 +338,7 @@ fn a_redrive_of_more_than_a_batch_goes_on_batch_by_batch() {
             give_up(&mut world);
         }
         let Answer::Count(600) =
-            world.ask(Request::Redrive { topic: "t".into(), channel: "c".into(), count: 600 })
+            world.ask(Request::Redrive { topic: "t".into(), channel: "c".into(), count: 600, died: None })
         else {
             panic!("{durability:?}")
         };
@@ -480,4 +480,34 @@ fn a_dead_letter_that_cannot_be_read_is_counted_as_lost() {
     world.advance(Duration::from_secs(2));
     assert_eq!(lost(&mut world), 1);
     assert_eq!(world.counts("t", "c"), (0, 1, 0), "the other one is in flight");
+}
+
+#[test]
+fn dead_letters_of_a_time_are_brought_back_and_the_others_stay() {
+    let mut world = fsync(11);
+    dies_at_once(&mut world, "dead");
+    let bodies =
+        |first: usize, count: usize| (first..first + count).map(|n| n.to_string()).collect::<Vec<_>>();
+    let hour = Duration::from_hours(1);
+    let mut begins = Vec::new();
+    // More than a batch is passed over before the first that is wanted.
+    for (first, count) in [(0, 300), (300, 400), (700, 5)] {
+        begins.push(world.io.clock.wall.0);
+        publish(&mut world, &bodies(first, count).iter().map(String::as_str).collect::<Vec<_>>());
+        while world.counts("t", "c").0 > 0 {
+            give_up(&mut world);
+        }
+        world.advance(hour);
+    }
+    let between =
+        |died| Request::Redrive { topic: "t".into(), channel: "c".into(), count: 1000, died: Some(died) };
+    let Answer::Count(400) = world.ask(between(begins[1]..begins[2])) else {
+        panic!("those of the second hour")
+    };
+    assert_eq!(drain(&mut world, "t", "c"), bodies(300, 400));
+    let Answer::Count(0) = world.ask(between(begins[1]..begins[2])) else { panic!("none is left of it") };
+    let Answer::Count(305) = world.ask(between(i64::MIN..i64::MAX)) else { panic!("the others") };
+    let mut others = drain(&mut world, "t", "c");
+    others.sort_by_key(|body| body.parse::<usize>().expect("a number"));
+    assert_eq!(others, [bodies(0, 300), bodies(700, 5)].concat());
 }

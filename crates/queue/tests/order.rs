@@ -120,7 +120,7 @@ fn what_is_brought_back_from_the_dead_stands_behind_what_waits() {
     let settings = ChannelSettings { max_attempts: 1, ..ChannelSettings::default() };
     assert!(matches!(world.ask(Request::ConfigureChannel("t".into(), "c".into(), settings)), Answer::Done));
     world.send(consumer, format!("RDY 0\nREQ {id} 0\n").as_bytes());
-    let redrive = Request::Redrive { topic: "t".into(), channel: "c".into(), count: 1 };
+    let redrive = Request::Redrive { topic: "t".into(), channel: "c".into(), count: 1, died: None };
     assert!(matches!(world.ask(redrive), Answer::Count(1)));
     publish(&mut world, "D");
     for crash in [false, true] {

@@ -72,7 +72,7 @@ fn what_comes_and_goes_by_itself_is_announced() {
     let (_, id, _) = world.messages(consumer).remove(0);
     world.send(consumer, format!("REQ {id} 0\n").as_bytes());
     check(&mut world, &["t", "t.c.dead", "t/c"]);
-    let redrive = Request::Redrive { topic: "t".into(), channel: "c".into(), count: 1 };
+    let redrive = Request::Redrive { topic: "t".into(), channel: "c".into(), count: 1, died: None };
     assert!(matches!(world.ask(redrive), Answer::Count(1)));
     check(&mut world, &["t", "t.c.dead", "t.c.dead/redrive", "t/c"]);
     // An ephemeral channel goes with its consumer, an ephemeral topic with its channel.

@@ -540,7 +540,7 @@ fn a_message_that_nobody_finishes_becomes_a_dead_letter_and_can_be_brought_back(
         assert!(dead[0].origin.contains(part), "{}", dead[0].origin);
     }
     let mut world = world.crash(Crash::Process);
-    let redrive = Request::Redrive { topic: "t".into(), channel: "c".into(), count: 10 };
+    let redrive = Request::Redrive { topic: "t".into(), channel: "c".into(), count: 10, died: None };
     let answer = world.ask(redrive.clone());
     assert!(matches!(answer, Answer::Count(1)), "{answer:?}");
     assert!(matches!(world.ask(redrive), Answer::Count(0)));
@@ -569,7 +569,7 @@ fn dead_letters_that_others_read_can_be_brought_back_and_are_then_dead_no_more()
         other => panic!("{other:?}"),
     };
     assert_eq!(dead(&mut world), ["one", "two"]);
-    let redrive = |count| Request::Redrive { topic: "t".into(), channel: "c".into(), count };
+    let redrive = |count| Request::Redrive { topic: "t".into(), channel: "c".into(), count, died: None };
     assert!(matches!(world.ask(redrive(1)), Answer::Count(1)));
     assert_eq!(dead(&mut world), ["two"]);
     assert!(matches!(world.ask(redrive(9)), Answer::Count(1)));

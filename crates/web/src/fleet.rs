@@ -14,7 +14,7 @@ mod stats;
 
 use std::sync::Arc;
 
-pub use self::actions::Change;
+pub use self::actions::{Change, Letters};
 pub use self::ask::{Told, Upstreams};
 pub use self::latency::Latency;
 pub use self::names::Inactive;

@@ -23,6 +23,9 @@ const SETTINGS_BYTES_MAX: u64 = 64 << 10;
 const SEEK_HELP: &str =
     "to: beginning, end, seconds since 1970, or a time as 2026-01-31T12:00:00Z (a + in it written as %2B)";
 
+/// Help on times.
+const TIME_HELP: &str = "seconds since 1970, or a time as 2026-01-31T12:00:00Z (a + in it written as %2B)";
+
 /// Number of messages affected.
 #[derive(Serialize)]
 struct Count {
@@ -85,7 +88,17 @@ impl Api {
         let query = &asked.query()?;
         let (topic, channel) = topic_and_channel(query)?;
         let count = count(query, usize::MAX)?;
-        self.show(Request::Redrive { topic, channel, count }).await
+        let time = |name: &'static str| match query.text(name) {
+            None => Ok(None),
+            Some(text) => match time(text) {
+                Some(time) => Ok(Some(time)),
+                None => Err(HttpRefusal::bad("INVALID_ARG_TIME").help(format!("{name}: {TIME_HELP}"))),
+            },
+        };
+        let (since, until) = (time("since")?, time("until")?);
+        let died = (since.is_some() || until.is_some())
+            .then(|| since.unwrap_or(i64::MIN)..until.unwrap_or(i64::MAX));
+        self.show(Request::Redrive { topic, channel, count, died }).await
     }
 
     /// Sends a request to the queue and shows the answer as JSON.
@@ -128,9 +141,14 @@ fn place(to: &str) -> Option<SeekTo> {
     match to {
         "beginning" => Some(SeekTo::Beginning),
         "end" => Some(SeekTo::End),
-        time => match time.parse::<u32>() {
-            Ok(seconds) => Some(SeekTo::Time(i64::from(seconds) * 1_000_000_000)),
-            Err(_) => text::parse_rfc3339(time).map(SeekTo::Time),
-        },
+        text => time(text).map(SeekTo::Time),
+    }
+}
+
+/// A time (wall, ns), in seconds since 1970 or RFC 3339.
+fn time(text: &str) -> Option<i64> {
+    match text.parse::<u32>() {
+        Ok(seconds) => Some(i64::from(seconds) * 1_000_000_000),
+        Err(_) => text::parse_rfc3339(text),
     }
 }

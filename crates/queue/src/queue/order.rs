@@ -1,5 +1,7 @@
 //! An active redrive of dead letters.
 
+use std::ops::Range;
+
 use journal::ReadJob;
 
 use crate::consumers::ConsumerKey;
@@ -18,6 +20,10 @@ pub(super) struct Redrive {
     pub target: (TopicKey, ChannelKey),
     pub left: usize,
     pub moved: u64,
+    /// Only letters that died in this time (wall, ns).
+    pub died: Option<Range<i64>>,
+    /// Letters taken that died at another time: in flight to this redrive until it ends.
+    pub passed_over: usize,
     /// Ids of the batch under way.
     pub departing: Vec<u64>,
     /// A read needed after that batch.

@@ -4,6 +4,11 @@
 //! redrive moves one batch after the other: the letters taken are in flight to it, and are finished once they
 //! are safe in the target ([`super::moves`]). It is answered after its last batch. All letters in that topic
 //! are moved: channels configured to share a dead-letter topic share its redrives, too.
+//!
+//! A redrive of letters that died in a certain time passes over the others: they stay in flight to it until
+//! it ends, and are then back in their topic as if never taken, behind its other messages.
+
+use std::ops::Range;
 
 use journal::{Block, ReadError};
 use net::ConnId;
@@ -24,6 +29,8 @@ use crate::topic::{ChannelKey, Outcome};
 pub const CHANNEL: &str = "redrive";
 /// Most dead letters that one redrive brings back.
 const COUNT_MAX: usize = 100_000;
+/// Most dead letters that one redrive passes over.
+const PASSED_OVER_MAX: usize = 100_000;
 /// Messages per batch.
 const BATCH: usize = 256;
 /// An id that no client has.
@@ -49,7 +56,13 @@ impl Sink for Taken {
 }
 
 impl Queue {
-    pub(super) fn begin_redrive(&mut self, topic: &str, channel: &str, count: usize, reply: Reply) {
+    pub(super) fn begin_redrive(
+        &mut self,
+        (topic, channel): (&str, &str),
+        count: usize,
+        died: Option<Range<i64>>,
+        reply: Reply,
+    ) {
         match self.plan_redrive(topic, channel) {
             Err(error) => reply.send(Answer::Refused(error)),
             Ok(None) => reply.send(Answer::Count(0)),
@@ -74,6 +87,8 @@ impl Queue {
                     target,
                     left: count.min(COUNT_MAX),
                     moved: 0,
+                    died,
+                    passed_over: 0,
                     departing: Vec::new(),
                     read: None,
                     reply,
@@ -112,13 +127,22 @@ impl Queue {
         if self.stopping {
             return self.end_redrive(order, Some(QueueError::Exiting));
         }
-        let taken = match self.take_letters(&mut order) {
+        let mut taken = match self.take_letters(&mut order) {
             Ok(taken) => taken,
             Err(why) => return self.end_redrive(order, Some(why)),
         };
+        let all = taken.len();
+        if let Some(died) = &order.died {
+            taken.retain(|letter| died.contains(&letter.timestamp));
+        }
+        order.passed_over += all - taken.len();
         if taken.is_empty() {
             return if order.read.is_some() {
                 self.read_letters(order);
+            } else if all > 0 && order.passed_over < PASSED_OVER_MAX {
+                // In the next turn, since there may be many of them.
+                self.moved.push((Waiter::Redrive(order.number), Outcome::Accepted));
+                self.redrives.insert(order.number, order);
             } else {
                 self.end_redrive(order, None);
             };
@@ -146,7 +170,7 @@ impl Queue {
         if channel.consumers.iter().any(|(_, consumer)| consumer.terms.conn != NOBODY) {
             return Err(in_use(&topic.name, UsedBy::Consumers));
         }
-        channel.set_ready(order.consumer, order.left.min(BATCH) as u32);
+        channel.set_ready(order.consumer, (order.passed_over + order.left.min(BATCH)) as u32);
         order.read = deliver(topic, order.letters.1, clock, &mut taken);
         if let Some(channel) = topic.channel_mut(order.letters.1) {
             channel.set_ready(order.consumer, 0);
@@ -219,11 +243,11 @@ impl Queue {
         }
     }
 
-    /// Ends a redrive. Letters taken and not moved are requeued.
+    /// Ends a redrive. Letters taken and not moved are returned as if never taken.
     fn end_redrive(&mut self, order: Redrive, why: Option<QueueError>) {
         let clock = self.clock;
         if let Some(source) = self.channel_at(order.letters) {
-            source.unsubscribe(order.consumer, clock);
+            source.interrupt(order.consumer, clock);
             source.notes.reading &= order.read.is_none();
         }
         self.mark_dirty(order.letters.0);

@@ -13,7 +13,9 @@ impl Queue {
         match request {
             Request::Publish { .. } => self.begin_publication(request, reply),
             Request::Peek { .. } => self.begin_peek(&request, reply),
-            Request::Redrive { topic, channel, count } => self.begin_redrive(&topic, &channel, count, reply),
+            Request::Redrive { topic, channel, count, died } => {
+                self.begin_redrive((&topic, &channel), count, died, reply);
+            }
             other => {
                 let answer = self.carry_out_request(io, other).unwrap_or_else(Answer::Refused);
                 reply.send(answer);

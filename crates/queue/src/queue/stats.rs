@@ -1,5 +1,6 @@
 //! Statistics of the queue, as a [`Snapshot`].
 
+use net::Instant;
 use wire::nsq::ClientState;
 
 use super::Queue;
@@ -83,7 +84,7 @@ impl Queue {
             stats.backend_depth =
                 if in_memory || found.ephemeral { 0 } else { stats.depth.saturating_sub(memory) };
             stats.latency = quantiles(&counts, &percentiles);
-            stats.clients = clients.then(|| consumers(found, clients_of, filter));
+            stats.clients = clients.then(|| consumers(found, clients_of, filter, now));
             channels.push(stats);
         }
         channels.sort_by(|a, b| a.name.cmp(&b.name));
@@ -122,13 +123,17 @@ fn consumers(
     channel: &Channel,
     clients: &[Option<Box<Connection>>],
     topic: Option<&str>,
+    now: Instant,
 ) -> Vec<ClientStats> {
     let mut list = Vec::new();
     for (_, consumer) in channel.consumers.iter() {
+        let held_ms = channel
+            .first_in_flight(consumer)
+            .map(|flight| u64::try_from(now.since(flight.delivered).as_millis()).unwrap_or(u64::MAX));
         let conn = consumer.terms.conn;
         let place = clients.get(conn.index as usize).and_then(|place| place.as_deref());
         if let Some(client) = place.filter(|client| client.id == conn) {
-            list.push(client_stats(client, Some(consumer), topic));
+            list.push(ClientStats { held_ms, ..client_stats(client, Some(consumer), topic) });
         }
     }
     list
@@ -146,6 +151,7 @@ fn client_stats(client: &Connection, consumer: Option<&Consumer>, topic: Option<
         state: client.state as ClientState as u8,
         ready: consumer.map_or(0, |c| u64::from(c.ready)),
         in_flight: consumer.map_or(0, |c| u64::from(c.in_flight)),
+        held_ms: None,
         messages: client.past.0 + consumer.map_or(0, |c| c.delivered),
         finished: client.past.1 + consumer.map_or(0, |c| c.finished),
         requeued: client.past.2 + consumer.map_or(0, |c| c.requeued),

@@ -131,6 +131,7 @@ impl Driver {
                 topic: "t".into(),
                 channel: "c".into(),
                 count: 100,
+                died: None,
             })),
             20 => self.delete_passing(),
             21..=24 => self.advance(30 * MILLI),

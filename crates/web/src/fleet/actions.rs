@@ -28,12 +28,33 @@ pub enum Change {
     Tombstone(String, String),
     /// Publishes a message to one queue of a topic, to be delivered after so many milliseconds.
     Publish(String, Vec<u8>, u64),
-    /// Returns dead letters of a channel; at most so many on each queue. Nuthatches only, as what follows.
-    Redrive(String, String, Option<u64>),
+    /// Returns dead letters of a channel. Nuthatches only, as what follows.
+    Redrive(String, String, Letters),
     /// Moves a channel to a place or time.
     Seek(String, String, String),
     /// Replaces the settings of a topic or a channel with this JSON.
     Configure(String, Option<String>, String),
+}
+
+/// Dead letters to be returned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Letters {
+    /// At most so many on each queue; None: all.
+    pub count: Option<u64>,
+    /// Only those that died at this time or later, as RFC 3339 or seconds since 1970; None: all.
+    pub since: Option<String>,
+    /// Only those that died before this time; None: all.
+    pub until: Option<String>,
+}
+
+impl Letters {
+    fn query(&self) -> String {
+        let count = self.count.map(|count| format!("&count={count}")).unwrap_or_default();
+        let time = |name: &str, time: &Option<String>| {
+            time.as_deref().map(|time| format!("&{name}={}", escape_query(time))).unwrap_or_default()
+        };
+        count + &time("since", &self.since) + &time("until", &self.until)
+    }
 }
 
 impl Change {
@@ -120,9 +141,8 @@ impl Fleet {
                 Change::Empty(topic, channel) => self.tell("empty", topic, channel.as_deref()).await,
                 Change::Tombstone(topic, node) => self.tombstone(topic, node).await,
                 Change::Publish(topic, body, defer_ms) => self.publish(topic, body, *defer_ms).await,
-                Change::Redrive(topic, channel, count) => {
-                    let count = count.map(|count| format!("&count={count}")).unwrap_or_default();
-                    let path = format!("/channel/redrive?{}{count}", query(topic, Some(channel)));
+                Change::Redrive(topic, channel, letters) => {
+                    let path = format!("/channel/redrive?{}{}", query(topic, Some(channel)), letters.query());
                     self.tell_producers(topic, &path, DaemonRequest::Post).await
                 }
                 Change::Seek(topic, channel, to) => {

@@ -13,7 +13,7 @@ use ui::text::clean;
 use super::settings::of_form;
 use super::{Page, at};
 use crate::api::{Api, Warnings, changes};
-use crate::fleet::{Change, Told};
+use crate::fleet::{Change, Letters, Told};
 use crate::request::form;
 
 /// Longest delay of a test message: nsqd's.
@@ -61,7 +61,15 @@ fn change(form: &Query) -> Result<Change, HttpRefusal> {
             }
             Ok(Change::Publish(topic, body, defer_ms))
         }
-        "redrive" => Ok(Change::Redrive(topic, of_channel()?, number(form, "count").map_err(said)?)),
+        "redrive" => {
+            let time = |name| Some(text(name).trim().to_owned()).filter(|time| !time.is_empty());
+            let letters = Letters {
+                count: number(form, "count").map_err(said)?,
+                since: time("since"),
+                until: time("until"),
+            };
+            Ok(Change::Redrive(topic, of_channel()?, letters))
+        }
         "seek" => Ok(Change::Seek(topic, of_channel()?, text("to"))),
         "configure" => {
             let settings = of_form(form, channel.as_deref()).map_err(said)?;

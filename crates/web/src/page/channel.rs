@@ -17,6 +17,9 @@ use super::{Page, at, controls, series};
 use crate::api::{Api, Warnings, word};
 use crate::fleet::{ChannelStats, ClientStats};
 
+/// Time from which on a message that a consumer holds is a warning, in milliseconds.
+const LONG_MS: u64 = 300_000;
+
 pub(crate) async fn channel(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let (topic, name) = (word(&asked, 0), word(&asked, 1));
     let query = asked.query()?;
@@ -114,7 +117,8 @@ fn consumers(api: &Api, clients: &[ClientStats]) -> Markup {
         table {
             thead { tr {
                 th scope="col" { "Consumer" } @if api.site.host.is_none() { th.wide scope="col" { "Node" } }
-                th.n scope="col" title="messages it takes at a time" { "RDY" } th.n scope="col" { "In flight" } th.n scope="col" { "Finished" }
+                th.n scope="col" title="messages it takes at a time" { "RDY" } th.n scope="col" { "In flight" }
+                th.n.wide scope="col" title="time that it has held the message whose timeout is next" { "Held for" } th.n scope="col" { "Finished" }
                 th.n.wide scope="col" { "Requeued" } th.n.wide scope="col" { "Messages" } th.wide scope="col" { "Connected" }
                 th.wide scope="col" { "Library" } th.wide scope="col" { "Zone" } th.wide scope="col" { "With" } th scope="col" { "State" }
             } }
@@ -124,7 +128,8 @@ fn consumers(api: &Api, clients: &[ClientStats]) -> Markup {
                     tr.(if never { "warning" } else { "" }) {
                         th scope="row" { (clean(&client.client_id)) " " small { (clean(&client.remote_address)) } }
                         @if api.site.host.is_none() { td.wide { (clean(&client.node)) } }
-                        td.n { (count(client.ready_count)) } td.n { (count(client.in_flight_count)) } td.n { (count(client.finish_count)) }
+                        td.n { (count(client.ready_count)) } td.n { (count(client.in_flight_count)) }
+                        td.n.wide { (client.held_ms.map_or_else(|| "–".into(), duration)) } td.n { (count(client.finish_count)) }
                         td.n.wide { (count(client.requeue_count)) } td.n.wide { (count(client.message_count)) }
                         td.wide { (ui::parts::moment(unsigned(client.connect_ts).saturating_mul(1000))) }
                         td.wide { (clean(&client.user_agent)) }
@@ -135,6 +140,9 @@ fn consumers(api: &Api, clients: &[ClientStats]) -> Markup {
                         td.wide { (clean(&features(client))) }
                         td {
                             @if client.ready_count == 0 { (badge(Level::Notice, "not ready")) }
+                            @if let Some(held) = client.held_ms.filter(|held| !never && *held >= LONG_MS) {
+                                (badge(Level::Warning, &format!("holds a message for {}", duration(held))))
+                            }
                             @if never { (badge(Level::Warning, "takes and never finishes")) }
                         }
                     }

@@ -103,6 +103,8 @@ pub(super) fn of_channel(api: &Api, topic: &str, channel: &ChannelStats) -> Mark
         a.button href=(at(api, &["messages", topic, &channel.channel_name])) { "Look at messages" }
         a.button href=(at(api, &["settings", topic, &channel.channel_name])) { "Settings" }
         (target.form("redrive", "Bring back dead letters", Some(redrives), false, &html! {
+            p { label { "Died from (empty: all) " input name="since" maxlength="40" placeholder="2026-01-31T12:00:00Z"; } }
+            p { label { "Died before (empty: all) " input name="until" maxlength="40" placeholder="2026-01-31T13:00:00Z"; } }
             p { label { "At most (empty: all) " input type="number" name="count" min="1"; } }
         }))
         (target.form("seek", "Move", Some("Reads again from a place or time, as far back as messages are kept. What is waiting is given up or read again.".into()), true, &html! {

@@ -17,9 +17,10 @@ use super::{Page, at, controls, series};
 use crate::api::{Api, Warnings};
 use crate::figures::{Rates, TopicRow};
 
-const COLUMNS: [Column; 13] = [
+const COLUMNS: [Column; 14] = [
     Column::text("name", "Topic"),
     Column::number("waiting", "Waiting", "messages waiting in the topic and its channels"),
+    Column::text("hour", "Last hour").wide(),
     Column::number("in", "In/s", "messages published per second, lately"),
     Column::number("out", "Out/s", "messages finished per second by all channels, lately").wide(),
     Column::number("growth", "Grows/s", "change of waiting messages per second, lately").wide(),
@@ -33,8 +34,8 @@ const COLUMNS: [Column; 13] = [
     Column::number("nodes", "Nodes", "queues that have it").wide(),
 ];
 
-/// Columns of rates.
-const RATES: [&str; 3] = ["in", "out", "growth"];
+/// Columns that only this process has.
+const RATES: [&str; 4] = ["hour", "in", "out", "growth"];
 
 pub(crate) async fn topics(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let query = asked.query()?;
@@ -51,7 +52,7 @@ pub(crate) async fn topics(api: &Api, asked: Asked) -> Result<Response<Body>, Ht
     let content = html! {
         @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
         p #facts .facts data-live {
-            (overview.topics.len()) " topics · " (count(waiting)) " messages waiting · "
+            (count(overview.topics.len() as i64)) " topics · " (count(waiting)) " messages waiting · "
             a href=(at(api, &["counter"])) { "messages by channel" }
         }
         @if overview.topics.is_empty() {
@@ -90,12 +91,10 @@ fn table(api: &Api, listing: &Listing, path: &str, rows: &[&TopicRow]) -> Markup
                             @if row.lonely { " " (badge(Level::Warning, "nobody consumes")) }
                             @if row.nodes == 0 { " " (badge(Level::Notice, "no queue has it")) }
                         }
-                        td.n {
-                            (count(row.waiting)) " "
-                            span.wide { (spark("waiting", Unit::Count, series(api, &["topic", &row.name], "backlog").as_deref())) }
-                        }
+                        td.n { (count(row.waiting)) }
                         @if own {
                             @let rates = row.rates.unwrap_or_default();
+                            td.wide { (spark("waiting", Unit::Count, series(api, &["topic", &row.name], "backlog").as_deref())) }
                             td.n { (rate(rates.published)) } td.n.wide { (rate(rates.finished)) } td.n.wide { (signed_rate(rates.growth)) }
                         }
                         td.n.wide { (row.channels) }

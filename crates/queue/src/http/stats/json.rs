@@ -72,7 +72,8 @@ impl Serialize for Topic<'_> {
 impl Serialize for Channel<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Channel { channel, limits } = *self;
-        let clients: Option<Vec<_>> = channel.clients.as_ref().map(|list| list.iter().map(client).collect());
+        let clients: Option<Vec<_>> =
+            channel.clients.as_ref().map(|list| list.iter().map(|one| client(one, limits)).collect());
         let row = channel.row();
         let figures = || row.figures();
         let mut map = serializer.serialize_map(None)?;
@@ -97,6 +98,8 @@ struct Client<'a> {
     state: u8,
     ready_count: u64,
     in_flight_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_ms: Option<u64>,
     message_count: u64,
     finish_count: u64,
     requeue_count: u64,
@@ -161,7 +164,8 @@ pub(super) fn document<'a>(
     memory: Option<&crate::statsd::Memory>,
     limits: bool,
 ) -> Document<'a> {
-    let producers: Vec<Client<'_>> = snapshot.producers.iter().flatten().map(client).collect();
+    let producers: Vec<Client<'_>> =
+        snapshot.producers.iter().flatten().map(|one| client(one, false)).collect();
     Document {
         version: config::nsqd::VERSION,
         health: health(snapshot),
@@ -182,7 +186,8 @@ fn condition(condition: &snapshot::Condition) -> Condition<'_> {
     Condition { topic, channel, what, why, since: snapshot::utc(*since) }
 }
 
-fn client(client: &ClientStats) -> Client<'_> {
+/// A client; `limits` as in [`Topic`].
+fn client(client: &ClientStats, limits: bool) -> Client<'_> {
     let (auth_identity, auth_identity_url) =
         client.authed.as_ref().map_or(("", ""), |(identity, url)| (identity, url));
     let (tls_cipher_suite, tls_version) =
@@ -195,6 +200,7 @@ fn client(client: &ClientStats) -> Client<'_> {
         state: client.state,
         ready_count: client.ready,
         in_flight_count: client.in_flight,
+        held_ms: client.held_ms.filter(|_| limits),
         message_count: client.messages,
         finish_count: client.finished,
         requeue_count: client.requeued,

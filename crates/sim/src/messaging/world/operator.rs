@@ -76,7 +76,10 @@ impl World {
             8..10 => (Request::Seek(topic, channel, self.place()), Vec::new()),
             10 => (Request::ConfigureTopic(topic, self.topic_settings()), Vec::new()),
             11 => (Request::CreateChannel(topic, channel), Vec::new()),
-            12..14 => (Request::Redrive { topic, channel, count: 1 + pauses as usize % 100 }, Vec::new()),
+            12..14 => (
+                Request::Redrive { topic, channel, count: 1 + pauses as usize % 100, died: None },
+                Vec::new(),
+            ),
             14..16 => (self.peek(topic, channel), Vec::new()),
             _ => self.publication(topic),
         };
@@ -163,8 +166,12 @@ impl World {
     pub(super) fn redrive_all(&mut self) {
         for topic in self.live_topics() {
             for channel in topic.channels {
-                let request =
-                    Request::Redrive { topic: topic.name.clone(), channel: channel.name, count: 100_000 };
+                let request = Request::Redrive {
+                    topic: topic.name.clone(),
+                    channel: channel.name,
+                    count: 100_000,
+                    died: None,
+                };
                 self.order(request, Vec::new());
             }
         }

@@ -154,6 +154,9 @@ pub struct ClientStats {
     pub connected: i64,
     /// Messages in flight to it.
     pub in_flight_count: i64,
+    /// Milliseconds that it has held the message whose timeout is next; of nuthatches and on pages only.
+    #[serde(skip_serializing)]
+    pub held_ms: Option<u64>,
     /// Its RDY.
     pub ready_count: i64,
     /// Messages finished by it.
