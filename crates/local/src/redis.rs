@@ -14,6 +14,8 @@ mod counter;
 mod expire;
 mod fault;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod geo;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod hash;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod hyperloglog;
@@ -76,6 +78,12 @@ static COMMANDS: &[Command] = &[
     row("expiretime", 2, expire::expiretime),
     row("flushall", -1, key::flush),
     row("flushdb", -1, key::flush),
+    row("geoadd", -5, geo::geoadd),
+    row("geodist", -4, geo::geodist),
+    row("geohash", -2, geo::geohash),
+    row("geopos", -2, geo::geopos),
+    row("geosearch", -7, geo::search::geosearch),
+    row("geosearchstore", -8, geo::search::geosearchstore),
     row("get", 2, string::get),
     row("getbit", 3, bitmap::getbit),
     row("getdel", 2, string::getdel),

@@ -18,7 +18,7 @@ use crate::value::sorted_set::SortedSet;
 
 /// Options of `ZADD`.
 #[derive(Debug, Clone, Copy, Default)]
-struct Options {
+pub(super) struct Options {
     nx: bool,
     xx: bool,
     gt: bool,
@@ -29,23 +29,35 @@ struct Options {
     incr: bool,
 }
 
+impl Options {
+    /// Reads those of the `known` options that stand at `at` one after another; returns the place after them.
+    pub(super) fn parse_some(args: &[&[u8]], mut at: usize, known: &[&str]) -> (Options, usize) {
+        let mut options = Options::default();
+        while let Some(word) = args.get(at)
+            && let Some(name) = known.iter().find(|name| word.eq_ignore_ascii_case(name.as_bytes()))
+        {
+            match *name {
+                "nx" => options.nx = true,
+                "xx" => options.xx = true,
+                "gt" => options.gt = true,
+                "lt" => options.lt = true,
+                "ch" => options.ch = true,
+                _ => options.incr = true,
+            }
+            at += 1;
+        }
+        (options, at)
+    }
+
+    /// True with both `NX` and `XX`.
+    pub(super) fn is_contradictory(self) -> bool {
+        self.nx && self.xx
+    }
+}
+
 /// `ZADD key [NX | XX] [GT | LT] [CH] [INCR] score member …`
 pub(super) fn zadd(call: &mut Call<'_>) -> Result<(), Fault> {
-    let mut options = Options::default();
-    let mut at = 2;
-    while let Some(word) = call.args.get(at) {
-        let flag = match word.to_ascii_lowercase().as_slice() {
-            b"nx" => &mut options.nx,
-            b"xx" => &mut options.xx,
-            b"gt" => &mut options.gt,
-            b"lt" => &mut options.lt,
-            b"ch" => &mut options.ch,
-            b"incr" => &mut options.incr,
-            _ => break,
-        };
-        *flag = true;
-        at += 1;
-    }
+    let (options, at) = Options::parse_some(call.args, 2, &["nx", "xx", "gt", "lt", "ch", "incr"]);
     add(call, options, call.args.get(at..).unwrap_or_default())
 }
 
@@ -55,7 +67,8 @@ pub(super) fn zincrby(call: &mut Call<'_>) -> Result<(), Fault> {
     add(call, options, call.args.get(2..).unwrap_or_default())
 }
 
-fn add(call: &mut Call<'_>, options: Options, pairs: &[&[u8]]) -> Result<(), Fault> {
+/// Adds pairs of scores and members, and replies as `ZADD`.
+pub(super) fn add(call: &mut Call<'_>, options: Options, pairs: &[&[u8]]) -> Result<(), Fault> {
     if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
         return Err(Fault::Syntax);
     }

@@ -66,6 +66,12 @@ fn word(kind: &str, dice: &mut Dice) -> Option<Vec<u8>> {
     const ENDS: &[&str] = &["LEFT", "RIGHT", "left", "up"];
     const SIDES: &[&str] = &["BEFORE", "AFTER", "after", "beside"];
     const EXTREMES: &[&str] = &["MIN", "MAX", "min", "mid"];
+    const LONGITUDES: &[&str] =
+        &["0", "13.4", "13.41", "13.5", "-179.99", "179.9", "2.35", "-74", "181", "x"];
+    const LATITUDES: &[&str] =
+        &["0", "52.5", "52.52", "52.6", "-85", "85.05", "48.85", "40.7", "-0.01", "86"];
+    const LENGTHS: &[&str] = &["0", "1", "12.5", "100", "3000", "100000", "5000000", "-1", "x"];
+    const UNITS: &[&str] = &["m", "km", "FT", "mi", "km", "ly"];
     const GROUPS: &[&str] = &["g", "g", "g", "h", "none"];
     const CONSUMERS: &[&str] = &["anna", "ben", "", "carl"];
     const PATTERNS: &[&str] = &["*", "m*", "?", "[xy]", "x", "*a*", ""];
@@ -83,6 +89,10 @@ fn word(kind: &str, dice: &mut Dice) -> Option<Vec<u8>> {
         "EXTREME" => EXTREMES,
         "PATTERN" => PATTERNS,
         "NEWID" | "ID" | "RANGEID" | "READID" => return Some(id(kind, dice).into_bytes()),
+        "LON" => LONGITUDES,
+        "LAT" => LATITUDES,
+        "METRES" => LENGTHS,
+        "UNIT" => UNITS,
         "GROUP" => GROUPS,
         "CONSUMER" => CONSUMERS,
         "MANY" => {
@@ -267,6 +277,28 @@ const ENTRIES: &[&str] = &[
     "TYPE KEY",
 ];
 
+const PLACES: &[&str] = &[
+    "GEOADD KEY LON LAT ELEMENT",
+    "GEOADD KEY LON LAT ELEMENT LON LAT ELEMENT",
+    "GEOADD KEY LON LAT ELEMENT LON LAT ELEMENT LON LAT ELEMENT",
+    "GEOADD KEY [NX] [XX] [CH] LON LAT ELEMENT",
+    "GEOADD KEY LON LAT",
+    "GEODIST KEY ELEMENT ELEMENT [UNIT]",
+    "GEOHASH KEY ELEMENT+",
+    "GEOPOS KEY ELEMENT+",
+    "GEOPOS KEY",
+    "ZADD KEY MANY ELEMENT",
+    "ZRANGE KEY 0 -1 WITHSCORES",
+    "ZREM KEY ELEMENT",
+    "GEOSEARCH KEY FROMMEMBER ELEMENT BYRADIUS METRES UNIT [WITHDIST] [WITHCOORD] [WITHHASH]",
+    "GEOSEARCH KEY FROMLONLAT LON LAT BYRADIUS METRES UNIT",
+    "GEOSEARCH KEY FROMLONLAT LON LAT BYBOX METRES METRES UNIT [ASC] [DESC]",
+    "GEOSEARCH KEY FROMLONLAT LON LAT BYRADIUS METRES km [COUNT 100] [WITHDIST]",
+    "GEOSEARCH KEY FROMLONLAT LON LAT [BYBOX METRES METRES km] [BYRADIUS METRES km] [COUNT COUNT] [ANY]",
+    "GEOSEARCH KEY FROMMEMBER ELEMENT BYBOX METRES METRES km [FROMLONLAT 0 0] [ELEMENT]",
+    "GEOSEARCHSTORE KEY KEY FROMLONLAT LON LAT BYRADIUS METRES UNIT [STOREDIST] [WITHDIST]",
+    "GEOSEARCHSTORE KEY KEY FROMMEMBER ELEMENT BYBOX METRES METRES UNIT [ASC]",
+];
 const SKETCHES: &[&str] = &[
     "PFADD KEY",
     "PFADD KEY ELEMENT+",
@@ -479,6 +511,8 @@ fn same(name: &str, command: &[Vec<u8>], want: &[u8], got: &[u8]) -> bool {
     let has = |word: &[u8]| command.iter().any(|arg| arg.eq_ignore_ascii_case(word));
     let by_texts = has(b"ALPHA") && (has(b"BY") || want.iter().flatten().any(|byte| *byte == 0));
     let has_equals = name.starts_with("SORT") && by_texts;
+    // Places at the same distance come in any order, and so do all without a wish.
+    let has_equals = has_equals || name == "GEOSEARCH";
     if UNORDERED.contains(&name) || has_equals {
         want.sort();
         got.sort();
@@ -572,6 +606,11 @@ fn bits_as_redis() {
 #[test]
 fn sketches_as_redis() {
     check_among(SKETCHES, AROUND_SKETCHES, STREAMS / 6);
+}
+
+#[test]
+fn places_as_redis() {
+    check(PLACES);
 }
 
 #[test]
