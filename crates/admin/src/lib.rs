@@ -41,6 +41,7 @@ mod reference;
 mod scrape;
 mod page;
 mod runbook;
+mod hot_keys;
 mod slow_log;
 
 pub mod actions;

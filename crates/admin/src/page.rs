@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `/` | what is wrong now, since when and what to do; the last hour; pools, queue, resources, events |
 //! | `/pools`, `/pools/POOL`, `/pools/POOL/SERVER` | who is slow, who is ejected and why, how traffic is shared |
+//! | `/keys/POOL` | which keys are hot, which replies big |
 //! | `/slowlog/POOL` | which requests took long, and where |
 //! | `/events` | what happened, and what was changed by hand |
 //! | `/configuration` | what runs, what the file says, the difference |
@@ -14,6 +15,7 @@
 
 mod configuration;
 mod events;
+mod hot_keys;
 mod latency;
 mod overview;
 mod pool;
@@ -31,6 +33,7 @@ use crate::watch::Watch;
 
 pub(crate) use configuration::configuration;
 pub(crate) use events::events;
+pub(crate) use hot_keys::hot_keys;
 pub(crate) use overview::overview;
 pub(crate) use pool::pool;
 pub(crate) use pools::pools;

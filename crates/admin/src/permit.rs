@@ -55,7 +55,7 @@ pub(crate) async fn permit(State(gate): State<Gate>, request: Request, next: Nex
 }
 
 /// Paths that show messages or keys.
-const DATA: [&str; 3] = ["/messages/", "/slowlog/", "/api/slowlog/"];
+const DATA: [&str; 5] = ["/messages/", "/slowlog/", "/api/slowlog/", "/keys/", "/api/keys/"];
 
 fn right(method: &Method, path: &str) -> Right {
     match (method, path) {
@@ -86,6 +86,8 @@ mod tests {
             (Method::GET, "/startup", Right::Anybody),
             (Method::GET, "/messages/t/c", Right::Operate),
             (Method::GET, "/slowlog/p", Right::Operate),
+            (Method::GET, "/keys/p", Right::Operate),
+            (Method::GET, "/api/keys/p", Right::Operate),
             (Method::GET, "/api/slowlog/p", Right::Operate),
             (Method::POST, "/action", Right::Operate),
             (Method::GET, "/health/", Right::View),

@@ -3,6 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/`, `/pools…`, `/events`, `/configuration` | the pages of this process: [`crate::page`] |
+//! | `/keys/POOL`, `/api/keys/POOL` | hot keys and big replies of a pool |
 //! | `/slowlog/POOL`, `/api/slowlog/POOL` | the slow log of a pool; `?count=N` of the newest as JSON |
 //! | `/change` | forms of these pages |
 //! | `/static/…` | their style and script |
@@ -45,6 +46,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use ui::{assets, respond};
 
 use crate::actions::{self, Actor, Origin};
+use crate::facts::wall_ms;
+use crate::hot_keys::KeysStatus;
 use crate::page::Site;
 use crate::permit::{Gate, permit};
 use crate::reload::Difference;
@@ -72,6 +75,8 @@ pub fn router(
         .route("/pools", get(pools_page))
         .route("/pools/{pool}", get(pool_page))
         .route("/pools/{pool}/{server}", get(server_page))
+        .route("/keys/{pool}", get(hot_keys_page))
+        .route("/api/keys/{pool}", get(hot_keys))
         .route("/slowlog/{pool}", get(slow_log_page))
         .route("/api/slowlog/{pool}", get(slow_log))
         .route("/events", get(events_page))
@@ -205,6 +210,28 @@ async fn server_page(
         Some(page::server(site, pool, server))
     })
     .await
+}
+
+async fn hot_keys_page(
+    State(watch): State<Arc<Watch>>,
+    Path(name): Path<String>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Response {
+    let report =
+        watch.registry().key_reports(&name).map(|reports| reports.merged(wall_ms())).unwrap_or_default();
+    shown(&watch, &after, &headers, |site| {
+        let pool = site.status.pools.iter().find(|pool| pool.name == name)?;
+        Some(page::hot_keys(site, pool, &report))
+    })
+    .await
+}
+
+async fn hot_keys(State(watch): State<Arc<Watch>>, Path(name): Path<String>) -> Response {
+    match watch.registry().key_reports(&name) {
+        Some(reports) => json(&KeysStatus::of(&reports.merged(wall_ms()))),
+        None => answer(StatusCode::NOT_FOUND, TEXT, "there is no such pool\n"),
+    }
 }
 
 async fn slow_log_page(

@@ -238,6 +238,8 @@ pub struct Pool {
     pub slowlog_threshold: Option<Duration>,
     /// Most entries of the slow log.
     pub slowlog_len: u32,
+    /// Watch hot keys and big replies.
+    pub hot_keys: bool,
     /// Limit on requests queued or pending on a server, per shard; above it requests are refused.
     pub server_queue_max: u32,
 }

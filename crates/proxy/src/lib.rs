@@ -49,6 +49,7 @@ mod alarm;
 mod mail;
 mod balance;
 mod handover;
+mod hot_keys;
 mod reply_size;
 mod tally;
 mod blocked;

@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicU32;
 use config::checked;
 use net::Instant;
 use net::tls::ClientConfig;
-use telemetry::{PoolStats, SlowLog};
+use telemetry::{KeyReports, PoolStats, SlowLog};
 
 use crate::feeds::Feeds;
 use crate::gate::Gate;
 use crate::generation::{PoolPlan, PoolTls, reads_replicas};
+use crate::hot_keys::KeyWatch;
 use crate::ids::PoolId;
 use crate::keys::ServerKey;
 use crate::placement::{Placement, Slots};
@@ -33,6 +34,10 @@ pub(crate) struct Pool {
     pub(crate) stats: Arc<PoolStats>,
     /// Slow log of all shards.
     pub(crate) slow_log: Arc<SlowLog>,
+    /// Watch on its keys; None if it is off.
+    pub(crate) key_watch: Option<Box<KeyWatch>>,
+    /// Reports of that watch, of all shards.
+    pub(crate) key_reports: Arc<KeyReports>,
     pub(crate) placement: Placement,
     /// Reads may go to replicas.
     pub(crate) reads_replicas: bool,
@@ -73,6 +78,8 @@ impl Pool {
             tls: plan.tls.clone(),
             stats: plan.cells.shards.get(shard).cloned().unwrap_or_default(),
             slow_log: slow_log(plan),
+            key_watch: None,
+            key_reports: Arc::clone(&plan.cells.key_reports),
             placement: Placement::new(&plan.config, seed),
             reads_replicas: reads_replicas(&plan.config),
             feeds: Feeds::default(),
@@ -101,6 +108,7 @@ impl Pool {
             self.placement = Placement::new(config, seed);
         }
         self.slow_log = slow_log(plan);
+        self.key_reports = Arc::clone(&plan.cells.key_reports);
         self.redis_limits = redis_limits(config);
         self.reads_replicas = reads_replicas(config);
         self.config = Arc::clone(config);
@@ -115,6 +123,11 @@ impl Pool {
     /// Its servers, draining ones included.
     pub(crate) fn all_servers(&self) -> impl Iterator<Item = ServerKey> {
         self.servers.iter().chain(&self.leaving).copied()
+    }
+
+    /// The watch on its keys, which begins with the first sample.
+    pub(crate) fn watch_keys(&mut self, now: Instant, seed: u64) -> &mut KeyWatch {
+        self.key_watch.get_or_insert_with(|| Box::new(KeyWatch::new(now, seed)))
     }
 
     /// Counts requests of clients, and their bytes.

@@ -21,6 +21,7 @@ mod watch;
 mod first_key;
 mod reader;
 
+pub(crate) use embedded::wall_ms;
 pub(crate) use first_key::first_key;
 pub(crate) use split::merge_of;
 

@@ -25,7 +25,10 @@ mod large;
 mod unwritten;
 pub(crate) mod hits;
 mod written;
+pub(crate) mod notable;
+mod arguments;
 mod slow;
+mod watched;
 mod deadline;
 pub(crate) mod silence;
 mod loss;
@@ -57,6 +60,7 @@ use crate::server::connection::ServerConn;
 use crate::server::drain::Drain;
 use crate::server::health::{Health, Policy, State};
 use crate::server::kept::Resend;
+use crate::server::notable::Notable;
 use crate::server::privates::Privates;
 
 #[derive(Debug)]
@@ -82,8 +86,8 @@ pub(crate) struct Server {
     pub(crate) options: SocketOptions,
     /// Requests to it that may be resent.
     pub(crate) resend: Resend,
-    /// Time from which a request is slow, in microseconds.
-    pub(crate) slow_us: u64,
+    /// Replies that are looked at.
+    pub(crate) notable: Notable,
     /// Password of its handshake; None if it gets none.
     pub(crate) password: Option<Secret>,
     /// `server_connections` for RESP2 and memcached, as many for RESP3, one for probes, one for
@@ -136,7 +140,7 @@ impl Server {
             resend: if is_local { Resend::Nothing } else { Resend::of(config) },
             address: address_of(server),
             is_local,
-            slow_us: slow_us(config),
+            notable: Notable::of(config),
             options: socket_options(config, server, tls),
             password: generation::password(config, server).cloned(),
             shared: config.server_connections as u16,
@@ -244,11 +248,6 @@ impl Server {
         let is_of_all = lane < 2 * shared || lane == self.subscription_lane();
         lane >= shared && lane != 2 * shared && (is_of_all || self.private_speaks_resp3(lane))
     }
-}
-
-/// Threshold of the slow log in microseconds; the greatest number if it is off.
-fn slow_us(config: &checked::Pool) -> u64 {
-    config.slowlog_threshold.map_or(u64::MAX, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn address_of(server: &checked::Server) -> Option<Address> {

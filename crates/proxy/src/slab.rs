@@ -74,6 +74,12 @@ impl<K: Key, T> Slab<K, T> {
         slots.filter_map(|(index, slot)| Some((K::new(index, slot.generation), slot.value.as_ref()?)))
     }
 
+    /// Items that may be changed, in the order of indices.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (K, &mut T)> {
+        let slots = (0u32..).zip(&mut self.slots);
+        slots.filter_map(|(index, slot)| Some((K::new(index, slot.generation), slot.value.as_mut()?)))
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.slots.iter().filter_map(|slot| slot.value.as_ref())
     }

@@ -179,6 +179,7 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
         private_connections: 4,
         slowlog_threshold: rng.pick(&[None, Some(Duration::from_millis(10))]),
         slowlog_len: rng.pick(&[1, 128]),
+        hot_keys: rng.one_in(2),
         server_queue_max: if harsh { 3 } else { 10_000 },
     }
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::{PoolStats, ServerStats, SlowLog};
+use crate::{KeyReports, PoolStats, ServerStats, SlowLog};
 
 /// Cells of one pool.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct PoolCells {
     pub servers: Vec<ServerCells>,
     /// The slow log of all shards.
     pub slow_log: Arc<SlowLog>,
+    /// Hot keys and big replies of each shard.
+    pub key_reports: Arc<KeyReports>,
 }
 
 /// Cells of one server of a pool.
@@ -38,6 +40,7 @@ impl PoolCells {
             shards: (0..shards).map(|_| Arc::new(PoolStats::new(name))).collect(),
             servers: servers.into_iter().map(|server| ServerCells::new(server, shards)).collect(),
             slow_log: Arc::default(),
+            key_reports: Arc::new(KeyReports::new(shards)),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::render::prometheus;
-use crate::{PoolCells, PoolReport, ShardStats, SlowLog};
+use crate::{KeyReports, PoolCells, PoolReport, ShardStats, SlowLog};
 
 /// Another component with its own metrics, such as the queue.
 pub trait Source: Send + Sync {
@@ -53,6 +53,11 @@ impl Registry {
     pub fn pools(&self) -> Vec<PoolReport> {
         let pools = Arc::clone(&self.lock().pools);
         pools.iter().map(PoolReport::sum).collect()
+    }
+
+    /// Hot keys and big replies of a pool.
+    pub fn key_reports(&self, pool: &str) -> Option<Arc<KeyReports>> {
+        self.lock().pools.iter().find(|cells| cells.name == pool).map(|cells| Arc::clone(&cells.key_reports))
     }
 
     /// The slow log of a pool.

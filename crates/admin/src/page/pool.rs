@@ -30,7 +30,9 @@ pub(crate) fn pool(site: &Site<'_>, pool: &PoolStatus) -> Markup {
             (badge(level, words)) " " (pool.protocol) " · " (counted(pool.clients, "client")) " · "
             (count(pool.in_flight)) " in flight · " (bytes(value("memory_bytes"))) " held · " (count(pool.requests_total)) " requests so far"
         }
-        p.facts.more { a href=(path("", &["slowlog", &pool.name])) { "Slow log" } }
+        p.facts.more { a href=(path("", &["slowlog", &pool.name])) { "Slow log" } " · "
+            a href=(path("", &["keys", &pool.name])) { "Hot keys and big replies" }
+        }
         div #charts .charts data-live { (charts(site, pool)) }
         section #servers data-live {
             h2 { "Servers" small { "share of keys by weight beside share of traffic: a hot key shows as a difference" } }

@@ -421,3 +421,57 @@ async fn a_slow_log_is_a_page_and_json() {
         assert!(fetch(place.router.clone(), path).await.0.starts_with("http/1.1 404"), "{path}");
     }
 }
+
+#[tokio::test]
+async fn hot_keys_are_a_page_and_json() {
+    use telemetry::{BigReply, Cut, HotKey, KeyReport};
+    let place = place(None);
+    let report = KeyReport {
+        at_ms: crate::wall_ms(),
+        keys: vec![HotKey {
+            key: Cut::of(b"<hot>", 5),
+            server: "s".into(),
+            reads: 300.0,
+            writes: 100.0,
+            read_bytes: 4096.0,
+            write_bytes: 8192.0,
+        }],
+        replies: vec![BigReply {
+            bytes: 3 << 20,
+            command: "lrange".into(),
+            key: Some(Cut::of(b"list", 4)),
+            server: "t".into(),
+            client: "10.0.0.1".into(),
+            at_ms: 5,
+        }],
+    };
+    assert!(place.pool.key_reports.publish(1, report));
+    let (_, page) = fetch(place.router.clone(), "/keys/a").await;
+    for text in [
+        "&lt;hot&gt;",
+        "300/s",
+        "100/s",
+        "4 KiB/s",
+        "8 KiB/s",
+        "/pools/a/s",
+        "3 MiB",
+        "lrange",
+        "list",
+        "10.0.0.1",
+    ] {
+        assert!(page.contains(text), "{text} is missing in\n{page}");
+    }
+    let (_, body) = fetch(place.router.clone(), "/api/keys/a").await;
+    let keys: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(
+        (&keys["keys"][0]["key"], &keys["keys"][0]["reads_per_second"]),
+        (&"<hot>".into(), &300.0.into())
+    );
+    assert_eq!(
+        (&keys["replies"][0]["bytes"], &keys["replies"][0]["key"]),
+        (&(3 << 20).into(), &"list".into())
+    );
+    for path in ["/keys/z", "/api/keys/z"] {
+        assert!(fetch(place.router.clone(), path).await.0.starts_with("http/1.1 404"), "{path}");
+    }
+}

@@ -56,6 +56,7 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("private_connections", integer(pool.private_connections)),
         ("slowlog_threshold", Some(duration_or_off(pool.slowlog_threshold))),
         ("slowlog_len", integer(pool.slowlog_len)),
+        ("hot_keys", Some(Setting::Bool(pool.hot_keys))),
         ("server_queue_max", integer(pool.server_queue_max)),
     ];
     Section { name: pool.name.clone(), ..Section::new(Scope::Pool, settings) }

@@ -124,6 +124,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         private_connections: read.integer("private_connections") as u32,
         slowlog_threshold: read.duration_if_on("slowlog_threshold"),
         slowlog_len: read.integer("slowlog_len") as u32,
+        hot_keys: read.flag("hot_keys"),
         server_queue_max: read.integer("server_queue_max") as u32,
     })
 }

@@ -385,6 +385,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Most entries of the slow log, about 1 KB each; the oldest go first.",
     ),
     option(
+        "hot_keys",
+        None,
+        Kind::Bool,
+        Absent::Is("false"),
+        Live,
+        "Watch which keys are used most and which replies are biggest (/keys/POOL at the admin port): about a thousand \
+         requests per second and shard are looked at, one in 64 at most.",
+    ),
+    option(
         "server_queue_max",
         None,
         integer(1, u32::MAX as i64),

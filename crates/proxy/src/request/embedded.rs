@@ -89,6 +89,7 @@ impl Proxy {
         // The clock does not move within a turn; execution usually takes less than a microsecond.
         stats.record_response(class, 0, 0);
         Hits::of_local(before, self.store.counters()).count(stats, &self.pools[client.pool].stats);
+        self.note_local(io, client, (server, class), frame);
         block
     }
 }
@@ -121,7 +122,7 @@ fn with_args<R>(frame: &[u8], to: impl FnOnce(&[&[u8]]) -> R) -> R {
 }
 
 /// Wall-clock time in milliseconds since 1970; a clock before that counts as 0.
-pub(super) fn wall_ms<I: Io>(io: &I) -> u64 {
+pub(crate) fn wall_ms<I: Io>(io: &I) -> u64 {
     u64::try_from(io.wall_time().0 / 1_000_000).unwrap_or(0)
 }
 

@@ -218,11 +218,11 @@ impl Server {
         keep: Keep,
     ) -> Result<Sent, Failure> {
         let (key, first_look) = (self.lane_key(lane), self.first_look());
-        let Server { conns, stats, resend, slow_us, .. } = self;
+        let Server { conns, stats, resend, notable, .. } = self;
         let conn = &mut conns[lane as usize];
         let Some(id) = conn.conn else { return Err(Failure::Refused) };
         let bytes = frame.bytes();
-        let policy = Policy { resend: *resend, beginnings: *slow_us < u64::MAX };
+        let policy = Policy { resend: *resend, beginnings: notable.keeps_beginnings };
         conn.kept.keep(&mut pending, frame, keep, policy);
         if conn.ready() {
             match frame {

@@ -86,8 +86,8 @@ impl Proxy {
             }
         }
         let now = io.now();
-        if self.servers[lane.server].is_slow(lane.number, now) {
-            self.log_slow_reply(io, lane, found.len);
+        if self.servers[lane.server].is_notable(lane.number, found.len, now) {
+            self.note_reply(io, lane, found.len);
         }
         let server = &mut self.servers[lane.server];
         let opened = server.conns[lane.number as usize].conn;

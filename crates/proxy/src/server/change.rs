@@ -6,12 +6,13 @@ use config::checked;
 use net::tls::ClientConfig;
 use net::{Address, Io};
 
-use super::{address_of, slow_us, socket_options};
+use super::{address_of, socket_options};
 use crate::generation::{ByHand, Out, ServerPlan};
 use crate::notice::Notice;
 use crate::server::Server;
 use crate::server::health::State;
 use crate::server::kept::Resend;
+use crate::server::notable::Notable;
 
 /// State that a server passes on to its replacement.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Server {
         if self.address.is_some() {
             self.resend = Resend::of(config);
         }
-        self.slow_us = slow_us(config);
+        self.notable = Notable::of(config);
         self.ring_name = config.ring_name(server);
         if self.address != address_of(server) && !self.is_local {
             self.take_address(address_of(server));

@@ -170,8 +170,8 @@ impl Proxy {
     fn end_passage<I: Io>(&mut self, io: &mut I, lane: LaneKey, last: Reply<'_>) {
         let now = io.now();
         let len = self.server_conn(lane).passage.as_ref().map_or(0, |passage| passage.len);
-        if self.servers[lane.server].is_slow(lane.number, now) {
-            self.log_slow_reply(io, lane, len);
+        if self.servers[lane.server].is_notable(lane.number, len, now) {
+            self.note_reply(io, lane, len);
         }
         let server = &mut self.servers[lane.server];
         let Some((passage, pending, expired)) = server.conns[lane.number as usize].end_passage() else {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use net::{App, Fault};
+use telemetry::Cut;
 
 use super::*;
 use crate::testing::{World, lines, settings};
@@ -84,37 +85,6 @@ fn the_threshold_is_live() {
         let server = w.io.connects[0].0;
         w.receive(server, b"+OK\r\n");
         assert_eq!(entries(&w).len(), count, "{threshold}");
-    }
-}
-
-#[test]
-fn arguments_are_found_in_the_beginning_of_a_request() {
-    let long = "k".repeat(300);
-    let big = lines(&[&format!("set {long} v")]);
-    let (arguments, more, key_at) = redis_arguments(&big[..128]);
-    assert_eq!((arguments[1].bytes.len(), arguments[1].more, more, key_at), (64, 236, 1, Some(1)));
-    for (request, key_at) in [
-        ("mget a b", Some(1)),
-        ("eval x 1 k", Some(3)),
-        ("eval x 0", None),
-        ("object encoding k", Some(2)),
-        ("xread streams k 0", None),
-        ("publish c m", None),
-        ("nonsense k", None),
-    ] {
-        assert_eq!(redis_arguments(&lines(&[request])).2, key_at, "{request}");
-    }
-    let many = lines(&["mget a b c d e f g h i j"]);
-    let (arguments, more, _) = redis_arguments(&many);
-    assert_eq!((arguments.len(), more), (8, 3));
-    for (line, words, key_at) in [
-        (&b"set k 0 0 1\r\nx\r\n"[..], 5, Some(1)),
-        (b"gat 10 a b\r\n", 4, Some(2)),
-        (b"version\r\n", 1, None),
-        (b"", 0, None),
-    ] {
-        let (arguments, _, found) = memcache_arguments(line);
-        assert_eq!((arguments.len(), found), (words, key_at), "{line:?}");
     }
 }
 
