@@ -21,7 +21,9 @@ pub use self::names::Inactive;
 pub use self::own::{OwnAnswer, OwnQueue};
 pub use self::producers::{Producer, ProducerTopic};
 pub use self::request::DaemonRequest;
-pub use self::stats::{ChannelStats, ClientStats, Stats, TopicStats, channel_of, counts, topic_of};
+pub use self::stats::{
+    ChannelStats, ClientStats, Publisher, Stats, TopicStats, channel_of, counts, topic_of,
+};
 
 /// A merged answer, with a line for each failure on the way.
 #[derive(Debug, Clone, PartialEq)]

@@ -77,7 +77,7 @@ impl Api {
 
     pub(crate) async fn topic(&self, asked: Asked) -> Answer {
         let mut warnings = Warnings::default();
-        let value = self.gather_topic(word(&asked, 0), &mut warnings).await?;
+        let value = self.gather_topic(word(&asked, 0), false, &mut warnings).await?;
         Ok(answer::json(&Beside { value: &value, message: warnings.message() }))
     }
 
@@ -85,11 +85,12 @@ impl Api {
     pub(crate) async fn gather_topic(
         &self,
         name: &str,
+        clients: bool,
         warnings: &mut Warnings,
     ) -> Result<TopicStats, Unavailable> {
         let fleet = self.fleet();
         let producers = warnings.take(fleet.topic_producers(name).await)?;
-        let stats = warnings.take(fleet.stats(producers, Some(name), None, false).await)?;
+        let stats = warnings.take(fleet.stats(producers, Some(name), None, clients).await)?;
         Ok(topic_of(name, stats))
     }
 

@@ -1,6 +1,7 @@
 //! Statistics of topics and channels: per queue, and over all queues.
 
 mod merge;
+mod publishers;
 mod shapes;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,6 +10,8 @@ use http::query::escape_query;
 use serde::Deserialize;
 
 pub use self::merge::{channel_of, counts, topic_of};
+pub use self::publishers::Publisher;
+use self::publishers::ToldPublisher;
 pub use self::shapes::{ChannelStats, ClientStats, TopicStats};
 use super::producers::Producer;
 use super::{Fleet, Kind, Outcome, sift};
@@ -20,6 +23,7 @@ pub type Stats = Vec<TopicStats>;
 #[serde(default)]
 struct Told {
     topics: Option<Vec<TopicStats>>,
+    producers: Option<Vec<ToldPublisher>>,
 }
 
 impl Fleet {
@@ -64,11 +68,14 @@ impl Fleet {
 /// The topics of a producer, with the fields that nsqd does not send.
 fn of_producer(producer: &Producer, told: Told, topic: Option<&str>, now: i64) -> Stats {
     let node = producer.http_address();
+    let publishers = told.producers.unwrap_or_default();
     let mut topics = told.topics.unwrap_or_default();
     topics.retain(|told| topic.is_none_or(|topic| told.topic_name == topic));
     for topic in &mut topics {
         topic.node.clone_from(&node);
         topic.hostname.clone_from(&producer.hostname);
+        let name = &topic.topic_name;
+        topic.publishers = publishers.iter().filter_map(|told| told.of_topic(name, &node, now)).collect();
         topic.memory_depth = topic.depth.saturating_sub(topic.backend_depth);
         for channel in topic.channels.iter_mut().flatten() {
             channel.node.clone_from(&node);

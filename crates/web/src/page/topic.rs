@@ -6,7 +6,7 @@ use http::{Asked, HttpRefusal};
 use maud::{Markup, html};
 use ui::Level;
 use ui::chart::{Unit, chart, spark};
-use ui::format::bytes;
+use ui::format::{bytes, duration, rate};
 use ui::parts::{badge, empty, note, scroll};
 use ui::text::clean;
 
@@ -14,7 +14,10 @@ use super::action::done;
 use super::numbers::{count, latency, split, unsigned};
 use super::{Page, at, controls, series};
 use crate::api::{Api, Warnings, word};
-use crate::fleet::{ChannelStats, TopicStats};
+use crate::fleet::{ChannelStats, Publisher, TopicStats};
+
+/// Publishers shown.
+const PUBLISHERS: usize = 50;
 
 pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let name = word(&asked, 0);
@@ -22,7 +25,7 @@ pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
     let title = format!("Topic {name}");
     let page = Page::new(api, "topics", &title).under("Topics", at(api, &["topics"]));
     let mut warnings = Warnings::default();
-    let topic = match api.gather_topic(name, &mut warnings).await {
+    let topic = match api.gather_topic(name, true, &mut warnings).await {
         Ok(topic) => topic,
         Err(reason) => return Ok(page.unavailable(&asked.headers, &warnings, &reason)),
     };
@@ -43,6 +46,12 @@ pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
             } @else {
                 (scroll("Channels", channels(api, &topic)))
             }
+        }
+        section #publishers data-live {
+            h2 { "Publishers" small { "connected over TCP, the busiest first" } }
+            @if topic.publishers.is_empty() {
+                p.facts { "No client that is connected over TCP has published here; who publishes over HTTP is not known." }
+            } @else { (scroll("Publishers", publishers(&topic.publishers, api.site.host.is_none()))) }
         }
         @if api.site.host.is_none() { section #nodes data-live { h2 { "Nodes" } (scroll("Nodes", table(api, nodes, &topic))) } }
         (latency(topic.e2e_processing_latency.as_ref()))
@@ -130,6 +139,34 @@ pub(super) fn state(channel: &ChannelStats) -> Markup {
     html! {
         @if channel.paused { (badge(Level::Notice, "paused")) }
         @else if lonely(channel) { (badge(Level::Warning, "nobody consumes")) }
+    }
+}
+
+/// The busiest publishers.
+fn publishers(all: &[Publisher], with_nodes: bool) -> Markup {
+    let mut all: Vec<&Publisher> = all.iter().collect();
+    all.sort_by(|a, b| b.per_second().total_cmp(&a.per_second()));
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { "Client" } th scope="col" { "Address" } th.n scope="col" title="on the mean, since it connected" { "Publishes" }
+                th.n scope="col" { "Messages" } th.n.wide scope="col" { "Connected" } th.wide scope="col" { "Library" }
+                @if with_nodes { th.wide scope="col" { "Node" } }
+            } }
+            tbody {
+                @for one in all.iter().take(PUBLISHERS) {
+                    tr {
+                        th scope="row" { (clean(&one.client_id)) @if one.hostname != one.client_id { " " small { (clean(&one.hostname)) } } }
+                        td { (clean(&one.remote_address)) }
+                        td.n { (rate(one.per_second())) "/s" }
+                        td.n { (count(one.count)) }
+                        td.n.wide { (duration(unsigned(one.connected_seconds).saturating_mul(1000))) }
+                        td.wide { (clean(&one.user_agent)) }
+                        @if with_nodes { td.wide { (clean(&one.node)) } }
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub fn topic_of(name: &str, stats: Stats) -> TopicStats {
         if let (Some(all), Some(one)) = (&mut all.e2e_processing_latency, &one.e2e_processing_latency) {
             all.add(one);
         }
+        all.publishers.extend_from_slice(&one.publishers);
         for channel in one.channels.iter().flatten() {
             let channels = all.channels.get_or_insert_default();
             match channels.iter_mut().find(|known| known.channel_name == channel.channel_name) {

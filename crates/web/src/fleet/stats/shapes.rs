@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Publisher;
 use crate::fleet::Latency;
 
 /// A topic on a queue, or on all of them (`node` is `*`).
@@ -58,6 +59,9 @@ pub struct TopicStats {
     /// Bytes of its journal.
     #[serde(skip_serializing)]
     pub stored_bytes: i64,
+    /// Clients that publish to it over TCP, if clients were requested.
+    #[serde(skip)]
+    pub publishers: Vec<Publisher>,
 }
 
 /// A channel on a queue, or on all of them.
