@@ -56,6 +56,7 @@ LEFT = {
     "pool.read_from": "the busy pool has no replicas; test_redis_cluster.py and the process tests change it",
     "pool.zone": "the busy pool has no replicas; the process tests change it",
     "pool.replica_lag_max": "the busy pool has no replicas; the process tests change it",
+    "pool.pretend_cluster_peers": "goes with pretend_cluster; the process tests change it",
     "pool.sentinels": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
     "pool.masters": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
     "pool.sentinel_user": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",

@@ -188,6 +188,10 @@ pub struct Pool {
     pub protocol: Protocol,
     /// Topology, and settings of its discovery.
     pub discovery: Discovery,
+    /// It answers `CLUSTER` as if it were a Redis Cluster.
+    pub pretend_cluster: bool,
+    /// Host and port of the proxies of that cluster; none for this one alone, as it listens.
+    pub pretend_cluster_peers: Vec<(String, u16)>,
     /// Key hash.
     pub hash: ring::Hash,
     /// The two bytes that enclose the hashed part of a key.
@@ -245,6 +249,16 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Host and port of the first listener that clients can connect to as it is written; None if there are
+    /// only unix sockets and listeners on all addresses.
+    pub fn dialled(&self) -> Option<(String, u16)> {
+        let is_wildcard = |host: &str| matches!(host, "" | "*" | "0.0.0.0" | "::");
+        self.listen.iter().find_map(|listen| match &listen.address {
+            Listen::Tcp { host, port } if *port > 0 && !is_wildcard(host) => Some((host.clone(), *port)),
+            Listen::Tcp { .. } | Listen::Unix { .. } => None,
+        })
+    }
+
     /// The name of a server as hashed for the ring: its identity, except that libmemcached
     /// has its own rule and ignores names. A master that Sentinels name is hashed by its name alone.
     pub fn ring_name(&self, server: &Server) -> String {

@@ -1,6 +1,7 @@
 //! Answers to commands that need no server, so that any client connects without errors.
 
 mod client_info;
+mod cluster;
 mod facts;
 mod info;
 mod settings;
@@ -9,7 +10,7 @@ mod slow_log;
 use config::checked::Pool as Config;
 use net::Io;
 use wire::redis::encode::{self, Version};
-use wire::redis::{Args, Argument, Local, Request, integer};
+use wire::redis::{Args, Argument, Command, Local, Reason, Refusal, Request, integer};
 
 use self::facts::REDIS_VERSION;
 use crate::client::stateful::Transaction;
@@ -22,6 +23,8 @@ use crate::response::scanned;
 
 /// nutcracker 0.5.0's text, without the full stop of Redis.
 pub(crate) const NOAUTH: &[u8] = b"-NOAUTH Authentication required\r\n";
+pub(crate) use cluster::Pretended;
+
 pub(crate) const OK: &[u8] = b"+OK\r\n";
 pub(crate) const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
     <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at \
@@ -52,6 +55,39 @@ impl Proxy {
     pub(crate) fn give<I: Io>(&self, io: &mut I, client: &mut Client, reply: &[u8]) {
         self.pools[client.pool].count_reply(reply.len());
         client.answer_now(io, reply);
+    }
+
+    /// Answers a command about the cluster that this pool pretends to be, or refuses it.
+    pub(crate) fn answer_as_cluster<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        command: &'static Command,
+        argument: Option<Argument<'_>>,
+    ) {
+        let pool = &self.pools[client.pool];
+        let mut out = std::mem::take(&mut self.scratch.reply);
+        out.clear();
+        let argument = argument.map(|argument| argument.bytes());
+        let is_answered =
+            pool.pretended.as_ref().is_some_and(|pretended| match command.name.split_once('|') {
+                Some((_, subcommand)) => {
+                    pretended.answer(subcommand, argument, client.session.version(), &mut out)
+                }
+                // Every node serves every key, and none is a replica.
+                None => {
+                    out.extend_from_slice(OK);
+                    matches!(command.name, "readonly" | "readwrite" | "asking")
+                }
+            });
+        if is_answered {
+            pool.stats.answered_here.inc();
+            self.give(io, client, &out);
+        }
+        self.scratch.reply = out;
+        if !is_answered {
+            self.refuse_redis(io, client, &Refusal::Unsupported(command, Reason::Cluster));
+        }
     }
 
     pub(crate) fn answer<I: Io>(
@@ -205,7 +241,7 @@ impl Proxy {
         let said = said.map(|frame| Some((scanned(frame)?, frame)));
         match (about, said) {
             (About::Info, None) => info::own(args, &facts, version, out),
-            (About::Info, Some(said)) => info::corrected(said?, version, out)?,
+            (About::Info, Some(said)) => info::corrected(said?, &facts, version, out)?,
             (About::Settings, said) => {
                 args.next(); // the word GET
                 match said {
@@ -320,19 +356,19 @@ fn hello(session: &mut Session, config: &Config, args: Args<'_>, out: &mut Vec<u
     if !session.authenticated {
         return out.extend_from_slice(HELLO_NEEDS_AUTH);
     }
-    greet(session, &hello, out);
+    greet(session, config, &hello, out);
 }
 
 /// Executes and answers a `HELLO` of a client that is logged in.
-pub(crate) fn greet(session: &mut Session, hello: &Hello<'_>, out: &mut Vec<u8>) {
+pub(crate) fn greet(session: &mut Session, config: &Config, hello: &Hello<'_>, out: &mut Vec<u8>) {
     session.resp3 = hello.resp3;
     if let Some(name) = hello.name {
         session.name = if name.is_empty() { None } else { Some(name.into()) };
     }
-    write_hello(session, out);
+    write_hello(session, config, out);
 }
 
-fn write_hello(session: &Session, out: &mut Vec<u8>) {
+fn write_hello(session: &Session, config: &Config, out: &mut Vec<u8>) {
     encode::map(out, 7, session.version());
     let texts: [(&str, &str); 2] = [("server", "redis"), ("version", REDIS_VERSION)];
     for (key, value) in texts {
@@ -343,7 +379,8 @@ fn write_hello(session: &Session, out: &mut Vec<u8>) {
     encode::integer(out, if session.resp3 { 3 } else { 2 });
     encode::bulk(out, b"id");
     encode::integer(out, session.number as i64);
-    for (key, value) in [("mode", "standalone"), ("role", "master")] {
+    let mode = if config.pretend_cluster { "cluster" } else { "standalone" };
+    for (key, value) in [("mode", mode), ("role", "master")] {
         encode::bulk(out, key.as_bytes());
         encode::bulk(out, value.as_bytes());
     }

@@ -12,6 +12,7 @@
 //! time by the request's deadline.
 
 mod follow;
+mod piece;
 mod turned_away;
 
 use std::time::Duration;
@@ -181,6 +182,9 @@ impl Proxy {
     fn answer_detour<I: Io>(&mut self, io: &mut I, detour: &Detour) {
         match detour.owner {
             Owner::Client(client, seq) => self.fail(io, client, seq, &detour.error, detour.at),
+            Owner::Part(gather, _) if self.is_piece(detour).is_some() => {
+                self.give_up_piece(io, gather, &detour.error);
+            }
             Owner::Part(gather, _) => {
                 if self.gathers.fail(gather, &detour.error) {
                     self.finish_gather(io, None, gather);

@@ -7,6 +7,7 @@ use wire::redis::Version;
 use crate::client::Seq;
 use crate::feeds::FeedKind;
 use crate::keys::{PoolKey, ServerKey};
+use crate::piece::Piece;
 use crate::tally::{Change, Tally};
 
 /// Identifies a gather record until all its parts are answered.
@@ -38,6 +39,8 @@ pub(crate) struct Gather {
     pub(crate) error: Option<Vec<u8>>,
     /// Part of another record that its reply is for; None if it is for the client.
     pub(crate) outer: Option<(GatherId, u16)>,
+    /// A transaction in a cluster, which may be sent again.
+    pub(crate) piece: Option<Box<Piece>>,
     /// Time of the request, for the latency histogram.
     pub(crate) at: net::Instant,
     /// [`Gather::memory`] at the last count.
@@ -49,6 +52,7 @@ impl Gather {
         let parts: usize = self.parts.iter().map(Vec::capacity).sum();
         let keys = self.keys.0.capacity() + self.keys.1.capacity() * size_of::<u32>();
         let rest = self.parts.capacity() * size_of::<Vec<u8>>() + self.order.capacity() * size_of::<u16>();
+        let rest = rest + self.piece.as_ref().map_or(0, |piece| piece.memory());
         parts + keys + rest + self.error.as_ref().map_or(0, Vec::capacity)
     }
 
@@ -155,6 +159,7 @@ impl Gathers {
             parts: Vec::new(),
             error: None,
             outer: None,
+            piece: None,
             at,
             counted: 0,
         });
@@ -231,7 +236,7 @@ impl Gathers {
     pub(crate) fn close(&mut self, id: GatherId) {
         let g = &mut self.records[id as usize];
         (g.silent, g.names_servers) = (false, false);
-        g.error = None;
+        (g.error, g.piece) = (None, None);
         let memory = g.memory();
         if memory > KEEP_RECORD || self.held_free + memory > KEEP_ALL {
             (g.parts, g.keys, g.order) = Default::default();

@@ -35,6 +35,7 @@ mod doubt;
 mod master_watch;
 mod replica_watch;
 mod topology;
+mod piece;
 mod detours;
 mod detour;
 mod server;

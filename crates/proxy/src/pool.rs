@@ -8,6 +8,7 @@ use net::Instant;
 use net::tls::ClientConfig;
 use telemetry::{KeyReports, PoolStats, SlowLog};
 
+use crate::answer::Pretended;
 use crate::feeds::Feeds;
 use crate::gate::Gate;
 use crate::generation::{PoolPlan, PoolTls, reads_replicas};
@@ -39,6 +40,8 @@ pub(crate) struct Pool {
     /// Reports of that watch, of all shards.
     pub(crate) key_reports: Arc<KeyReports>,
     pub(crate) placement: Placement,
+    /// Nodes of the cluster that it pretends to be.
+    pub(crate) pretended: Option<Pretended>,
     /// Reads may go to replicas.
     pub(crate) reads_replicas: bool,
     /// Channels and patterns that its clients are subscribed to.
@@ -81,6 +84,7 @@ impl Pool {
             key_watch: None,
             key_reports: Arc::clone(&plan.cells.key_reports),
             placement: Placement::new(&plan.config, seed),
+            pretended: Pretended::of(&plan.config),
             reads_replicas: reads_replicas(&plan.config),
             feeds: Feeds::default(),
             servers: Vec::new(),
@@ -110,6 +114,7 @@ impl Pool {
         self.slow_log = slow_log(plan);
         self.key_reports = Arc::clone(&plan.cells.key_reports);
         self.redis_limits = redis_limits(config);
+        self.pretended = Pretended::of(config);
         self.reads_replicas = reads_replicas(config);
         self.config = Arc::clone(config);
     }

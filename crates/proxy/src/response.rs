@@ -8,3 +8,4 @@ mod merge;
 mod reply;
 
 pub(crate) use merge::scanned;
+pub(crate) use transaction::{aborted_by, reason_of};

@@ -154,6 +154,8 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
             replica_lag_max: None,
             sentinels: Sentinels::default(),
         },
+        pretend_cluster: false,
+        pretend_cluster_peers: Vec::new(),
         hash: Hash::Fnv1a64,
         hash_tag: rng.one_in(3).then_some(*b"{}"),
         distribution: rng.pick(&[Distribution::Ketama, Distribution::Ketama, Distribution::Modula]),

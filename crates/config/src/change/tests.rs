@@ -152,7 +152,8 @@ fn named(change: &Change) -> &'static str {
 }
 
 /// Options that come with others.
-const OF_TOPOLOGY: [&str; 9] = [
+const OF_TOPOLOGY: [&str; 10] = [
+    "pretend_cluster_peers",
     "read_from",
     "zone",
     "replica_lag_max",

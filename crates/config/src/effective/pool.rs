@@ -30,6 +30,8 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("sentinel_password", sentinels.password.clone().map(Setting::Secret)),
         ("sentinel_password_file", sentinels.password.as_ref().and_then(Secret::file).and_then(path)),
         ("sentinel_tls", sentinels.tls.clone().map(Setting::ServerTls)),
+        ("pretend_cluster", Some(Setting::Bool(pool.pretend_cluster))),
+        ("pretend_cluster_peers", texts(pool.pretend_cluster_peers.iter().map(address))),
         ("hash", Setting::text(pool.hash.name())),
         ("distribution", Setting::text(pool.distribution.name())),
         ("hash_tag", pool.hash_tag.map(Setting::HashTag)),

@@ -99,6 +99,8 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
                 tls: read.server_tls("sentinel_tls"),
             },
         },
+        pretend_cluster: read.flag("pretend_cluster"),
+        pretend_cluster_peers: topology::addresses(read, "pretend_cluster_peers").flatten().collect(),
         hash: ring::Hash::from_name(read.text("hash").unwrap_or("fnv1a_64"))?,
         hash_tag: read.hash_tag("hash_tag"),
         distribution: ring::Distribution::from_name(read.text("distribution").unwrap_or("ketama"))?,

@@ -36,6 +36,15 @@ fn topologies() {
             "topology = \"cluster\"\nhash = \"md5\"",
             vec!["[pool.p]: hash has no meaning in a cluster".to_owned()],
         ),
+        ("pretend_cluster = true\npretend_cluster_peers = [\"a:1\", \"[::1]:2\"]", vec![]),
+        (
+            "pretend_cluster_peers = [\"a:1\"]",
+            vec!["[pool.p]: pretend_cluster_peers is for pretend_cluster = true only".to_owned()],
+        ),
+        (
+            "pretend_cluster = true\npretend_cluster_peers = [\"a\"]",
+            vec!["[pool.p]: \"a\" is no address".to_owned()],
+        ),
         ("topology = \"cluster\"\nread_from = \"nearest\"\nzone = \"a\"\nreplica_lag_max = \"1s\"", vec![]),
         (
             "topology = \"cluster\"\nzone = \"a\"",

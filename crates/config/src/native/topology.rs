@@ -30,6 +30,7 @@ pub(super) fn check(section: &str, read: &Settings, pool: &Pool, default: &Pool,
         Topology::Sentinel => of_sentinels(read, pool, &mut fail),
         Topology::Cluster => of_cluster(pool, is_set, &mut fail),
     }
+    pretended(read, pool, &mut fail);
     if pool.discovery.topology != Topology::Cluster {
         for option in OF_CLUSTER.into_iter().filter(|option| is_set(option)) {
             let text = format!("{option} is for pools with topology = \"cluster\" only");
@@ -68,7 +69,12 @@ pub(super) fn masters(section: &str, read: &Settings, faults: &mut Vec<Fault>) -
 
 /// The Sentinels' addresses; None for one that is no HOST:PORT.
 pub(super) fn sentinels(read: &Settings) -> impl Iterator<Item = Option<(String, u16)>> {
-    read.texts("sentinels").iter().map(|text| match endpoint::target(text) {
+    addresses(read, "sentinels")
+}
+
+/// The addresses in a list; None for one that is no HOST:PORT.
+pub(super) fn addresses(read: &Settings, option: &str) -> impl Iterator<Item = Option<(String, u16)>> {
+    read.texts(option).iter().map(|text| match endpoint::target(text) {
         Ok(Target::Tcp { host, port }) => Some((host, port)),
         _ => None,
     })
@@ -95,6 +101,28 @@ fn of_sentinels(read: &Settings, pool: &Pool, fail: &mut impl FnMut(&str, &str, 
     let login = &pool.discovery.sentinels;
     if login.user.is_some() && login.password.is_none() {
         fail("sentinel_user", "sentinel_user has no password", "add sentinel_password_file");
+    }
+}
+
+/// Checks `pretend_cluster`: clients connect to the addresses that they are told.
+fn pretended(read: &Settings, pool: &Pool, fail: &mut impl FnMut(&str, &str, &str)) {
+    let option = "pretend_cluster_peers";
+    let written = read.texts(option).iter();
+    for (text, _) in written.zip(addresses(read, option)).filter(|(_, address)| address.is_none()) {
+        fail(option, &format!("\"{text}\" is no address"), "write HOST:PORT");
+    }
+    if !pool.pretend_cluster {
+        if read.written(option) {
+            fail(option, "pretend_cluster_peers is for pretend_cluster = true only", "remove it");
+        }
+        return;
+    }
+    if pool.protocol == Protocol::Memcache {
+        fail("pretend_cluster", "memcached clients know no clusters", "remove it");
+    }
+    if pool.pretend_cluster_peers.is_empty() && pool.dialled().is_none() {
+        let text = "pretend_cluster needs an address that clients can connect to, and listen has none";
+        fail("pretend_cluster", text, "add pretend_cluster_peers = [\"HOST:PORT\"]");
     }
 }
 

@@ -122,6 +122,24 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
          asked for four times in that time.",
     ),
     option(
+        "pretend_cluster",
+        None,
+        Kind::Bool,
+        Absent::Is("false"),
+        Live,
+        "Answer `CLUSTER SLOTS`, `SHARDS`, `NODES`, `INFO`, `MYID`, `KEYSLOT` and `READONLY` as a Redis Cluster whose nodes are \
+         this proxy and its peers, so that client libraries in cluster mode work. In any topology.",
+    ),
+    option(
+        "pretend_cluster_peers",
+        None,
+        Kind::Texts,
+        Absent::Unset("the address of listen"),
+        Live,
+        "Addresses, HOST:PORT, that clients of a pretended cluster are told: proxies of the same configuration, this one \
+         included. They share the slots; every one of them serves every key. Write the same list, in the same order, for all.",
+    ),
+    option(
         "sentinels",
         None,
         Kind::Texts,

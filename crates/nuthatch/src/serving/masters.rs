@@ -60,6 +60,7 @@ impl Serving {
         if let Err(reason) = proxy.follow(settings).await {
             error!(%reason, "masters have other addresses, and a shard has not taken them");
         }
+        self.running.registry.set_pools(proxy.generation.cells());
         self.tell_masters(masters);
     }
 

@@ -128,6 +128,9 @@ fn file(scope: Scope, option: &str, value: &str, (files, ports): (&Path, &Ports)
         &[Scope::Pool],
     );
     match scope {
+        Scope::Pool if option == "pretend_cluster_peers" => {
+            pool.insert("pretend_cluster", "true".into());
+        }
         Scope::Pool if OF_CLUSTER.contains(&option) => {
             pool.insert("topology", quoted("cluster"));
             pool.entry("read_from").or_insert(quoted("replica"));

@@ -21,7 +21,7 @@ const SECTIONS: &[Section] = &[
     ("persistence", |_| "# Persistence\r\nloading:0\r\n".into()),
     ("stats", stats),
     ("replication", |_| "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n".into()),
-    ("cluster", |_| "# Cluster\r\ncluster_enabled:0\r\n".into()),
+    ("cluster", cluster),
     ("keyspace", keyspace),
 ];
 
@@ -34,9 +34,14 @@ pub(super) fn own(asked: Args<'_>, facts: &Facts<'_>, version: Version, out: &mu
     encode::verbatim(out, texts.join("\r\n").as_bytes(), version);
 }
 
-/// Appends a server's answer, corrected where the proxy makes a difference: cluster mode is off, and the
-/// proxy's version is added. None if the answer is no text.
-pub(super) fn corrected((reply, frame): (Reply, &[u8]), version: Version, out: &mut Vec<u8>) -> Option<()> {
+/// Appends a server's answer, corrected where the proxy makes a difference: cluster mode is the pool's, and
+/// the proxy's version is added. None if the answer is no text.
+pub(super) fn corrected(
+    (reply, frame): (Reply, &[u8]),
+    facts: &Facts<'_>,
+    version: Version,
+    out: &mut Vec<u8>,
+) -> Option<()> {
     let text = match reply.kind() {
         Kind::Bulk => reply.body(frame),
         Kind::Verbatim => reply.body(frame).get(4..)?,
@@ -46,8 +51,10 @@ pub(super) fn corrected((reply, frame): (Reply, &[u8]), version: Version, out: &
     for line in text.split_inclusive(|b| *b == b'\n') {
         let name = line.split(|b| *b == b':').next().unwrap_or_default();
         match name {
-            b"redis_mode" => corrected.extend_from_slice(b"redis_mode:standalone\r\n"),
-            b"cluster_enabled" => corrected.extend_from_slice(b"cluster_enabled:0\r\n"),
+            b"redis_mode" => {
+                corrected.extend_from_slice(format!("redis_mode:{}\r\n", mode(facts)).as_bytes())
+            }
+            b"cluster_enabled" => corrected.extend_from_slice(cluster_enabled(facts).as_bytes()),
             _ => corrected.extend_from_slice(line),
         }
         if name == b"redis_version" {
@@ -58,11 +65,24 @@ pub(super) fn corrected((reply, frame): (Reply, &[u8]), version: Version, out: &
     Some(())
 }
 
+fn mode(facts: &Facts<'_>) -> &'static str {
+    if facts.config().pretend_cluster { "cluster" } else { "standalone" }
+}
+
+fn cluster_enabled(facts: &Facts<'_>) -> String {
+    format!("cluster_enabled:{}\r\n", u8::from(facts.config().pretend_cluster))
+}
+
+fn cluster(facts: &Facts<'_>) -> String {
+    format!("# Cluster\r\n{}", cluster_enabled(facts))
+}
+
 fn server(facts: &Facts<'_>) -> String {
     let seconds = facts.uptime.as_secs();
     format!(
-        "# Server\r\nredis_version:{REDIS_VERSION}\r\nnuthatch_version:{VERSION}\r\nredis_mode:standalone\r\nos:{os} {arch}\r\n\
+        "# Server\r\nredis_version:{REDIS_VERSION}\r\nnuthatch_version:{VERSION}\r\nredis_mode:{mode}\r\nos:{os} {arch}\r\n\
          arch_bits:{bits}\r\nprocess_id:{pid}\r\nuptime_in_seconds:{seconds}\r\nuptime_in_days:{days}\r\n",
+        mode = mode(facts),
         os = std::env::consts::OS,
         arch = std::env::consts::ARCH,
         bits = usize::BITS,

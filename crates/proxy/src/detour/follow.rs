@@ -50,12 +50,16 @@ impl Proxy {
             Pending { expect: detour.expect, ..Pending::new(Owner::Detour(id), detour.at, bytes.len()) };
         let (pool, keep) = (detour.pool, Keep { safe: detour.safe, ..Keep::default() });
         let asking = matches!(next, Next::Asking(_));
+        let piece = self.is_piece(detour);
         let mut sent = Ok(());
         if asking {
             let pending = Pending::new(Owner::Unwanted, detour.at, ASKING.len());
             sent = self.enqueue(io, lane, Frame::Slice(ASKING), pending, Keep::default());
         }
-        let sent = sent.and_then(|()| self.enqueue(io, lane, Frame::Shared(&bytes), pending, keep));
+        let sent = sent.and_then(|()| match piece {
+            Some(gather) => self.send_piece(io, lane, gather),
+            None => self.enqueue(io, lane, Frame::Shared(&bytes), pending, keep),
+        });
         let Some(detour) = self.detours.records.get_mut(&id) else { return };
         match sent {
             Ok(()) => {}

@@ -1,5 +1,7 @@
 //! Detours against scripted nodes.
 
+mod chaos;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -311,4 +313,156 @@ fn a_node_that_falls_silent_is_given_up_once_another_has_its_slot() {
     c.pass(25);
     c.at(3, &["GET foo"], "$1\r\nv\r\n");
     assert_eq!(c.w.sent(reader), "$1\r\nv\r\n");
+}
+
+const QUEUED: &str = "+OK\r\n+QUEUED\r\n+QUEUED\r\n";
+const PIECE: [&str; 4] = ["MULTI", "SET foo 1", "INCR foo", "EXEC"];
+
+/// A client that has sent a transaction about `foo`.
+fn transact(c: &mut Cluster) -> net::ConnId {
+    let client = c.ask(&PIECE);
+    assert_eq!(c.w.sent(client), QUEUED);
+    client
+}
+
+fn outcome(c: &Cluster, client: net::ConnId) -> String {
+    c.w.sent(client)[QUEUED.len()..].to_owned()
+}
+
+#[test]
+fn a_transaction_is_sent_again_as_one_piece_wherever_it_was_declined() {
+    let moved = "-MOVED 12182 127.0.0.1:1\r\n";
+    let aborted = "-EXECABORT Transaction discarded because of previous errors.\r\n";
+    for answers in [
+        format!("+OK\r\n{moved}{moved}{aborted}"),
+        format!("+OK\r\n+QUEUED\r\n{moved}{aborted}"),
+        format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n{moved}"),
+    ] {
+        let mut c = Cluster::new();
+        let client = transact(&mut c);
+        c.at(2, &PIECE, &answers);
+        assert_eq!(outcome(&c, client), "");
+        c.at(1, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+        assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n", "{answers}");
+        let census = c.w.proxy.census();
+        assert_eq!(
+            (census.detours, c.w.proxy.gathers.open_count(), census.held),
+            (0, 0, census.held_counted)
+        );
+    }
+}
+
+#[test]
+fn asking_goes_before_multi_and_what_has_partly_moved_waits() {
+    let mut c = Cluster::new();
+    let client = transact(&mut c);
+    c.at(
+        2,
+        &PIECE,
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
+    );
+    c.pass(25);
+    c.at(2, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n-ASK 12182 127.0.0.1:1\r\n");
+    let asking: Vec<&str> = std::iter::once("ASKING").chain(PIECE).collect();
+    c.at(1, &asking, "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+    assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n");
+}
+
+#[test]
+fn requests_behind_a_transaction_wait_for_it() {
+    let mut c = Cluster::new();
+    let client = c.ask(&["MULTI", "SET foo 1", "INCR foo", "EXEC", "GET foo"]);
+    let moved = "-MOVED 12182 127.0.0.1:1\r\n";
+    let sent: Vec<&str> = PIECE.into_iter().chain(["GET foo"]).collect();
+    c.at(2, &sent, &format!("+OK\r\n{}-EXECABORT x\r\n{moved}", moved.repeat(2)));
+    c.at(1, &PIECE, "");
+    c.pass(0);
+    c.at(1, &[], "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+    c.pass(0);
+    c.at(1, &["GET foo"], "$1\r\n2\r\n");
+    assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n$1\r\n2\r\n");
+    // The slot is unsettled: the next one goes by the line as well.
+    assert_eq!(c.more(client, &PIECE), 4);
+    c.at(1, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+    assert_eq!(c.w.proxy.census().detours, 0);
+}
+
+#[test]
+fn a_transaction_that_no_node_takes_fails_whole_at_its_deadline() {
+    let mut c = Cluster::new();
+    let client = transact(&mut c);
+    let down = "-CLUSTERDOWN The cluster is down\r\n";
+    for _ in 0..60 {
+        if c.w.sent(client).len() > QUEUED.len() {
+            break;
+        }
+        if !c.pending(2).is_empty() {
+            c.at(2, &PIECE, &format!("+OK\r\n{}-EXECABORT x\r\n", down.repeat(2)));
+        }
+        c.pass(25);
+    }
+    let wanted = "-EXECABORT Transaction discarded because of: CLUSTERDOWN The cluster is down\r\n";
+    assert_eq!(outcome(&c, client), wanted);
+    let census = c.w.proxy.census();
+    assert_eq!((census.detours, c.w.proxy.gathers.open_count(), census.held), (0, 0, census.held_counted));
+}
+
+#[test]
+fn a_transaction_that_may_have_run_is_never_sent_again() {
+    let mut c = Cluster::new();
+    let client = transact(&mut c);
+    c.at(2, &PIECE, "+OK\r\n+QUEUED\r\n");
+    let lost = c.node(2);
+    c.w.proxy.failed(&mut c.w.io, lost, Fault::Reset);
+    c.pass(100);
+    assert_eq!(
+        outcome(&c, client),
+        "-ERR Connection reset by peer (the transaction may have been executed)\r\n"
+    );
+    assert_eq!((c.w.proxy.census().detours, c.w.io.connects.len()), (0, 1));
+}
+
+#[test]
+fn a_transaction_that_has_not_left_waits_for_the_next_master() {
+    let mut c = Cluster::new();
+    let client = transact(&mut c);
+    let dead = c.node(2);
+    c.w.proxy.failed(&mut c.w.io, dead, Fault::Refused);
+    assert_eq!(outcome(&c, client), "");
+    c.learn(7, &[(0, 9999, 1), (10000, 16383, 3)]);
+    c.at(3, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+    assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n");
+}
+
+#[test]
+fn requests_on_private_connections_get_the_error_and_the_next_ones_the_right_node() {
+    let mut c = Cluster::new();
+    let client = c.ask(&["WATCH foo"]);
+    let private = c.node(2);
+    c.w.proxy.connected(&mut c.w.io, private);
+    c.w.receive(private, b"+PONG\r\n");
+    assert_eq!(c.w.sent(private), request("PING") + &request("WATCH foo"));
+    c.w.receive(private, b"-MOVED 12182 127.0.0.1:1\r\n");
+    assert_eq!(c.w.sent(client), "-MOVED 12182 127.0.0.1:1\r\n");
+    let other = c.ask(&["GET foo"]);
+    c.at(1, &["GET foo"], "$1\r\nv\r\n");
+    assert_eq!(c.w.sent(other), "$1\r\nv\r\n");
+}
+
+/// Found by the chaos test.
+#[test]
+fn a_transaction_does_not_overtake_what_its_client_has_sent_to_a_slot_that_moves() {
+    let mut c = Cluster::new();
+    let (client, other) = (c.ask(&["RPUSH foo 1"]), c.ask(&["GET {foo}2"]));
+    c.at(2, &["RPUSH foo 1", "GET {foo}2"], "");
+    // Another client learns first that the slot has moved.
+    assert_eq!(c.more(client, &["MULTI", "SET foo 1", "INCR foo"]), 3);
+    c.learn(7, &[(0, 12182, 1), (12183, 16383, 2)]);
+    assert_eq!(c.more(client, &["EXEC"]), 0, "it waits for the push");
+    c.at(2, &[], "-MOVED 12182 127.0.0.1:1\r\n-MOVED 12182 127.0.0.1:1\r\n");
+    c.at(1, &["RPUSH foo 1", "GET {foo}2"], ":1\r\n$-1\r\n");
+    assert_eq!(c.w.sent(other), "$-1\r\n");
+    assert_eq!(c.more(client, &["EXEC"]), 1);
+    c.at(1, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+    assert_eq!(c.w.sent(client), ":1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
 }

@@ -31,8 +31,10 @@ impl Proxy {
         if server.resend != Resend::All || conn.expired > 0 || Redirect::of(error).is_none() {
             return false;
         }
-        let Some(pending) =
-            conn.line.front().filter(|p| matches!(p.owner, Owner::Client(..) | Owner::Part(..)))
+        let Some(pending) = conn
+            .line
+            .front()
+            .filter(|p| matches!(p.owner, Owner::Client(..) | Owner::Part(..) | Owner::Private(..)))
         else {
             return false;
         };
@@ -41,7 +43,7 @@ impl Proxy {
         };
         let pool = server.pool;
         let Some(detour) = self.detour_of(pool, lane, pending, bytes) else {
-            self.doubt(io.now(), pool);
+            self.learn_of_move(io.now(), lane.server, error);
             return false;
         };
         if self.detours.len() >= DETOURS_MAX {

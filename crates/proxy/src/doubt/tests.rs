@@ -145,3 +145,21 @@ fn an_error_that_a_script_makes_up_is_no_more_than_a_doubt() {
     assert!(w.sent(client).ends_with("replica.\r\n+OK\r\n"));
     assert_eq!((doubts(&w), w.io.connects.len()), (1, 1));
 }
+
+#[test]
+fn what_has_not_left_for_the_old_master_goes_to_the_new_one() {
+    let mut w = world();
+    let (writer, reader) = (w.ask(SET), w.ask(GET));
+    let old = w.server(0);
+    assert_eq!(w.sent(old), ROLE, "no request before the role is known");
+    w.reload(named(2));
+    assert!(w.io.closed.contains(&old));
+    let new = w.server(1);
+    assert_eq!((port(&w, new), w.sent(new).as_str()), (2, ROLE));
+    w.receive(new, MASTER);
+    assert_eq!(w.sent(new), format!("{ROLE}{SET}{GET}"));
+    w.receive(new, b"+OK\r\n$1\r\nv\r\n");
+    assert_eq!((w.sent(writer).as_str(), w.sent(reader).as_str()), ("+OK\r\n", "$1\r\nv\r\n"));
+    let census = w.proxy.census();
+    assert_eq!(census.held, census.held_counted);
+}

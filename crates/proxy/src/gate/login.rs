@@ -96,7 +96,7 @@ impl Proxy {
             return Some(HELLO_NEEDS_AUTH.to_vec());
         }
         let mut reply = Vec::new();
-        greet(&mut client.session, &hello, &mut reply);
+        greet(&mut client.session, &self.pools[client.pool].config, &hello, &mut reply);
         Some(reply)
     }
 

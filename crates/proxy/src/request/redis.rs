@@ -5,7 +5,7 @@ mod stateful;
 use net::{Input, Io};
 use wire::memcache::Silence;
 use wire::redis::{
-    Command, Keys, Local, Merge, Parts, ProtocolError, Refusal, Request, RequestScanner, Route, Scan,
+    Command, Keys, Local, Merge, Parts, ProtocolError, Reason, Refusal, Request, RequestScanner, Route, Scan,
 };
 
 use crate::client::{Client, Session, Wait};
@@ -57,6 +57,8 @@ enum Here<'a> {
     CrossSlot(&'static Command),
     /// No replica may be read from.
     NoReplica,
+    /// A command about the cluster that the pool pretends to be.
+    Cluster(&'static Command),
     /// `WATCH` of keys of the embedded cache.
     WatchEmbedded,
     /// The embedded cache has no such command.
@@ -299,6 +301,12 @@ impl Proxy {
     ) -> Plan<'a> {
         let (command, route) = match routed {
             Ok(found) => found,
+            Err(Refusal::Unsupported(command, Reason::Cluster))
+                if self.pools[client.pool].pretended.is_some() =>
+            {
+                let forbidden = forbidden(&client.session, command, request, frame);
+                return Plan::Here(forbidden.unwrap_or(Here::Cluster(command)));
+            }
             Err(refusal) => return Plan::Here(Here::Refusal(refusal)),
         };
         if !self.permits(client.pool, command.permit) {
@@ -414,6 +422,9 @@ impl Proxy {
                 let stateful = Some(*command).filter(|command| command.stateful);
                 self.reject_redis(io, client, stateful, error.as_bytes());
             }
+            Here::Cluster(command) => {
+                self.answer_as_cluster(io, client, command, request.args(frame).nth(2));
+            }
             Here::NoReplica => {
                 pool.stats.no_server.inc();
                 self.give(io, client, NO_REPLICA);
@@ -453,6 +464,7 @@ impl Plan<'_> {
     fn to(&self) -> To {
         match self {
             Plan::One(Some(lane), _) => To::One(*lane),
+            Plan::Transaction(Step::ExecLater(_)) => To::Nowhere,
             Plan::Transaction(step) => step.lane().map_or(To::Nobody, To::One),
             Plan::Private(private) => To::Private(*private),
             Plan::Subscribe(subscription) => To::Feeds(*subscription),

@@ -60,7 +60,7 @@ impl Proxy {
         true
     }
 
-    pub(super) fn refuse_redis<I: Io>(&mut self, io: &mut I, client: &mut Client, refusal: &Refusal<'_>) {
+    pub(crate) fn refuse_redis<I: Io>(&mut self, io: &mut I, client: &mut Client, refusal: &Refusal<'_>) {
         if refusal.is_unsupported() && self.unsupported(client) {
             return;
         }

@@ -23,11 +23,12 @@ use crate::client::stateful::Transaction;
 use crate::fail::Failure;
 use crate::gather::{EXEC, Merge, QUEUED_PART};
 use crate::keys::{LaneKey, ServerKey};
+use crate::piece::Piece;
 use crate::proxy::{Part, Proxy};
-use crate::request::Frame;
 use crate::request::embedded::wall_ms;
 use crate::request::forward::{Forwarded, Traits};
 use crate::request::private::own_lane;
+use crate::request::{Frame, first_key};
 use crate::server::pending::{Expect, Owner, Pending};
 use crate::tally::Change;
 
@@ -48,6 +49,9 @@ pub(super) enum Step {
     Answer(&'static [u8]),
     /// EXEC; over this connection, if there is anything to send.
     Exec(Option<LaneKey>),
+    /// EXEC of a transaction whose hash slot is unsettled: it takes a detour, once its client has no other
+    /// request under way.
+    ExecLater(Option<LaneKey>),
     /// DISCARD.
     Discard,
     /// QUIT and RESET, which end the transaction with the session's state.
@@ -110,7 +114,10 @@ impl Proxy {
                 let watched = client.session.watched();
                 let wanted =
                     transaction.filter(|it| !it.spoiled && (watched.is_some() || !it.ends.is_empty()));
-                Step::Exec(wanted.and_then(|transaction| match transaction.server {
+                let is_unsettled =
+                    watched.is_none() && wanted.is_some_and(|queued| self.is_unsettled(client, queued));
+                let step = if is_unsettled { Step::ExecLater } else { Step::Exec };
+                step(wanted.and_then(|transaction| match transaction.server {
                     Some(server) => {
                         self.servers.get(server).map(|server| own_lane(client, server.lane_of(client)))
                     }
@@ -120,6 +127,13 @@ impl Proxy {
             Local::Ping | Local::Echo | Local::Time | Local::Lolwut | Local::Unwatch => Step::Queue(None),
             _ => about_the_connection(command),
         }
+    }
+
+    /// True if the hash slot of a transaction is unsettled, in a cluster.
+    fn is_unsettled(&self, client: &Client, queued: &Transaction) -> bool {
+        let Some(slots) = self.pools[client.pool].placement.slots() else { return false };
+        let slot = queued.requests().find_map(first_key).map(|key| ring::key_slot(&key));
+        slot.is_some_and(|slot| slots.settled_owner(slot).is_none())
     }
 
     fn step_to_all<'a>(
@@ -178,7 +192,7 @@ impl Proxy {
                 self.end_watch(client);
                 self.give(io, client, OK);
             }
-            Step::Exec(lane) => self.execute(io, client, lane),
+            Step::Exec(lane) | Step::ExecLater(lane) => self.execute(io, client, lane),
             Step::Leave(_) => {}
         }
     }
@@ -285,6 +299,17 @@ impl Proxy {
         let traits = Traits::redis(false);
         let multi: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
         let exec: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
+        let is_shared = lane.number < self.servers[lane.server].first_private();
+        if is_shared && self.pools[client.pool].placement.slots().is_some() {
+            let slot = queued.requests().find_map(first_key).map(|key| ring::key_slot(&key));
+            if let Some(slot) = slot {
+                let all = std::iter::once(multi).chain(queued.requests()).chain([exec]);
+                let piece = Piece::new(all, slot, lane);
+                self.gathers.get_mut(gather).piece = Some(Box::new(piece));
+                self.gathers.recount(gather);
+                return self.send_first(io, client, gather);
+            }
+        }
         let before = std::iter::once(multi).chain(queued.requests()).map(|request| (request, QUEUED_PART, 0));
         for (request, part, keys) in before.chain([(exec, 0, EXEC)]) {
             let expect = Expect { keys, ..traits.expect };

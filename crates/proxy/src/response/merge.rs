@@ -15,6 +15,9 @@ use crate::response::scan::write_scanned;
 impl Proxy {
     /// Answers a request whose parts are all answered. `client` is given if the caller holds it.
     pub(crate) fn finish_gather<I: Io>(&mut self, io: &mut I, client: Option<&mut Client>, id: GatherId) {
+        if self.gathers.get(id).piece.is_some() && self.sends_piece_again(io, id) {
+            return;
+        }
         let mut merged = std::mem::take(&mut self.scratch.reply);
         merged.clear();
         let gather = self.gathers.get_mut(id);

@@ -79,7 +79,8 @@ impl Server {
             }
             conn.expired += 1;
             // A streamed reply is late only if it makes no progress.
-            if pending.owner.is_ours() || (at == 0 && conn.passage.is_some()) {
+            if handshake || matches!(pending.owner, Owner::Sounding(_)) || (at == 0 && conn.passage.is_some())
+            {
                 continue;
             }
             self.stats.request_timeouts.inc();

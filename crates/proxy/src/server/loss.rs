@@ -1,6 +1,7 @@
 //! Loss of a server connection: safe requests are resent once, on a new connection; the rest fail.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use net::{ConnId, Io};
 
@@ -27,6 +28,8 @@ struct Lost {
     line: VecDeque<Pending>,
     expired: usize,
     kept: Kept,
+    /// Requests that waited for the handshake.
+    unready: Vec<u8>,
     passage: Option<Box<Passage>>,
     /// Clients that are not read because they wait for it.
     waiting: Vec<ConnId>,
@@ -36,6 +39,19 @@ impl Lost {
     /// True if the request at `n` in the line may be resent: its reply has not begun.
     fn may_repeat(&self, n: usize, pending: &Pending) -> bool {
         self.was_connected && pending.safe && !(n == 0 && self.mid_reply)
+    }
+
+    /// Ranges of the requests in `unready`, if that has all of them: they have not left.
+    fn unsent(&self) -> Vec<Range<usize>> {
+        let mut end = 0;
+        let lens = self.line.iter().filter(|pending| !matches!(pending.owner, Owner::Handshake(_)));
+        let places = lens.map(|pending| {
+            let start = end;
+            end += pending.len as usize;
+            start..end
+        });
+        let places: Vec<_> = places.collect();
+        if self.is_unsent && end == self.unready.len() { places } else { Vec::new() }
     }
 
     /// True if the request at `n` is settled: it has an error, or the beginning of its reply.
@@ -54,9 +70,21 @@ impl Server {
         let mut waiting = std::mem::take(&mut conn.waiting_clients);
         waiting.extend(std::mem::take(&mut conn.bulky_waiting));
         let is_unsent = !conn.connected || !conn.ready();
-        let ServerConn { conn: id, connected, mid_reply, line, expired, kept, passage, .. } = conn.take();
+        let ServerConn { conn: id, connected, mid_reply, line, expired, kept, unready, passage, .. } =
+            conn.take();
         self.count_loss(failure, connected);
-        Lost { id, was_connected: connected, is_unsent, mid_reply, line, expired, kept, passage, waiting }
+        Lost {
+            id,
+            was_connected: connected,
+            is_unsent,
+            mid_reply,
+            line,
+            expired,
+            kept,
+            unready,
+            passage,
+            waiting,
+        }
     }
 
     fn count_loss(&self, failure: Failure, was_connected: bool) {
@@ -124,10 +152,18 @@ impl Proxy {
         let server = &self.servers[lane.server];
         let up = server.health.state == State::Up && server.drain.is_none();
         let repeats = up && failure.lets_repeat();
+        // The master has another address: what has not left for the old one goes there.
+        let moves = failure == Failure::Replaced && lane.number < server.first_private();
+        let mut unsent = if moves { lost.unsent() } else { Vec::new() }.into_iter();
         for (n, pending) in std::mem::take(&mut lost.line).into_iter().enumerate() {
             let settled = lost.is_settled(n);
             self.log_slow_loss(io, lane, (&pending, settled), lost.kept.beginning(&pending));
+            let whole = if matches!(pending.owner, Owner::Handshake(_)) { None } else { unsent.next() };
             if !settled {
+                if whole.is_some_and(|whole| self.send_unsent(io, lane, &pending, &lost.unready[whole])) {
+                    lost.kept.release(&pending);
+                    continue;
+                }
                 if self.is_held(io, lane, (n, &pending), &lost, failure) {
                     lost.kept.release(&pending);
                     continue;
@@ -200,6 +236,12 @@ impl Proxy {
         if !in_cluster || !may || failure.is_handshake() || self.stop.is_some() || !self.is_wanted(pending) {
             return false;
         }
+        if let Owner::Part(gather, _) = pending.owner
+            && let Some(piece) = &mut self.gathers.get_mut(gather).piece
+        {
+            piece.is_unsent = lost.is_unsent;
+            return false;
+        }
         let bytes = lost.kept.whole(pending);
         self.hold_lost(io, lane, pending, bytes.as_ref().map(Frame::bytes), failure)
     }
@@ -211,6 +253,16 @@ impl Proxy {
             Owner::Part(..) | Owner::Detour(_) => true,
             Owner::Handshake(_) | Owner::Unwanted | Owner::Subscription | Owner::Sounding(_) => false,
         }
+    }
+
+    /// Sends a request that has not left yet. False if it cannot be sent, or nobody waits for its reply.
+    fn send_unsent<I: Io>(&mut self, io: &mut I, lane: LaneKey, pending: &Pending, bytes: &[u8]) -> bool {
+        if !self.is_wanted(pending) {
+            return false;
+        }
+        let fresh = Pending { kept: 0, asked: NOT_NAMED, whole: Whole::Nowhere, ..*pending };
+        let keep = Keep { safe: pending.safe, ..Keep::default() };
+        self.enqueue(io, lane, Frame::Slice(bytes), fresh, keep).is_ok()
     }
 
     /// Resends on `lane` the first request in `kept`. False if it is not kept whole, or cannot be sent.

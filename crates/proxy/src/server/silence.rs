@@ -41,10 +41,14 @@ impl Server {
         timeout
     }
 
-    /// True for a node that has failed, on a connection where it has not shown since that it lives.
+    /// True for a node that has failed, on a connection where it has not shown since that it lives. Where
+    /// requests wait already, others follow them: they must not overtake.
     #[inline]
     pub(crate) fn is_unproven(&self, lane: u16) -> bool {
-        self.failing && self.resend == Resend::All && !self.is_proven(lane)
+        self.failing
+            && self.resend == Resend::All
+            && !self.is_proven(lane)
+            && self.conns[lane as usize].unready.is_empty()
     }
 
     fn is_proven(&self, lane: u16) -> bool {
@@ -71,7 +75,7 @@ impl Server {
         if !waits || conn.conn.is_none() || self.is_proven(lane) {
             return None;
         }
-        let patience = if self.failing { self.config.timeout.unwrap_or(DEADLINE) } else { SILENCE };
+        let patience = if self.is_unproven(lane) { self.config.timeout.unwrap_or(DEADLINE) } else { SILENCE };
         Some(conn.progress + patience)
     }
 

@@ -1,0 +1,44 @@
+//! A transaction as one piece of bytes, kept until its outcome: see [`crate::detour`].
+
+use bytes::Bytes;
+
+use crate::keys::{DetourId, LaneKey};
+
+/// A transaction that may be sent again.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    /// All requests, MULTI and EXEC included.
+    bytes: Bytes,
+    /// End of each.
+    ends: Vec<usize>,
+    /// Hash slot of its first key.
+    pub(crate) slot: u16,
+    /// Connection that it was last sent on.
+    pub(crate) lane: LaneKey,
+    /// It was lost on a connection before it left.
+    pub(crate) is_unsent: bool,
+    pub(crate) detour: Option<DetourId>,
+}
+
+impl Piece {
+    /// Makes a piece of these requests, with keys of this slot, for this connection.
+    pub(crate) fn new<'a>(requests: impl Iterator<Item = &'a [u8]>, slot: u16, lane: LaneKey) -> Piece {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        for request in requests {
+            bytes.extend_from_slice(request);
+            ends.push(bytes.len());
+        }
+        Piece { bytes: bytes.into(), ends, slot, lane, is_unsent: false, detour: None }
+    }
+
+    /// Its memory in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Piece>() + self.bytes.len() + self.ends.capacity() * size_of::<usize>()
+    }
+
+    /// All requests.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = Bytes> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.bytes.slice(start..*end))
+    }
+}

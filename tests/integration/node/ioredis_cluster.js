@@ -1,0 +1,29 @@
+// ioredis in cluster mode: PORT PREFIX. Prints "ok", or throws.
+'use strict';
+
+const assert = require('assert');
+const Redis = require('ioredis');
+
+const [port, prefix] = process.argv.slice(2);
+
+async function main() {
+  const cluster = new Redis.Cluster([{ host: '127.0.0.1', port: Number(port) }], { clusterRetryStrategy: null });
+  for (let n = 0; n < 50; n++) assert.strictEqual(await cluster.set(`${prefix}${n}`, n), 'OK');
+  for (let n = 0; n < 50; n++) assert.strictEqual(await cluster.get(`${prefix}${n}`), String(n));
+  const tagged = [1, 2, 3].map((n) => `{${prefix}}${n}`);
+  assert.strictEqual(await cluster.mset(...tagged.flatMap((key) => [key, 'v'])), 'OK');
+  assert.deepStrictEqual(await cluster.mget(...tagged), ['v', 'v', 'v']);
+  const pipeline = cluster.pipeline();
+  for (let n = 0; n < 50; n++) pipeline.incr(`${prefix}${n}`);
+  const answers = await pipeline.exec();
+  assert.deepStrictEqual(answers, Array.from({ length: 50 }, (_, n) => [null, n + 1]));
+  const results = await cluster.multi().incr(`{${prefix}}n`).incr(`{${prefix}}n`).exec();
+  assert.deepStrictEqual(results, [[null, 1], [null, 2]]);
+  assert.strictEqual(cluster.nodes('master').length, Number(process.argv[4] || 1));
+  cluster.disconnect();
+}
+
+main().then(() => console.log('ok'), (error) => {
+  console.error(error);
+  process.exit(1);
+});
