@@ -108,6 +108,15 @@ class Browser:
     def text(self):
         return self.run("document.querySelector('main').innerText")
 
+    def click(self, selector, words):
+        """Follows the first link that matches the selector and shows these words."""
+        script = f"""(() => {{
+            const link = [...document.querySelectorAll({json.dumps(selector)})].find((it) => it.textContent.includes({json.dumps(words)}));
+            if (!link) throw new Error({json.dumps(f'no link {words}')});
+            setTimeout(() => link.click(), 0);
+        }})()"""
+        self.expect_load(lambda: self.run(script))
+
     def submit(self, words, **fields):
         """Opens the fold of the form with this button, fills it in and sends it."""
         script = f"""(() => {{

@@ -65,7 +65,7 @@ class Scene:
         self.conf.write_text(
             f'threads = 1\n[admin]\nlisten = "127.0.0.1:{self.admin}"\n'
             f'[pool.sessions]\nlisten = "127.0.0.1:{self.pool}"\nservers = {json.dumps(listed)}\nauto_eject_hosts = true\n'
-            f"server_failure_limit = 1\nserver_retry_timeout = 30000\n"
+            f"server_failure_limit = 1\nserver_retry_timeout = 30000\nhot_keys = true\n"
             f'[pool.local]\nlisten = "127.0.0.1:{self.local}"\nservers = ["local"]\n'
             f'[queue]\ntcp = "127.0.0.1:{self.tcp}"\nhttp = "127.0.0.1:{self.http}"\ndata_path = "{stack.path / "data"}"\n'
         )
@@ -152,6 +152,7 @@ PAGES = {
     "server": "/pools/sessions/a",
     "server-ejected": "/pools/sessions/c",
     "slowlog": "/slowlog/sessions",
+    "keys": "/keys/sessions",
     "topics": "/topics",
     "topic": "/topics/orders",
     "channel": "/topics/orders/billing",
@@ -284,6 +285,91 @@ def test_a_consumer_that_never_finishes_is_marked(scene):
     kit.until(lambda: scene.channel("orders", "billing")["in_flight_count"] == 5, "it has messages")
     assert "takes and never finishes" in scene.page("/topics/orders/billing")
     assert "nobody consumes" in scene.page("/topics/orders")
+
+
+BUSY = "local now = function() local t = redis.call('TIME') return t[1] * 1e6 + t[2] end local ends = now() + 30000 repeat until now() > ends"
+
+
+def test_the_slow_server_is_found_in_three_clicks(scene, browser):
+    """Overview, its trouble: the response time stands apart from the queue time; and the slow log has the requests."""
+
+    def is_slow():
+        with contextlib.closing(redis.Redis(port=scene.servers["b"].port)) as direct:
+            busy = threading.Thread(target=lambda: [direct.eval(BUSY, 0) for _ in range(20)])
+            busy.start()
+            while busy.is_alive():
+                scene.traffic(20)
+        pools = kit.fetch(scene.admin, "/api/status")[1]["pools"]
+        return any(server["slow"] for pool in pools for server in pool["servers"] if server["name"] == "b")
+
+    kit.until(is_slow, "b is slow")
+    browser.screen(1440)
+    browser.open(scene.url("/"))
+    browser.click("main a", "server b")
+    assert browser.run("location.pathname") == "/pools/sessions/b", browser.run("location.href")
+    assert "slow" in browser.run("document.getElementById('state').innerText")
+    times = browser.run("document.getElementById('latency').innerText")
+    assert "queue" in times and "server, read" in times, times
+    browser.open(scene.url("/pools/sessions"))
+    browser.click("main a", "Slow log")
+    rows = browser.run("[...document.querySelectorAll('#slowlog tbody tr')].map((it) => it.innerText)")
+    assert any("session:" in row for row in rows), rows
+    with contextlib.closing(redis.Redis(port=scene.pool)) as client:
+        entries = client.slowlog_get(5)
+        assert entries and entries[0]["duration"] >= 10_000 and b"session:" in entries[0]["command"], entries
+        assert client.slowlog_len() >= len(entries) and client.slowlog_reset() and client.slowlog_len() == 0
+    assert browser.faults == []
+
+
+def test_who_publishes_too_much_is_found_in_three_clicks(scene, browser):
+    """Overview, Topics, topic: the busiest publishers with their addresses."""
+    publishers = {name: socket.create_connection(("127.0.0.1", scene.tcp)) for name in ("quiet", "loud")}
+    try:
+        for name, publisher in publishers.items():
+            identity = json.dumps({"client_id": name, "hostname": name, "user_agent": "test/1.0"}).encode()
+            publisher.sendall(b"  V2IDENTIFY\n" + len(identity).to_bytes(4, "big") + identity)
+            for _ in range(200 if name == "loud" else 1):
+                publisher.sendall(b"PUB flood\n\0\0\0\1x")
+        kit.until(lambda: ">loud" in scene.page("/topics/flood") and ">quiet" in scene.page("/topics/flood"), "both are known")
+        kit.until(lambda: "flood" in scene.page("/topics"), "the topic is listed")
+        browser.screen(1440)
+        browser.open(scene.url("/"))
+        browser.click("nav a", "Topics")
+        browser.click("main a", "flood")
+        rows = browser.run("[...document.querySelectorAll('#publishers tbody tr')].map((it) => it.innerText)")
+        assert "loud" in rows[0] and "200" in rows[0] and "quiet" in rows[1], rows
+        assert browser.faults == []
+    finally:
+        for publisher in publishers.values():
+            publisher.close()
+        kit.fetch(scene.http, "/topic/delete?topic=flood", "POST")
+
+
+def test_why_a_hit_rate_fell_is_found_in_three_clicks(scene, browser):
+    """Overview, pool: the hit rate, an hour of it, and beside it the ejection that moved the keys; then hot keys."""
+    with contextlib.closing(redis.Redis(port=scene.pool)) as client:
+        for number in range(400):
+            with contextlib.suppress(redis.RedisError):
+                client.get("hot" if number % 2 else f"missing:{number}")
+    status = lambda: next(pool for pool in kit.fetch(scene.admin, "/api/status")[1]["pools"] if pool["name"] == "sessions")
+    kit.until(lambda: status()["hit_percent"] is not None, "reads were counted")
+    browser.screen(1440)
+    browser.open(scene.url("/"))
+    browser.click("#pools a", "sessions")
+    assert "Hit rate" in browser.run("document.getElementById('charts').innerText")
+    lately = browser.run("document.getElementById('events').innerText")
+    assert "server c" in lately and "eject" in lately, lately
+
+    def is_hot():
+        with contextlib.closing(redis.Redis(port=scene.pool)) as client:
+            for _ in range(200):
+                client.get("hot")
+        return kit.fetch(scene.admin, "/api/keys/sessions")[1]["keys"][:1] and "hot" in scene.page("/keys/sessions").split("</thead>")[1]
+
+    kit.until(is_hot, "the hot key is seen")
+    browser.click("main a", "Hot keys")
+    assert "hot" in browser.run("document.getElementById('keys').innerText")
+    assert browser.faults == []
 
 
 def test_what_another_site_may_not(scene):
