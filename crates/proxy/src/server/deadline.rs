@@ -79,8 +79,7 @@ impl Server {
             }
             conn.expired += 1;
             // A streamed reply is late only if it makes no progress.
-            if handshake || matches!(pending.owner, Owner::Sounding(_)) || (at == 0 && conn.passage.is_some())
-            {
+            if !pending.owner.is_awaited() || (at == 0 && conn.passage.is_some()) {
                 continue;
             }
             self.stats.request_timeouts.inc();

@@ -188,7 +188,7 @@ impl Proxy {
         self.doubt_master(io, lane.server);
         self.doubt_server(io, lane.server);
         let server = &mut self.servers[lane.server];
-        let waited = lost.line.iter().any(|p| !p.owner.is_ours());
+        let waited = lost.line.iter().any(|p| p.owner.is_awaited());
         if lane.number == server.probe_lane() {
             server.probe_lost(io, failure);
         } else if waited && failure != Failure::Version {

@@ -34,6 +34,11 @@ impl Owner {
     pub(crate) fn is_ours(self) -> bool {
         matches!(self, Owner::Handshake(_) | Owner::Unwanted | Owner::Subscription | Owner::Sounding(_))
     }
+
+    /// True if clients wait for the reply: to a request of theirs, or to one that subscribes for them.
+    pub(crate) fn is_awaited(self) -> bool {
+        self == Owner::Subscription || !self.is_ours()
+    }
 }
 
 /// Purpose of a handshake request.
