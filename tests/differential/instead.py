@@ -91,7 +91,7 @@ def r(*words):
 # Requests that are refused, and that what comes behind them depends on.
 DEPENDED_ON = [
     ("WATCH",), ("SELECT", 1), ("SUBSCRIBE",), ("PSUBSCRIBE",), ("SSUBSCRIBE",), ("MONITOR",), ("SYNC",),
-    ("CLIENT", "REPLY", "OFF"), ("CLIENT", "TRACKING", "ON"), ("ASKING",), ("SCRIPT", "DEBUG", "YES"), ("SELECT", "x"), ("RESET", "x"),
+    ("CLIENT", "TRACKING", "ON"), ("ASKING",), ("SCRIPT", "DEBUG", "YES"), ("SELECT", "x"), ("RESET", "x"),
 ]
 
 REDIS = [

@@ -48,8 +48,6 @@ INSTEAD = {
     "SELECT": (b"-ERR DB index is out of range: this pool serves database 0 only",),
     "EVAL": (b"-ERR 'eval' needs at least one key here",),
     "EVAL_RO": (b"-ERR 'eval_ro' needs at least one key here",),
-    # Redis puts it as EXECABORT.
-    "EXEC": (b"-ERR wrong number of arguments for 'exec' command",),
     # Its keys are looked for before its other words are.
     "XREAD": (b"-ERR syntax error",),
     "XREADGROUP": (b"-ERR syntax error",),

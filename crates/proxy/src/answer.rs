@@ -2,6 +2,7 @@
 
 mod client_info;
 mod cluster;
+mod clients;
 mod facts;
 mod info;
 mod settings;
@@ -163,6 +164,19 @@ impl Proxy {
                 let line = client_info::line(client, &pool.config);
                 encode::verbatim(&mut out, line.as_bytes(), client.session.version());
             }
+            Local::ClientList => {
+                args.next();
+                self.list_clients(client, args, &mut out);
+            }
+            Local::ClientKill => {
+                args.next();
+                self.kill_clients(io, client, args, &mut out);
+            }
+            Local::ClientUnblock => {
+                args.next();
+                self.unblock(io, client, args, &mut out);
+            }
+            Local::ClientReply => clients::set_replies(client, args.nth(1), &mut out),
             Local::ClientOnOff => on_off(args.nth(1), &mut out),
             Local::ClientTrackingInfo => tracking_info(session.version(), &mut out),
             Local::Command => wire::redis::command_reply(request.args(frame), session.version(), &mut out),

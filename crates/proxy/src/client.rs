@@ -17,7 +17,7 @@ use net::{ConnId, Io};
 use wire::redis::Version;
 
 pub(crate) use self::seq::Seq;
-use self::stateful::{Stateful, Transaction};
+use self::stateful::{Silence, Stateful, Transaction};
 use self::subscribed::Subscribed;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::reply_size::ReplySize;
@@ -145,6 +145,33 @@ impl Session {
         self.state.as_ref()?.transaction.as_ref()
     }
 
+    /// Replies that it does not want.
+    pub(crate) fn silence(&self) -> Option<Silence> {
+        self.state.as_ref()?.silence
+    }
+
+    pub(crate) fn set_silence(&mut self, silence: Option<Silence>) {
+        if silence != self.silence() {
+            self.stateful().silence = silence;
+            self.rest();
+        }
+    }
+
+    /// True if the request being taken gets no reply.
+    #[inline]
+    fn is_silent(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| matches!(state.silence, Some(Silence::Now | Silence::Always)))
+    }
+
+    /// Notes that another request is taken.
+    pub(crate) fn next_request(&mut self) {
+        match self.silence() {
+            Some(Silence::Next) => self.set_silence(Some(Silence::Now)),
+            Some(Silence::Now) => self.set_silence(None),
+            Some(Silence::Always) | None => {}
+        }
+    }
+
     /// Drops the state if nothing is left of it.
     pub(crate) fn rest(&mut self) {
         if let Some(state) = &mut self.state {
@@ -194,6 +221,8 @@ pub(crate) enum Pending {
 enum Slot {
     /// Awaits its reply.
     Waiting,
+    /// Awaits its reply, which the client does not want.
+    Silent,
     /// The reply came before its turn and is among the early ones.
     Early { at: usize, len: usize },
     /// The reply has its own memory: it is too large to copy.
@@ -296,16 +325,19 @@ impl Client {
     /// Adds a slot for a request that gets one reply, at [`Client::next_seq`].
     #[inline]
     pub(crate) fn add_slot(&mut self) {
-        self.line.push_back(Slot::Waiting);
+        self.line.push_back(if self.session.is_silent() { Slot::Silent } else { Slot::Waiting });
     }
 
     /// True if the request at `seq` is the next to be answered.
     pub(crate) fn is_first(&self, seq: Seq) -> bool {
-        seq == self.first && matches!(self.line.front(), Some(Slot::Waiting))
+        seq == self.first && matches!(self.line.front(), Some(Slot::Waiting | Slot::Silent))
     }
 
     /// Answers a request that needs no server: at once if no earlier request is waiting.
     pub(crate) fn answer_now<I: Io>(&mut self, io: &mut I, bytes: &[u8]) {
+        if self.session.is_silent() {
+            return;
+        }
         if self.line.is_empty() {
             return io.send(self.id, bytes);
         }
@@ -317,10 +349,11 @@ impl Client {
     /// Stores the reply to the request at `seq` and sends all replies that are now due. False if no request
     /// waits there.
     #[inline]
-    pub(crate) fn fulfil<I: Io>(&mut self, io: &mut I, seq: Seq, reply: Reply<'_>) -> bool {
+    pub(crate) fn fulfil<I: Io>(&mut self, io: &mut I, seq: Seq, mut reply: Reply<'_>) -> bool {
         let at = seq.wrapping_sub(self.first) as usize;
         match self.line.get_mut(at) {
             Some(Slot::Waiting) => {}
+            Some(Slot::Silent) => reply = Reply::Slice(b""),
             _ => return false,
         }
         if at > 0 {
@@ -341,7 +374,7 @@ impl Client {
         self.line.pop_front();
         self.first = self.first.wrapping_add(1);
         // an unsent reply has no bytes, but its slot is due all the same
-        if !matches!(self.line.front(), None | Some(Slot::Waiting)) {
+        if !matches!(self.line.front(), None | Some(Slot::Waiting | Slot::Silent)) {
             self.send_due(io);
         }
         self.shrink();

@@ -4,11 +4,27 @@
 
 use config::checked::Pool as Config;
 
-use crate::client::Client;
+use crate::client::{Client, Session, Wait};
+use crate::feeds::FeedKind;
+
+/// The letters of a client's state.
+fn flags(session: &Session) -> String {
+    let letters = [
+        (session.paused == Some(Wait::Block), 'b'),
+        (session.transaction().is_some(), 'x'),
+        (session.is_subscribed(), 'P'),
+    ];
+    let letters: String = letters.iter().filter(|(is_it, _)| *is_it).map(|(_, letter)| letter).collect();
+    if letters.is_empty() { "N".into() } else { letters }
+}
 
 /// The line of a client, with its end.
 pub(super) fn line(client: &Client, config: &Config) -> String {
     let session = &client.session;
+    let of_kind = |kind| session.subscribed().map_or(0, |subscribed| subscribed.names(kind).len());
+    let [sub, psub, ssub] = [FeedKind::Channel, FeedKind::Pattern, FeedKind::Sharded].map(of_kind);
+    let multi = session.transaction().map_or(-1, |transaction| transaction.ends.len() as i64);
+    let flags = flags(session);
     let from = match session.from {
         Some(std::net::IpAddr::V6(ip)) => format!("[{ip}]:0"),
         Some(ip) => format!("{ip}:0"),
@@ -18,7 +34,7 @@ pub(super) fn line(client: &Client, config: &Config) -> String {
     let user = session.user.as_ref().map_or("default", |user| user.name());
     let (id, db, resp) = (session.number, config.db, if session.resp3 { 3 } else { 2 });
     format!(
-        "id={id} addr={from} laddr= fd=0 name={name} age=0 idle=0 flags=N db={db} sub=0 psub=0 ssub=0 multi=-1 qbuf=0 \
+        "id={id} addr={from} laddr= fd=0 name={name} age=0 idle=0 flags={flags} db={db} sub={sub} psub={psub} ssub={ssub} multi={multi} qbuf=0 \
          qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client|info user={user} \
          redir=-1 resp={resp}\n"
     )

@@ -27,8 +27,21 @@ pub(crate) struct Stateful {
     pub(crate) blocked: bool,
     /// Its subscriptions, if it has any.
     pub(crate) subscribed: Option<Box<Subscribed>>,
+    /// `CLIENT REPLY OFF` or `SKIP` is in force.
+    pub(crate) silence: Option<Silence>,
     /// Time at which it stops waiting for a private connection.
     pub(crate) waits_until: Option<Instant>,
+}
+
+/// Replies that a client does not want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// That to its next request.
+    Next,
+    /// That to the request being taken.
+    Now,
+    /// All of them.
+    Always,
 }
 
 /// Requests between `MULTI` and `EXEC`.
@@ -52,6 +65,7 @@ impl Stateful {
         let Stateful { refused_transaction, transaction, private, watch_broken, waits_until, .. } = self;
         let is_free = private.is_none() && !watch_broken && waits_until.is_none();
         let is_free = is_free && self.watched_here.is_empty() && self.subscribed.is_none();
+        let is_free = is_free && self.silence.is_none();
         is_free && !refused_transaction && transaction.is_none()
     }
 }

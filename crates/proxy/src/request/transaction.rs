@@ -45,6 +45,8 @@ pub(super) enum Step {
     Queue(Option<ServerKey>),
     /// It gets this error, and nothing is executed at EXEC.
     Spoil(Vec<u8>),
+    /// It gets this error, and the transaction is over.
+    Abort(Vec<u8>),
     /// It gets this error.
     Answer(&'static [u8]),
     /// EXEC; over this connection, if there is anything to send.
@@ -187,6 +189,11 @@ impl Proxy {
                 self.give(io, client, &error);
             }
             Step::Answer(error) => self.give(io, client, error),
+            Step::Abort(error) => {
+                self.end_transaction(client);
+                self.end_watch(client);
+                self.give(io, client, &error);
+            }
             Step::Discard => {
                 self.end_transaction(client);
                 self.end_watch(client);

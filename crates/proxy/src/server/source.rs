@@ -332,7 +332,8 @@ impl Proxy {
     fn check_sources<I: Io>(&mut self, io: &mut I, server: ServerKey, now: Instant) -> bool {
         let number = self.servers[server].subscription_lane();
         let conn = &self.servers[server].conns[number as usize];
-        if conn.conn.is_none() {
+        let pool = self.pools.get(self.servers[server].pool);
+        if conn.conn.is_none() || pool.is_none_or(|pool| pool.feeds.is_empty()) {
             return false;
         }
         if conn.line.is_empty() && conn.progress + QUIET_MAX / 2 < now {

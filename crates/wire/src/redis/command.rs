@@ -143,6 +143,14 @@ pub enum Local {
     ClientGetRedir,
     /// `CLIENT INFO`
     ClientInfo,
+    /// `CLIENT LIST [TYPE type | ID id…]`
+    ClientList,
+    /// `CLIENT KILL filter…`
+    ClientKill,
+    /// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`
+    ClientUnblock,
+    /// `CLIENT REPLY ON|OFF|SKIP`
+    ClientReply,
     /// `CLIENT NO-EVICT ON|OFF` and `CLIENT NO-TOUCH ON|OFF`: without effect here.
     ClientOnOff,
     /// `CLIENT TRACKINGINFO`

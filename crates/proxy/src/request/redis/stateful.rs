@@ -1,6 +1,6 @@
 //! Plans for clients whose earlier commands count: in a transaction, or with a private connection.
 
-use wire::redis::{Command, Keys, Local, Request, Route};
+use wire::redis::{Command, Keys, Local, Refusal, Request, Route};
 
 use super::{Here, Plan, forbidden};
 use crate::client::Client;
@@ -78,6 +78,11 @@ impl Proxy {
         frame: &'a [u8],
     ) -> Plan<'a> {
         let step = match request.route(frame) {
+            Err(refusal @ Refusal::Arity(command)) if command.name == "exec" => {
+                let mut error = Vec::new();
+                refusal.write(&mut error);
+                Step::Abort(error)
+            }
             Err(refusal) => Step::refused(&refusal),
             Ok((command, route)) => match forbidden(&client.session, command, request, frame) {
                 Some(Here::Forbidden(verdict, command)) => {

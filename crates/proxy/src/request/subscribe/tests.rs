@@ -427,3 +427,23 @@ fn receivers_are_clients_and_not_subscriptions() {
     }
     is_even(&w);
 }
+
+#[test]
+fn a_server_that_is_away_is_not_called_all_the_time() {
+    let mut w = World::new(ONE);
+    let client = w.accept(0);
+    send(&mut w, client, &["SUBSCRIBE c"]);
+    let server = source(&mut w, 0);
+    reply(&mut w, server, &push(&["subscribe", "c", "1"]));
+    w.proxy.failed(&mut w.io, server, Fault::Reset);
+    let mut refused = 1;
+    for _ in 0..500 {
+        w.proxy.turn_end(&mut w.io);
+        while let Some((conn, _)) = w.io.connects.get(refused).cloned() {
+            refused += 1;
+            w.proxy.failed(&mut w.io, conn, Fault::Refused);
+        }
+        w.pass_time(Duration::from_millis(10));
+    }
+    assert!((4..30).contains(&refused), "{refused}");
+}

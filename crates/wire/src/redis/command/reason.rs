@@ -27,8 +27,6 @@ pub enum Reason {
     Stream,
     /// Client-side caching.
     Tracking,
-    /// Other connection state: `CLIENT REPLY` ….
-    Connection,
     /// A server's list of connections, which belong to the proxy.
     ServerClients,
     /// `COMMAND GETKEYSANDFLAGS`.
@@ -82,7 +80,6 @@ impl Reason {
             Reason::Tracking => {
                 ("client-side caching needs a connection of its own", "switch it off in the client")
             }
-            Reason::Connection => ("it changes a connection that clients share", "leave it out"),
             Reason::ServerClients => (
                 "a server knows the connections of the proxy, not its clients",
                 "ask the server itself, or the proxy's statistics",

@@ -67,6 +67,11 @@ impl Refusal<'_> {
                 let help = format!("'. Try {} HELP.", container.to_ascii_uppercase());
                 [b"ERR unknown subcommand '", printed(name, PRINTED_MAX), help.as_bytes()].concat()
             }
+            // The transaction is over, whatever is wrong with its end.
+            Refusal::Arity(command) if command.name == "exec" => {
+                b"EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
+                    .to_vec()
+            }
             Refusal::Arity(command) => {
                 format!("ERR wrong number of arguments for '{}' command", command.name).into_bytes()
             }
