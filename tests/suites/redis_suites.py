@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""The suites of redis-py and of Redis itself against a pool with one server: directly, then through the binary.
+
+    NUTHATCH_BIN=… python3 tests/suites/redis_suites.py [python|asyncio|tcl]… [--require PERCENT] [--sources DIRECTORY]
+
+A test counts if it passes directly; it is kept if it passes through the proxy as well. Those that are lost are listed. redis-py's
+tests come from PyPI's source archive of the version that is installed, Redis' from Debian's (`apt-get source`, or the directory named
+by --sources, where both are kept). A suite that cannot be fetched is skipped, which is said. The pool has allow = ["flush", "admin"], as
+the set-up of both suites needs.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+
+import kit  # noqa: E402
+
+PYTHON = ["commands", "pipeline", "pubsub", "lock", "scripting", "function", "connection_pool", "monitor", "encoding", "connection"]
+ASYNCIO = ["commands", "pipeline", "pubsub", "lock", "scripting", "connection_pool", "monitor", "encoding", "connection"]
+TCL = ["type/string", "type/incr", "type/list", "type/hash", "type/set", "type/zset", "type/stream", "type/stream-cgroups", "keyspace",
+       "expire", "scan", "multi", "pubsub", "pubsubshard", "scripting", "functions", "bitops", "bitfield", "hyperloglog", "geo", "sort",
+       "introspection-2", "other", "protocol"]
+MARKS = "not redismod and not onlycluster and not ssl and not cp_integration"
+# Python and libraries of the suite, in an environment of its own below the directory of the sources.
+NEEDED = ["pytest", "pytest-asyncio", "pytest-timeout", "numpy", "mock"]
+
+
+class Skipped(Exception):
+    """A suite cannot be run here."""
+
+
+def run(command, **options):
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=600, **options)
+    except (OSError, subprocess.SubprocessError) as e:
+        said = getattr(e, "stderr", None) or e
+        raise Skipped(f"{' '.join(map(str, command))[:80]}: {str(said).strip()[-300:]}") from e
+
+
+def redis_py(sources):
+    """The directory of redis-py's source and a Python that can run its tests."""
+    python = sources / "venv" / "bin" / "python"
+    if not python.exists():
+        run([sys.executable, "-m", "venv", sources / "venv"])
+    if subprocess.run([python, "-c", "import pytest_asyncio, pytest_timeout, redis"], capture_output=True, check=False).returncode:
+        run([python, "-m", "pip", "install", "-q", "redis==8.*", *NEEDED])
+    version = run([python, "-c", "import redis; print(redis.__version__)"]).stdout.strip()
+    if not (sources / f"redis-{version}" / "tests").is_dir():
+        run([python, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", f"redis=={version}"], cwd=sources)
+        run(["tar", "xf", f"redis-{version}.tar.gz"], cwd=sources)
+    return sources / f"redis-{version}", python
+
+
+def redis(sources):
+    """The directory of Redis' source."""
+    found = sorted(path.parent for path in sources.glob("redis-*/runtest"))
+    if not found:
+        run(["apt-get", "source", "--download-only", "redis"], cwd=sources)
+        for archive in sources.glob("redis_*.orig.tar.gz"):
+            run(["tar", "xf", archive], cwd=sources)
+        found = sorted(path.parent for path in sources.glob("redis-*/runtest"))
+    if not found:
+        raise Skipped("no source of Redis")
+    run(["tclsh"], input="exit")
+    return found[-1]
+
+
+def pytest_results(sources, files, port):
+    """{test: passed} of redis-py's tests against this port."""
+    directory, python = redis_py(sources)
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        there = [file for file in files if (directory / file).exists()]
+        command = [python, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "--timeout", "30", "-m", MARKS, f"--junitxml={report.name}",
+                   "--redis-url", f"redis://127.0.0.1:{port}/0", *there]
+        subprocess.run(command, cwd=directory, capture_output=True, timeout=1800, check=False)
+        cases = xml.etree.ElementTree.parse(report.name).iter("testcase")
+        results = {}
+        for case in cases:
+            kinds = {child.tag for child in case}
+            if "skipped" not in kinds:
+                name = f"{case.get('classname', '')}::{case.get('name')}"
+                results[name] = not kinds & {"failure", "error"} and results.get(name, True)
+        return results
+
+
+def tcl_results(sources, units, port):
+    """{test: passed} of Redis' units against this port."""
+    directory, results = redis(sources), {}
+    for unit in units:
+        command = ["./runtest", "--host", "127.0.0.1", "--port", str(port), "--singledb", "--ignore-encoding", "--ignore-digest",
+                   "--tags", "-needs:debug -needs:repl -large-memory", "--single", f"unit/{unit}"]
+        try:
+            said = subprocess.run(command, cwd=directory, capture_output=True, timeout=120, check=False).stdout
+        except subprocess.TimeoutExpired as e:
+            said = e.stdout or b""
+        text = re.sub(r"\x1b\[[0-9;]*m", "", said.decode(errors="replace"))
+        for verdict, name in re.findall(r"^\[(ok|err)\]: (.*?)(?: \(\d+ ms\))?(?: in tests/.*)?$", text, re.M):
+            results[f"{unit}: {name}"] = verdict == "ok"
+    return results
+
+
+SUITES = {
+    "python": lambda sources, port: pytest_results(sources, [f"tests/test_{name}.py" for name in PYTHON], port),
+    "asyncio": lambda sources, port: pytest_results(sources, [f"tests/test_asyncio/test_{name}.py" for name in ASYNCIO], port),
+    "tcl": lambda sources, port: tcl_results(sources, TCL, port),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suites", nargs="*", default=list(SUITES), help=f"of {', '.join(SUITES)}")
+    parser.add_argument("--require", type=float, default=0, help="least share of what passes directly, in percent")
+    parser.add_argument("--sources", type=Path, default=Path(tempfile.gettempdir()) / "redis-suites")
+    options = parser.parse_args()
+    options.sources.mkdir(parents=True, exist_ok=True)
+    failed = False
+    with kit.Stack() as stack:
+        server = stack.keep(kit.start_redis("s", stack.path))
+        proxy = stack.keep(kit.start_native(stack.path, "redis", [server], allow='["flush", "admin"]'))
+        for suite in options.suites:
+            try:
+                direct = SUITES[suite](options.sources, server.port)
+                through = SUITES[suite](options.sources, proxy.port)
+            except Skipped as e:
+                print(f"{suite}: skipped: {e}", flush=True)
+                continue
+            counted = sorted(name for name, passed in direct.items() if passed)
+            lost = [name for name in counted if not through.get(name)]
+            share = 100 * (len(counted) - len(lost)) / max(len(counted), 1)
+            print(f"{suite}: {len(counted)} pass directly, {len(counted) - len(lost)} of them through the proxy ({share:.1f} %)")
+            for name in lost:
+                print(f"    {'failed' if name in through else 'not run'}  {name}")
+            sys.stdout.flush()
+            failed |= share < options.require
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
