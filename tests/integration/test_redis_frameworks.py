@@ -115,6 +115,7 @@ def total(numbers):
 def test_celery(target, stack):
     """A worker of another process: results over publish/subscribe, a group, a chord, a retry, remote control."""
     pytest.importorskip("celery")
+    needs(target, "not tried on the embedded cache yet")
     path = stack.path / f"celery-{target.kind}"
     path.mkdir()
     (path / "app.py").write_text(f"URL = {url(target)!r}\n{APP}")
