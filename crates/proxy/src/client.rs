@@ -164,6 +164,7 @@ impl Session {
     }
 
     /// Notes that another request is taken.
+    #[inline]
     pub(crate) fn next_request(&mut self) {
         match self.silence() {
             Some(Silence::Next) => self.set_silence(Some(Silence::Now)),

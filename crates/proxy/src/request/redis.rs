@@ -186,9 +186,7 @@ impl Proxy {
                 return true;
             }
         }
-        if client.session.state.is_some() {
-            client.session.next_request();
-        }
+        client.session.next_request();
         if client.session.limited && self.refuse_over_limit(io, client, Silence::Never) {
             input.consume(len);
             return true;
