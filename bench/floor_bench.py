@@ -11,11 +11,11 @@ import proxy_bench
 RELAY = os.path.join(TARGET, "release", "relay")
 
 
-def start_relay(stage, protocol, servers):
+def start_relay(stage, protocol, servers, coalesce_us=0):
     if not os.path.exists(RELAY):
         raise Unavailable("there is no " + RELAY)
     port = free_port()
-    return stage.start([RELAY, str(port), "127.0.0.1:%d" % servers[0]], port)
+    return stage.start([RELAY, str(port), "127.0.0.1:%d" % servers[0], "--coalesce", str(coalesce_us)], port)
 
 
 def start_nuthatch(stage, protocol, servers):

@@ -6,12 +6,14 @@ matters more than anything else: waking a process on a core that sleeps costs se
 does. Bound to cores, runs differ by a few percent. Three tables:
 
 closed   clients that wait for their replies: nutcracker, nuthatch with `coalesce = "off"` and as it is by default
-maxima   GET of 50 clients with other values of `coalesce`, and the relay that does nothing but scan and gather (one server)
+maxima   GET of 50 clients with other values of `coalesce`, and the relay that does nothing but scan and gather (one server), at
+         once and sleeping 100 µs before each poll
 open     requests at a rate of their own, 20, 50 and 80 % of what nutcracker reaches in the closed loop; latency counts from the
          moment a request was meant to be sent, so that a proxy that lets them wait cannot hide it
 
 Load: redis-benchmark and our load generator; bench/loadgen/src/bin/openloop.rs for the open loop. All rounds are interleaved.
 """
+import functools
 import re
 import sys
 
@@ -144,7 +146,8 @@ def closed_table(options):
 def maxima_table(options):
     rows, raw = [], {}
     proxies = {"nutcracker": PROXIES["nutcracker"], "off": PROXIES["off"], **{of: nuthatch(of) for of in MAXIMA},
-               "relay": floor_bench.start_relay}
+               "relay": floor_bench.start_relay,
+               "relay, 100us": functools.partial(floor_bench.start_relay, coalesce_us=100)}
     with Stage() as stage:
         setting = Setting(stage, "redis", proxies)
         for placement in PLACEMENTS:

@@ -13,7 +13,8 @@
 //! differ tenfold between machines: the CPU clock of the thread is read at the ends of *spells* of 10 ms with
 //! and without sleeps, next to each other, and the cost of a request is compared ([`Comparison`]). A round
 //! costs about eight times what an event does, so beyond some thirty events there is little left to save, and
-//! the sleep lasts for as long as that many take to come ([`Length`]).
+//! the sleep lasts for as long as that many take to come, or as half of the clients take if they are fewer
+//! ([`Length`]).
 //!
 //! ```text
 //!          few events in a round, enough of them in `coalesce`, enough clients
@@ -230,11 +231,12 @@ impl Coalesce {
                 self.give_up(now);
             }
         } else if is_review {
+            self.length.count_clients(clients);
             self.length.unblock();
             self.set_sleeping(true, now);
         } else if now >= self.due {
             self.comparison = Comparison::default();
-            self.length.begin(reading.events_per_us);
+            self.length.begin(reading.events_per_us, clients);
             self.set_sleeping(true, now);
         }
     }

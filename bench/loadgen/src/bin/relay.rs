@@ -5,15 +5,18 @@
 //! request. Each buffer is written once per turn of the loop. It has no limits, no timeouts, no statistics
 //! and no second server, and exits at anything unexpected: any further cost of a proxy is its own.
 //!
-//! With `--cert` and `--key` clients speak TLS, through rustls with its own buffers.
+//! With `--cert` and `--key` clients speak TLS, through rustls with its own buffers. With `--coalesce` it sleeps
+//! before each poll, always for as long: the least that a proxy costs which gathers.
 
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use mio::net::{TcpListener, TcpStream};
@@ -39,6 +42,9 @@ struct Options {
     /// PEM file of its key.
     #[arg(long)]
     key: Option<PathBuf>,
+    /// Microseconds to sleep before each poll.
+    #[arg(long, default_value_t = 0)]
+    coalesce: u64,
 }
 
 /// A connection with its input and output buffers.
@@ -255,8 +261,14 @@ fn main() -> Result<()> {
         scratch: vec![0; 64 * 1024],
         tls: secure(&options)?,
     };
+    // The default slack would add up to 50 µs to a sleep.
+    rustix::thread::set_current_timer_slack(NonZeroU64::new(1000))?;
+    let sleep = Duration::from_micros(options.coalesce);
     let mut events = Events::with_capacity(1024);
     loop {
+        if !sleep.is_zero() {
+            std::thread::sleep(sleep);
+        }
         relay.poll.poll(&mut events, None)?;
         for event in &events {
             match event.token() {

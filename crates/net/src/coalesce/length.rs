@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::FEW;
 
-/// Events that a sleep is to gather. Twice as many would save a few percent more and cost as much latency.
+/// Events that a sleep is to gather. Twice as many would save a few percent more and cost as much latency ...
 const MANY: f64 = 32.0;
+/// ... and the share of the clients that they are at most. Half is all that can come together, since the other
+/// half waits for replies to the last round: the last of them would be waited for with nothing to do.
+const SHARE_OF_CLIENTS: f64 = 0.45;
 /// Shortest sleep: the kernel's part of a sleep takes as long.
 const SHORTEST: f64 = 15.0;
 /// Rounds between two adaptations, while the traffic settles and later.
@@ -27,6 +30,8 @@ pub(super) enum Target {
 pub(super) struct Length {
     sleep: f64,
     max: f64,
+    /// Events to gather.
+    many: f64,
     /// Longest sleep that does not slow requests, as far as known.
     limit: f64,
     rounds: u32,
@@ -40,7 +45,16 @@ pub(super) struct Length {
 impl Length {
     pub(super) fn new(max: Duration) -> Length {
         let max = max.as_secs_f64() * 1e6;
-        Length { sleep: 0.0, max, limit: max, rounds: 0, events: 0, before: None, is_blocked: false }
+        Length {
+            sleep: 0.0,
+            max,
+            many: MANY,
+            limit: max,
+            rounds: 0,
+            events: 0,
+            before: None,
+            is_blocked: false,
+        }
     }
 
     pub(super) fn sleep(&self) -> Duration {
@@ -48,9 +62,15 @@ impl Length {
     }
 
     /// A first guess, from the rate of events without sleeps; they come faster with them.
-    pub(super) fn begin(&mut self, events_per_us: f64) {
-        self.sleep = self.within(MANY / 2.0 / events_per_us);
+    pub(super) fn begin(&mut self, events_per_us: f64, clients: usize) {
+        self.count_clients(clients);
+        self.sleep = self.within(self.many / 2.0 / events_per_us);
         self.unblock();
+    }
+
+    /// Gathers no more than so many clients can send together.
+    pub(super) fn count_clients(&mut self, clients: usize) {
+        self.many = MANY.min(SHARE_OF_CLIENTS * clients as f64);
     }
 
     fn within(&self, sleep: f64) -> f64 {
@@ -70,7 +90,7 @@ impl Length {
 
     /// True if rounds would be full without.
     pub(super) fn is_needless(&self, per_round: f64) -> bool {
-        self.sleep <= SHORTEST && per_round >= MANY
+        self.sleep <= SHORTEST && per_round >= self.many
     }
 
     /// Counts the events of a round, and adapts the sleep from time to time.
@@ -89,7 +109,7 @@ impl Length {
             self.sleep = sleep;
             self.is_blocked = true;
         }
-        let factor = MANY / found.max(1.0);
+        let factor = self.many / found.max(1.0);
         if factor < 0.8 || (factor > 1.2 && !self.is_blocked) {
             self.sleep = self.within(self.sleep * factor.clamp(0.75, 1.4));
         }

@@ -34,6 +34,14 @@ fn clients_that_wait_get_as_many_replies_for_less_cpu() {
 }
 
 #[test]
+fn a_sleep_ends_when_half_of_the_clients_have_come() {
+    // The other half wait for replies: a sleep for 32 of 50 would pass with nothing to do.
+    let (without, with) = both(World::closed(50));
+    assert!(with.rate() > without.rate(), "{} and {}", with.rate(), without.rate());
+    assert!(with.quantile(0.5) < 1.05 * without.quantile(0.5));
+}
+
+#[test]
 fn up_to_eight_clients_are_never_slept_for() {
     for clients in [1, 2, 4, 8] {
         let (without, with) = both(World::closed(clients));
