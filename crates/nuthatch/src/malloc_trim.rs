@@ -156,8 +156,9 @@ mod tests {
                     7f55e9ed5000-7f55ea02b000 r-xp 00026000 fe:00 326279                     /usr/lib/libc.so.6\n\
                     7fff1000-7fff2000 r-xp 00000000 00:00 0                                  [vdso]\n\
                     7fff3000-7fff4000 r-xp 00000000 00:00 0 \n";
-        let code: Vec<_> = code_of(maps, "/bin/nuthatch").collect();
-        assert_eq!(code, [0x562d_2929_4000..0x562d_29fd_2000]);
+        let mut code = code_of(maps, "/bin/nuthatch");
+        assert_eq!(code.next(), Some(0x562d_2929_4000..0x562d_29fd_2000));
+        assert_eq!(code.next(), None);
         assert_eq!(code_of(maps, "").count(), 0);
         unmap_code();
     }

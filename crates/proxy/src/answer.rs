@@ -91,6 +91,18 @@ impl Proxy {
         }
     }
 
+    /// Ends all that a client has begun, as RESET does.
+    fn reset<I: Io>(&mut self, io: &mut I, client: &mut Client) {
+        self.end_transaction(client);
+        self.end_watch(client);
+        self.leave_private(client);
+        self.end_subscriptions(io, client);
+        let (session, pool) = (&mut client.session, &self.pools[client.pool]);
+        session.resp3 = false;
+        session.name = None;
+        pool.gate.leave(session, &pool.config);
+    }
+
     pub(crate) fn answer<I: Io>(
         &mut self,
         io: &mut I,
@@ -137,14 +149,7 @@ impl Proxy {
                 out.extend_from_slice(OK);
             }
             Local::Reset => {
-                self.end_transaction(client);
-                self.end_watch(client);
-                self.leave_private(client);
-                self.end_subscriptions(io, client);
-                let (session, pool) = (&mut client.session, &self.pools[client.pool]);
-                session.resp3 = false;
-                session.name = None;
-                pool.gate.leave(session, &pool.config);
+                self.reset(io, client);
                 out.extend_from_slice(b"+RESET\r\n");
             }
             Local::AclCat | Local::AclGetUser | Local::AclList | Local::AclUsers | Local::AclWhoami => {
@@ -188,25 +193,14 @@ impl Proxy {
                 let about = (About::Info, session.version());
                 self.write_about(io, client.pool, about, frame, None, &mut out);
             }
-            Local::Lolwut => {
-                let bird = format!(
-                    "    ,\n   (o>   Nuthatch {}\n\\_//)\n \\_/_)\n  _|_\n",
-                    env!("CARGO_PKG_VERSION")
-                );
-                encode::verbatim(&mut out, bird.as_bytes(), session.version());
-            }
+            Local::Lolwut => encode::verbatim(&mut out, bird().as_bytes(), session.version()),
             Local::SlowLogGet => slow_log::get(&pool.slow_log, args.nth(1).map(|a| a.bytes()), &mut out),
             Local::SlowLogLen => encode::integer(&mut out, pool.slow_log.len() as i64),
             Local::SlowLogReset => {
                 pool.slow_log.reset();
                 out.extend_from_slice(OK);
             }
-            Local::Time => {
-                let micros = io.wall_time().0 / 1000;
-                encode::array(&mut out, 2);
-                encode::bulk(&mut out, (micros / 1_000_000).to_string().as_bytes());
-                encode::bulk(&mut out, (micros % 1_000_000).to_string().as_bytes());
-            }
+            Local::Time => time(io.wall_time().0 / 1000, &mut out),
         }
         self.give(io, client, &out);
         self.scratch.reply = out;
@@ -266,6 +260,18 @@ impl Proxy {
         }
         Some(())
     }
+}
+
+/// Answers TIME, from microseconds since 1970.
+fn time(micros: i64, out: &mut Vec<u8>) {
+    encode::array(out, 2);
+    encode::bulk(out, (micros / 1_000_000).to_string().as_bytes());
+    encode::bulk(out, (micros % 1_000_000).to_string().as_bytes());
+}
+
+/// The text of LOLWUT.
+fn bird() -> String {
+    format!("    ,\n   (o>   Nuthatch {}\n\\_//)\n \\_/_)\n  _|_\n", env!("CARGO_PKG_VERSION"))
 }
 
 /// Handles `PING [message]`.

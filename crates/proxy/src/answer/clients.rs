@@ -30,8 +30,7 @@ impl Filter<'_> {
     fn means(&self, client: &Client, asks: bool) -> bool {
         let session = &client.session;
         let user = session.user.as_ref().map_or("default", |user| user.name());
-        !self.nobody
-            && !(asks && self.others)
+        !(self.nobody || asks && self.others)
             && self.ids.as_ref().is_none_or(|ids| ids.contains(&session.number))
             && self.subscribed.is_none_or(|subscribed| session.is_subscribed() == subscribed)
             && self.user.is_none_or(|name| name == user.as_bytes())

@@ -52,7 +52,7 @@ pub(super) fn corrected(
         let name = line.split(|b| *b == b':').next().unwrap_or_default();
         match name {
             b"redis_mode" => {
-                corrected.extend_from_slice(format!("redis_mode:{}\r\n", mode(facts)).as_bytes())
+                corrected.extend_from_slice(format!("redis_mode:{}\r\n", mode(facts)).as_bytes());
             }
             b"cluster_enabled" => corrected.extend_from_slice(cluster_enabled(facts).as_bytes()),
             _ => corrected.extend_from_slice(line),
