@@ -5,8 +5,8 @@
 //! request. Each buffer is written once per turn of the loop. It has no limits, no timeouts, no statistics
 //! and no second server, and exits at anything unexpected: any further cost of a proxy is its own.
 //!
-//! With `--cert` and `--key` clients speak TLS, through rustls with its own buffers. With `--coalesce` it sleeps
-//! before each poll, always for as long: the least that a proxy costs which gathers.
+//! With `--cert` and `--key` clients speak TLS, through rustls with its own buffers. With `--coalesce` it
+//! sleeps before each poll, always for as long: the least that a proxy costs which gathers.
 
 #![forbid(unsafe_code)]
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::FEW;
 
-/// Events that a sleep is to gather. Twice as many would save a few percent more and cost as much latency ...
+/// Events that a sleep is to gather. Twice as many would save a few percent more and cost as much latency.
 const MANY: f64 = 32.0;
-/// ... and the share of the clients that they are at most. Half is all that can come together, since the other
+/// Share of the clients that they are at most. Half is all that can come together, since the other
 /// half waits for replies to the last round: the last of them would be waited for with nothing to do.
 const SHARE_OF_CLIENTS: f64 = 0.45;
 /// Shortest sleep: the kernel's part of a sleep takes as long.
