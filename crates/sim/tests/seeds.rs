@@ -34,6 +34,7 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("pool", "detours"),
     ("pool", "topology_changes"),
     ("pool", "slots_served"),
+    ("pool", "replica_reads"),
 ];
 
 fn run_all(seeds: impl Iterator<Item = u64>) -> Report {

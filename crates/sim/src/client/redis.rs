@@ -16,8 +16,6 @@ const REFUSED: &[&[&[u8]]] = &[
     &[b"SSUBSCRIBE"],
     &[b"MONITOR"],
     &[b"ASKING"],
-    &[b"CLIENT", b"REPLY", b"OFF"],
-    &[b"CLIENT", b"REPLY", b"SKIP"],
     &[b"CLIENT", b"TRACKING", b"ON"],
     &[b"SCRIPT", b"DEBUG", b"YES"],
 ];
