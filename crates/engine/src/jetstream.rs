@@ -3,7 +3,7 @@
 //! A topic is a stream with interest retention, a channel a durable pull consumer with explicit
 //! acknowledgements: a message is stored once and removed when every channel has finished it. Such a
 //! stream drops what no consumer wants, so a hidden consumer holds the messages of a topic without a
-//! lasting channel (see [`changes`]). Deliveries are never limited at the engine, because a message past
+//! lasting channel (see `changes.rs`). Deliveries are never limited at the engine, because a message past
 //! that limit would stay in the stream for ever.
 //!
 //! The thread ends when its [`JetStream`] is dropped, after it has sent what was handed over.
