@@ -12,7 +12,7 @@
 
 use telemetry::{CommandClass, Counter, PoolStats, ServerStats};
 use wire::memcache::{Expect, ReplyKind, Status};
-use wire::redis::{Elements, Kind};
+use wire::redis::Elements;
 
 /// Use of a reply by the counters, known from its request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,11 +45,9 @@ impl Hits {
     }
 
     fn of_elements(reply: &[u8]) -> Hits {
-        let (mut all, mut misses) = (0, 0);
-        for (element, _) in Elements::of_array(reply).into_iter().flatten() {
-            all += 1;
-            misses += u64::from(element.kind() == Kind::Null);
-        }
+        let Some(elements) = Elements::of_array(reply) else { return Hits::default() };
+        let all = elements.left() as u64;
+        let misses = elements.nulls() as u64;
         Hits { hits: all - misses, misses }
     }
 

@@ -122,6 +122,42 @@ impl<'a> Elements<'a> {
         let reply = rescan(frame).filter(|reply| reply.kind == Kind::Array)?;
         Some(reply.elements(frame))
     }
+
+    /// Number of elements that are left.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Number of nulls among the elements that are left. Strings are stepped over, not looked into.
+    ///
+    /// ```
+    /// use nuthatch_wire::redis::Elements;
+    ///
+    /// let elements = Elements::of_array(b"*5\r\n$1\r\nv\r\n$-1\r\n:7\r\n_\r\n$-1\r\n").expect("an array");
+    /// assert_eq!(elements.nulls(), 3);
+    /// ```
+    pub fn nulls(mut self) -> usize {
+        let mut nulls = 0;
+        while self.left > 0 {
+            let rest = match self.rest {
+                [b'$', b'-', _, b'\r', b'\n', rest @ ..] => {
+                    nulls += 1;
+                    Some(rest)
+                }
+                [b'$', rest @ ..] => known(rest).and_then(|(len, head)| {
+                    rest.get(head.checked_add(usize::try_from(len).ok()?)?.checked_add(2)?..)
+                }),
+                _ => None,
+            };
+            let Some(rest) = rest else {
+                // Nulls of RESP3, numbers, attributes.
+                return nulls + self.filter(|(element, _)| element.kind() == Kind::Null).count();
+            };
+            self.rest = rest;
+            self.left -= 1;
+        }
+        nulls
+    }
 }
 
 /// Number of elements of the array in `frame`, which was scanned before. `None` if it is no array, or follows
