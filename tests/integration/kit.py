@@ -426,7 +426,9 @@ class Wire:
 
     def has_answer(self):
         """Something has come that was not read yet, or the other side has closed."""
-        return bool(select.select([self.socket], [], [], 0)[0])
+        poll = select.poll()  # select.select knows only the first 1,024 descriptors
+        poll.register(self.socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     def ask(self, request, reply):
         self.send(request)
