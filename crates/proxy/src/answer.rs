@@ -194,7 +194,7 @@ impl Proxy {
                 self.write_about(io, client.pool, about, frame, None, &mut out);
             }
             Local::Lolwut => encode::verbatim(&mut out, bird().as_bytes(), session.version()),
-            Local::SlowLogGet => slow_log::get(&pool.slow_log, args.nth(1).map(|a| a.bytes()), &mut out),
+            Local::SlowLogGet => slow_log::get(&pool.slow_log, args, &mut out),
             Local::SlowLogLen => encode::integer(&mut out, pool.slow_log.len() as i64),
             Local::SlowLogReset => {
                 pool.slow_log.reset();

@@ -2,15 +2,21 @@
 //! shorter than Redis cuts them, and clients have no port.
 
 use telemetry::{SlowLog, SlowRequest};
-use wire::redis::encode;
-use wire::redis::integer;
+use wire::redis::{Args, encode, integer};
 
 /// Entries that Redis gives unless it is asked for a number.
 const COUNT: usize = 10;
 
-/// Answers `SLOWLOG GET [count]`.
-pub(super) fn get(log: &SlowLog, count: Option<&[u8]>, out: &mut Vec<u8>) {
-    let count = match count.map(integer) {
+/// Answers `SLOWLOG GET [count]`; `args` begin with `GET`.
+pub(super) fn get(log: &SlowLog, mut args: Args<'_>, out: &mut Vec<u8>) {
+    let word = args.next().map_or(&b""[..], |word| word.bytes());
+    let count = args.next();
+    if args.next().is_some() {
+        let (before, after) =
+            (b"ERR unknown subcommand or wrong number of arguments for '", b"'. Try SLOWLOG HELP.");
+        return encode::error(out, &[&before[..], word, after].concat());
+    }
+    let count = match count.map(|count| integer(count.bytes())) {
         None => Some(COUNT),
         Some(Some(-1)) => Some(usize::MAX),
         Some(count) => count.and_then(|count| usize::try_from(count).ok()),
