@@ -1,6 +1,23 @@
 """Servers of NATS with JetStream, alone or as a cluster, for topics on an engine."""
 
+import json
+import socket
+
 import kit
+
+
+def ask(port, subject, request=b""):
+    """The answer to a request of JetStream's API, such as `STREAM.INFO.name`."""
+    with socket.create_connection(("127.0.0.1", port), timeout=kit.ANSWER_SECONDS) as server, server.makefile("rb") as answers:
+        server.sendall(
+            b'CONNECT {"verbose":false}\r\nSUB answer 1\r\nPUB $JS.API.%s answer %d\r\n%s\r\n' % (subject.encode(), len(request), request)
+        )
+        for line in answers:
+            words = line.split()
+            if words[0] == b"MSG":
+                return json.loads(answers.read(int(words[-1])))
+            assert words[0] != b"-ERR", line
+    raise AssertionError(f"NATS does not answer {subject}")
 
 
 def start_nats(stack, name="nats", ports=None):
