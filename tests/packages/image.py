@@ -3,7 +3,7 @@ healthy and stops on its signal.
 
     python3 tests/packages/image.py CONTEXT
 
-CONTEXT is what `cargo xtask package static` leaves in target/package. A binary in it that needs shared libraries gets them."""
+CONTEXT is what `cargo xtask package static` leaves in target/package. The root has what those lines put there and nothing else."""
 
 import json
 import os
@@ -48,21 +48,12 @@ def build(context, root):
     return said
 
 
-def libraries(root, binary):
-    linked = subprocess.run(["ldd", root + binary], capture_output=True, text=True).stdout
-    for path in re.findall(r"(/\S+) \(0x", linked):
-        os.makedirs(os.path.dirname(root + path), exist_ok=True)
-        shutil.copyfile(os.path.realpath(path), root + path)
-        os.chmod(root + path, 0o755)
-
-
 def main():
     context = os.path.abspath(sys.argv[1])
     enter()
     root = tempfile.mkdtemp(prefix="nuthatch-image-")
     mount("-t", "tmpfs", "-o", "mode=0755", "image", root)
     said = build(context, root)
-    libraries(root, "/usr/bin/nuthatch")
     devices(root)
     data = said["VOLUME"]
     os.makedirs(root + "/run")

@@ -5,8 +5,9 @@
 //! static   cargo build for a target without shared libraries ▸ nuthatch, the context of contrib/Containerfile, a .tar.gz
 //! ```
 //! The profile is `dist` unless another is named; the test suite packs the release binary, which it has built
-//! already.
+//! already, and builds the static one without optimisation.
 
+use std::env::consts::ARCH;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -22,10 +23,23 @@ const SHORT: Duration = Duration::from_mins(5);
 /// Version of cargo-deb.
 const CARGO_DEB: &str = "3.8.0";
 
-/// Targets without shared libraries, best first. With the second one std's own glibc is linked in, which
-/// needs a flag.
-const STATIC_TARGETS: [(&str, &str); 2] =
-    [("x86_64-unknown-linux-musl", ""), ("x86_64-unknown-linux-gnu", "-C target-feature=+crt-static")];
+/// Ways to link everything statically, best first. std's musl is made for it. glibc loads parts of itself
+/// (NSS) at run time, so the second one resolves names from files and DNS alone.
+const STATIC_LINKS: [StaticLink; 2] = [
+    StaticLink { libc: "musl", compiler: "musl-gcc", flags: "" },
+    StaticLink { libc: "gnu", compiler: "cc", flags: "-C target-feature=+crt-static" },
+];
+
+/// A way to link everything statically.
+#[derive(Debug, Clone, Copy)]
+struct StaticLink {
+    /// Last part of the target's name.
+    libc: &'static str,
+    /// Builds the C of crates; also shows that this libc is installed.
+    compiler: &'static str,
+    /// Flags of rustc.
+    flags: &'static str,
+}
 
 /// Completion scripts: the shell, and the file name that it looks for.
 const COMPLETIONS: [(&str, &str); 3] =
@@ -72,7 +86,7 @@ pub fn run(words: &[&str]) -> Result<(), Fault> {
     for kind in kinds {
         let made = match kind {
             "deb" => deb(&place)?,
-            _ => static_binary(&place)?,
+            _ => static_binary(&place)?.archive,
         };
         println!("package: {}", made.display());
     }
@@ -142,26 +156,45 @@ fn stage(binary: &Path, directory: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Builds the static binary, the context of the image, and an archive of both with manual pages; the
-/// archive's path.
-fn static_binary(place: &Place) -> Result<PathBuf, Fault> {
-    let (target, flags) = static_target()?;
+/// A static binary and what was packed with it.
+pub struct Static {
+    /// The archive.
+    pub archive: PathBuf,
+    /// The C library that was linked in: `musl` or `gnu`.
+    pub libc: &'static str,
+}
+
+/// Builds the static binary, the context of the image, and an archive of both with manual pages.
+pub fn static_binary(place: &Place) -> Result<Static, Fault> {
+    let link = static_link()?;
+    let target = link.target();
     let mut build = cargo();
-    build.args(["build", "--package", "nuthatch", "--profile", &place.profile, "--target", target]);
-    if !flags.is_empty() {
-        build.env("RUSTFLAGS", flags);
+    build.args(["build", "--package", "nuthatch", "--profile", &place.profile, "--target", &target]);
+    if !link.flags.is_empty() {
+        build.env("RUSTFLAGS", link.flags);
     }
     run::shown(&mut build, BUILD)?;
     let output = place.output();
     let binary = output.join("nuthatch");
     make(&output)?;
-    copy(&place.built(Some(target)).join("nuthatch"), &binary)?;
+    copy(&place.built(Some(&target)).join("nuthatch"), &binary)?;
     image_context(&output)?;
-    archive(place, &binary)
+    Ok(Static { archive: archive(place, &binary)?, libc: link.libc })
+}
+
+/// Adds musl's target to the toolchain if it is missing and rustup can fetch it.
+pub fn add_musl_target() {
+    let target = STATIC_LINKS[0].target();
+    if may_install() && run::is_installed("rustup") && !is_target_installed(&target).unwrap_or(true) {
+        println!("install: rustup target add {target}");
+        if let Err(why) = run::shown(Command::new("rustup").args(["target", "add", &target]), SHORT) {
+            println!("install: {why}");
+        }
+    }
 }
 
 /// The configuration and the empty data directory of contrib/Containerfile.
-pub fn image_context(output: &Path) -> Result<(), Fault> {
+fn image_context(output: &Path) -> Result<(), Fault> {
     let container = output.join("container");
     make(&container.join("data"))?;
     let example = std::fs::read_to_string(root().join("contrib/nuthatch.example.toml"));
@@ -171,8 +204,8 @@ pub fn image_context(output: &Path) -> Result<(), Fault> {
 }
 
 fn archive(place: &Place, binary: &Path) -> Result<PathBuf, Fault> {
-    let name = "nuthatch-linux-x86_64-static";
-    let directory = place.output().join(name);
+    let name = format!("nuthatch-linux-{ARCH}-static");
+    let directory = place.output().join(&name);
     stage(binary, &directory)?;
     copy(binary, &directory.join("nuthatch"))?;
     for file in ["LICENSE", "README.md", "contrib/nuthatch.example.toml", "contrib/systemd/nuthatch.service"]
@@ -183,18 +216,32 @@ fn archive(place: &Place, binary: &Path) -> Result<PathBuf, Fault> {
     let path = place.output().join(format!("{name}.tar.gz"));
     let mut tar = Command::new("tar");
     tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "-czf"]).arg(&path);
-    run::shown(tar.arg("-C").arg(place.output()).arg(name), SHORT)?;
+    run::shown(tar.arg("-C").arg(place.output()).arg(&name), SHORT)?;
     Ok(path)
 }
 
-/// The first target whose standard library is installed, and its flags.
-fn static_target() -> Result<(&'static str, &'static str), Fault> {
+impl StaticLink {
+    /// Target of this machine's processor.
+    fn target(self) -> String {
+        format!("{ARCH}-unknown-linux-{}", self.libc)
+    }
+}
+
+/// The first way whose standard library and C compiler are installed.
+fn static_link() -> Result<StaticLink, Fault> {
+    for link in STATIC_LINKS {
+        if run::is_installed(link.compiler) && is_target_installed(&link.target())? {
+            return Ok(link);
+        }
+    }
+    let wanted = STATIC_LINKS[0];
+    Err(format!("no static binary: it needs {} and rustup target add {}", wanted.compiler, wanted.target()))
+}
+
+/// True if the toolchain has the standard library for a target.
+fn is_target_installed(target: &str) -> Result<bool, Fault> {
     let libraries = run::output(Command::new("rustc").args(["--print", "sysroot"]), SHORT)?;
-    let installed = Path::new(libraries.trim()).join("lib/rustlib");
-    STATIC_TARGETS
-        .into_iter()
-        .find(|(target, _)| installed.join(target).join("lib").is_dir())
-        .ok_or_else(|| format!("no target for a static binary: rustup target add {}", STATIC_TARGETS[0].0))
+    Ok(Path::new(libraries.trim()).join("lib/rustlib").join(target).join("lib").is_dir())
 }
 
 fn make(directory: &Path) -> Result<(), Fault> {

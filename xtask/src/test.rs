@@ -65,7 +65,11 @@ const SUITES: [Suite; 15] = [
     live("golden", "captures from the original programs", golden::run),
     live("integration", "real servers and real clients", integration::run),
     live("pages", "documentation: commands, configurations, links, spelling", packages::pages),
-    live("packages", "the Debian package and the image, on machines of their own", packages::run),
+    live(
+        "packages",
+        "the Debian package, the static binary and the image, on machines of their own",
+        packages::run,
+    ),
     live(
         "differential",
         "random streams and every command, through nutcracker and through nuthatch",

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 
 /// Programs that suites use, and their Debian packages.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("nutcracker", "nutcracker"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
@@ -26,6 +26,7 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("valgrind", "valgrind"),
     ("dpkg-shlibdeps", "dpkg-dev"),
     ("lintian", "lintian"),
+    ("musl-gcc", "musl-tools"),
 ];
 
 /// Tools to test with.

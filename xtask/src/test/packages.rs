@@ -1,5 +1,8 @@
-//! Packages made of the release binary: linter results, and behaviour on a separate machine. Also the pages
-//! of the documentation, followed step by step.
+//! Packages: linter results, and behaviour on a separate machine. Also the pages of the documentation,
+//! followed step by step.
+//!
+//! The Debian package is made of the release binary. The static one is built without optimisation, which
+//! would take minutes more: what is tested is that it needs nothing of the system below it.
 //!
 //! `tests/packages` and `tests/pages` have the scripts. Lines after `SKIPPED:` name steps that did not run;
 //! they are reported at the end.
@@ -10,7 +13,7 @@ use super::context::{Context, Outcome, minutes};
 use crate::package::{self, Place};
 use crate::run::{self, Fault};
 
-/// Builds the package and the context of the image, and runs every script.
+/// Builds the packages and the context of the image, and runs every script.
 pub fn run(context: &Context) -> Result<Outcome, Fault> {
     for program in ["dpkg-deb", "dpkg-shlibdeps", "xz", "python3"] {
         if !run::is_installed(program) {
@@ -22,12 +25,22 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
     }
     let place = Place { target: context.target.clone(), profile: "release".into() };
     let deb = package::deb(&place)?;
-    let image = context.target.join("test-image");
-    package::image_context(&image)?;
-    std::fs::copy(context.binary(), image.join("nuthatch")).map_err(|error| error.to_string())?;
+    package::add_musl_target();
+    let place = Place { profile: "quick".into(), ..place };
+    let static_binary = package::static_binary(&place)?;
 
     let mut skipped = Vec::new();
-    let scripts = [("lint.py", &deb), ("deb.py", &deb), ("systemd.py", &deb), ("image.py", &image)];
+    if static_binary.libc != "musl" {
+        skipped.push("the static binary has glibc in it: no musl-gcc, or no target for musl".to_owned());
+    }
+    let (archive, image) = (static_binary.archive, place.output());
+    let scripts = [
+        ("lint.py", &deb),
+        ("deb.py", &deb),
+        ("systemd.py", &deb),
+        ("static.py", &archive),
+        ("image.py", &image),
+    ];
     for (script, argument) in scripts {
         skipped.extend(script_run(context, &format!("tests/packages/{script}"), Some(argument))?);
     }
