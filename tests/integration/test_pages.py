@@ -504,6 +504,125 @@ def test_actions_over_a_fleet(fleet, browser):
     kit.until(lambda: len(kit.fetch(fleet.lookup.ports[1], "/lookup?topic=orders")[1]["producers"]) == 1, "one is hidden")
 
 
+def test_pools_of_a_fleet(stack, browser):
+    """The nuthatches of a fleet show their pools beside their topics, on the same pages; a plain nsqd has none, and one that does
+    not answer is named."""
+    path = stack.path / "pools"
+    path.mkdir()
+    lookup = stack.keep_proxy(kit.start_nsqlookupd(path))
+    server = stack.keep(kit.start_redis("fleet-a", path))
+    gone = kit.free_port()
+
+    def node(name):
+        pool = kit.free_port()
+
+        def argv(tcp, http):
+            conf = path / f"{name}.toml"
+            listed = json.dumps([f"127.0.0.1:{server.port}:1 a", f"127.0.0.1:{gone}:1 b"])
+            conf.write_text(
+                f'threads = 1\n[pool.{name}-cache]\nlisten = "127.0.0.1:{pool}"\nservers = {listed}\nauto_eject_hosts = true\n'
+                f'server_failure_limit = 1\n[queue]\ntcp = "127.0.0.1:{tcp}"\nhttp = "127.0.0.1:{http}"\ndata_path = "{path / name}"\n'
+                f'broadcast_address = "127.0.0.1"\nnsqlookupd_tcp_addresses = ["127.0.0.1:{lookup.ports[0]}"]\n'
+            )
+            return [kit.BINARY, "run", "-c", conf]
+
+        return stack.keep_proxy(kit.start(name, 2, argv, path)), pool
+
+    (one, pool), (two, _) = node("one"), node("two")
+    stack.keep_proxy(kit.start_nsqd(path, "--broadcast-address=127.0.0.1", f"--lookupd-tcp-address=127.0.0.1:{lookup.ports[0]}", name="plain"))
+    source = f"--lookupd-http-address=127.0.0.1:{lookup.ports[1]}"
+    admin = stack.keep_proxy(kit.start_nsqadmin(path, source, "--http-client-request-timeout=1s"))
+    kit.until(lambda: len(kit.fetch(lookup.ports[1], "/nodes")[1]["producers"]) == 3, "all are registered")
+
+    def ejected():
+        with contextlib.closing(redis.Redis(port=pool)) as client:
+            for number in range(20):
+                with contextlib.suppress(redis.RedisError):
+                    client.set(f"key:{number}", "x")
+        return kit.fetch(one.ports[1], "/pools")[1]["pools"][0]["state"] == "degraded"
+
+    kit.until(ejected, "a server is ejected")
+    url = lambda path: f"http://127.0.0.1:{admin.port}{path}"
+    address = f"127.0.0.1:{one.ports[1]}"
+    for name, page in [
+        ("pools", "/pools"),
+        ("pool", f"/pools/{address}/one-cache"),
+        ("pool-server", f"/pools/{address}/one-cache/b"),
+        ("node-pools", f"/nodes/{address}"),
+    ]:
+        look(browser, url(page), f"fleet-{name}", [(360, False), (1440, True)] + [(390, True), (1440, False)] * bool(DRAWN))
+    browser.screen(1440)
+    browser.open(url("/"))
+    browser.click("nav a", "Pools")
+    rows = browser.run("[...document.querySelectorAll('#pools tbody tr')].map((it) => it.innerText)")
+    assert len(rows) == 2 and any("one-cache" in row and "degraded" in row and "1 of 2" in row for row in rows), rows
+    browser.open(url("/pools?q=two&sort=requests&order=desc"))
+    assert browser.run("document.querySelectorAll('#pools tbody tr').length") == 1
+    browser.open(url("/pools"))
+    browser.click("main a", "one-cache")
+    assert "ejected" in browser.run("document.getElementById('servers').innerText")
+    browser.click("#servers a", "b")
+    assert "ejected since" in browser.text() and browser.faults == []
+    browser.open(url(f"/nodes/127.0.0.1:{gone}"))
+    assert "Nobody knows this node" in browser.text(), "no other host is asked"
+    two.signal(signal.SIGSTOP)
+    try:
+        page = kit.until(lambda: "WARNING" in (page := kit.fetch(admin.port, "/pools")[1]) and page, "one is missed")
+    finally:
+        two.signal(signal.SIGCONT)
+    assert "one-cache" in page and "two-cache" not in page
+    assert f"pools of 127.0.0.1:{two.ports[1]}" in page, "who did not answer is named"
+
+
+def test_settings_have_their_origin(scene, browser):
+    """Each setting in force with the place where it was set: of a pool, of a topic and a channel, of the whole process."""
+
+    def origin(section, option):
+        rows = browser.run(f"[...document.querySelectorAll('#{section} tbody tr')].map((it) => [...it.children].map((cell) => cell.textContent))")
+        found = [row[1:3] for row in rows if row[0] == option]
+        assert found, (option, rows)
+        return found[0]
+
+    line = 1 + next(number for number, text in enumerate(scene.conf.read_text().splitlines()) if text.startswith("server_retry_timeout"))
+    browser.screen(1440)
+    browser.open(scene.url("/pools/sessions"))
+    assert origin("settings", "server_retry_timeout") == ["30s", f"nuthatch.toml:{line}"]
+    assert origin("settings", "backlog")[1] == "default"
+    browser.open(scene.url("/configuration"))
+    assert origin("settings", "threads") == ["1", "nuthatch.toml:1"]
+    scene.tell("/topic/create?topic=set")
+    scene.tell("/channel/create?topic=set&channel=c")
+    kit.fetch(scene.http, "/topic/settings?topic=set", "PUT", '{"ttl_seconds":60}')
+    kit.fetch(scene.http, "/channel/settings?topic=set&channel=c", "PUT", '{"max_attempts":3}')
+    browser.open(scene.url("/topics/set"))
+    assert origin("settings", "Expire after (s)") == ["60", "set for this topic while it ran"]
+    assert origin("settings", "Most bytes") == ["no limit of its own", "default"]
+    assert origin("settings", "Durability")[1] == "[queue], default"
+    browser.open(scene.url("/topics/set/c"))
+    assert origin("settings", "Most attempts") == ["3", "set for this channel while it ran"]
+    assert origin("settings", "msg_timeout") == ["1m", "[queue], default"]
+    assert browser.faults == []
+    scene.tell("/topic/delete?topic=set")
+
+
+def test_growth_and_the_time_until_full(scene, browser):
+    """A topic that grows says how fast, and when it reaches its limit: on its page, its channel's, and the overview."""
+    scene.tell("/topic/create?topic=grows")
+    scene.tell("/channel/create?topic=grows&channel=c")
+    kit.fetch(scene.http, "/topic/settings?topic=grows", "PUT", '{"bytes_max":20000000}')
+
+    def told():
+        scene.tell("/pub?topic=grows", "x" * 200)
+        return "full in" in scene.page("/topics/grows")
+
+    kit.until(told, "a minute of growth is known", seconds=150)
+    page = scene.page("/topics/grows")
+    assert "grows " in page and "of 19 MiB)" in page, page
+    assert "full in" in scene.page("/topics/grows/c")
+    assert "full in" in scene.page("/")
+    scene.tell("/topic/delete?topic=grows")
+
+
 def test_ten_thousand_topics(scene, browser):
     """The list is cut, sorted and filtered on the server; overview and metrics still answer."""
     connection = http.client.HTTPConnection("127.0.0.1", scene.http, timeout=kit.ANSWER_SECONDS)

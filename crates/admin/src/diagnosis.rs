@@ -2,6 +2,8 @@
 //!
 //! A finding is a current problem; the [`Tracker`](crate::trouble::Tracker) knows when it began.
 
+use std::borrow::Cow;
+
 use telemetry::{PoolStats, Row, ServerStats};
 
 use crate::certificates::{Certificate, CertificateFault};
@@ -102,8 +104,8 @@ fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {
         found.push(Finding { since_ms, ..Finding::new(Severity::Critical, &subject, "down", text) });
     }
     for (kind, error) in &pool.errors {
-        let severity = if OF_CLIENTS.contains(kind) { Severity::Notice } else { Severity::Warning };
-        found.extend(of_error(&subject, kind, error, PoolStats::ROWS, severity));
+        let severity = if OF_CLIENTS.contains(&kind.as_ref()) { Severity::Notice } else { Severity::Warning };
+        found.extend(of_error(&subject, kind.clone(), error, PoolStats::ROWS, severity));
     }
     for server in &pool.servers {
         of_server(&format!("{subject}, server {}", server.name), server, events, found);
@@ -119,8 +121,8 @@ fn of_server(subject: &str, server: &ServerStatus, events: &[Event], found: &mut
         let finding = Finding::new(Severity::Critical, subject, "ejected", text);
         found.push(Finding { since_ms: server.ejected_since_ms, ..finding });
     }
-    for (kind, error) in server.errors.iter().filter(|(kind, _)| !HARMLESS.contains(kind)) {
-        found.extend(of_error(subject, kind, error, ServerStats::ROWS, Severity::Warning));
+    for (kind, error) in server.errors.iter().filter(|(kind, _)| !HARMLESS.contains(&kind.as_ref())) {
+        found.extend(of_error(subject, kind.clone(), error, ServerStats::ROWS, Severity::Warning));
     }
     if let Some(p99) = server.latency.p99_us.filter(|_| server.slow) {
         let text = format!("much slower than its pool's other servers: p99 {}", micros(p99));
@@ -131,7 +133,7 @@ fn of_server(subject: &str, server: &ServerStatus, events: &[Event], found: &mut
 /// A kind of error that occurs now, in the words of the statistics' table.
 fn of_error(
     subject: &str,
-    kind: &'static str,
+    kind: Cow<'static, str>,
     error: &ErrorCount,
     rows: &[Row],
     severity: Severity,
@@ -139,7 +141,7 @@ fn of_error(
     if error.per_second <= 0.0 {
         return None;
     }
-    let help = rows.iter().find(|row| row.name == kind).map_or(kind, |row| row.help);
+    let help = rows.iter().find(|row| row.name == kind).map_or(&*kind, |row| row.help);
     let text = format!("{}/s {}", rate(error.per_second), help.trim_start_matches("# "));
     Some(Finding::new(severity, subject, kind, text))
 }
@@ -149,7 +151,7 @@ fn of_queue(queue: &QueueStatus, found: &mut Vec<Finding>) {
         found.push(Finding::new(Severity::Critical, "queue", "mute", "it does not answer"));
     }
     for Condition { subject, what, why, since_ms } in &queue.conditions {
-        let finding = Finding::new(Severity::Critical, subject, what, format!("{what}: {why}"));
+        let finding = Finding::new(Severity::Critical, subject, *what, format!("{what}: {why}"));
         found.push(Finding { since_ms: Some(*since_ms), section: Some("queue-condition"), ..finding });
     }
     if let Some(fault) = queue.fault.as_ref().filter(|_| queue.conditions.is_empty()) {

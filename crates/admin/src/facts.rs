@@ -6,6 +6,7 @@ use config::checked::{Config, MetricsLimits, Pool, Protocol, Server};
 use config::endpoint;
 use config::nsqd::machine;
 use serde::Serialize;
+pub use ui::pools::{Member, Placement};
 
 /// Facts about the process and its configuration.
 #[derive(Debug, Clone)]
@@ -43,48 +44,19 @@ pub struct PoolFacts {
     pub placement: Placement,
 }
 
-/// Rule that maps keys to servers. Proxies of one fleet have the same, which
-/// `nuthatch doctor --compare` checks.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Placement {
-    /// Hash of keys.
-    pub hash: &'static str,
-    /// Distribution of hashes.
-    pub distribution: &'static str,
-    /// The two characters that enclose the hashed part of a key; none if all of it is hashed.
-    pub hash_tag: Option<String>,
-    /// Servers in the order of the ring's indices.
-    pub servers: Vec<Member>,
-}
-
-/// A server in a ring.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Member {
-    /// Its identity.
-    pub name: String,
-    /// Bytes hashed for the ring: the identity, except with libmemcached's distributions.
-    pub hashed_as: String,
-    /// Address.
-    pub address: String,
-    /// Share of the keys, relative to the others.
-    pub weight: u32,
-}
-
-impl Placement {
-    /// The configured rule of a pool.
-    pub fn of(pool: &Pool) -> Placement {
-        let member = |server: &Server| Member {
-            name: server.identity.clone(),
-            hashed_as: pool.ring_name(server),
-            address: endpoint::show_target(&server.target),
-            weight: server.weight,
-        };
-        Placement {
-            hash: pool.hash.name(),
-            distribution: pool.distribution.name(),
-            hash_tag: pool.hash_tag.map(|tag| String::from_utf8_lossy(&tag).into_owned()),
-            servers: pool.servers.iter().map(member).collect(),
-        }
+/// The configured rule of a pool.
+fn placement_of(pool: &Pool) -> Placement {
+    let member = |server: &Server| Member {
+        name: server.identity.clone(),
+        hashed_as: pool.ring_name(server),
+        address: endpoint::show_target(&server.target),
+        weight: server.weight,
+    };
+    Placement {
+        hash: pool.hash.name().into(),
+        distribution: pool.distribution.name().into(),
+        hash_tag: pool.hash_tag.map(|tag| String::from_utf8_lossy(&tag).into_owned()),
+        servers: pool.servers.iter().map(member).collect(),
     }
 }
 
@@ -106,7 +78,7 @@ impl Facts {
                 Protocol::Redis => "redis",
                 Protocol::Memcache => "memcache",
             },
-            placement: Placement::of(pool),
+            placement: placement_of(pool),
         };
         Facts {
             version,

@@ -24,6 +24,7 @@ mod router;
 
 mod watch;
 
+mod outlook;
 mod rings;
 mod rounds;
 mod sample;

@@ -158,4 +158,12 @@ fn of_queue(text: &mut Text, queue: &QueueStatus) {
         "memory of topics and channels, which counts against max_memory",
     )
     .sample(&[], queue.memory_bytes);
+    if let Some(bytes) = queue.disk_free_bytes {
+        text.family(
+            "nuthatch_queue_disk_free_bytes",
+            Kind::Gauge,
+            "free bytes of the file system with the journals",
+        )
+        .sample(&[], bytes);
+    }
 }

@@ -16,16 +16,17 @@
 mod configuration;
 mod events;
 mod hot_keys;
-mod latency;
 mod overview;
 mod pool;
 mod pools;
 mod runbook;
 mod server;
+mod settings;
 mod slow_log;
 mod subject;
 
 use maud::{Markup, html};
+use ui::pools::{History, Place};
 use ui::{Frame, Section};
 
 use crate::status::Status;
@@ -103,6 +104,11 @@ impl Site<'_> {
     pub fn series(&self, subject: &[&str], measure: &str) -> Option<Vec<f32>> {
         self.watch.rings().get(&ui::series::key(subject, measure))
     }
+}
+
+/// The pools of this process, with their last hour.
+fn pools_at<'a>(history: &'a History<'a>) -> Place<'a> {
+    Place { path: "/pools".into(), history: Some(history) }
 }
 
 /// Sentence about a change on the page after it. Only these words can be in an address.

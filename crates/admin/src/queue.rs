@@ -19,6 +19,8 @@ pub struct QueueReport {
     pub memory_bytes: u64,
     /// Limit on these bytes; 0 for none.
     pub memory_bytes_max: u64,
+    /// Free bytes of the file system with the journals; None if not known.
+    pub disk_free_bytes: Option<u64>,
     /// Topics, sorted by name.
     pub topics: Vec<TopicReport>,
 }

@@ -96,7 +96,7 @@ fn status(facts: &Facts, registry: &Registry) -> Status {
         pools: registry.pools(),
         memory_bytes: 0,
         rounds: Rounds::default(),
-        queue: Some(QueueReport { topics: vec![topic], ..QueueReport::default() }),
+        queue: Some(QueueReport { topics: vec![topic], disk_free_bytes: Some(0), ..QueueReport::default() }),
         lookup: Some(LookupReport::default()),
         process: Process { pid: 0, rss_bytes: known, open_fds: known, fds_max: known, threads: known },
     };

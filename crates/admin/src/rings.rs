@@ -7,9 +7,10 @@
 
 use std::collections::HashMap;
 
+use ui::pools::errors_per_second;
 use ui::series::{POINTS, STEP_SECONDS, key};
 
-use crate::status::{Errors, PoolStatus, QueueStatus, ServerStatus, Status};
+use crate::status::{PoolStatus, QueueStatus, ServerStatus, Status};
 
 /// Most rings.
 const RINGS_MAX: usize = 4096;
@@ -50,6 +51,9 @@ impl Rings {
             self.put(key(&[], "published"), queue.topics.iter().map(|topic| topic.messages_per_second).sum());
             self.put(key(&[], "finished"), channels().map(|channel| channel.finished_per_second).sum());
             self.put(key(&[], "backlog"), queue.backlog() as f64);
+            let stored: u64 = queue.topics.iter().map(|topic| topic.stored_bytes).sum();
+            self.put(key(&[], "stored"), stored as f64);
+            self.put(key(&[], "queue_memory"), queue.memory_bytes as f64);
         }
         status.pools.iter().for_each(|pool| self.add_pool(pool));
         status.queue.iter().for_each(|queue| self.add_queue(queue));
@@ -99,6 +103,9 @@ impl Rings {
             let subject = ["topic", topic.name.as_str()];
             self.put(key(&subject, "published"), topic.messages_per_second);
             self.put(key(&subject, "backlog"), topic.backlog() as f64);
+            if topic.bytes_max > 0 {
+                self.put(key(&subject, "stored"), topic.stored_bytes as f64);
+            }
             for channel in &topic.channels {
                 let subject = ["topic", topic.name.as_str(), channel.name.as_str()];
                 self.put(key(&subject, "backlog"), channel.depth as f64);
@@ -142,11 +149,6 @@ impl Rings {
 
 fn slot(step: u64) -> usize {
     (step % POINTS as u64) as usize
-}
-
-/// Errors of all kinds now.
-pub(crate) fn errors_per_second(errors: &Errors) -> f64 {
-    errors.values().map(|error| error.per_second).sum()
 }
 
 #[cfg(test)]

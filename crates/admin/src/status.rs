@@ -10,6 +10,7 @@ mod queue;
 mod window;
 
 use serde::Serialize;
+use ui::pools::PoolsReport;
 
 use crate::certificates::Certificate;
 use crate::events::Event;
@@ -97,6 +98,16 @@ impl Memory {
 }
 
 impl Status {
+    /// The pools, for the pages of a fleet.
+    pub fn pools_report(&self) -> PoolsReport {
+        PoolsReport {
+            version: self.version.to_owned(),
+            now_ms: self.now_ms,
+            window_seconds: self.window_seconds,
+            pools: self.pools.clone(),
+        }
+    }
+
     /// Status from two samples, without troubles and events. `has_queue` distinguishes no
     /// queue from one that does not answer.
     pub(crate) fn between(before: &Sample, now: &Sample, facts: &Facts, has_queue: bool) -> Status {

@@ -3,6 +3,7 @@
 //! A [`Finding`] is a problem found now. The [`Tracker`] remembers earlier findings, so that each
 //! [`Trouble`] keeps its start time.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,7 @@ pub(crate) struct Finding {
     /// Subject.
     pub subject: String,
     /// Distinguishes problems of one subject.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Section of the runbook, if it differs from that of the kind.
     pub section: Option<&'static str>,
     /// The problem.
@@ -57,22 +58,29 @@ impl Finding {
     pub fn new(
         severity: Severity,
         subject: impl Into<String>,
-        kind: &'static str,
+        kind: impl Into<Cow<'static, str>>,
         text: impl Into<String>,
     ) -> Finding {
-        Finding { severity, subject: subject.into(), kind, section: None, text: text.into(), since_ms: None }
+        Finding {
+            severity,
+            subject: subject.into(),
+            kind: kind.into(),
+            section: None,
+            text: text.into(),
+            since_ms: None,
+        }
     }
 
     /// Section of the runbook.
     pub fn anchor(&self) -> String {
-        self.section.map_or_else(|| runbook::anchor(&self.subject, self.kind), str::to_owned)
+        self.section.map_or_else(|| runbook::anchor(&self.subject, &self.kind), str::to_owned)
     }
 }
 
 /// Start times of the current troubles; holds only current ones.
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
-    known: HashMap<(String, &'static str), u64>,
+    known: HashMap<(String, Cow<'static, str>), u64>,
 }
 
 impl Tracker {
@@ -82,7 +90,7 @@ impl Tracker {
         let mut troubles: Vec<Trouble> = findings
             .into_iter()
             .map(|finding| {
-                let key = (finding.subject.clone(), finding.kind);
+                let key = (finding.subject.clone(), finding.kind.clone());
                 let known = self.known.get(&key).copied();
                 let since_ms = finding.since_ms.or(known).unwrap_or(now_ms);
                 next.insert(key, since_ms);

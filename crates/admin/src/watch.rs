@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use config::options::Scope;
+use config::show::ShownSection;
 use telemetry::{Registry, warn};
 use tokio::time::{sleep, timeout};
 use ui::series::ManualChange;
@@ -26,7 +28,7 @@ use crate::source::{Source, Sources};
 use crate::status::{Status, note_changes_by_hand};
 use crate::trouble::{Severity, Tracker};
 use crate::upgrades::{UpgradeFailures, Upgrades};
-use crate::{diagnosis, health, verdict};
+use crate::{diagnosis, health, outlook, verdict};
 
 /// Period of the rates and latencies.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -47,6 +49,7 @@ const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Watch {
     facts: Mutex<Arc<Facts>>,
     generations: Mutex<Generations>,
+    settings: Mutex<Arc<Vec<ShownSection>>>,
     registry: Arc<Registry>,
     sources: Sources,
     draining: AtomicBool,
@@ -59,6 +62,8 @@ pub struct Watch {
     /// The last hour.
     rings: Mutex<Rings>,
     verdict: Mutex<Option<Verdict>>,
+    /// The last status, for pages that do not wait for a new one.
+    latest: Mutex<Option<Arc<Status>>>,
     scrapes: Scrapes,
     /// True if topics or channels had no rows of their own in the last metrics.
     hidden: AtomicBool,
@@ -86,6 +91,7 @@ impl Watch {
         Watch {
             facts: Mutex::new(Arc::new(facts)),
             generations: Mutex::default(),
+            settings: Mutex::default(),
             registry,
             sources,
             draining: AtomicBool::new(false),
@@ -96,6 +102,7 @@ impl Watch {
             difference: tokio::sync::Mutex::default(),
             rings: Mutex::default(),
             verdict: Mutex::default(),
+            latest: Mutex::default(),
             scrapes: Scrapes::default(),
             hidden: AtomicBool::new(false),
             teller,
@@ -110,6 +117,16 @@ impl Watch {
     /// Replaces the configuration generations shown.
     pub fn set_generations(&self, generations: Generations) {
         *lock(&self.generations) = generations;
+    }
+
+    /// Replaces the settings shown.
+    pub fn set_settings(&self, settings: Vec<ShownSection>) {
+        *lock(&self.settings) = Arc::new(settings);
+    }
+
+    /// The settings in force, with their origins.
+    pub(crate) fn settings(&self) -> Arc<Vec<ShownSection>> {
+        Arc::clone(&lock(&self.settings))
     }
 
     /// Marks the process as stopping: neither ready nor healthy.
@@ -159,6 +176,7 @@ impl Watch {
         history.latest = Some(Arc::clone(&status));
         self.rings().add(&status);
         *lock(&self.verdict) = Some(verdict::of(&status.troubles));
+        *lock(&self.latest) = Some(Arc::clone(&status));
         status
     }
 
@@ -239,6 +257,20 @@ impl Host for Watch {
 
     fn http_names(&self) -> Vec<String> {
         self.facts().http_names.clone()
+    }
+
+    fn full_in(&self, topic: &str) -> Option<String> {
+        let status = lock(&self.latest).clone()?;
+        let topics = &status.queue.as_ref()?.topics;
+        let at = topics.binary_search_by(|known| known.name.as_str().cmp(topic)).ok()?;
+        outlook::of_topic(&self.rings(), topics.get(at)?)
+    }
+
+    fn queue_setting(&self, option: &str) -> Option<(String, String)> {
+        let settings = self.settings();
+        let queue = settings.iter().find(|section| section.scope == Scope::Queue)?;
+        let row = queue.rows.iter().find(|row| row.name == option)?;
+        Some((row.value.clone(), row.origin.clone()))
     }
 
     fn record(&self, change: ManualChange) {

@@ -10,11 +10,13 @@
 //! any other is `${SECRET_1}` and so on, to be set when the text is read; a file with a secret is named.
 
 mod origins;
+mod rows;
 mod secrets;
 
 use std::fmt::Write;
 
 use self::origins::{Origin, Origins};
+pub use self::rows::{Basis, ShownSection, ShownSetting, rows};
 use self::secrets::Secrets;
 use crate::checked::Config;
 use crate::effective::{self, Section};

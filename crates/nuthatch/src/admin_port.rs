@@ -2,6 +2,7 @@
 //! by mail and copied field by field.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use admin::Watch;
@@ -15,6 +16,7 @@ use config::nsqd::machine;
 use http::{Caller, LoginDesk, ServerTls};
 use net::Handle;
 use queue::Mail;
+use queue::http::{PoolsAnswer, Surroundings};
 use queue::queue::{Snapshot, TopicStats};
 use queue::request::{Answer, Reply, Request};
 use telemetry::log::Log;
@@ -77,6 +79,21 @@ impl OwnQueue for OwnPages {
                 topic.channels.iter().map(count).collect::<Vec<_>>()
             };
             Some(queue.topics.iter().flat_map(of_topic).collect())
+        })
+    }
+}
+
+/// This process, as the queue's HTTP API shows it to a fleet.
+pub struct Around(pub Arc<Watch>);
+
+impl Surroundings for Around {
+    fn pools(&self) -> PoolsAnswer<'_> {
+        Box::pin(async move {
+            let status = self.0.look().await;
+            if status.pools.is_empty() {
+                return None;
+            }
+            serde_json::to_string(&status.pools_report()).ok()
         })
     }
 }
@@ -174,6 +191,8 @@ impl<M> Current<M> {
 pub struct QueueView {
     /// The queue's shard.
     pub shard: Current<Mail>,
+    /// Directory of its journals.
+    pub data_path: PathBuf,
 }
 
 impl Source<QueueReport> for QueueView {
@@ -183,13 +202,20 @@ impl Source<QueueReport> for QueueView {
         let request = Request::Stats { topic: None, channel: None, clients: false };
         // If the shard does not accept the request, the reply is dropped and the answer is an error.
         let _ = self.shard.get().request(Mail::Request(request, reply));
+        let data_path = self.data_path.clone();
         Box::pin(async move {
-            match answer.await {
-                Ok(Answer::Stats(snapshot)) => Some(report(*snapshot)),
-                _ => None,
-            }
+            let Ok(Answer::Stats(snapshot)) = answer.await else { return None };
+            // A file system that does not answer keeps the report from nobody: the port has a time limit.
+            let free = tokio::task::spawn_blocking(move || disk_free_bytes(&data_path)).await;
+            Some(QueueReport { disk_free_bytes: free.ok().flatten(), ..report(*snapshot) })
         })
     }
+}
+
+/// Free bytes of the file system with this directory.
+fn disk_free_bytes(path: &Path) -> Option<u64> {
+    let room = rustix::fs::statvfs(path).ok()?;
+    Some(room.f_bavail.saturating_mul(room.f_frsize))
 }
 
 /// The lookup as the admin port sees it.
@@ -225,6 +251,7 @@ fn report(snapshot: Snapshot) -> QueueReport {
         login_failures: snapshot.login_failures,
         memory_bytes: snapshot.memory_bytes as u64,
         memory_bytes_max: snapshot.memory_bytes_max as u64,
+        disk_free_bytes: None,
         topics: snapshot.topics.unwrap_or_default().iter().map(TopicStats::report).collect(),
     }
 }

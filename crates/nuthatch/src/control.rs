@@ -87,7 +87,7 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
     let masters = sentinels.changes();
     let (mut serving, discoveries) = Serving::begin(running, behavior.service, log, actor, sentinels);
     let mut attention = Attention::new(signals, actions, (changes, masters, discoveries), behavior, log);
-    let mut reloads = Reloads::begin(behavior.source.clone(), &serving);
+    let mut reloads = Reloads::begin(behavior.source.clone(), &serving).await;
     systemd::ready();
     let watchdog = tokio::spawn(systemd::keep_alive());
     let (signal, code) = loop {

@@ -24,6 +24,7 @@ use admin::{Severity, wall_ms};
 use config::change::{self, Change};
 use config::checked::Config;
 use config::options::Applies;
+use config::show::Basis;
 use telemetry::{error, info, warn};
 use tokio::task::JoinHandle;
 
@@ -37,6 +38,8 @@ const CHANGES_TOLD_MAX: usize = 10;
 struct Ready {
     /// The configuration as read.
     config: Arc<Config>,
+    /// The text behind it.
+    basis: Basis,
     changes: Changes,
     step: Step,
 }
@@ -63,14 +66,29 @@ impl Changes {
 pub struct Reloads {
     source: Source,
     generations: Generations,
+    /// The configuration as last read, and what from.
+    read: Option<(Arc<Config>, Basis)>,
 }
 
 impl Reloads {
     /// Starts with the first generation in force.
-    pub fn begin(source: Source, serving: &Serving) -> Reloads {
+    pub async fn begin(source: Source, serving: &Serving) -> Reloads {
         let generations = Generations { generation: 1, since_ms: wall_ms(), ..Generations::default() };
-        serving.show(generations.clone());
-        Reloads { source, generations }
+        // For the places of its options; the configuration itself has been read before.
+        let again = source.clone();
+        let read = tokio::task::spawn_blocking(move || again.read()).await.ok().and_then(Result::ok);
+        let read = read.map(|Loaded { config, basis, .. }| (Arc::new(config), basis));
+        let reloads = Reloads { source, generations, read };
+        reloads.show(serving);
+        reloads
+    }
+
+    /// Publishes the generation in force and its settings.
+    fn show(&self, serving: &Serving) {
+        let unknown = || (Arc::clone(serving.config()), Basis::Unknown);
+        let (wanted, basis) = self.read.clone().unwrap_or_else(unknown);
+        serving.show_settings(config::show::rows(serving.config(), &wanted, &basis));
+        serving.show(self.generations.clone());
     }
 
     /// Reads the configuration again and applies it, or only reports what would change. `called_off` cancels
@@ -104,12 +122,13 @@ impl Reloads {
             ready = self.prepare(serving, outcome) => ready?,
             () = called_off => return Err("the process is stopping".into()),
         };
-        let Some(Ready { config, changes, step }) = ready else { return Ok(()) };
+        let Some(Ready { config, basis, changes, step }) = ready else { return Ok(()) };
         outcome.warnings.extend(serving.take(step).await?);
         outcome.took_us = micros(begun.elapsed());
         let applies;
         (outcome.changes, applies) = changes.told().await?;
         self.succeeded(serving.config(), &config, applies);
+        self.read = Some((config, basis));
         outcome.generation = self.generations.generation;
         Ok(())
     }
@@ -119,7 +138,7 @@ impl Reloads {
         let source = self.source.clone();
         outcome.file = source.file.as_ref().map(|file| file.display().to_string());
         let read = tokio::task::spawn_blocking(move || source.read());
-        let Loaded { config, warnings } = read.await.map_err(|error| error.to_string())??;
+        let Loaded { config, warnings, basis } = read.await.map_err(|error| error.to_string())??;
         outcome.warnings = warnings;
         let (old, config) = (Arc::clone(serving.config()), Arc::new(config));
         let in_force = change::in_force(&old, &config);
@@ -132,7 +151,7 @@ impl Reloads {
             return Ok(None);
         }
         let step = serving.prepare(in_force, files).await?;
-        Ok(Some(Ready { config, changes, step }))
+        Ok(Some(Ready { config, basis, changes, step }))
     }
 
     /// Records a successful reload: `in_force` is what runs, `wanted` what was read.
@@ -174,7 +193,7 @@ impl Reloads {
                 serving.tell(Severity::Notice, format!("configuration reloaded: {told}{more}"));
             }
         }
-        serving.show(self.generations.clone());
+        self.show(serving);
     }
 }
 

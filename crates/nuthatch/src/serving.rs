@@ -20,6 +20,7 @@ use admin::reload::Generations;
 use admin::{Facts, Severity};
 use config::checked::Config;
 use config::nsqd::machine;
+use config::show::ShownSection;
 use proxy::Masters;
 use telemetry::Registry;
 use telemetry::log::Log;
@@ -94,7 +95,7 @@ impl Serving {
         let (stop, stopping) = watch::channel(false);
         let nsqadmin = running.nsqadmin.take();
         let nsqadmin = nsqadmin.map(|admin| admin.spawn(log, &stopping, Arc::clone(running.users.desk())));
-        let data = DataTasks::begin(std::mem::take(&mut running.data), log, &queue_api);
+        let data = DataTasks::begin(std::mem::take(&mut running.data), log, &queue_api, &running.watch);
         let (topologies, discoveries) = Topologies::begin(&running);
         let mut serving = Serving {
             running,
@@ -120,6 +121,11 @@ impl Serving {
         let (overrides, config) = (&self.overrides, &self.running.config);
         let (by_hand, servers_by_hand) = (overrides.lines(config), overrides.of_servers(config));
         self.running.watch.set_generations(Generations { by_hand, servers_by_hand, ..generations });
+    }
+
+    /// Publishes the settings in force.
+    pub fn show_settings(&self, settings: Vec<ShownSection>) {
+        self.running.watch.set_settings(settings);
     }
 
     fn show_facts(&self) {

@@ -277,7 +277,7 @@ impl Assembly {
         let facts = Facts::new(VERSION, &config, listening.shown(), since);
         let events_file = config.admin.as_ref().and_then(|admin| admin.events.as_deref());
         let events = self.events.kept_in(events_file);
-        let watch = Watch::new(facts, Arc::clone(&registry), sources(&views), events);
+        let watch = Watch::new(facts, Arc::clone(&registry), sources(&views, &config), events);
         watch.certificates().set(tls.certificates);
         let admin_tls = AdminTls::new(tls.admin);
         Running {
@@ -305,10 +305,12 @@ impl Assembly {
 }
 
 /// Queue and lookup sources for the admin port.
-fn sources(views: &Views) -> Sources {
+fn sources(views: &Views, config: &Config) -> Sources {
     let Views { queue, lookup } = views.clone();
+    let data_path = config.queue.as_ref().map(|queue| queue.data_path.clone()).unwrap_or_default();
+    let view = |shard| Arc::new(QueueView { shard, data_path }) as Arc<dyn Source<QueueReport>>;
     Sources {
-        queue: queue.map(|shard| Arc::new(QueueView { shard }) as Arc<dyn Source<QueueReport>>),
+        queue: queue.map(view),
         lookup: lookup.map(|shard| Arc::new(LookupView { shard }) as Arc<dyn Source<LookupReport>>),
     }
 }

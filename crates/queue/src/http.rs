@@ -30,6 +30,7 @@
 //! | `POST /channel/seek?to=` | moves a channel: `beginning`, `end`, seconds since 1970, or a time as RFC 3339; `count` messages will be read; `complete` is false if retained data does not reach back that far, and `oldest` (ns since 1970) is then its start |
 //! | `GET /channel/peek?what=&count=` | shows messages `queued`, `deferred`, `in_flight` or `dead` without consuming them |
 //! | `GET /topic/peek?count=` | the same for messages waiting in a topic without channels |
+//! | `GET /pools` | shows the pools of the process, for the pages of a fleet; 404 if it has none to show |
 //! | `POST /channel/redrive?count=&since=&until=` | returns dead letters (that died in this time) to their channel; `{"count"}` is their number |
 //!
 //! `/debug/pprof/` serves the command line and a heap profile; CPU and Go-specific profiles answer 501 and
@@ -41,6 +42,7 @@ mod info;
 mod memory;
 mod option;
 mod peek;
+mod pools;
 mod publish;
 mod refused;
 mod rows;
@@ -49,6 +51,7 @@ mod stats;
 mod text;
 mod topics;
 
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use ::http::{Budget, HttpRefusal, LoginDesk, answer};
@@ -89,6 +92,15 @@ pub trait Adjustable: Send + Sync {
     fn set_log_level(&self, level: LogLevel);
 }
 
+/// The process around the queue, which knows its other halves. Called on the control thread.
+pub trait Surroundings: Send + Sync {
+    /// The pools of the process, as JSON; None if there are none.
+    fn pools(&self) -> PoolsAnswer<'_>;
+}
+
+/// Future returned by [`Surroundings::pools`].
+pub type PoolsAnswer<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
+
 /// Passes a request to the queue, unless it has stopped or too many are pending.
 pub type SendRequest = Box<dyn Fn(Request, Reply) -> Result<(), NotTaken> + Send + Sync>;
 
@@ -100,6 +112,7 @@ pub struct Api {
     adjustable: Arc<dyn Adjustable>,
     /// The desk at which clients log in; `None` if no login is required.
     desk: Option<Arc<LoginDesk>>,
+    surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 /// Settings in force, and the budget that they give bodies.
@@ -123,7 +136,20 @@ impl Api {
         adjustable: Arc<dyn Adjustable>,
     ) -> Api {
         let budget = Arc::new(Budget::new(body_bytes_max(&settings)));
-        Api { about, current: RwLock::new(Current { settings, budget }), send, adjustable, desk: None }
+        Api {
+            about,
+            current: RwLock::new(Current { settings, budget }),
+            send,
+            adjustable,
+            desk: None,
+            surroundings: None,
+        }
+    }
+
+    /// Adds the process around the queue.
+    #[must_use]
+    pub fn within(self, surroundings: Arc<dyn Surroundings>) -> Api {
+        Api { surroundings: Some(surroundings), ..self }
     }
 
     /// Adds a desk at which its clients log in.

@@ -74,6 +74,8 @@ pub struct TopicStats {
     pub latency: (u64, Vec<(f64, u64)>),
     /// Bytes in its journal.
     pub stored_bytes: u64,
+    /// Most bytes in its journal; 0 for no limit.
+    pub bytes_max: u64,
     /// Messages refused because the topic was full.
     pub rejected: u64,
     /// Messages dropped because the topic was full.
@@ -161,6 +163,7 @@ impl TopicStats {
             rejected: self.rejected,
             dropped: self.dropped,
             stored_bytes: self.stored_bytes,
+            bytes_max: self.bytes_max,
             paused: u64::from(self.paused),
             channels: Vec::new(),
         }

@@ -68,6 +68,8 @@ report_table! {
                 => Places::json("dropped_count", OnRequest);
             stored_bytes: Gauge, "bytes of the topic's journal"
                 => Places::json("stored_bytes", OnRequest);
+            bytes_max: Gauge, "most bytes of the topic's journal; 0 for no limit of its own"
+                => Places::json("bytes_max", OnRequest);
             paused: Gauge, "1 if the topic is paused"
                 => Places::NONE;
         }

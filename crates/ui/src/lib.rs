@@ -3,7 +3,8 @@
 //! ```text
 //! admin: overview, pools, events … ─┐                ┌─ parts: badges, tiles, times, bars, confirmations
 //! web:   topics, channels, nodes …  ├─▶ frame ▸ page ├─ listing: sorted, filtered, paged tables
-//!                                   │                └─ chart: SVG of the last hour (series)
+//!                                   │                ├─ chart: SVG of the last hour (series)
+//!                                   │                └─ pools: of this process, and of a fleet
 //!                                   └─▶ respond: ETag, content security policy
 //! ```
 //! Pages are rendered on the server and complete without a script. The script only fetches a page again and
@@ -25,6 +26,7 @@ pub mod respond;
 pub mod chart;
 pub mod listing;
 pub mod parts;
+pub mod pools;
 
 pub use frame::{Frame, Level, Section, Verdict};
 pub use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -19,7 +19,7 @@ use ui::{Host, Section};
 
 use self::overview::Overview;
 pub(crate) use self::warnings::Warnings;
-use crate::fleet::{Addresses, Fleet, Unavailable, Upstreams};
+use crate::fleet::{Addresses, Fleet, NodePools, Unavailable, Upstreams};
 use crate::notify::Notifier;
 use crate::source::Source;
 
@@ -68,7 +68,12 @@ pub struct Api {
     pub(crate) site: Site,
     /// Topics of all queues, as last gathered.
     pub(crate) overview: Mutex<Option<(Instant, Arc<Overview>)>>,
+    /// Pools of all nodes, as last gathered, and what went wrong then.
+    pub(crate) pools: Mutex<Option<(Instant, FoundPools)>>,
 }
+
+/// Pools of all nodes, and what went wrong while they were gathered.
+pub(crate) type FoundPools = (Arc<Vec<NodePools>>, Warnings);
 
 /// The site that the pages belong to.
 pub(crate) struct Site {
@@ -92,6 +97,7 @@ impl Api {
             rows,
             site,
             overview: Mutex::default(),
+            pools: Mutex::default(),
             notifier: Notifier::start(settings.notification_endpoint.reveal(), notifications),
             upstreams,
             desk,

@@ -8,6 +8,7 @@ mod ask;
 mod latency;
 mod names;
 mod own;
+mod pools;
 mod producers;
 mod request;
 mod stats;
@@ -19,6 +20,7 @@ pub use self::ask::{Told, Upstreams};
 pub use self::latency::Latency;
 pub use self::names::Inactive;
 pub use self::own::{OwnAnswer, OwnQueue};
+pub use self::pools::NodePools;
 pub use self::producers::{Producer, ProducerTopic};
 pub use self::request::DaemonRequest;
 pub use self::stats::{

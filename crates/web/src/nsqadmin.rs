@@ -28,9 +28,10 @@ use crate::{compress, graphite, option, page};
 pub const NAMES_OPTION: &str = "NUTHATCH_HTTP_NAMES";
 
 /// Sections of the pages.
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [Section; 5] = [
     Section { words: "Topics", path: "topics" },
     Section { words: "Nodes", path: "nodes" },
+    Section { words: "Pools", path: "pools" },
     Section { words: "Counter", path: "counter" },
     Section { words: "Lookup", path: "lookup" },
 ];
@@ -47,6 +48,9 @@ const ROWS: &[Row<Api>] = &[
     get("/topics/:topic/:channel", |api, asked| Box::pin(page::channel(api, asked))),
     get("/nodes", |api, asked| Box::pin(page::nodes(api, asked))),
     get("/nodes/:node", |api, asked| Box::pin(page::node(api, asked))),
+    get("/pools", |api, asked| Box::pin(page::pools(api, asked))),
+    get("/pools/:node/:pool", |api, asked| Box::pin(page::pool(api, asked))),
+    get("/pools/:node/:pool/:server", |api, asked| Box::pin(page::server(api, asked))),
     get("/counter", |api, asked| Box::pin(page::counter(api, asked))),
     get("/lookup", |api, asked| Box::pin(page::lookup(api, asked))),
     post("/action", |api, asked| Box::pin(page::action(api, asked))),

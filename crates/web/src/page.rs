@@ -1,5 +1,5 @@
 //! Pages over a fleet, or over the queue of this process: topics, a topic, a channel, its messages, settings;
-//! nodes, a node, messages by channel, topics without producers.
+//! nodes, a node, pools of nuthatches, messages by channel, topics without producers.
 //!
 //! They are rendered on the server and need no script. Changes are forms sent to `/action`; a form from
 //! another site's page is refused before it gets here. As in nsqadmin, a page about something unknown is 200
@@ -14,6 +14,7 @@ mod messages;
 mod node;
 mod nodes;
 mod numbers;
+mod pools;
 mod settings;
 mod topic;
 mod topics;
@@ -33,6 +34,7 @@ pub(crate) use self::lookup::lookup;
 pub(crate) use self::messages::messages;
 pub(crate) use self::node::node;
 pub(crate) use self::nodes::nodes;
+pub(crate) use self::pools::{pool, pools, server};
 pub(crate) use self::settings::settings;
 pub(crate) use self::topic::topic;
 pub(crate) use self::topics::topics;
@@ -135,6 +137,11 @@ fn base(api: &Api) -> String {
 /// Path of a page below the base path.
 fn at(api: &Api, words: &[&str]) -> String {
     path(&base(api), words)
+}
+
+/// Time until a topic of this process is full, if it grows.
+fn full_in(api: &Api, topic: &str) -> Option<String> {
+    api.site.host.as_ref()?.full_in(topic)
 }
 
 /// The last hour of a figure, if it is kept.

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use ui::parts::{Action, badge, empty, moment, note, scroll};
 use ui::text::clean;
 
-use super::Site;
+use super::{Site, settings};
 use crate::reload::{Difference, Outcome};
 use crate::verdict::level;
 
@@ -47,6 +47,16 @@ pub(crate) fn configuration(site: &Site<'_>, difference: &Difference) -> Markup 
                     option selected[level == "info"] { (level) }
                 } } } }
             }))
+        }
+        @let sections = site.watch.settings();
+        @if !sections.is_empty() {
+            section #settings data-live {
+                h2 { "What runs" small { "each option, and where its value comes from" } }
+                @for section in sections.iter() {
+                    h3 { @if section.heading.is_empty() { "The process" } @else { code { (clean(&section.heading)) } } }
+                    (settings::table(section))
+                }
+            }
         }
         section #listening data-live {
             h2 { "Listeners" }

@@ -4,13 +4,14 @@ use maud::{Markup, html};
 use ui::chart::{Unit, bar, chart, spark};
 use ui::format::{bytes, count, counted, rate};
 use ui::parts::{badge, empty, moment, scroll, tile};
+use ui::pools::errors_per_second;
 use ui::text::{clean, path};
 
 use super::events::{lines, troubles};
 use super::{Site, pools};
 use crate::lookup::LookupReport;
-use crate::rings::errors_per_second;
-use crate::status::{QueueStatus, Status};
+use crate::outlook;
+use crate::status::QueueStatus;
 use crate::verdict::level;
 
 /// Channels shown: the deepest.
@@ -44,7 +45,7 @@ pub(crate) fn overview(site: &Site<'_>) -> Markup {
                 "Add a pool or a queue to the configuration and reload it: " a href="/configuration" { "Configuration" } "."
             }))
         }
-        section #resources data-live { (resources(status)) }
+        section #resources data-live { (resources(site)) }
         @if !status.events.is_empty() {
             section #events data-live {
                 h2 { a href="/events" { "Lately" } }
@@ -131,7 +132,10 @@ fn of_queue(site: &Site<'_>, queue: &QueueStatus) -> Markup {
                                 td.wide { (spark("waiting", Unit::Count, site.series(&["topic", &topic.name, &channel.name], "backlog").as_deref())) }
                                 td.n.wide { (rate(channel.finished_per_second)) "/s" }
                                 td.n.marked[lonely] { (count(channel.consumers)) }
-                                td { @if channel.paused { (badge(ui::Level::Notice, "paused")) } @else if lonely { (badge(ui::Level::Warning, "nobody consumes")) } }
+                                td {
+                                    @if let Some(full) = outlook::of_topic(&site.watch.rings(), topic) { (badge(ui::Level::Warning, &full)) " " }
+                                    @if channel.paused { (badge(ui::Level::Notice, "paused")) } @else if lonely { (badge(ui::Level::Warning, "nobody consumes")) }
+                                }
                             }
                         }
                     }
@@ -159,7 +163,8 @@ fn of_lookup(report: &LookupReport) -> Markup {
     }
 }
 
-fn resources(status: &Status) -> Markup {
+fn resources(site: &Site<'_>) -> Markup {
+    let status = site.status;
     let memory = status.memory;
     let grade = match memory.percent() {
         85.. => ui::Level::Critical,
@@ -178,7 +183,14 @@ fn resources(status: &Status) -> Markup {
                 (tile("Topics and channels in memory", html! {
                     (bytes(queue.memory_bytes))
                     @if queue.memory_bytes_max > 0 { " " small { "of " (bytes(queue.memory_bytes_max)) } }
+                    @if let Some(full) = outlook::of_memory(&site.watch.rings(), queue) { " " (badge(ui::Level::Warning, &full)) }
                 }))
+                @if let Some(free) = queue.disk_free_bytes {
+                    (tile("Free on the disk of the journals", html! {
+                        (bytes(free))
+                        @if let Some(full) = outlook::of_disk(&site.watch.rings(), queue) { " " (badge(ui::Level::Warning, &full)) }
+                    }))
+                }
             }
             @if let Some(rss) = process.rss_bytes { (tile("Process, resident", html! { (bytes(rss)) })) }
             @if let Some((open, max)) = process.open_fds.zip(process.fds_max) {

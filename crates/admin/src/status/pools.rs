@@ -1,12 +1,10 @@
 //! Pools and their servers.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
 use telemetry::{CommandClass, HistogramSnapshot, PoolReport, ServerReport};
+pub use ui::pools::{ByClass, ErrorCount, Errors, Latency, PoolState, PoolStatus, ServerState, ServerStatus};
 
 use super::window::Window;
-use crate::facts::{Facts, Placement};
+use crate::facts::Facts;
 use crate::reload::ServerByHand;
 
 /// Counters of a pool that count errors, by their common names.
@@ -42,140 +40,6 @@ const SLOW_FACTOR: u64 = 3;
 /// and at least this much.
 const SLOW_MIN_US: u64 = 1_000;
 
-/// Errors by kind: only those that occurred.
-pub type Errors = BTreeMap<&'static str, ErrorCount>;
-
-/// A pool.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PoolStatus {
-    /// Its name.
-    pub name: String,
-    /// `redis` or `memcache`.
-    pub protocol: &'static str,
-    /// Rule that maps its keys to servers.
-    pub placement: Placement,
-    /// Availability.
-    pub state: PoolState,
-    /// Connected clients.
-    pub clients: u64,
-    /// Requests awaiting their reply.
-    pub in_flight: u64,
-    /// Requests since the start.
-    pub requests_total: u64,
-    /// Recent request rate.
-    pub requests_per_second: f64,
-    /// Share of the keys read lately that were found, in percent; none if none was read.
-    pub hit_percent: Option<f64>,
-    /// Latency as clients see it.
-    pub latency: Latency,
-    /// Time that requests waited to be written to a server.
-    pub queue_time: Latency,
-    /// Time that servers took, by class of command.
-    pub response_times: ByClass,
-    /// Distribution of the recent latencies: upper limit in microseconds, and count.
-    #[serde(skip)]
-    pub distribution: Vec<(u64, u64)>,
-    /// Values in the order of [`telemetry::PoolStats::ROWS`].
-    #[serde(skip)]
-    pub values: Vec<u64>,
-    /// Errors by kind.
-    pub errors: Errors,
-    /// Its servers, in index order.
-    pub servers: Vec<ServerStatus>,
-}
-
-/// Latencies by class of command, `read`, `write` and `other`: only those that occurred lately.
-pub type ByClass = BTreeMap<&'static str, Latency>;
-
-/// Availability of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PoolState {
-    /// No server is ejected.
-    Up,
-    /// Some servers are ejected.
-    Degraded,
-    /// All servers are ejected, on every shard.
-    Down,
-}
-
-/// A server of a pool.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ServerStatus {
-    /// Its identity.
-    pub name: String,
-    /// Presence in the ring.
-    pub state: ServerState,
-    /// Number of shards that have ejected it.
-    pub ejected_shards: u64,
-    /// Time of its ejection; none if it is up.
-    pub ejected_since_ms: Option<u64>,
-    /// Open connections.
-    pub connections: u64,
-    /// Requests waiting to be sent.
-    pub waiting: u64,
-    /// Requests sent and awaiting their response.
-    pub in_flight: u64,
-    /// Requests since the start.
-    pub requests_total: u64,
-    /// Recent request rate.
-    pub requests_per_second: f64,
-    /// Share of the keys read lately that were found, in percent; none if none was read.
-    pub hit_percent: Option<f64>,
-    /// From a request's writing to the server to its reply.
-    pub latency: Latency,
-    /// From a request's acceptance to its writing to the server.
-    pub queue_time: Latency,
-    /// The latency by class of command.
-    pub response_times: ByClass,
-    /// Distribution of the recent latencies: upper limit in microseconds, and count.
-    #[serde(skip)]
-    pub distribution: Vec<(u64, u64)>,
-    /// Values in the order of [`telemetry::ServerStats::ROWS`].
-    #[serde(skip)]
-    pub values: Vec<u64>,
-    /// Much slower than the others of its pool.
-    pub slow: bool,
-    /// Errors by kind.
-    pub errors: Errors,
-    /// Manual changes of this server, if any: `drained`, `weight 5 instead of 1`.
-    pub by_hand: Option<String>,
-}
-
-/// Presence of a server in the ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ServerState {
-    /// In the ring of every shard.
-    Up,
-    /// Out of the ring of at least one shard.
-    Ejected,
-}
-
-/// Recent latencies, in microseconds, to two significant digits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Latency {
-    /// Number of measured requests.
-    pub count: u64,
-    /// Median; none without requests.
-    pub p50_us: Option<u64>,
-    /// 90th percentile.
-    pub p90_us: Option<u64>,
-    /// 99th percentile.
-    pub p99_us: Option<u64>,
-    /// 99.9th percentile.
-    pub p999_us: Option<u64>,
-}
-
-/// Number of errors of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct ErrorCount {
-    /// Since the start.
-    pub total: u64,
-    /// Recent rate.
-    pub per_second: f64,
-}
-
 /// Every pool of `now`, compared with its state in `before`.
 pub(super) fn between(
     before: &[PoolReport],
@@ -209,16 +73,17 @@ fn pool(before: Option<&PoolReport>, now: &PoolReport, facts: &Facts, window: Wi
     let (was, is) = (before.map(times), times(now));
     PoolStatus {
         name: now.name.clone(),
-        protocol: known.map_or("", |pool| pool.protocol),
+        protocol: known.map_or("", |pool| pool.protocol).into(),
         placement: known.map(|pool| pool.placement.clone()).unwrap_or_default(),
         state: state(&servers, facts.shards),
         clients: new("client_connections"),
         in_flight: new("requests_in_flight"),
+        memory_bytes: new("memory_bytes"),
         requests_total: new("client_requests"),
         requests_per_second: window.rate(old("client_requests"), new("client_requests")),
         hit_percent: hit_percent(old, new, window),
-        latency: Latency::between(before.map(|before| &before.latency), &now.latency),
-        queue_time: Latency::between(was.as_ref().map(|was| &was.0), &is.0),
+        latency: latency_between(before.map(|before| &before.latency), &now.latency),
+        queue_time: latency_between(was.as_ref().map(|was| &was.0), &is.0),
         response_times: by_class(was.as_ref().map(|was| &was.1), &is.1),
         distribution: distribution(before.map(|before| &before.latency), &now.latency),
         values: now.values.clone(),
@@ -241,10 +106,14 @@ fn server(before: Option<&ServerReport>, now: &ServerReport, window: Window) -> 
         waiting: new("in_queue"),
         in_flight: new("out_queue"),
         requests_total: new("requests"),
+        responses_total: new("responses"),
+        request_bytes_total: new("request_bytes"),
+        response_bytes_total: new("response_bytes"),
+        ejections_total: new("ejections"),
         requests_per_second: window.rate(old("requests"), new("requests")),
         hit_percent: hit_percent(old, new, window),
-        latency: Latency::between(was.as_ref(), &is),
-        queue_time: Latency::between(before.map(|before| &before.queue_time), &now.queue_time),
+        latency: latency_between(was.as_ref(), &is),
+        queue_time: latency_between(before.map(|before| &before.queue_time), &now.queue_time),
         response_times: by_class(before.map(|before| &before.response_times), &now.response_times),
         distribution: distribution(was.as_ref(), &is),
         values: now.values.clone(),
@@ -269,7 +138,7 @@ fn times(pool: &PoolReport) -> (HistogramSnapshot, Times) {
 fn by_class(before: Option<&Times>, now: &Times) -> ByClass {
     let of_class = |class: CommandClass| {
         let at = class.index();
-        (class.name(), Latency::between(before.map(|before| &before[at]), &now[at]))
+        (class.name().into(), latency_between(before.map(|before| &before[at]), &now[at]))
     };
     CommandClass::ALL.map(of_class).into_iter().filter(|(_, latency)| latency.count > 0).collect()
 }
@@ -295,7 +164,7 @@ fn errors(
     let count = |name: &&'static str| {
         let total = new(name);
         let per_second = window.rate(old(name), total);
-        (total > 0).then_some((*name, ErrorCount { total, per_second }))
+        (total > 0).then_some(((*name).into(), ErrorCount { total, per_second }))
     };
     names.iter().filter_map(count).collect()
 }
@@ -333,18 +202,16 @@ fn mark_slow(servers: &mut [ServerStatus]) {
     }
 }
 
-impl Latency {
-    fn between(before: Option<&HistogramSnapshot>, now: &HistogramSnapshot) -> Latency {
-        let recent = recent(before, now);
-        let count = recent.count();
-        let quantile = |q| (count > 0).then(|| recent.quantile(q));
-        Latency {
-            count,
-            p50_us: quantile(0.5),
-            p90_us: quantile(0.9),
-            p99_us: quantile(0.99),
-            p999_us: quantile(0.999),
-        }
+fn latency_between(before: Option<&HistogramSnapshot>, now: &HistogramSnapshot) -> Latency {
+    let recent = recent(before, now);
+    let count = recent.count();
+    let quantile = |q| (count > 0).then(|| recent.quantile(q));
+    Latency {
+        count,
+        p50_us: quantile(0.5),
+        p90_us: quantile(0.9),
+        p99_us: quantile(0.99),
+        p999_us: quantile(0.999),
     }
 }
 
@@ -411,7 +278,7 @@ mod tests {
         let now = sample_at(&facts, 10, &[&cells], None);
         let status = Status::between(&before, &now, &facts, false);
         let shown = &status.pools[0];
-        assert_eq!((shown.protocol, shown.state), ("redis", PoolState::Up));
+        assert_eq!((&*shown.protocol, shown.state), ("redis", PoolState::Up));
         assert_eq!((shown.requests_total, shown.requests_per_second), (120, 2.0));
         assert_eq!(
             shown.latency,
@@ -421,10 +288,10 @@ mod tests {
         assert_eq!((server.requests_total, server.requests_per_second), (60, 1.0));
         assert_eq!((server.hit_percent, shown.hit_percent), (Some(75.0), None));
         assert_eq!((server.latency.count, server.latency.p99_us), (10, Some(9)));
-        assert_eq!(server.response_times, ByClass::from([("write", server.latency)]));
+        assert_eq!(server.response_times, ByClass::from([("write".into(), server.latency)]));
         assert_eq!((server.queue_time.count, server.queue_time.p50_us), (10, Some(1)));
         assert_eq!((&shown.response_times, shown.queue_time), (&server.response_times, server.queue_time));
-        let errors = Errors::from([("error_replies", ErrorCount { total: 8, per_second: 0.1 })]);
+        let errors = Errors::from([("error_replies".into(), ErrorCount { total: 8, per_second: 0.1 })]);
         assert_eq!(server.errors, errors);
         assert_eq!((status.memory.used_bytes, status.memory.percent()), (800, 80));
     }

@@ -25,6 +25,8 @@ pub struct QueueStatus {
     pub memory_bytes: u64,
     /// Limit on these bytes; 0 for none.
     pub memory_bytes_max: u64,
+    /// Free bytes of the file system with the journals; none if not known.
+    pub disk_free_bytes: Option<u64>,
     /// Topics, sorted by name.
     pub topics: Vec<TopicStatus>,
 }
@@ -46,6 +48,8 @@ pub struct TopicStatus {
     pub backlog_growth_per_second: f64,
     /// Size of its journal, in bytes.
     pub stored_bytes: u64,
+    /// Limit on this size; 0 for none of its own.
+    pub bytes_max: u64,
     /// Messages refused because the topic was full.
     pub rejected_total: u64,
     /// Messages dropped because the topic was full.
@@ -139,6 +143,7 @@ impl QueueStatus {
             login_failures: now.login_failures,
             memory_bytes: now.memory_bytes,
             memory_bytes_max: now.memory_bytes_max,
+            disk_free_bytes: now.disk_free_bytes,
             topics: now.topics.iter().map(topic).collect(),
         }
     }
@@ -158,6 +163,7 @@ fn topic(before: Option<&TopicReport>, now: &TopicReport, window: Window) -> Top
         messages_per_second: window.rate(before.map_or(0, |before| before.messages), now.messages),
         backlog_growth_per_second: window.growth(before.map_or(0, backlog), backlog(now)),
         stored_bytes: now.stored_bytes,
+        bytes_max: now.bytes_max,
         rejected_total: now.rejected,
         dropped_total: now.dropped,
         channels: now.channels.iter().map(channel).collect(),

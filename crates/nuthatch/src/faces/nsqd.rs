@@ -9,13 +9,14 @@ use config::checked::{Admin, Config, Queue};
 use config::go_flags::{Exit, GoValues};
 use config::native;
 use config::nsqd::{self, Nsqd, Refusal};
+use config::show::Basis;
 use telemetry::log::Verbosity;
 
 use super::environment;
 use super::nsq_daemon::{Daemon, end, logged, refuse_as};
 use crate::log_level::verbosity;
 use crate::queue_service::{DataPath, verify_tls};
-use crate::reload::source::{Loaded, Source};
+use crate::reload::source::{Loaded, Source, short_name};
 use crate::upgrade::predecessor;
 
 /// Runs the face; `arguments` do not include the program's name.
@@ -88,7 +89,10 @@ fn load(arguments: &[String]) -> Result<Loaded, String> {
     };
     let settings = nsqd::check(&values).map_err(|Refusal { text, .. }| text)?;
     verify_tls(&settings.queue)?;
-    Ok(Loaded { config: configuration(settings.queue)?, warnings: Vec::new() })
+    let file = Some(values.text("config")).filter(|file| !file.is_empty()).map(Path::new);
+    let text = |file: &Path| (short_name(file), std::fs::read_to_string(file).unwrap_or_default());
+    let basis = Basis::Nsqd(arguments.to_vec(), file.map(text));
+    Ok(Loaded { config: configuration(settings.queue)?, warnings: Vec::new(), basis })
 }
 
 /// The queue alone, and the admin port and users if the environment sets them.

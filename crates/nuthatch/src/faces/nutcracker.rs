@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use config::checked::{Admin, Config, Listen, Stats};
 use config::nutcracker::{Accepted, parse_file};
+use config::show::Basis;
 use config::{native, warnings};
 use options::{Options, Outcome};
 use telemetry::log::{ALWAYS, Destination, Format, Log, Opened, Verbosity};
@@ -25,7 +26,7 @@ use super::environment;
 use super::run::cores;
 use crate::control::{Control, FaceBehavior};
 use crate::pid_file::PidFile;
-use crate::reload::source::{Loaded, Source};
+use crate::reload::source::{Loaded, Source, short_name};
 use crate::upgrade::predecessor;
 use crate::{daemon, start};
 
@@ -209,7 +210,9 @@ fn load(options: &Options) -> Result<Loaded, String> {
     let ignored =
         ignored.map(|ignored| format!("pool {}: {} has no effect", ignored.pool, ignored.directive));
     let warnings = ignored.collect();
-    Ok(Loaded { config: configuration(options, accepted, environment::admin()?), warnings })
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let basis = Basis::Nutcracker(short_name(Path::new(file)), text);
+    Ok(Loaded { config: configuration(options, accepted, environment::admin()?), warnings, basis })
 }
 
 /// Warns of settings that nutcracker accepts silently.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use config::checked::Config;
+use config::show::Basis;
 use config::{FileKind, Severity, native};
 use telemetry::log::{Destination, Log, Options};
 use telemetry::{error, info};
@@ -20,7 +21,7 @@ use crate::config_watch::Watched;
 use crate::control::{Control, FaceBehavior};
 use crate::log_level::{format, verbosity};
 use crate::reload;
-use crate::reload::source::Loaded;
+use crate::reload::source::{Loaded, short_name};
 use crate::start::{self, Running};
 use crate::start_error::StartError;
 use crate::stdout::show;
@@ -144,7 +145,11 @@ fn load(path: &Path) -> Result<Loaded, String> {
     };
     match &report.config {
         None => Err(shown(Severity::Error).join("\n")),
-        Some(config) => Ok(Loaded { config: config.clone(), warnings: shown(Severity::Warning) }),
+        Some(config) => Ok(Loaded {
+            config: config.clone(),
+            warnings: shown(Severity::Warning),
+            basis: Basis::Native(short_name(path), String::from_utf8_lossy(&source.bytes).into_owned()),
+        }),
     }
 }
 

@@ -11,7 +11,7 @@ use config::nsqd::machine;
 use http::{Listener, ServerTls, Stop, Tls, router, serve_at_most};
 use net::{Binder, Handle};
 use queue::Mail;
-use queue::http::{About, Adjustable, Api};
+use queue::http::{About, Adjustable, Api, Surroundings};
 use rustls::ServerConfig;
 use telemetry::log::Log;
 use telemetry::{error, warn};
@@ -100,6 +100,7 @@ pub struct Http {
     users: Option<ProcessUsers>,
     /// Slot in which the admin port finds the API.
     slot: ApiSlot,
+    surroundings: Option<Arc<dyn Surroundings>>,
 }
 
 impl Http {
@@ -123,6 +124,7 @@ impl Http {
             connections_max,
             users: None,
             slot: ApiSlot::default(),
+            surroundings: None,
         }
     }
 
@@ -136,6 +138,12 @@ impl Http {
     #[must_use]
     pub fn shown_in(self, slot: ApiSlot) -> Http {
         Http { slot, ..self }
+    }
+
+    /// Sets the process whose pools the API shows.
+    #[must_use]
+    pub fn within(self, surroundings: Arc<dyn Surroundings>) -> Http {
+        Http { surroundings: Some(surroundings), ..self }
     }
 
     /// Serves until `stop`. Needs a tokio runtime.
@@ -153,8 +161,12 @@ impl Http {
         let knobs = Knobs { lookups: self.lookups.clone(), log: log.clone() };
         let settings = Arc::clone(&self.settings);
         let api = Api::new(about, Arc::clone(&settings), ask(&self.shard), Arc::new(knobs));
-        let api = Arc::new(match self.users {
+        let api = match self.users {
             Some(users) => api.with_logins(Arc::clone(users.desk())),
+            None => api,
+        };
+        let api = Arc::new(match self.surroundings {
+            Some(surroundings) => api.within(surroundings),
             None => api,
         });
         let live = Live::new(Parts {

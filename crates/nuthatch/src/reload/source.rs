@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::checked::Config;
+use config::show::Basis;
 
 /// A configuration, read and checked.
 pub struct Loaded {
@@ -11,6 +12,13 @@ pub struct Loaded {
     pub config: Config,
     /// Warnings about legal values, a line each.
     pub warnings: Vec<String>,
+    /// The text behind it.
+    pub basis: Basis,
+}
+
+/// Name of a file, for places in it.
+pub fn short_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// The configuration source of a process.

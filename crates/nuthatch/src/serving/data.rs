@@ -1,12 +1,15 @@
 //! Tasks of the queue and the lookup: their HTTP APIs, the lookup's snapshot, jobs of the queue's shard.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use admin::Watch;
 use telemetry::log::Log;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use web::process::ApiSlot;
 
+use crate::admin_port::Around;
 use crate::queue_service::{Live, ServingHttp};
 use crate::start::DataFront;
 
@@ -20,12 +23,16 @@ pub(super) struct DataTasks {
 }
 
 impl DataTasks {
-    /// Starts the tasks; the queue's API is put into `slot`. Needs a tokio runtime.
-    pub(super) fn begin(front: DataFront, log: &Log, slot: &ApiSlot) -> DataTasks {
+    /// Starts the tasks; the queue's API is put into `slot`, and shows the pools of `watch`. Needs a tokio
+    /// runtime.
+    pub(super) fn begin(front: DataFront, log: &Log, slot: &ApiSlot, watch: &Arc<Watch>) -> DataTasks {
         let DataFront { jobs, http, lookup_http } = front;
         let (stop, stopping) = watch::channel(false);
         DataTasks {
-            api: http.map(|http| http.shown_in(slot.clone()).spawn(log, &stopping)),
+            api: http.map(|http| {
+                let around = Arc::new(Around(Arc::clone(watch)));
+                http.shown_in(slot.clone()).within(around).spawn(log, &stopping)
+            }),
             snapshot: lookup_http.and_then(|http| http.spawn(&stopping)),
             jobs: jobs.map(|jobs| tokio::spawn(jobs.serve())),
             stop,

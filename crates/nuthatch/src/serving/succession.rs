@@ -87,7 +87,7 @@ impl Serving {
             }
             self.running.services.add(queue);
         }
-        self.data = DataTasks::begin(front, &self.log, &self.queue_api);
+        self.data = DataTasks::begin(front, &self.log, &self.queue_api, &self.running.watch);
         Ok(())
     }
 

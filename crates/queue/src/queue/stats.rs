@@ -99,6 +99,7 @@ impl Queue {
             paused: topic.is_paused(),
             latency: quantiles(&sum, &percentiles),
             stored_bytes: topic.journal.stored_bytes(),
+            bytes_max: topic.settings.bytes_max,
             rejected: topic.counters.rejected,
             dropped: topic.counters.dropped,
             unwritten_events: topic.unwritten_events() as u64,

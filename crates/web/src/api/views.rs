@@ -12,7 +12,9 @@ use serde::Serialize;
 use super::overview::{self, Overview};
 use super::{Api, Warnings, word};
 use crate::figures::Count;
-use crate::fleet::{ChannelStats, Inactive, Producer, Stats, TopicStats, Unavailable, channel_of, topic_of};
+use crate::fleet::{
+    ChannelStats, Inactive, NodePools, Producer, Stats, TopicStats, Unavailable, channel_of, topic_of,
+};
 
 /// A value with `message` next to its fields.
 #[derive(Serialize)]
@@ -190,6 +192,27 @@ impl Api {
         let topics = warnings.take(self.source().topics().await)?;
         let found = Arc::new(Overview { topics, warnings });
         *known = Some((Instant::now(), Arc::clone(&found)));
+        Ok(found)
+    }
+
+    /// Pools of all nodes; at most [`overview::FRESH`] old.
+    pub(crate) async fn gather_pools(
+        &self,
+        warnings: &mut Warnings,
+    ) -> Result<Arc<Vec<NodePools>>, Unavailable> {
+        // Held meanwhile, so that concurrent viewers get the same answer.
+        let mut known = self.pools.lock().await;
+        if let Some((at, (found, told))) = &*known
+            && at.elapsed() < overview::FRESH
+        {
+            warnings.again(told);
+            return Ok(Arc::clone(found));
+        }
+        let mut told = Warnings::default();
+        let producers = told.take(self.fleet().producers().await)?;
+        let found = Arc::new(told.take(self.fleet().pools(producers).await)?);
+        warnings.again(&told);
+        *known = Some((Instant::now(), (Arc::clone(&found), told)));
         Ok(found)
     }
 

@@ -21,6 +21,11 @@ impl Warnings {
         Ok(gathered.value)
     }
 
+    /// Adds those of an answer that is given again; they are in the log already.
+    pub(crate) fn again(&mut self, others: &Warnings) {
+        self.0.extend_from_slice(&others.0);
+    }
+
     /// Text of the field `message`.
     pub(crate) fn message(&self) -> String {
         if self.0.is_empty() { String::new() } else { format!("WARNING: {}", self.0.join("; ")) }

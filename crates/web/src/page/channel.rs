@@ -8,12 +8,13 @@ use ui::Level;
 use ui::chart::{Unit, chart};
 use ui::format::{duration, rate};
 use ui::parts::{badge, empty, note, scroll};
+use ui::series::growth;
 use ui::text::clean;
 
 use super::action::done;
-use super::numbers::{count, growth, latency, split, unsigned};
+use super::numbers::{count, latency, split, unsigned};
 use super::topic::{channel_cells, channel_head, graphs, state};
-use super::{Page, at, controls, series};
+use super::{Page, at, controls, full_in, series, settings};
 use crate::api::{Api, Warnings, word};
 use crate::fleet::{ChannelStats, ClientStats};
 
@@ -54,6 +55,7 @@ pub(crate) async fn channel(api: &Api, asked: Asked) -> Result<Response<Body>, H
             h2 { (if api.site.host.is_some() { "Numbers" } else { "Nodes" }) }
             (scroll("Numbers", nodes(api, &channel)))
         }
+        (settings::of_channel(api, topic, &channel).await)
         (latency(channel.e2e_processing_latency.as_ref()))
     };
     Ok(page.answer(&asked.headers, &warnings, content))
@@ -67,6 +69,7 @@ fn facts(api: &Api, topic: &str, channel: &ChannelStats) -> Markup {
         (count(channel.deferred_count)) " deferred · " (count(channel.message_count)) " so far"
         @if let Some(grows) = grows {
             @if grows >= 0.5 { " · " (badge(Level::Warning, &format!("grows {}/s", rate(grows)))) }
+            @if let Some(full) = full_in(api, topic) { " · its topic: " (badge(Level::Warning, &full)) }
             @if grows <= -0.5 && channel.depth > 0 { " · empty in " (duration((unsigned(channel.depth) as f64 / -grows * 1000.0) as u64)) " at this rate" }
         }
         @for (number, words) in [

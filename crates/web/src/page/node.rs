@@ -10,10 +10,11 @@ use ui::text::clean;
 
 use super::action::done;
 use super::numbers::{count, counted};
+use super::pools::of_node;
 use super::{Page, at, controls};
 use crate::api::views::NoNode;
 use crate::api::{Api, Warnings, word};
-use crate::fleet::TopicStats;
+use crate::fleet::{Gathered, TopicStats, Unavailable};
 
 pub(crate) async fn node(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let name = word(&asked, 0);
@@ -30,9 +31,14 @@ pub(crate) async fn node(api: &Api, asked: Asked) -> Result<Response<Body>, Http
         }
         Err(NoNode::Unavailable(reason)) => return Ok(page.unavailable(&asked.headers, &warnings, &reason)),
     };
+    // A node that shows no pools is shown all the same.
+    let pools = api.fleet().pools_of(name).await;
+    let pools = pools.unwrap_or_else(|Unavailable(why)| Gathered { value: None, warnings: vec![why] });
+    let pools = warnings.take(Ok(pools)).ok().flatten();
     let content = html! {
         @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
         p #facts .facts data-live { (counted(node.total_messages, "message")) " so far · " (counted(node.total_clients, "consumer")) }
+        @if let Some(pools) = pools.filter(|pools| !pools.pools.is_empty()) { (of_node(api, &pools)) }
         section #topics data-live {
             h2 { "Topics" small { "a tombstone hides a topic of this node from consumers for a while and deletes it here" } }
             @if node.topics.is_none() { (empty("It has no topics.", html! { "Publishers make them." })) }

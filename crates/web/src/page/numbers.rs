@@ -26,14 +26,6 @@ pub(super) fn split(memory: i64, disk: i64) -> String {
     format!("{} in memory, {} on disk", count(memory), count(disk))
 }
 
-/// Growth of a figure per second over the last minutes of its series; None if too little is known.
-pub(super) fn growth(series: Option<&[f32]>) -> Option<f64> {
-    let recent = series?.iter().rev().take(30).collect::<Vec<_>>();
-    let known = recent.iter().take_while(|point| point.is_finite()).count();
-    let (last, first) = (recent.first()?, recent.get(known.checked_sub(1)?)?);
-    (known >= 6).then(|| f64::from(**last - **first) / ((known - 1) as f64 * ui::series::STEP_SECONDS as f64))
-}
-
 /// Time from publication to FIN.
 pub(super) fn latency(latency: Option<&Latency>) -> Markup {
     let quantiles = latency.and_then(|latency| latency.percentiles.as_ref()).filter(|all| !all.is_empty());
@@ -57,22 +49,5 @@ pub(super) fn latency(latency: Option<&Latency>) -> Markup {
                 }))
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn growth_needs_a_minute() {
-        assert_eq!(growth(None), None);
-        assert_eq!(growth(Some(&[0.0, 10.0])), None);
-        let points: Vec<f32> = (0..40).map(|n| n as f32 * 10.0).collect();
-        assert_eq!(growth(Some(&points)), Some(1.0));
-        let mut gap = points;
-        gap[32] = f32::NAN;
-        assert_eq!(growth(Some(&gap)), Some(1.0));
-        assert_eq!(growth(Some(&[f32::NAN; 40])), None);
     }
 }

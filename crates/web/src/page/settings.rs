@@ -7,11 +7,12 @@ use http::{Asked, HttpRefusal, Query};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 use ui::Level;
-use ui::parts::{empty, note};
+use ui::parts::{empty, note, scroll};
 use ui::text::clean;
 
 use super::{Page, at};
 use crate::api::{Api, Warnings, word};
+use crate::fleet::{ChannelStats, TopicStats};
 
 /// Kind of a setting's value.
 enum Kind {
@@ -21,8 +22,24 @@ enum Kind {
     Choice(&'static [&'static str]),
 }
 
-/// A setting: name, words, help, kind.
+/// A setting: name, words, help, kind; the form and the table of settings are made of these rows.
 type Setting = (&'static str, &'static str, &'static str, Kind);
+
+/// Meaning of a setting without a value.
+const UNSET: [(&str, &str); 7] = [
+    ("bytes_max", "no limit of its own"),
+    ("at_limit", "reject"),
+    ("ttl_seconds", "never"),
+    ("retention_seconds", "not at all"),
+    ("retention_bytes", "no limit"),
+    ("max_attempts", "no limit"),
+    ("dead_letter_topic", "TOPIC.CHANNEL.dead"),
+];
+
+/// Options of `[queue]` that a topic has, and a channel.
+const TOPIC_INHERITS: [&str; 4] = ["mem_queue_size", "max_msg_size", "sync_every", "sync_timeout"];
+const CHANNEL_INHERITS: [&str; 4] =
+    ["msg_timeout", "max_msg_timeout", "max_req_timeout", "max_channel_consumers"];
 
 const OF_TOPIC: [Setting; 6] = [
     (
@@ -65,14 +82,8 @@ pub(crate) async fn settings(api: &Api, asked: Asked) -> Result<Response<Body>, 
         let next = html! { a href=(at(api, &["topics"])) { "All topics" } };
         return Ok(page.answer(&asked.headers, &warnings, empty("No queue has this topic.", next)));
     };
-    let path = match channel {
-        Some(channel) => {
-            format!("/channel/settings?topic={}&channel={}", escape_query(topic), escape_query(channel))
-        }
-        None => format!("/topic/settings?topic={}", escape_query(topic)),
-    };
     let known: Result<Map<String, Value>, String> =
-        api.fleet().upstreams().get(&first.http_address(), &path).await;
+        api.fleet().upstreams().get(&first.http_address(), &request(topic, channel)).await;
     let content = match known {
         Ok(known) => html! {
             @if producers.len() > 1 { p.facts { "As " (first.http_address()) " has them; saving sets them on every queue of the topic." } }
@@ -85,12 +96,90 @@ pub(crate) async fn settings(api: &Api, asked: Asked) -> Result<Response<Body>, 
     Ok(page.answer(&asked.headers, &warnings, content))
 }
 
-fn form(api: &Api, topic: &str, channel: Option<&str>, known: &Map<String, Value>) -> Markup {
-    let shown = |name: &str| match known.get(name) {
+/// The settings of a topic, with their origins; nothing if its queue has none to show.
+pub(super) async fn of_topic(api: &Api, topic: &TopicStats) -> Markup {
+    let node = topic.nodes.iter().flatten().next().map(|node| node.node.as_str());
+    shown(api, node, &topic.topic_name, None).await
+}
+
+/// The settings of a channel, likewise.
+pub(super) async fn of_channel(api: &Api, topic: &str, channel: &ChannelStats) -> Markup {
+    let node = channel.nodes.iter().flatten().next().map(|node| node.node.as_str());
+    shown(api, node, topic, Some(&channel.channel_name)).await
+}
+
+async fn shown(api: &Api, node: Option<&str>, topic: &str, channel: Option<&str>) -> Markup {
+    let Some(node) = node else { return html! {} };
+    let known: Result<Map<String, Value>, String> =
+        api.fleet().upstreams().get(node, &request(topic, channel)).await;
+    let Ok(known) = known else { return html! {} };
+    let inherits = if channel.is_some() { &CHANNEL_INHERITS } else { &TOPIC_INHERITS };
+    let host = api.site.host.as_ref();
+    let inherited = inherits.iter().filter_map(|name| Some((*name, host?.queue_setting(name)?)));
+    let row = |name: &str, help: &str, value: &str, origin: &str| {
+        html! { tr { th scope="row" title=(help) { (name) } td { (clean(value)) } td { (clean(origin)) } } }
+    };
+    html! {
+        section #settings data-live {
+            h2 { "Settings" small { "in force, and where each comes from" } }
+            (scroll("Settings", html! {
+                table {
+                    thead { tr { th scope="col" { "Setting" } th scope="col" { "Value" } th scope="col" { "From" } } }
+                    tbody {
+                        @for (name, words, help, _) in settings_of(channel) {
+                            @let (value, origin) = in_force(api, &known, name, channel.is_some());
+                            (row(words, help, &value, &origin))
+                        }
+                        @for (name, (value, origin)) in inherited { (row(name, "of [queue]", &value, &of_queue(&origin))) }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+/// Value and origin of a setting of a topic or channel.
+fn in_force(api: &Api, known: &Map<String, Value>, name: &str, of_channel: bool) -> (String, String) {
+    let unset = UNSET.iter().find(|(setting, _)| *setting == name).map(|(_, words)| *words);
+    let value = text(known, name);
+    if !value.is_empty() && value != "0" && Some(value.as_str()) != unset {
+        let whose = if of_channel { "channel" } else { "topic" };
+        return (value, format!("set for this {whose} while it ran"));
+    }
+    if let Some(words) = unset {
+        return (words.to_owned(), "default".to_owned());
+    }
+    match api.site.host.as_ref().and_then(|host| host.queue_setting(name)) {
+        Some((value, origin)) => (value, of_queue(&origin)),
+        None => ("as its queue is configured".to_owned(), "[queue]".to_owned()),
+    }
+}
+
+fn of_queue(origin: &str) -> String {
+    if origin.is_empty() { "[queue]".to_owned() } else { format!("[queue], {origin}") }
+}
+
+/// Path of the request for the settings.
+fn request(topic: &str, channel: Option<&str>) -> String {
+    match channel {
+        Some(channel) => {
+            format!("/channel/settings?topic={}&channel={}", escape_query(topic), escape_query(channel))
+        }
+        None => format!("/topic/settings?topic={}", escape_query(topic)),
+    }
+}
+
+/// The text of a value.
+fn text(known: &Map<String, Value>, name: &str) -> String {
+    match known.get(name) {
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
         None => String::new(),
-    };
+    }
+}
+
+fn form(api: &Api, topic: &str, channel: Option<&str>, known: &Map<String, Value>) -> Markup {
+    let shown = |name: &str| text(known, name);
     html! {
         form method="post" action=(at(api, &["action"])) {
             input type="hidden" name="change" value="configure";

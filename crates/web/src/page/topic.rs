@@ -8,11 +8,12 @@ use ui::Level;
 use ui::chart::{Unit, chart, spark};
 use ui::format::{bytes, duration, rate};
 use ui::parts::{badge, empty, note, scroll};
+use ui::series::growth;
 use ui::text::clean;
 
 use super::action::done;
 use super::numbers::{count, latency, split, unsigned};
-use super::{Page, at, controls, series};
+use super::{Page, at, controls, full_in, series, settings};
 use crate::api::{Api, Warnings, word};
 use crate::fleet::{ChannelStats, Publisher, TopicStats};
 
@@ -35,7 +36,7 @@ pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
     };
     let content = html! {
         @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
-        p #state .facts data-live { (facts(&topic)) }
+        p #state .facts data-live { (facts(api, &topic)) }
         div.actions { (controls::of_topic(api, &topic)) }
         (charts(api, name))
         (graphs(api, name, None, &["message_count", "depth"]))
@@ -54,16 +55,22 @@ pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
             } @else { (scroll("Publishers", publishers(&topic.publishers, api.site.host.is_none()))) }
         }
         @if api.site.host.is_none() { section #nodes data-live { h2 { "Nodes" } (scroll("Nodes", table(api, nodes, &topic))) } }
+        (settings::of_topic(api, &topic).await)
         (latency(topic.e2e_processing_latency.as_ref()))
     };
     Ok(page.answer(&asked.headers, &warnings, content))
 }
 
-fn facts(topic: &TopicStats) -> Markup {
+fn facts(api: &Api, topic: &TopicStats) -> Markup {
+    let grows = growth(series(api, &["topic", &topic.topic_name], "backlog").as_deref());
     html! {
         @if topic.paused { (badge(Level::Notice, "paused")) " " }
         (count(topic.message_count)) " published · " (count(topic.depth)) " waiting for a channel (" (split(topic.memory_depth, topic.backend_depth)) ")"
-        @if topic.stored_bytes > 0 { " · " (bytes(unsigned(topic.stored_bytes))) " of journal" }
+        @if topic.stored_bytes > 0 { " · " (bytes(unsigned(topic.stored_bytes))) " of journal"
+            @if topic.bytes_max > 0 { " (" (bytes(unsigned(topic.bytes_max))) " at most)" }
+        }
+        @if let Some(grows) = grows.filter(|grows| *grows >= 0.5) { " · " (badge(Level::Warning, &format!("grows {}/s", rate(grows)))) }
+        @if let Some(full) = full_in(api, &topic.topic_name) { " · " (badge(Level::Warning, &full)) }
         @if topic.rejected_count > 0 { " · " (badge(Level::Warning, &format!("{} refused: full", count(topic.rejected_count)))) }
         @if topic.dropped_count > 0 { " · " (badge(Level::Warning, &format!("{} dropped: full", count(topic.dropped_count)))) }
     }

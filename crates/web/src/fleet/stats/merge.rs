@@ -35,7 +35,8 @@ pub fn topic_of(name: &str, stats: Stats) -> TopicStats {
             global_msg_count,
             rejected_count,
             dropped_count,
-            stored_bytes
+            stored_bytes,
+            bytes_max
         );
         all.paused |= one.paused;
         if let (Some(all), Some(one)) = (&mut all.e2e_processing_latency, &one.e2e_processing_latency) {

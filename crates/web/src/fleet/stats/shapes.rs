@@ -59,6 +59,9 @@ pub struct TopicStats {
     /// Bytes of its journal.
     #[serde(skip_serializing)]
     pub stored_bytes: i64,
+    /// Most bytes of its journal; 0 for no limit of its own.
+    #[serde(skip_serializing)]
+    pub bytes_max: i64,
     /// Clients that publish to it over TCP, if clients were requested.
     #[serde(skip)]
     pub publishers: Vec<Publisher>,

@@ -1,0 +1,51 @@
+//! Pools as rows of a table.
+
+use maud::{Markup, html};
+
+use super::{Place, PoolState, PoolStatus, errors, latency, share};
+use crate::Level;
+use crate::chart::{Unit, spark};
+use crate::format::{count, rate};
+use crate::parts::badge;
+use crate::text::clean;
+
+/// Headings of [`pool_cells`].
+pub fn columns(place: &Place<'_>) -> Markup {
+    html! {
+        th scope="col" { "Pool" } th scope="col" { "State" } th.n scope="col" { "Requests" }
+        @if place.history.is_some() { th.wide scope="col" { "Last hour" } }
+        th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" }
+        th.n scope="col" title="share of the keys read that were found" { "Hits" } th.n.wide scope="col" { "Clients" }
+        th.n.wide scope="col" { "In flight" } th.n.wide scope="col" { "Servers up" } th scope="col" { "Errors" }
+    }
+}
+
+/// Cells of a pool, its name first.
+pub fn pool_cells(place: &Place<'_>, pool: &PoolStatus) -> Markup {
+    let (level, state) = pool_state(pool);
+    let up = pool.servers.iter().filter(|server| server.ejected_shards == 0).count();
+    html! {
+        th scope="row" { a href=(place.of_pool(&pool.name)) { (clean(&pool.name)) } " " small.wide { (clean(&pool.protocol)) } }
+        td { (badge(level, state)) }
+        td.n { (rate(pool.requests_per_second)) "/s" }
+        @if place.history.is_some() {
+            td.wide { (spark("requests", Unit::PerSecond, place.series(&["pool", &pool.name], "requests").as_deref())) }
+        }
+        td.n.wide { (latency(pool.latency.p50_us)) }
+        td.n { (latency(pool.latency.p99_us)) }
+        td.n { (share(pool.hit_percent)) }
+        td.n.wide { (count(pool.clients)) }
+        td.n.wide { (count(pool.in_flight)) }
+        td.n.wide { (up) " of " (pool.servers.len()) }
+        td { (errors(&pool.errors)) }
+    }
+}
+
+/// State of a pool.
+pub fn pool_state(pool: &PoolStatus) -> (Level, &'static str) {
+    match pool.state {
+        PoolState::Up => (Level::Well, "up"),
+        PoolState::Degraded => (Level::Warning, "degraded"),
+        PoolState::Down => (Level::Critical, "down"),
+    }
+}
