@@ -162,7 +162,8 @@ class Cluster:
     def questions(self):
         """How often nodes were asked about their slots."""
         stats = [node.direct.info("commandstats") for node in self.alive()]
-        return sum(found.get("cmdstat_cluster|slots", {"calls": 0})["calls"] for found in stats)
+        names = ("cmdstat_cluster|slots", "cmdstat_cluster|shards")
+        return sum(found.get(name, {"calls": 0})["calls"] for found in stats for name in names)
 
 
 def key_slot(key):

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use telemetry::{PoolStats, Row, ServerStats};
 
 use crate::certificates::{Certificate, CertificateFault};
+use crate::clusters::Cluster;
 use crate::events::Event;
 use crate::masters::Master;
 use crate::process::Process;
@@ -51,6 +52,7 @@ pub(crate) fn find(status: &Status) -> Vec<Finding> {
         status.certificates.iter().filter_map(|certificate| of_certificate(certificate, status.now_ms)),
     );
     found.extend(status.masters.iter().filter_map(of_master));
+    found.extend(status.clusters.iter().filter_map(of_cluster));
     debug_assert!(found.iter().all(|finding| runbook::has(&finding.anchor())), "the runbook misses a kind");
     found
 }
@@ -94,6 +96,12 @@ fn of_master(master: &Master) -> Option<Finding> {
     let (severity, text) = master.fault()?;
     let subject = format!("pool {}, server {}", master.pool, master.name);
     Some(Finding { section: Some("sentinels"), ..Finding::new(severity, subject, "sentinels", text) })
+}
+
+fn of_cluster(cluster: &Cluster) -> Option<Finding> {
+    let (severity, text) = cluster.fault()?;
+    let subject = format!("pool {}", cluster.pool);
+    Some(Finding { section: Some("cluster"), ..Finding::new(severity, subject, "cluster", text) })
 }
 
 fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {

@@ -47,6 +47,7 @@ mod slow_log;
 
 pub mod actions;
 mod certificates;
+mod clusters;
 mod masters;
 pub mod events;
 mod facts;
@@ -58,6 +59,7 @@ pub mod source;
 mod upgrades;
 
 pub use certificates::{Certificate, CertificateFault, Certificates, Side};
+pub use clusters::{Cluster, ClusterList, ClusterNode};
 pub use facts::{Facts, Listening, Member, Placement, PoolFacts, wall_ms};
 pub use masters::{Master, MasterList};
 pub use page::{REFRESH_SECONDS, SECTIONS};

@@ -9,6 +9,7 @@ use telemetry::Kind;
 use telemetry::render::prometheus::Text;
 
 use crate::certificates::Certificate;
+use crate::clusters::Cluster;
 use crate::facts::Facts;
 use crate::lookup;
 use crate::masters::Master;
@@ -26,6 +27,7 @@ pub(crate) fn families(text: &mut Text, facts: &Facts, status: &Status, login_fa
     process(text, facts, status);
     certificates(text, status);
     masters(text, status);
+    clusters(text, status);
     if let Some(report) = &status.lookup {
         for row in lookup::ROWS {
             let name = format!("nuthatch_lookup_{}", row.name);
@@ -145,6 +147,31 @@ fn masters(text: &mut Text, status: &Status) {
     family("nuthatch_master_sentinels_answering", Kind::Gauge, help, &answering);
     let help = "Sentinels that are asked about this master";
     family("nuthatch_master_sentinels", Kind::Gauge, help, &|master| Some(master.sentinels as u64));
+}
+
+fn clusters(text: &mut Text, status: &Status) {
+    if status.clusters.is_empty() {
+        return;
+    }
+    let mut family = |name: &str, kind, help: &str, value: &dyn Fn(&Cluster) -> Option<u64>| {
+        let mut family = text.family(name, kind, help);
+        for cluster in &status.clusters {
+            if let Some(value) = value(cluster) {
+                family.sample(&[("pool", &*cluster.pool)], value);
+            }
+        }
+    };
+    let help = "nodes of the cluster, replicas and nodes that have failed included";
+    family("nuthatch_cluster_nodes", Kind::Gauge, help, &|cluster| Some(cluster.nodes.len() as u64));
+    let help = "time at which the cluster's slots were last confirmed by its nodes";
+    let refreshed = |cluster: &Cluster| cluster.refreshed_ms.map(|ms| ms.saturating_mul(1000));
+    family("nuthatch_cluster_refreshed", Kind::Timestamp, help, &refreshed);
+    let help = "nodes asked for their view of the cluster";
+    family("nuthatch_cluster_questions", Kind::Counter, help, &|cluster| Some(cluster.questions));
+    let help = "views of the cluster that were refused because they were too large";
+    family("nuthatch_cluster_views_refused", Kind::Counter, help, &|cluster| Some(cluster.views_refused));
+    let help = "nodes and ranges of slots in the view that could not be used";
+    family("nuthatch_cluster_left_out", Kind::Gauge, help, &|cluster| Some(cluster.left_out as u64));
 }
 
 fn of_queue(text: &mut Text, queue: &QueueStatus) {

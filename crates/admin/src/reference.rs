@@ -11,6 +11,7 @@ use telemetry::render::prometheus::Text;
 use telemetry::{ChannelReport, CommandClass, PoolCells, Registry, TopicReport};
 
 use crate::certificates::{Certificate, Side};
+use crate::clusters::Cluster;
 use crate::facts::{Facts, Placement, PoolFacts};
 use crate::lookup::LookupReport;
 use crate::masters::Master;
@@ -112,6 +113,19 @@ fn status(facts: &Facts, registry: &Registry) -> Status {
         file: String::new(),
         begins_ms: 0,
         ends_ms: 0,
+    });
+    status.clusters.push(Cluster {
+        pool: "p".into(),
+        slots_served: 0,
+        epoch: 0,
+        nodes: Vec::new(),
+        left_out: 0,
+        refreshed_ms: known,
+        questions: 0,
+        views_refused: 0,
+        fault: None,
+        last_error: None,
+        last_error_ms: None,
     });
     status.masters.push(Master {
         pool: "p".into(),

@@ -13,6 +13,7 @@ use serde::Serialize;
 use ui::pools::PoolsReport;
 
 use crate::certificates::Certificate;
+use crate::clusters::Cluster;
 use crate::events::Event;
 use crate::facts::{Facts, Listening};
 use crate::lookup::LookupReport;
@@ -79,6 +80,8 @@ pub struct Status {
     pub certificates: Vec<Certificate>,
     /// Masters that Sentinels name.
     pub masters: Vec<Master>,
+    /// Clusters that pools have discovered.
+    pub clusters: Vec<Cluster>,
 }
 
 /// Bytes held for requests and replies, against the limit.
@@ -139,6 +142,7 @@ impl Status {
             configuration: Generations::default(),
             certificates: Vec::new(),
             masters: Vec::new(),
+            clusters: Vec::new(),
         }
     }
 }

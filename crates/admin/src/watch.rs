@@ -17,6 +17,7 @@ use ui::{Host, Verdict};
 
 use crate::actions::{Action, Actor};
 use crate::certificates::{Certificate, Certificates};
+use crate::clusters::{Cluster, ClusterList};
 use crate::events::{Event, Events, Teller};
 use crate::facts::Facts;
 use crate::masters::{Master, MasterList};
@@ -56,6 +57,7 @@ pub struct Watch {
     upgrades: Upgrades,
     certificates: Certificates,
     masters: MasterList,
+    clusters: ClusterList,
     history: tokio::sync::Mutex<History>,
     /// The last dry run of a reload.
     difference: tokio::sync::Mutex<Option<(Instant, Outcome)>>,
@@ -98,6 +100,7 @@ impl Watch {
             upgrades: Upgrades::default(),
             certificates: Certificates::default(),
             masters: MasterList::default(),
+            clusters: ClusterList::default(),
             history: tokio::sync::Mutex::new(history),
             difference: tokio::sync::Mutex::default(),
             rings: Mutex::default(),
@@ -149,6 +152,11 @@ impl Watch {
         &self.masters
     }
 
+    /// Clusters that pools have discovered.
+    pub fn clusters(&self) -> &ClusterList {
+        &self.clusters
+    }
+
     /// The current status: at most a second old, but never older than the start of a stop.
     pub async fn look(&self) -> Arc<Status> {
         // Held while the queue is queried, so that concurrent callers get the same answer.
@@ -171,7 +179,8 @@ impl Watch {
         let sample = Sample::take(&self.registry, reports);
         let certificates = self.certificates.get();
         let masters = self.masters.get();
-        let told = Told { draining, upgrade_failures, configuration, certificates, masters };
+        let clusters = self.clusters.get();
+        let told = Told { draining, upgrade_failures, configuration, certificates, masters, clusters };
         let status = Arc::new(history.take(sample, &self.facts(), self.sources.queue.is_some(), told));
         history.latest = Some(Arc::clone(&status));
         self.rings().add(&status);
@@ -288,6 +297,7 @@ struct Told {
     configuration: Generations,
     certificates: Vec<Certificate>,
     masters: Vec<Master>,
+    clusters: Vec<Cluster>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -310,8 +320,8 @@ impl History {
             Some(before) => Status::between(before, &sample, facts, has_queue),
             None => Status::between(&sample, &sample, facts, has_queue),
         };
-        let Told { draining, upgrade_failures, configuration, certificates, masters } = told;
-        status.masters = masters;
+        let Told { draining, upgrade_failures, configuration, certificates, masters, clusters } = told;
+        (status.masters, status.clusters) = (masters, clusters);
         (status.draining, status.upgrade_failures) = (draining, upgrade_failures);
         (status.configuration, status.certificates) = (configuration, certificates);
         note_changes_by_hand(&mut status.pools, &status.configuration.servers_by_hand);

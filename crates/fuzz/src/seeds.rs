@@ -74,7 +74,7 @@ pub fn redis_replies() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Redirects, and replies to CLUSTER INFO and CLUSTER SLOTS.
+/// Redirects, and replies to CLUSTER INFO, CLUSTER SLOTS and CLUSTER SHARDS.
 pub fn redis_cluster() -> Vec<Vec<u8>> {
     own(&[
         b"-MOVED 12182 127.0.0.1:37003\r\n",
@@ -84,6 +84,9 @@ pub fn redis_cluster() -> Vec<Vec<u8>> {
         b"-CLUSTERDOWN The cluster is down\r\n",
         b"$53\r\ncluster_state:ok\r\ncluster_current_epoch:6\r\nx:123456\r\n\r\n",
         b"*1\r\n*4\r\n:0\r\n:16383\r\n*4\r\n$9\r\n127.0.0.1\r\n:7000\r\n$2\r\nab\r\n*0\r\n*4\r\n$-1\r\n:7001\r\n$2\r\ncd\r\n%1\r\n+ip\r\n+1\r\n",
+        b"*1\r\n*4\r\n$5\r\nslots\r\n*2\r\n:0\r\n:16383\r\n$5\r\nnodes\r\n*2\r\n\
+          *12\r\n$2\r\nid\r\n$1\r\na\r\n$4\r\nport\r\n:7000\r\n$2\r\nip\r\n$1\r\nh\r\n$8\r\nendpoint\r\n$1\r\n?\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$6\r\nhealth\r\n$6\r\nonline\r\n\
+          %5\r\n$2\r\nid\r\n$1\r\nb\r\n$8\r\ntls-port\r\n:7001\r\n$8\r\nendpoint\r\n$-1\r\n$4\r\nrole\r\n$7\r\nreplica\r\n$6\r\nhealth\r\n$7\r\nloading\r\n",
     ])
 }
 

@@ -14,8 +14,9 @@ mod scout;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use admin::ClusterList;
 use config::checked::{Config, Pool, Topology};
-use net::tls::ClientConfig;
+use proxy::{Discovery, PoolPlan};
 use tokio::sync::mpsc;
 
 pub use found::{Found, News};
@@ -33,14 +34,15 @@ pub struct Scouts {
     doubtful: Doubtful,
     pace: Arc<Pace>,
     found: mpsc::Sender<Found>,
+    shown: ClusterList,
 }
 
 impl Scouts {
-    /// Begins without any scout.
-    pub fn begin() -> (Scouts, Discoveries) {
+    /// Begins without any scout. What they find is shown in `shown`.
+    pub fn begin(shown: ClusterList) -> (Scouts, Discoveries) {
         let (found, discoveries) = mpsc::channel(1);
         let (doubtful, pace) = (Doubtful::default(), Arc::new(Pace::default()));
-        (Scouts { scouts: BTreeMap::new(), doubtful, pace, found }, discoveries)
+        (Scouts { scouts: BTreeMap::new(), doubtful, pace, found, shown }, discoveries)
     }
 
     /// The way of reports to the control loop.
@@ -53,19 +55,29 @@ impl Scouts {
         self.doubtful.clone()
     }
 
-    /// Starts and stops scouts as a configuration requires; `tls` is that of pools towards their servers. One
-    /// whose settings have not changed goes on.
-    pub fn set(&mut self, config: &Config, tls: impl Fn(&str) -> Option<Arc<ClientConfig>>) {
+    /// Starts and stops scouts as a configuration requires; `plans` has what shards serve of it. One whose
+    /// settings have not changed goes on.
+    pub fn set(&mut self, config: &Config, plans: &[PoolPlan]) {
         let wanted = |pool: &&Pool| pool.discovery.topology == Topology::Cluster;
-        let briefs = config.pools.iter().filter(wanted).map(|pool| scout::Brief::new(pool, tls(&pool.name)));
-        let briefs: BTreeMap<String, scout::Brief> =
-            briefs.map(|brief| (brief.pool.clone(), brief)).collect();
-        self.scouts.retain(|name, (brief, _)| briefs.get(name) == Some(brief));
-        self.doubtful.retain(|name| briefs.contains_key(name));
-        for (name, brief) in briefs {
+        let pools = config.pools.iter().filter(wanted).map(|pool| {
+            let plan = plans.iter().find(|plan| plan.config.name == pool.name);
+            let brief = scout::Brief::new(pool, plan.and_then(|plan| plan.tls.servers.clone()));
+            (pool.name.clone(), (brief, plan.map(|plan| Arc::clone(&plan.discovery)).unwrap_or_default()))
+        });
+        let pools: BTreeMap<String, (scout::Brief, Arc<Discovery>)> = pools.collect();
+        self.scouts.retain(|name, (known, _)| pools.get(name).is_some_and(|(brief, _)| brief == known));
+        self.doubtful.retain(|name| pools.contains_key(name));
+        self.shown.retain(|name| pools.contains_key(name));
+        for (name, (brief, discovery)) in pools {
             if !self.scouts.contains_key(&name) {
-                let (wake, pace) = (self.doubtful.watch(&name), Arc::clone(&self.pace));
-                let scout = scout::Scout::new(brief.clone(), wake, pace, self.found.clone());
+                let shared = scout::Shared {
+                    wake: self.doubtful.watch(&name),
+                    pace: Arc::clone(&self.pace),
+                    found: self.found.clone(),
+                    discovery,
+                    shown: self.shown.clone(),
+                };
+                let scout = scout::Scout::new(brief.clone(), shared);
                 self.scouts.insert(name, (brief, Task::spawn(scout.run())));
             }
         }

@@ -24,6 +24,7 @@ use config::checked::{self, ReadFrom, Target, Topology};
 use net::tls::{ClientConfig, ServerConfig};
 use telemetry::PoolCells;
 
+use crate::discovery::Discovery;
 use crate::gate::{Gate, Users};
 use crate::ids::{PoolId, ServerId};
 use crate::replica_watch::Standing;
@@ -142,6 +143,8 @@ pub struct PoolPlan {
     pub clients: Arc<AtomicU32>,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerPlan>,
+    /// The course of its discovery, in a pool over a cluster.
+    pub discovery: Arc<Discovery>,
     /// The slots of its cluster, whose servers are these; None for a ring, and before it is known.
     pub slots: Option<Arc<SlotMap>>,
 }
@@ -328,6 +331,7 @@ impl Planner<'_> {
             id: same.map_or_else(|| self.next.pool(), |known| known.id),
             cells,
             clients: named.map(|known| Arc::clone(&known.clients)).unwrap_or_default(),
+            discovery: named.map(|known| Arc::clone(&known.discovery)).unwrap_or_default(),
             servers,
             slots,
             config,

@@ -33,6 +33,7 @@ mod cursor;
 mod feeds;
 mod doubt;
 mod master_watch;
+mod discovery;
 mod replica_watch;
 mod topology;
 mod piece;
@@ -66,6 +67,7 @@ mod testing;
 
 pub use budget::Budget;
 pub use census::Census;
+pub use discovery::{Discovery, DiscoveryState};
 pub use gate::{Gate, SlowLogin, Verified};
 pub use generation::{
     ByHand, Generation, Masters, Out, PoolPlan, PoolTls, ReplicaNode, ServerPlan, Settings, has_local,
@@ -77,4 +79,4 @@ pub use master_watch::{MasterView, MasterWatch, NodeAddress, Role};
 pub use notice::Notice;
 pub use proxy::{Proxy, Setup};
 pub use replica_watch::{ReplicaRules, ReplicaWatch, Standing};
-pub use topology::{Disbelief, NOBODY, SlotMap, View};
+pub use topology::{Disbelief, Member, NOBODY, NODES_MAX, SlotMap, View};

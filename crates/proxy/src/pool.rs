@@ -9,6 +9,7 @@ use net::tls::ClientConfig;
 use telemetry::{KeyReports, PoolStats, SlowLog};
 
 use crate::answer::Pretended;
+use crate::discovery::Discovery;
 use crate::feeds::Feeds;
 use crate::gate::Gate;
 use crate::generation::{PoolPlan, PoolTls, reads_replicas};
@@ -52,6 +53,8 @@ pub(crate) struct Pool {
     pub(crate) leaving: Vec<ServerKey>,
     /// Clients of this pool on all shards, for `client_connections`.
     pub(crate) clients: Arc<AtomicU32>,
+    /// The course of its discovery.
+    pub(crate) discovery: Arc<Discovery>,
     /// Clients on this shard.
     pub(crate) clients_here: u32,
     /// The pool is in no generation any more: its clients have been sent the error.
@@ -90,6 +93,7 @@ impl Pool {
             servers: Vec::new(),
             leaving: Vec::new(),
             clients: Arc::clone(&plan.clients),
+            discovery: Arc::clone(&plan.discovery),
             clients_here: 0,
             removed: false,
             changeover: 0,

@@ -6,20 +6,22 @@
 //! Views lie: a master that is cut off from the others goes on naming itself the owner of its slots. So a
 //! view counts only if its node believes that the cluster works; the view with the latest epoch wins, never
 //! one that is older than what is known; slots that it does not cover keep their owners; and a view without
-//! any known node is of another cluster.
+//! any known node is of another cluster. A view with more than [`NODES_MAX`] nodes is refused as a whole:
+//! cut, it would send some slots nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use config::checked::{Server, Target};
 use ring::SLOTS;
-use wire::redis::cluster::{Info, Node, SlotRange};
+use wire::redis::cluster::{Info, Node, NodeHealth, SlotRange, SlotView};
 use wire::url::host_port;
 
 /// Owner of a slot that nobody serves.
 pub const NOBODY: u16 = u16::MAX;
 
 /// Most nodes of a cluster, replicas included.
-const NODES_MAX: usize = 4_096;
+pub const NODES_MAX: usize = 4_096;
 
 /// The view of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +30,8 @@ pub struct View {
     pub host: String,
     /// State of the cluster, as the node sees it.
     pub info: Info,
-    /// Slots, as it sees them.
-    pub ranges: Vec<SlotRange>,
+    /// Slots and nodes, as it sees them.
+    pub slots: SlotView,
 }
 
 /// The nodes of a cluster and the owner of each slot. Immutable.
@@ -37,7 +39,8 @@ pub struct View {
 pub struct SlotMap {
     /// Epoch of the view it was made from.
     pub epoch: u64,
-    /// All nodes, replicas included, by address.
+    /// All nodes that serve or could serve at once, by address: masters, with slots or without, and
+    /// replicas.
     pub servers: Vec<Server>,
     /// Index in `servers` of each slot's owner, or [`NOBODY`].
     pub owners: Vec<u16>,
@@ -45,6 +48,23 @@ pub struct SlotMap {
     pub replicas: BTreeMap<u16, Vec<u16>>,
     /// Ids of the nodes.
     pub ids: BTreeSet<String>,
+    /// Nodes that have failed or are loading, by address. Replicas among them are no servers here.
+    pub unfit: BTreeMap<String, NodeHealth>,
+    /// Nodes and ranges of the view that could not be used: they have no address, or could not be read.
+    pub left_out: usize,
+}
+
+/// A node of a cluster, as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// Its address.
+    pub name: &'a str,
+    /// Number of slots that it has.
+    pub slots: usize,
+    /// Its master, if it is a replica that serves.
+    pub master: Option<&'a str>,
+    /// Its health.
+    pub health: NodeHealth,
 }
 
 /// The reason no view was believed.
@@ -58,6 +78,28 @@ pub enum Disbelief {
     Stale,
     /// The views have no node in common with what is known.
     Stranger,
+    /// The views have more than [`NODES_MAX`] nodes.
+    TooLarge,
+}
+
+impl Disbelief {
+    /// All reasons.
+    pub(crate) const ALL: [Disbelief; 5] =
+        [Disbelief::NoView, Disbelief::Down, Disbelief::Stale, Disbelief::Stranger, Disbelief::TooLarge];
+}
+
+impl fmt::Display for Disbelief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Disbelief::NoView => "no node answers",
+            Disbelief::Down => "the nodes say that the cluster is down",
+            Disbelief::Stale => "the nodes are behind",
+            Disbelief::Stranger => "none of its nodes is known: this is another cluster",
+            Disbelief::TooLarge => {
+                "the cluster is too large: more than 4096 nodes, or too many ranges of slots"
+            }
+        })
+    }
 }
 
 impl SlotMap {
@@ -68,11 +110,12 @@ impl SlotMap {
     pub fn believe(known: Option<&SlotMap>, views: &[View]) -> Result<SlotMap, Disbelief> {
         let mut disbelief = Disbelief::NoView;
         let mut best: Option<&View> = None;
-        for view in views.iter().filter(|view| !view.ranges.is_empty()) {
+        for view in views.iter().filter(|view| !view.slots.ranges.is_empty()) {
             let fault = match known {
                 _ if !view.info.is_ok => Disbelief::Down,
                 Some(known) if !known.shares_a_node(view) => Disbelief::Stranger,
                 Some(known) if view.info.epoch < known.epoch => Disbelief::Stale,
+                _ if addresses(view).len() > NODES_MAX => Disbelief::TooLarge,
                 _ => {
                     let rank = |view: &View| (view.info.epoch, agreeing(view, views));
                     best = Some(best.filter(|best| rank(best) >= rank(view)).unwrap_or(view));
@@ -81,7 +124,37 @@ impl SlotMap {
             };
             disbelief = fault;
         }
-        Ok(SlotMap::of(best.ok_or(disbelief)?, known))
+        SlotMap::of(best.ok_or(disbelief)?, known)
+    }
+
+    /// The nodes: those that serve or could, by address, then the others.
+    pub fn members(&self) -> Vec<Member<'_>> {
+        let mut slots: BTreeMap<u16, usize> = BTreeMap::new();
+        self.owners
+            .iter()
+            .filter(|owner| **owner != NOBODY)
+            .for_each(|owner| *slots.entry(*owner).or_default() += 1);
+        let masters: BTreeMap<u16, u16> = self
+            .replicas
+            .iter()
+            .flat_map(|(master, replicas)| replicas.iter().map(|replica| (*replica, *master)))
+            .collect();
+        let name = |index: u16| self.servers.get(usize::from(index)).map(|server| server.identity.as_str());
+        let members = (0..).zip(&self.servers).map(|(index, server)| Member {
+            name: &server.identity,
+            slots: slots.get(&index).copied().unwrap_or(0),
+            master: masters.get(&index).and_then(|master| name(*master)),
+            health: self.unfit.get(&server.identity).copied().unwrap_or_default(),
+        });
+        let known: BTreeSet<&str> = self.servers.iter().map(|server| server.identity.as_str()).collect();
+        let unfit = self.unfit.iter().filter(|(name, _)| !known.contains(name.as_str()));
+        let unfit = unfit.map(|(name, health)| Member { name, slots: 0, master: None, health: *health });
+        members.chain(unfit).collect()
+    }
+
+    /// Number of masters that have slots.
+    pub fn masters(&self) -> usize {
+        self.owners.iter().filter(|owner| **owner != NOBODY).collect::<BTreeSet<_>>().len()
     }
 
     /// Number of slots that have an owner.
@@ -90,15 +163,14 @@ impl SlotMap {
     }
 
     fn shares_a_node(&self, view: &View) -> bool {
-        let mut ids = nodes(view).map(|(node, _)| &node.id);
+        let mut ids = nodes(view).map(|node| &node.id);
         // Nodes without ids cannot be told apart.
         self.ids.iter().all(String::is_empty) || ids.any(|id| !id.is_empty() && self.ids.contains(id))
     }
 
-    fn of(view: &View, known: Option<&SlotMap>) -> SlotMap {
-        let mut found: BTreeMap<(String, u16), u16> = BTreeMap::new();
-        let addresses = nodes(view).filter_map(|(node, view)| address(node, view)).take(NODES_MAX);
-        found.extend(addresses.map(|address| (address, 0)));
+    fn of(view: &View, known: Option<&SlotMap>) -> Result<SlotMap, Disbelief> {
+        let mut found: BTreeMap<(String, u16), u16> =
+            addresses(view).into_iter().map(|address| (address, 0)).collect();
         // Owners of slots that the view does not cover stay.
         let covered = covered(view);
         let kept = known.map(|known| {
@@ -110,13 +182,16 @@ impl SlotMap {
         });
         let kept = kept.unwrap_or_default();
         found.extend(kept.iter().map(|(_, address)| (address.clone(), 0)));
+        if found.len() > NODES_MAX {
+            return Err(Disbelief::TooLarge);
+        }
         (0..).zip(found.values_mut()).for_each(|(at, index)| *index = at);
         let mut owners = vec![NOBODY; SLOTS];
         for (slot, address) in kept {
             owners[slot] = found[&address];
         }
         let mut replicas: BTreeMap<u16, Vec<u16>> = BTreeMap::new();
-        for range in &view.ranges {
+        for range in &view.slots.ranges {
             let mut indices = range
                 .nodes
                 .iter()
@@ -130,27 +205,54 @@ impl SlotMap {
                 of_owner.dedup();
             }
         }
-        let ids = nodes(view).map(|(node, _)| node.id.clone()).collect();
+        let ids = nodes(view).map(|node| node.id.clone()).collect();
         let servers = found.into_keys().map(server).collect();
-        SlotMap { epoch: view.info.epoch, servers, owners, replicas, ids }
+        let (unfit, left_out) = (unfit(view), view.slots.left_out + unaddressed(view));
+        Ok(SlotMap { epoch: view.info.epoch, servers, owners, replicas, ids, unfit, left_out })
     }
 }
 
-fn nodes(view: &View) -> impl Iterator<Item = (&Node, &View)> {
-    view.ranges.iter().flat_map(|range| &range.nodes).map(move |node| (node, view))
+/// The nodes of a view, those of several ranges several times.
+fn nodes(view: &View) -> impl Iterator<Item = &Node> {
+    view.slots.ranges.iter().flat_map(|range| &range.nodes).chain(&view.slots.idle)
+}
+
+/// Addresses of the nodes that serve or could: of the idle ones, those that are online.
+fn addresses(view: &View) -> BTreeSet<(String, u16)> {
+    let serving = view.slots.ranges.iter().flat_map(|range| &range.nodes);
+    let idle = view.slots.idle.iter().filter(|node| node.health == NodeHealth::Online);
+    serving.chain(idle).filter_map(|node| address(node, view)).collect()
+}
+
+/// Nodes that are not online, by address.
+fn unfit(view: &View) -> BTreeMap<String, NodeHealth> {
+    let unfit = nodes(view).filter(|node| node.health != NodeHealth::Online);
+    let named = unfit.filter_map(|node| address(node, view).map(|(host, port)| (host, port, node.health)));
+    named.map(|(host, port, health)| (host_port(&host, port), health)).take(NODES_MAX).collect()
+}
+
+/// Number of nodes whose address the view does not say.
+fn unaddressed(view: &View) -> usize {
+    let unknown = nodes(view).filter(|node| node.host.is_none());
+    unknown.map(|node| (&node.id, node.port)).collect::<BTreeSet<_>>().len()
 }
 
 fn covered(view: &View) -> Vec<bool> {
     let mut covered = vec![false; SLOTS];
-    for range in &view.ranges {
+    for range in &view.slots.ranges {
         covered[usize::from(range.first)..=usize::from(range.last)].fill(true);
     }
     covered
 }
 
-/// Number of views that say the same about the slots.
+/// Number of views that say the same about the owners of slots.
 fn agreeing(view: &View, views: &[View]) -> usize {
-    views.iter().filter(|other| other.info.is_ok && other.ranges == view.ranges).count()
+    fn owners(view: &View) -> impl Iterator<Item = (u16, u16, Option<(&str, u16)>)> {
+        view.slots.ranges.iter().map(|SlotRange { first, last, nodes }| {
+            (*first, *last, nodes.first().map(|node| (node.id.as_str(), node.port)))
+        })
+    }
+    views.iter().filter(|other| other.info.is_ok && owners(other).eq(owners(view))).count()
 }
 
 fn address(node: &Node, view: &View) -> Option<(String, u16)> {
@@ -175,7 +277,8 @@ mod tests {
     use super::*;
 
     fn node(name: &str) -> Node {
-        Node { host: Some(name.into()), port: 1, id: format!("id-{name}") }
+        let health = NodeHealth::Online;
+        Node { host: Some(name.into()), port: 1, id: format!("id-{name}"), health }
     }
 
     fn view(is_ok: bool, epoch: u64, ranges: &[(u16, u16, &[&str])]) -> View {
@@ -184,8 +287,8 @@ mod tests {
             last: *last,
             nodes: nodes.iter().map(|name| node(name)).collect(),
         };
-        let ranges = ranges.iter().map(range).collect();
-        View { host: "asked".into(), info: Info { is_ok, epoch }, ranges }
+        let slots = SlotView { ranges: ranges.iter().map(range).collect(), ..SlotView::default() };
+        View { host: "asked".into(), info: Info { is_ok, epoch }, slots }
     }
 
     fn owner(map: &SlotMap, slot: usize) -> &str {
@@ -223,8 +326,8 @@ mod tests {
         assert_eq!(SlotMap::believe(Some(&known), &[stranger]), Err(Disbelief::Stranger));
         // All addresses may change at once: ids stay.
         let mut moved = view(true, 6, &[(0, 16383, &["a", "b"])]);
-        moved.ranges[0].nodes.iter_mut().for_each(|node| node.host = Some("new".into()));
-        moved.ranges[0].nodes[1].port = 2;
+        moved.slots.ranges[0].nodes.iter_mut().for_each(|node| node.host = Some("new".into()));
+        moved.slots.ranges[0].nodes[1].port = 2;
         let map = SlotMap::believe(Some(&known), &[moved]).expect("a map");
         assert_eq!((map.servers.len(), owner(&map, 0)), (2, "new:1"));
     }
@@ -246,9 +349,56 @@ mod tests {
     #[test]
     fn hosts_that_a_node_does_not_name() {
         let mut view = view(true, 6, &[(0, 9, &["a"]), (10, 19, &["b"])]);
-        view.ranges[0].nodes[0].host = Some(String::new());
-        view.ranges[1].nodes[0].host = None;
+        view.slots.ranges[0].nodes[0].host = Some(String::new());
+        view.slots.ranges[1].nodes[0].host = None;
         let map = SlotMap::believe(None, &[view]).expect("a map");
-        assert_eq!((owner(&map, 0), owner(&map, 10)), ("asked:1", ""));
+        assert_eq!((owner(&map, 0), owner(&map, 10), map.left_out), ("asked:1", "", 1));
+    }
+
+    #[test]
+    fn nodes_that_serve_nothing_now() {
+        let mut view = view(true, 6, &[(0, 16383, &["m", "r"])]);
+        let (mut failed, mut loading) = (node("f"), node("l"));
+        (failed.health, loading.health) = (NodeHealth::Failed, NodeHealth::Loading);
+        view.slots.idle = vec![failed, loading, node("new")];
+        let map = SlotMap::believe(None, &[view]).expect("a map");
+        let servers: Vec<&str> = map.servers.iter().map(|server| server.identity.as_str()).collect();
+        assert_eq!(servers, ["m:1", "new:1", "r:1"], "a new master may be asked with ASK at any time");
+        let unfit = [("f:1", NodeHealth::Failed), ("l:1", NodeHealth::Loading)];
+        assert_eq!(map.unfit, unfit.map(|(name, health)| (name.to_owned(), health)).into());
+        assert_eq!((map.replicas[&0].len(), map.ids.len()), (1, 5));
+        let shown = |member: Member<'_>| {
+            format!("{} {} {} {:?}", member.name, member.slots, member.master.unwrap_or("-"), member.health)
+        };
+        let members: Vec<String> = map.members().into_iter().map(shown).collect();
+        let wanted = [
+            "m:1 16384 - Online",
+            "new:1 0 - Online",
+            "r:1 0 m:1 Online",
+            "f:1 0 - Failed",
+            "l:1 0 - Loading",
+        ];
+        assert_eq!(members, wanted);
+    }
+
+    #[test]
+    fn a_view_with_too_many_nodes_is_refused_whole() {
+        let with = |nodes: usize, epoch: u64| {
+            let mut view = view(true, epoch, &[(0, 16383, &["m"])]);
+            view.slots.ranges[0].nodes.extend((1..nodes).map(|n| node(&format!("r{n}"))));
+            view
+        };
+        let map = SlotMap::believe(None, &[with(NODES_MAX, 1)]).expect("a map");
+        assert_eq!(map.servers.len(), NODES_MAX);
+        assert_eq!(SlotMap::believe(Some(&map), &[with(NODES_MAX + 1, 2)]), Err(Disbelief::TooLarge));
+        // A view that is not too large wins, whatever its epoch.
+        let views = [with(NODES_MAX + 1, 3), with(5, 2)];
+        assert_eq!(SlotMap::believe(Some(&map), &views).map(|map| map.servers.len()), Ok(5));
+        // What is kept of the map before counts as well.
+        let before = SlotMap::believe(None, &[view(true, 1, &[(0, 9, &["m"]), (10, 19, &["other"])])]);
+        let mut half = with(NODES_MAX, 2);
+        half.slots.ranges[0].last = 9;
+        let before = before.expect("a map");
+        assert_eq!(SlotMap::believe(Some(&before), &[half]), Err(Disbelief::TooLarge));
     }
 }

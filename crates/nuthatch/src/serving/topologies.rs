@@ -23,7 +23,7 @@ pub(super) struct Topologies {
 impl Topologies {
     /// Starts the scouts. Needs a tokio runtime.
     pub(super) fn begin(running: &Running) -> (Topologies, Discoveries) {
-        let (scouts, discoveries) = Scouts::begin();
+        let (scouts, discoveries) = Scouts::begin(running.watch.clusters().clone());
         let replicas = Replicas::new(scouts.reports());
         let (maps, standings) = (BTreeMap::new(), BTreeMap::new());
         let mut topologies = Topologies { maps, standings, scouts, replicas };
@@ -68,11 +68,8 @@ impl Topologies {
         };
         self.maps.retain(|name, _| is_cluster(name));
         self.standings.retain(|name, _| is_cluster(name));
-        let plans =
-            running.services.get::<ProxyService>().into_iter().flat_map(|proxy| &proxy.generation.pools);
-        let tls: BTreeMap<&str, _> =
-            plans.map(|plan| (plan.config.name.as_str(), plan.tls.servers.clone())).collect();
-        self.scouts.set(&running.config, |pool| tls.get(pool).cloned().flatten());
+        let plans = running.services.get::<ProxyService>().map_or(&[][..], |proxy| &proxy.generation.pools);
+        self.scouts.set(&running.config, plans);
         self.watch_replicas(running);
     }
 }

@@ -163,8 +163,10 @@ mod tests {
         for count in [1, 2, 3, 7, 100] {
             let peers = peers(count);
             for version in [Version::Resp2, Version::Resp3] {
-                let ranges = cluster::slots(answer(&peers, 0, "slots", version).as_bytes()).expect("slots");
-                let mut next = 0;
+                let view = cluster::slots(answer(&peers, 0, "slots", version).as_bytes());
+                let shards = answer(&peers, 0, "shards", version);
+                assert_eq!(view, cluster::shards(shards.as_bytes(), false), "both tell the same");
+                let (ranges, mut next) = (view.expect("slots").ranges, 0);
                 for (n, range) in ranges.iter().enumerate() {
                     assert_eq!((range.first, range.nodes.len()), (next, 1));
                     assert_eq!((range.nodes[0].port, range.nodes[0].id.len()), (peers[n].1, 40));

@@ -21,6 +21,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) memory: usize,
     /// The embedded cache, if it is a server of this pool.
     pub(crate) store: Option<&'a Store>,
+    /// Time since 1970, in milliseconds.
+    pub(crate) now_ms: u64,
 }
 
 impl Facts<'_> {
@@ -48,6 +50,7 @@ impl Proxy {
             uptime: io.now().since(self.started),
             memory: self.memory(io) + self.held_elsewhere,
             store: embedded.then_some(&self.store),
+            now_ms: io.wall_time().0 as u64 / 1000,
         }
     }
 }

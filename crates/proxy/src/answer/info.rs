@@ -3,6 +3,7 @@
 //! The proxy's own text has only the sections and fields of Redis that it has values for: other fields are
 //! missing rather than made up. Counters are those of the client's shard.
 
+use config::checked::Topology;
 use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Kind, Reply};
 
@@ -22,6 +23,7 @@ const SECTIONS: &[Section] = &[
     ("stats", stats),
     ("replication", |_| "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n".into()),
     ("cluster", cluster),
+    ("topology", topology),
     ("keyspace", keyspace),
 ];
 
@@ -75,6 +77,32 @@ fn cluster_enabled(facts: &Facts<'_>) -> String {
 
 fn cluster(facts: &Facts<'_>) -> String {
     format!("# Cluster\r\n{}", cluster_enabled(facts))
+}
+
+/// The section Topology, which Redis has not: how the pool finds its servers, and how far it has come.
+fn topology(facts: &Facts<'_>) -> String {
+    let pool = facts.pool;
+    let name = match facts.config().discovery.topology {
+        Topology::Ring => "ring",
+        Topology::Cluster => "cluster",
+        Topology::Sentinel => "sentinel",
+    };
+    let mut text = format!("# Topology\r\ntopology:{name}\r\ntopology_servers:{}\r\n", pool.servers.len());
+    let Some(slots) = pool.placement.slots() else { return text };
+    if let Some(map) = slots.map() {
+        let (masters, served) = (map.masters(), map.slots_served());
+        text += &format!(
+            "topology_masters:{masters}\r\ntopology_slots_served:{served}\r\ntopology_epoch:{}\r\n",
+            map.epoch
+        );
+    }
+    let state = pool.discovery.state();
+    if let Some(at) = state.refreshed_ms {
+        text += &format!("topology_refreshed_seconds_ago:{}\r\n", facts.now_ms.saturating_sub(at) / 1000);
+    }
+    let fault = state.fault.map_or_else(String::new, |fault| fault.to_string());
+    text += &format!("topology_views_refused:{}\r\ntopology_fault:{fault}\r\n", state.views_refused);
+    text
 }
 
 fn server(facts: &Facts<'_>) -> String {

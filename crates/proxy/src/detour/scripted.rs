@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use net::{App, ConnId};
-use wire::redis::cluster::{Info, Node, SlotRange};
+use wire::redis::cluster::{Info, Node, NodeHealth, SlotRange, SlotView};
 
 use crate::generation::Settings;
 use crate::replica_watch::Standing;
@@ -32,13 +32,19 @@ pub(crate) struct Cluster {
 }
 
 pub(crate) fn view(epoch: u64, owners: &[(u16, u16, u16)]) -> View {
-    let node = |port: u16| Node { host: Some("127.0.0.1".into()), port, id: format!("id{port}") };
+    let node = |port: u16| Node {
+        host: Some("127.0.0.1".into()),
+        port,
+        id: format!("id{port}"),
+        health: NodeHealth::Online,
+    };
     let ranges = owners.iter().map(|(first, last, port)| SlotRange {
         first: *first,
         last: *last,
         nodes: vec![node(*port)],
     });
-    View { host: "127.0.0.1".into(), info: Info { is_ok: true, epoch }, ranges: ranges.collect() }
+    let slots = SlotView { ranges: ranges.collect(), ..SlotView::default() };
+    View { host: "127.0.0.1".into(), info: Info { is_ok: true, epoch }, slots }
 }
 
 impl Cluster {

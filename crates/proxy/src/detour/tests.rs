@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use net::{App, Fault};
-use wire::redis::cluster::Node;
+use wire::redis::cluster::{Node, NodeHealth};
 
 use super::scripted::{Cluster, POOL, request, view};
 use crate::generation::Settings;
@@ -196,7 +196,12 @@ fn words_of_a_script_about_another_slot_are_its_reply() {
 fn requests_to_every_node_leave_replicas_out() {
     let mut c = Cluster::unknown();
     let mut view = view(6, &[(0, 9999, 1), (10000, 16383, 2)]);
-    view.ranges[0].nodes.push(Node { host: Some("127.0.0.1".into()), port: 3, id: "id3".into() });
+    view.slots.ranges[0].nodes.push(Node {
+        host: Some("127.0.0.1".into()),
+        port: 3,
+        id: "id3".into(),
+        health: NodeHealth::Online,
+    });
     let map = Arc::new(SlotMap::believe(None, &[view]).expect("a map"));
     let topologies = BTreeMap::from([("p".to_owned(), map)]);
     c.w.reload(Settings { topologies, ..settings(POOL) });

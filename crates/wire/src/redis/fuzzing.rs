@@ -62,9 +62,12 @@ pub fn cluster(bytes: &[u8]) {
         assert!(slot < 16_384 && place.port > 0 && place.host.len() <= 255);
     }
     let _ = cluster::info(bytes);
-    for range in cluster::slots(bytes).unwrap_or_default() {
-        assert!(range.first <= range.last && range.last < 16_384 && !range.nodes.is_empty());
-        for node in range.nodes {
+    let views = [cluster::slots(bytes), cluster::shards(bytes, false), cluster::shards(bytes, true)];
+    for view in views.into_iter().flatten() {
+        for range in &view.ranges {
+            assert!(range.first <= range.last && range.last < 16_384 && !range.nodes.is_empty());
+        }
+        for node in view.ranges.into_iter().flat_map(|range| range.nodes).chain(view.idle) {
             assert!(node.port > 0 && node.id.len() + node.host.map_or(0, |host| host.len()) <= 510);
         }
     }

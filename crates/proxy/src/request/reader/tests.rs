@@ -1,7 +1,7 @@
 //! Reads from replicas against scripted nodes.
 
 use net::{App, Fault};
-use wire::redis::cluster::Node;
+use wire::redis::cluster::{Node, NodeHealth};
 
 use crate::detour::scripted::{Cluster, view};
 use crate::replica_watch::Standing;
@@ -17,8 +17,13 @@ const fn unfit(distance: u8) -> Standing {
 /// Node 1 has the slots up to 9999, node 2 the rest and the replicas 3 and 4.
 fn learn(c: &mut Cluster, standings: &[(u16, Standing)]) {
     let mut view = view(6, &[(0, 9999, 1), (10000, 16383, 2)]);
-    let node = |port: u16| Node { host: Some("127.0.0.1".into()), port, id: format!("id{port}") };
-    view.ranges[1].nodes.extend([node(3), node(4)]);
+    let node = |port: u16| Node {
+        host: Some("127.0.0.1".into()),
+        port,
+        id: format!("id{port}"),
+        health: NodeHealth::Online,
+    };
+    view.slots.ranges[1].nodes.extend([node(3), node(4)]);
     c.learn_view(view, standings);
 }
 

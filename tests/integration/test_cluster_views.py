@@ -1,0 +1,187 @@
+"""A pool over nodes that a test writes: views that are too large, wrong or old, and how often nodes are asked for theirs."""
+
+import threading
+import time
+
+import pytest
+
+import kit
+from fake_cluster import FakeNode, array, bulk, number, reply, shard
+
+HALF = 8192
+
+
+def start_pools(stack, name, seeds, count=1, **options):
+    """A proxy with so many pools over the same cluster, and its admin port."""
+    ports, admin = [kit.free_port() for _ in range(count)], kit.free_port()
+    lines = ["threads = 2", "[admin]", f'listen = "127.0.0.1:{admin}"']
+    for n, port in enumerate(ports):
+        lines += [f"[pool.c{n}]", f'listen = "127.0.0.1:{port}"', 'topology = "cluster"', f"servers = {seeds}"]
+        lines += [f"{key} = {value}" for key, value in options.items()]
+    program = kit.start_configured(stack, name, "\n".join(lines) + "\n", [*ports, admin])
+    return program, ports, admin
+
+
+def cluster_of(admin):
+    return kit.fetch(admin, "/api/status")[1]["clusters"][0]
+
+
+def wait_until_found(admin):
+    kit.until(lambda: kit.fetch(admin, "/api/status")[1]["clusters"], "the cluster to be shown")
+    kit.until(lambda: cluster_of(admin)["nodes"], "the cluster to be found")
+
+
+def two_nodes(stack):
+    nodes = [FakeNode(stack) for _ in range(2)]
+    for n, node in enumerate(nodes):
+        node.answer = lambda words, n=n: bulk(f"node {n}") if words[0].upper() == "GET" else b"+OK\r\n"
+    return nodes
+
+
+def believed(nodes, extra=()):
+    """The view that both nodes have: each owns half of the slots."""
+    shards = [
+        shard([(n * HALF, (n + 1) * HALF - 1)], [(node.port, f"id{n}", "master", "online")]) for n, node in enumerate(nodes)
+    ]
+    return array(*shards, *extra)
+
+
+def get(port, key):
+    with kit.Wire(port) as wire:
+        wire.send(f"*2\r\n$3\r\nGET\r\n${len(key)}\r\n{key}\r\n".encode())
+        return reply(wire.socket.makefile("rb"))
+
+
+def test_a_view_that_is_too_large_is_refused_and_the_last_one_stays(stack):
+    nodes = two_nodes(stack)
+    for node in nodes:
+        node.shards = believed(nodes)
+    seeds = [f"127.0.0.1:{node.port}" for node in nodes]
+    program, [port], admin = start_pools(stack, "large", seeds, topology_refresh='"500ms"', timeout='"5s"')
+    # Slots 12182 and 5061.
+    assert (get(port, "foo"), get(port, "foo{bar}{zap}")) == (b"$6\r\nnode 1\r\n", b"$6\r\nnode 0\r\n")
+    wait_until_found(admin)
+    before = cluster_of(admin)
+    assert (before["slots_served"], len(before["nodes"]), before["fault"]) == (16384, 2, None)
+    # 4,097 nodes in all, in shards of a size that is read.
+    many = [[(10000 + n * 500 + r, f"r{n}:{r}", "replica", "online") for r in range(500)] for n in range(9)]
+    masters = [(n * 2, n * 2 + 1, [(nodes[0].port, "id0", "master", "online"), *replicas]) for n, replicas in enumerate(many)]
+    large = array(*(shard([(first, last)], of) for first, last, of in masters))
+    for node in nodes:
+        node.shards, node.epoch = large, 2
+    kit.until(lambda: cluster_of(admin)["views_refused"] >= 3, "views to be refused")
+    after = cluster_of(admin)
+    assert after["nodes"] == before["nodes"] and after["epoch"] == 1
+    assert "too large" in after["fault"] and "more than 4096 nodes" in after["last_error"]
+    assert (get(port, "foo"), get(port, "foo{bar}{zap}")) == (b"$6\r\nnode 1\r\n", b"$6\r\nnode 0\r\n")
+    assert program.output().count("the cluster is too large") == 1, program.output()
+    metrics = kit.fetch(admin, "/metrics", raw=True)
+    assert 'nuthatch_cluster_views_refused_total{pool="c0"}' in str(metrics)
+    # More ranges than there are slots cannot be read at all.
+    for node in nodes:
+        node.shards = b"*16385\r\n" + b":1\r\n" * 16385
+    kit.until(lambda: "16384 ranges of slots" in cluster_of(admin)["last_error"], "a reply that is too large")
+    for node in nodes:
+        node.shards, node.epoch = believed(nodes), 3
+    kit.until(lambda: cluster_of(admin)["epoch"] == 3, "the next view that is believed")
+    assert cluster_of(admin)["fault"] is None
+    with kit.Wire(port) as wire:
+        wire.send(b"*2\r\n$4\r\nINFO\r\n$8\r\ntopology\r\n")
+        text = reply(wire.socket.makefile("rb")).decode()
+    assert "topology:cluster" in text and "topology_slots_served:16384" in text and "topology_masters:2" in text, text
+
+
+def test_nodes_that_know_no_shards_and_nodes_that_cannot_be_used(stack):
+    nodes = two_nodes(stack)
+
+    def entry(first, last, *told):
+        return array(number(first), number(last), *(array(bulk(host), number(port), bulk(own)) for host, port, own in told))
+
+    slots = array(
+        entry(0, HALF - 1, ("127.0.0.1", nodes[0].port, "id0")),
+        entry(HALF, 16383, ("127.0.0.1", nodes[1].port, "id1"), ("?", 1, "named"), ("not a host", 1, "bad")),
+    )
+    for node in nodes:
+        node.slots = slots
+    seeds = [f"127.0.0.1:{nodes[0].port}"]
+    program, [port], admin = start_pools(stack, "old", seeds, topology_refresh='"500ms"', timeout='"5s"')
+    assert get(port, "foo") == b"$6\r\nnode 1\r\n"
+    assert set(nodes[0].asked) == {"CLUSTER SHARDS", "CLUSTER SLOTS"}
+    wait_until_found(admin)
+    assert cluster_of(admin)["left_out"] == 2
+    kit.until(lambda: cluster_of(admin)["questions"] >= 6, "some more questions")
+    assert program.output().count("have no address that can be used") == 1, program.output()
+
+
+def test_health_of_nodes_is_shown_and_followed(stack):
+    nodes = two_nodes(stack)
+    unfit = [(1, "f", "replica", "fail"), (2, "l", "replica", "loading")]
+    first = shard([(0, HALF - 1)], [(nodes[0].port, "id0", "master", "online"), *unfit])
+    # The old master of the second half has failed, and is still called one.
+    second = shard([(HALF, 16383)], [(3, "old", "master", "fail"), (nodes[1].port, "id1", "master", "online")])
+    new = shard([], [(4, "new", "master", "online")])
+    for node in nodes:
+        node.shards = array(first, second, new)
+    _, [port], admin = start_pools(stack, "health", [f"127.0.0.1:{nodes[0].port}"], timeout='"5s"')
+    assert get(port, "foo") == b"$6\r\nnode 1\r\n"
+    wait_until_found(admin)
+    shown = {node["name"]: (node["role"], node["health"], node["slots"]) for node in cluster_of(admin)["nodes"]}
+    assert shown == {
+        f"127.0.0.1:{nodes[0].port}": ("master", "online", HALF), f"127.0.0.1:{nodes[1].port}": ("master", "online", HALF),
+        "127.0.0.1:1": ("idle", "failed", 0), "127.0.0.1:2": ("idle", "loading", 0), "127.0.0.1:3": ("idle", "failed", 0),
+        "127.0.0.1:4": ("idle", "online", 0),
+    }
+
+
+@pytest.mark.parametrize("pools", [1, 5])
+def test_no_storm_makes_more_than_two_questions_a_second(stack, pools):
+    """Every request is answered with MOVED to and fro, or its connection is broken, in every pool at once."""
+    nodes = two_nodes(stack)
+    stormy = threading.Event()
+
+    def answer(n, words):
+        if words[0].upper() != "GET":
+            return b"+OK\r\n"
+        if not stormy.is_set():
+            return bulk(f"node {n}")
+        if words[1] == "broken":
+            raise ValueError("the connection is closed")
+        # To the other one, which says the same, and to a stranger.
+        return b"-MOVED 12182 127.0.0.1:%d\r\n" % (nodes[1 - n].port if words[1] == "foo" else 1)
+
+    for n, node in enumerate(nodes):
+        node.shards = believed(nodes)
+        node.answer = lambda words, n=n: answer(n, words)
+    seeds = [f"127.0.0.1:{node.port}" for node in nodes]
+    _, ports, admin = start_pools(stack, f"storm{pools}", seeds, pools, topology_refresh='"1s"', timeout='"300ms"')
+    for port in ports:
+        kit.until(lambda port=port: get(port, "foo") == b"$6\r\nnode 1\r\n", "the pool to serve")
+    ending, answers = threading.Event(), []
+
+    def press(port, key):
+        with kit.Wire(port) as wire, wire.socket.makefile("rb") as reader:
+            while not ending.is_set():
+                wire.send(f"*2\r\n$3\r\nGET\r\n${len(key)}\r\n{key}\r\n".encode() * 20)
+                answers.extend(reply(reader) for _ in range(20))
+
+    keys = ["foo", "{foo}x", "broken"]
+    threads = [threading.Thread(target=press, args=(port, key)) for port in ports for key in keys for _ in range(2)]
+    asked, begun = sum(len(node.asked) for node in nodes), time.monotonic()
+    stormy.set()
+    for thread in threads:
+        thread.start()
+    try:
+        # So many questions that a pace above the bound would show.
+        kit.until(lambda: sum(len(node.asked) for node in nodes) >= asked + 8, "questions", seconds=60)
+        count, seconds = sum(len(node.asked) for node in nodes) - asked, time.monotonic() - begun
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+    print(f"{pools} pools: {count} questions in {seconds:.1f} s, {len(answers)} answers")
+    # Two at once after a time without any.
+    assert count <= 2 * seconds + 2
+    assert answers
+    stormy.clear()
+    for port in ports:
+        kit.until(lambda port=port: get(port, "foo").startswith(b"$6\r\nnode"), "the pool to serve again")
