@@ -315,6 +315,81 @@ def test_a_frozen_master_that_thaws(scene):
     scene.rejoin(old)
 
 
+def gets(scene):
+    """How many GETs each node has executed."""
+    calls = lambda name: scene.at(name).info("commandstats").get("cmdstat_get", {"calls": 0})["calls"]
+    return {name: calls(name) for name in scene.nodes}
+
+
+def readers(scene, client, count=10):
+    """The nodes that a client's reads go to."""
+    before = gets(scene)
+    for _ in range(count):
+        client.get("read")
+    return {name for name, calls in gets(scene).items() if calls > before[name]}
+
+
+def test_reads_go_to_replicas_while_they_may_be_read_from(scene):
+    port = kit.free_port()
+    listed = [f"127.0.0.1:{sentinel.port}" for sentinel in scene.sentinels]
+    text = (
+        f'threads = 2\n[pool.r]\nlisten = "127.0.0.1:{port}"\ntopology = "sentinel"\nsentinels = {listed}\nmasters = ["m"]\n'
+        'timeout = "5s"\nread_from = "prefer_replica"\nreplica_lag_max = "500ms"\ntopology_refresh = "500ms"\n'
+    )
+    kit.start_configured(scene.stack, "replica-reads", text, [port])
+    master = scene.master()
+    replicas = set(scene.nodes) - {master}
+    clients = [redis.Redis(port=port, decode_responses=True, socket_timeout=20, retry=None) for _ in range(8)]
+    kit.until(lambda: clients[0].set("read", "v") and clients[0].get("read") == "v", "the pool to serve")
+    read_by = lambda: set().union(*(readers(scene, client, 3) for client in clients))
+    kit.until(lambda: read_by() == replicas, "both replicas to be read from")
+    # A master that is none for its replica: its data grow old, and it is left at once; the other is read from.
+    cut, other = sorted(replicas)
+    scene.at(cut).config_set("masterauth", "wrong")
+    scene.at(cut).execute_command("CLIENT", "KILL", "TYPE", "master")
+    try:
+        kit.until(lambda: read_by() == {other}, "the other replica to be read from alone")
+        # It freezes: reads wait a moment, then go to the master.
+        scene.nodes[other].signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        assert [client.get("read") for client in clients] == ["v"] * len(clients)
+        took = time.monotonic() - begun
+        print(f"8 clients read over a replica that froze: {took:.2f} s")
+        assert took < 4, "the timeout of the pool is five seconds"
+        scene.nodes[other].signal(signal.SIGCONT)
+    finally:
+        scene.nodes[other].signal(signal.SIGCONT)
+        scene.at(cut).config_set("masterauth", "")
+    kit.until(lambda: read_by() == replicas, "both replicas to be read from again")
+    # A failover under reads: no error for them, and the old master is a replica in the end.
+    ending, errors, values = threading.Event(), [], []
+
+    def work(client):
+        while not ending.is_set():
+            try:
+                values.append(client.get("read"))
+            except redis.RedisError as error:
+                errors.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        redis.Redis(port=scene.sentinels[0].port).execute_command("SENTINEL", "FAILOVER", "m")
+        kit.until(lambda: scene.master() != master, "the failover")
+        now = len(values)
+        kit.until(lambda: len(values) > now + 1000, "reads after it")
+    finally:
+        ending.set()
+        for thread in threads:
+            thread.join()
+    assert not errors, errors[:3]
+    assert set(values) == {"v"}, set(values)
+    kit.until(lambda: scene.is_in_step(master), "the old master to follow")
+    kit.until(lambda: scene.master() not in read_by(), "no read to go to the new master")
+    assert clients[0].set("read", "v")
+
+
 def test_sentinels_that_die(scene):
     """Two of three die, then all: the last address stays in use. Back again, they are followed."""
     with Load(scene) as load:

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use admin::Master;
 use config::checked::{Config, Pool, Topology};
-use proxy::{Doubt, Generation, Masters};
+use proxy::{Doubt, Generation, Named};
 use tokio::sync::{mpsc, watch};
 
 use pool_settings::PoolSettings;
@@ -42,20 +42,20 @@ pub fn doubts() -> (mpsc::Sender<Doubt>, mpsc::Receiver<Doubt>) {
 pub struct Sentinels {
     pools: BTreeMap<String, (PoolSettings, Task)>,
     doubtful: Doubtful,
-    masters: watch::Sender<Masters>,
+    named: watch::Sender<Named>,
     status: Arc<watch::Sender<BTreeMap<String, Vec<Master>>>>,
 }
 
 impl Sentinels {
     /// Watches nothing yet.
     pub fn new() -> Sentinels {
-        let (masters, status) = (watch::Sender::default(), watch::Sender::default());
-        Sentinels { pools: BTreeMap::new(), doubtful: Doubtful::default(), masters, status: Arc::new(status) }
+        let (named, status) = (watch::Sender::default(), watch::Sender::default());
+        Sentinels { pools: BTreeMap::new(), doubtful: Doubtful::default(), named, status: Arc::new(status) }
     }
 
-    /// Notifications that a master has another address.
-    pub fn changes(&self) -> watch::Receiver<Masters> {
-        self.masters.subscribe()
+    /// Notifications that a master has another address, or other replicas.
+    pub fn changes(&self) -> watch::Receiver<Named> {
+        self.named.subscribe()
     }
 
     /// Notifications that something about the masters has changed, for the admin port.
@@ -64,8 +64,8 @@ impl Sentinels {
     }
 
     /// The addresses that are believed.
-    pub fn masters(&self) -> Masters {
-        self.masters.borrow().clone()
+    pub fn named(&self) -> Named {
+        self.named.borrow().clone()
     }
 
     /// Watches the pools of a configuration. A pool whose settings stay is not disturbed. Needs a tokio
@@ -78,18 +78,20 @@ impl Sentinels {
         self.pools.retain(|name, (settings, _)| wanted.get(name) == Some(settings));
         self.doubtful.retain(|name| wanted.contains_key(name));
         let names = |name: &str| wanted.get(name).map(|wanted| &wanted.pool.servers);
-        self.masters.send_if_modified(|masters| {
-            let before = masters.len();
-            masters.retain(|(pool, master), _| {
-                names(pool).is_some_and(|servers| servers.iter().any(|server| server.identity == *master))
-            });
-            masters.len() != before
+        let is_named = |(pool, master): &(String, String)| {
+            names(pool).is_some_and(|servers| servers.iter().any(|server| server.identity == *master))
+        };
+        self.named.send_if_modified(|named| {
+            let before = (named.masters.len(), named.replicas.len());
+            named.masters.retain(|name, _| is_named(name));
+            named.replicas.retain(|name, _| is_named(name));
+            (named.masters.len(), named.replicas.len()) != before
         });
         self.status.send_modify(|status| status.retain(|pool, _| wanted.contains_key(pool)));
         for (name, settings) in wanted {
             if !self.pools.contains_key(&name) {
                 let doubt = self.doubtful.watch(&name);
-                let shared = (self.masters.clone(), Arc::clone(&self.status), doubt);
+                let shared = (self.named.clone(), Arc::clone(&self.status), doubt);
                 let task = Task::spawn(pool_watch::run(settings.clone(), shared));
                 self.pools.insert(name, (settings, task));
             }

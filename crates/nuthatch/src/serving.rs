@@ -21,7 +21,7 @@ use admin::{Facts, Severity};
 use config::checked::Config;
 use config::nsqd::machine;
 use config::show::ShownSection;
-use proxy::Masters;
+use proxy::Named;
 use telemetry::Registry;
 use telemetry::log::Log;
 use telemetry::render::nutcracker::{Header, document};
@@ -59,8 +59,8 @@ pub struct Serving {
     departures: Option<Departures>,
     overrides: Overrides,
     sentinels: Sentinels,
-    /// Addresses of masters that the shards use.
-    masters: Masters,
+    /// Masters and replicas that Sentinels have named, as the shards use them.
+    named: Named,
     topologies: Box<Topologies>,
 }
 
@@ -109,7 +109,7 @@ impl Serving {
             departures: None,
             overrides: Overrides::default(),
             sentinels,
-            masters: Masters::new(),
+            named: Named::default(),
             topologies: Box::new(topologies),
         };
         serving.watch_masters();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use config::checked::Topology;
 use net::{Instant, Io};
 
 use crate::keys::{PoolKey, ServerKey};
@@ -28,7 +27,7 @@ impl Proxy {
     /// Doubts that a server is still the master that Sentinels have named.
     pub(crate) fn doubt_master<I: Io>(&mut self, io: &I, server: ServerKey) {
         let Some(server) = self.servers.get(server) else { return };
-        if server.config.discovery.topology == Topology::Sentinel && server.drain.is_none() {
+        if server.is_named_by_sentinels() && server.drain.is_none() {
             let pool = server.pool;
             self.doubt(io.now(), pool);
         }

@@ -13,7 +13,7 @@
 //!
 //! Counters go by name alone ([`PoolCells`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::discovery::Discovery;
 use crate::gate::{Gate, Users};
 use crate::ids::{PoolId, ServerId};
 use crate::replica_watch::Standing;
-use crate::topology::SlotMap;
+use crate::topology::{SlotMap, address_of, server};
 
 /// The settings from which a generation is planned.
 #[derive(Debug, Clone)]
@@ -41,8 +41,8 @@ pub struct Settings {
     pub tls: BTreeMap<String, PoolTls>,
     /// Changes by hand, by pool and server name.
     pub by_hand: BTreeMap<(String, String), ByHand>,
-    /// Addresses of masters that Sentinels have named.
-    pub masters: Masters,
+    /// Masters and replicas that Sentinels have named.
+    pub named: Named,
     /// Discovered topologies, by pool name.
     pub topologies: BTreeMap<String, Arc<SlotMap>>,
     /// Standings of servers for reads, by pool and server name.
@@ -56,6 +56,15 @@ pub struct Settings {
 /// Host and port of masters, by pool and master name.
 pub type Masters = BTreeMap<(String, String), (String, u16)>;
 
+/// Addresses that Sentinels have named.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Masters.
+    pub masters: Masters,
+    /// Replicas that may be read from, by pool and master name.
+    pub replicas: BTreeMap<(String, String), Vec<(String, u16)>>,
+}
+
 impl Settings {
     /// Settings of a configuration, without changes by hand and without TLS, and with the users of this book.
     /// The drain timeout is that of a stop.
@@ -65,7 +74,7 @@ impl Settings {
             users,
             tls: BTreeMap::new(),
             by_hand: BTreeMap::new(),
-            masters: Masters::new(),
+            named: Named::default(),
             topologies: BTreeMap::new(),
             standings: BTreeMap::new(),
             local_bytes_max: config.local.bytes_max,
@@ -158,6 +167,8 @@ pub struct ServerPlan {
     pub by_hand: ByHand,
     /// Its standing for reads.
     pub standing: Standing,
+    /// Place of its master among the servers, if it is a replica of a pool with Sentinels: it is in no ring.
+    pub master: Option<u16>,
 }
 
 /// A node that replicas are compared with, or one of them.
@@ -182,7 +193,7 @@ impl PoolPlan {
 
     /// Masters that have slots, and their replicas.
     pub fn replica_nodes(&self) -> Vec<ReplicaNode> {
-        let Some(map) = &self.slots else { return Vec::new() };
+        let Some(map) = &self.slots else { return self.sentinel_nodes() };
         let node = |index: u16, master: Option<&str>| {
             let server = map.servers.get(usize::from(index))?;
             let Target::Tcp { host, port } = &server.target else { return None };
@@ -195,6 +206,20 @@ impl PoolPlan {
             node(*master, None).into_iter().chain(replicas)
         };
         map.replicas.iter().flat_map(of_master).collect()
+    }
+}
+
+impl PoolPlan {
+    /// Masters that Sentinels have named, and their replicas.
+    fn sentinel_nodes(&self) -> Vec<ReplicaNode> {
+        let servers = &self.config.servers;
+        let name = |at: u16| servers.get(usize::from(at)).map(|server| server.identity.clone());
+        let node = |(plan, server): (&ServerPlan, &checked::Server)| {
+            let Target::Tcp { host, port } = &server.target else { return None };
+            let (name, master) = (server.identity.clone(), plan.master.and_then(name));
+            Some(ReplicaNode { name, host: host.clone(), port: *port, master })
+        };
+        self.servers.iter().zip(servers).filter_map(node).collect()
     }
 }
 
@@ -242,7 +267,7 @@ impl Generation {
             users,
             mut tls,
             by_hand,
-            masters,
+            named,
             topologies,
             standings,
             local_bytes_max,
@@ -252,8 +277,10 @@ impl Generation {
         let mut planner = Planner { before: self, users: &users, next: self.next };
         let plan = |pool: Arc<checked::Pool>| {
             let tls = tls.remove(&pool.name).unwrap_or_default();
-            let (pool, slots) = discovered(with_masters(pool, &masters), &topologies);
+            let (pool, masters) = with_masters(pool, &named);
+            let (pool, slots) = discovered(pool, &topologies);
             let mut plan = planner.pool(pool, slots, tls, &by_hand);
+            plan.servers.iter_mut().zip(masters).for_each(|(plan, master)| plan.master = master);
             if let Some(standings) = standings.get(&plan.config.name) {
                 plan.take_standings(standings);
             }
@@ -322,7 +349,8 @@ impl Planner<'_> {
             let id =
                 same.and_then(|known| id_of(known, server, &config)).unwrap_or_else(|| self.next.server());
             let by_hand = by_hand.get(&(config.name.clone(), server.identity.clone()));
-            ServerPlan { id, by_hand: by_hand.copied().unwrap_or_default(), standing: Standing::default() }
+            let by_hand = by_hand.copied().unwrap_or_default();
+            ServerPlan { id, by_hand, standing: Standing::default(), master: None }
         });
         let servers = servers.collect();
         let gate = self.users.gate(&config, same.map(|known| (&self.before.users, &known.gate)));
@@ -344,11 +372,13 @@ impl Planner<'_> {
 /// there at any time.
 const RECONNECT: Duration = Duration::from_millis(200);
 
-/// A pool with the addresses of its masters, as far as Sentinels have named them.
-fn with_masters(pool: Arc<checked::Pool>, masters: &Masters) -> Arc<checked::Pool> {
+/// A pool with the addresses of its masters, as far as Sentinels have named them, and with the replicas that
+/// it reads from behind them. Also the place of each server's master, if it is such a replica.
+fn with_masters(pool: Arc<checked::Pool>, named: &Named) -> (Arc<checked::Pool>, Vec<Option<u16>>) {
     if pool.discovery.topology != Topology::Sentinel {
-        return pool;
+        return (pool, Vec::new());
     }
+    let masters = &named.masters;
     let mut pool = (*pool).clone();
     if !pool.auto_eject_hosts {
         pool.server_retry_timeout = pool.server_retry_timeout.min(RECONNECT);
@@ -363,7 +393,30 @@ fn with_masters(pool: Arc<checked::Pool>, masters: &Masters) -> Arc<checked::Poo
         })
         .collect();
     pool.servers.iter_mut().zip(targets).for_each(|(server, target)| server.target = target);
-    Arc::new(pool)
+    let mut of_servers = vec![None; pool.servers.len()];
+    if pool.discovery.read_from != ReadFrom::Primary {
+        let replicas = replicas(&pool, named);
+        of_servers.extend(replicas.iter().map(|(master, _)| Some(*master)));
+        pool.servers.extend(replicas.into_iter().map(|(_, replica)| replica));
+    }
+    (Arc::new(pool), of_servers)
+}
+
+/// The replicas of a pool's masters that Sentinels have named, each once, with the places of their masters.
+fn replicas(pool: &checked::Pool, named: &Named) -> Vec<(u16, checked::Server)> {
+    let mut seen: BTreeSet<(String, u16)> = pool.servers.iter().filter_map(address_of).collect();
+    let names: BTreeSet<&str> = pool.servers.iter().map(|server| server.identity.as_str()).collect();
+    let mut found = Vec::new();
+    for (at, master) in (0..).zip(&pool.servers) {
+        let of_master = named.replicas.get(&(pool.name.clone(), master.identity.clone()));
+        for (host, port) in of_master.into_iter().flatten() {
+            let server = server((host.clone(), *port));
+            if !names.contains(server.identity.as_str()) && seen.insert((host.clone(), *port)) {
+                found.push((at, server));
+            }
+        }
+    }
+    found
 }
 
 /// A pool with the servers that were discovered, none before the first discovery, and their slots.
@@ -406,7 +459,12 @@ fn keeps_connections(
         && old_pool.server_connections == new_pool.server_connections
 }
 
-/// True if connections of a pool say that replicas may be read from.
+/// True if the pool reads from replicas.
+pub(crate) fn has_replica_reads(pool: &checked::Pool) -> bool {
+    pool.discovery.topology != Topology::Ring && pool.discovery.read_from != ReadFrom::Primary
+}
+
+/// True if connections of a pool have to say that replicas may be read from.
 pub(crate) fn reads_replicas(pool: &checked::Pool) -> bool {
     pool.discovery.topology == Topology::Cluster && pool.discovery.read_from != ReadFrom::Primary
 }

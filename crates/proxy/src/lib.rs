@@ -70,7 +70,7 @@ pub use census::Census;
 pub use discovery::{Discovery, DiscoveryState};
 pub use gate::{Gate, SlowLogin, Verified};
 pub use generation::{
-    ByHand, Generation, Masters, Out, PoolPlan, PoolTls, ReplicaNode, ServerPlan, Settings, has_local,
+    ByHand, Generation, Masters, Named, Out, PoolPlan, PoolTls, ReplicaNode, ServerPlan, Settings, has_local,
 };
 pub use handover::described;
 pub use ids::{PoolId, ServerId};

@@ -79,11 +79,11 @@ impl Proxy {
             let pool = &self.pools[pool];
             pool.stats.memory_bytes.set(memory as u64);
             let mut in_flight = 0;
-            for server in &pool.servers {
-                let Server { stats, .. } = &self.servers[*server];
+            for server in pool.planned() {
+                let Server { stats, .. } = &self.servers[server];
                 // A draining server is counted together with its replacement.
                 let before = pool.leaving.iter().filter(|old| Arc::ptr_eq(&self.servers[**old].stats, stats));
-                let mut queues = self.servers[*server].queues();
+                let mut queues = self.servers[server].queues();
                 before.for_each(|old| queues.add(self.servers[*old].queues()));
                 in_flight += queues.waiting.0 + queues.sent.0;
                 stats.in_queue.set(queues.waiting.0);

@@ -53,8 +53,10 @@ pub struct MasterView {
     pub is_down: bool,
     /// It carries out a failover.
     pub fails_over: bool,
-    /// Replicas that it knows.
+    /// Replicas that it knows,
     pub replicas: Vec<NodeAddress>,
+    /// and those of them that it reaches and that are connected to their master.
+    pub fit: Vec<NodeAddress>,
 }
 
 /// Role of a node, as it says itself.
@@ -121,6 +123,21 @@ impl MasterWatch {
     /// The address believed; None before the first.
     pub fn address(&self) -> Option<&NodeAddress> {
         self.believed.as_ref().map(|believed| &believed.address)
+    }
+
+    /// Replicas that reads may go to: of the Sentinels that name the address believed, more than half say
+    /// that they work.
+    pub fn readable(&self) -> Vec<NodeAddress> {
+        let Some(known) = self.address() else { return Vec::new() };
+        let views: Vec<&MasterView> =
+            self.views.values().flatten().filter(|view| view.address == *known).collect();
+        let mut votes: BTreeMap<&NodeAddress, usize> = BTreeMap::new();
+        for view in &views {
+            let fit: BTreeSet<&NodeAddress> = view.fit.iter().filter(|fit| *fit != known).collect();
+            fit.into_iter().for_each(|address| *votes.entry(address).or_default() += 1);
+        }
+        let found = votes.into_iter().filter(|(_, votes)| votes * 2 > views.len());
+        found.map(|(address, _)| address.clone()).take(REPLICAS_MAX).collect()
     }
 
     /// Number of Sentinels that answer for it.
@@ -300,7 +317,8 @@ mod tests {
     fn view(port: u16, epoch: u64) -> MasterView {
         let replicas = vec![address(2), address(3)];
         let (suspects, is_down, fails_over) = (false, false, false);
-        MasterView { address: address(port), epoch, suspects, is_down, fails_over, replicas }
+        let fit = replicas.clone();
+        MasterView { address: address(port), epoch, suspects, is_down, fails_over, replicas, fit }
     }
 
     fn failing(port: u16, epoch: u64, is_down: bool, fails_over: bool) -> MasterView {
@@ -324,6 +342,22 @@ mod tests {
         watch.role(&address(2), Role::Other, NOW);
         watch.role(&address(3), Role::Other, NOW);
         watch
+    }
+
+    #[test]
+    fn replicas_are_read_from_while_most_sentinels_say_that_they_work() {
+        let mut watch = agreed();
+        assert_eq!(watch.readable(), [address(2), address(3)]);
+        let without = |port: u16| MasterView { fit: vec![address(port), address(1)], ..view(1, 5) };
+        watch.hear("a", Some(without(3)));
+        assert_eq!(watch.readable(), [address(2), address(3)], "one of three does not reach it");
+        watch.hear("b", Some(without(3)));
+        assert_eq!(watch.readable(), [address(3)], "and never the master");
+        watch.hear("a", None);
+        watch.hear("b", None);
+        assert_eq!(watch.readable(), [address(2), address(3)], "the only one that answers");
+        watch.hear("c", Some(view(9, 4)));
+        assert_eq!(watch.readable(), [], "it speaks of another master");
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Proxy {
         }
         self.pools[key].rebuild(&self.servers);
         self.take_map(io, key, plan);
-        for server in self.pools[key].servers.clone() {
+        for server in self.pools[key].planned().collect::<Vec<_>>() {
             self.preconnect(io, server);
         }
     }
@@ -82,13 +82,24 @@ impl Proxy {
         let (of, server) = (plan.servers[n], &plan.config.servers[n]);
         let stats = plan.cells.servers.get(n).and_then(|cells| cells.shards.get(self.shard).cloned());
         let seed = self.seed.wrapping_add(of.id.0.wrapping_mul(0x9e37_79b9));
-        let pool = &mut self.pools[pool_key];
+        let pool = &self.pools[pool_key];
         let of_pool = (pool_key, &pool.config, &pool.stats, pool.server_tls.as_ref());
         let stats = stats.unwrap_or_default();
         let key = self.servers.insert_with(|key| Server::new(key, of_pool, (of, server), stats, seed))?;
-        pool.servers.push(key);
         self.directory.servers.insert(of.id, key);
+        self.put(pool_key, of, key);
         Some(key)
+    }
+
+    /// Puts a server in its place among those of its pool: a replica behind its master.
+    fn put(&mut self, pool: PoolKey, plan: ServerPlan, key: ServerKey) {
+        let pool = &mut self.pools[pool];
+        let master = plan.master.and_then(|at| pool.servers.get(usize::from(at)).copied());
+        self.servers[key].set_master(master);
+        match master {
+            Some(master) => pool.replicas.push((master, key)),
+            None => pool.servers.push(key),
+        }
     }
 
     fn change_pool<I: Io>(&mut self, io: &mut I, key: PoolKey, plan: &PoolPlan) {
@@ -99,13 +110,15 @@ impl Proxy {
         let gate_changes = !Arc::ptr_eq(&self.pools[key].gate, &plan.gate);
         self.pools[key].gate = Arc::clone(&plan.gate);
         self.pools[key].set_config(plan, self.seed);
-        let before = std::mem::take(&mut self.pools[key].servers);
+        let before: Vec<ServerKey> = self.pools[key].planned().collect();
+        self.pools[key].servers.clear();
+        self.pools[key].replicas.clear();
         let mut added = Vec::new();
         for (n, of) in plan.servers.iter().enumerate() {
             match self.directory.servers.get(&of.id).copied() {
                 Some(server) => {
                     self.change_server(io, server, key, (*of, &plan.config.servers[n]));
-                    self.pools[key].servers.push(server);
+                    self.put(key, *of, server);
                 }
                 None => added.extend(self.add_server(key, plan, n)),
             }
@@ -115,7 +128,7 @@ impl Proxy {
         }
         self.pools[key].rebuild(&self.servers);
         self.take_map(io, key, plan);
-        let stays = self.pools[key].servers.clone();
+        let stays: Vec<ServerKey> = self.pools[key].planned().collect();
         for server in before.into_iter().filter(|server| !stays.contains(server)) {
             self.remove_server(io, server);
         }
@@ -160,9 +173,11 @@ impl Proxy {
 
     fn is_as_planned(&self, key: PoolKey, plan: &PoolPlan) -> bool {
         let pool = &self.pools[key];
-        let servers = pool.servers.iter().map(|server| {
-            let Server { id, by_hand, standing, .. } = self.servers[*server];
-            ServerPlan { id, by_hand, standing }
+        let place = |master: ServerKey| pool.servers.iter().position(|server| *server == master);
+        let servers = pool.planned().map(|server| {
+            let Server { id, by_hand, standing, master, .. } = self.servers[server];
+            let master = master.and_then(place).and_then(|place| u16::try_from(place).ok());
+            ServerPlan { id, by_hand, standing, master }
         });
         Arc::ptr_eq(&pool.config, &plan.config)
             && Arc::ptr_eq(&pool.gate, &plan.gate)
@@ -256,7 +271,10 @@ impl Proxy {
         for id in clients {
             self.dismiss(io, id, error);
         }
-        for server in std::mem::take(&mut self.pools[key].servers) {
+        let servers: Vec<ServerKey> = self.pools[key].planned().collect();
+        self.pools[key].servers.clear();
+        self.pools[key].replicas.clear();
+        for server in servers {
             self.remove_server(io, server);
         }
         self.pools[key].rebuild(&self.servers);

@@ -12,7 +12,7 @@ use crate::answer::Pretended;
 use crate::discovery::Discovery;
 use crate::feeds::Feeds;
 use crate::gate::Gate;
-use crate::generation::{PoolPlan, PoolTls, reads_replicas};
+use crate::generation::{PoolPlan, PoolTls, has_replica_reads};
 use crate::hot_keys::KeyWatch;
 use crate::ids::PoolId;
 use crate::keys::ServerKey;
@@ -49,6 +49,8 @@ pub(crate) struct Pool {
     pub(crate) feeds: Feeds,
     /// In the order of the configuration.
     pub(crate) servers: Vec<ServerKey>,
+    /// Replicas in a pool with Sentinels, in the order of the plan, each behind its master.
+    pub(crate) replicas: Vec<(ServerKey, ServerKey)>,
     /// Former servers that still owe replies.
     pub(crate) leaving: Vec<ServerKey>,
     /// Clients of this pool on all shards, for `client_connections`.
@@ -88,9 +90,10 @@ impl Pool {
             key_reports: Arc::clone(&plan.cells.key_reports),
             placement: Placement::new(&plan.config, seed),
             pretended: Pretended::of(&plan.config),
-            reads_replicas: reads_replicas(&plan.config),
+            reads_replicas: has_replica_reads(&plan.config),
             feeds: Feeds::default(),
             servers: Vec::new(),
+            replicas: Vec::new(),
             leaving: Vec::new(),
             clients: Arc::clone(&plan.clients),
             discovery: Arc::clone(&plan.discovery),
@@ -119,7 +122,7 @@ impl Pool {
         self.key_reports = Arc::clone(&plan.cells.key_reports);
         self.redis_limits = redis_limits(config);
         self.pretended = Pretended::of(config);
-        self.reads_replicas = reads_replicas(config);
+        self.reads_replicas = has_replica_reads(config);
         self.config = Arc::clone(config);
     }
 
@@ -129,9 +132,19 @@ impl Pool {
         own.map(Arc::as_ptr) == map.map(Arc::as_ptr)
     }
 
-    /// Its servers, draining ones included.
+    /// Its servers, replicas and draining ones included.
     pub(crate) fn all_servers(&self) -> impl Iterator<Item = ServerKey> {
-        self.servers.iter().chain(&self.leaving).copied()
+        self.planned().chain(self.leaving.iter().copied())
+    }
+
+    /// Its servers and replicas in the order of its plan.
+    pub(crate) fn planned(&self) -> impl Iterator<Item = ServerKey> {
+        self.servers.iter().copied().chain(self.replicas.iter().map(|(_, replica)| *replica))
+    }
+
+    /// The replicas of a master, in a pool with Sentinels.
+    pub(crate) fn replicas_of(&self, master: ServerKey) -> impl Iterator<Item = ServerKey> + Clone {
+        self.replicas.iter().filter(move |(of, _)| *of == master).map(|(_, replica)| *replica)
     }
 
     /// The watch on its keys, which begins with the first sample.

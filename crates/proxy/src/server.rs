@@ -80,6 +80,8 @@ pub(crate) struct Server {
     weight: u32,
     pub(crate) by_hand: ByHand,
     pub(crate) standing: Standing,
+    /// The master that takes what it does not answer, if it is a replica of a pool with Sentinels.
+    pub(crate) master: Option<ServerKey>,
     /// Address to connect to; None for the embedded cache, and for a master that no Sentinel has named yet.
     pub(crate) address: Option<Address>,
     is_local: bool,
@@ -137,6 +139,7 @@ impl Server {
             weight: server.weight,
             by_hand: plan.by_hand,
             standing: plan.standing,
+            master: None,
             resend: if is_local { Resend::Nothing } else { Resend::of(config) },
             address: address_of(server),
             is_local,
@@ -176,7 +179,27 @@ impl Server {
     /// True if Sentinels say its address, and it has to show that it is a master.
     #[inline]
     pub(crate) fn is_named_by_sentinels(&self) -> bool {
-        self.config.discovery.topology == Topology::Sentinel
+        self.config.discovery.topology == Topology::Sentinel && self.master.is_none()
+    }
+
+    /// Makes it a replica of this master, or none.
+    pub(crate) fn set_master(&mut self, master: Option<ServerKey>) {
+        self.master = master;
+        if self.address.is_some() {
+            self.resend = self.resends();
+        }
+    }
+
+    /// Requests to it that may be resent.
+    fn resends(&self) -> Resend {
+        if self.master.is_some() { Resend::Reads } else { Resend::of(&self.config) }
+    }
+
+    /// The connection to its master for requests of one of its own, if it is a replica of a pool with
+    /// Sentinels.
+    pub(crate) fn fallback(&self, lane: u16) -> Option<LaneKey> {
+        let server = self.master.filter(|_| lane < self.probe_lane())?;
+        Some(LaneKey { server, number: lane })
     }
 
     pub(crate) fn policy(&self) -> Policy {

@@ -260,14 +260,14 @@ fn address(node: &Node, view: &View) -> Option<(String, u16)> {
     Some((if host.is_empty() { view.host.clone() } else { host.clone() }, node.port))
 }
 
-fn address_of(server: &Server) -> Option<(String, u16)> {
+pub(crate) fn address_of(server: &Server) -> Option<(String, u16)> {
     match &server.target {
         Target::Tcp { host, port } => Some((host.clone(), *port)),
         Target::Unix(_) | Target::Local | Target::Master => None,
     }
 }
 
-fn server((host, port): (String, u16)) -> Server {
+pub(crate) fn server((host, port): (String, u16)) -> Server {
     let identity = host_port(&host, port);
     Server { identity, target: Target::Tcp { host, port }, weight: 1, password: None }
 }

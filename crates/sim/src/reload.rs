@@ -55,7 +55,7 @@ impl Changes {
             pools: self.pools().map(|(_, pool)| Arc::new(pool.clone())).collect(),
             users: access::Book::default(),
             tls: BTreeMap::new(),
-            masters: proxy::Masters::new(),
+            named: proxy::Named::default(),
             topologies: BTreeMap::new(),
             standings: BTreeMap::new(),
             by_hand: self.by_hand.clone(),

@@ -322,13 +322,15 @@ impl World {
         let failover = self.failover.filter(|failover| knows != failover.next);
         let age = failover.map(|failover| self.tick - failover.begun);
         let unplanned = failover.is_some_and(|failover| !failover.is_planned);
+        let replicas: Vec<_> = (0..self.nodes.len()).filter(|node| *node != knows).map(place).collect();
         MasterView {
             address: place(knows),
             epoch,
             suspects: unplanned && age >= Some(42),
             is_down: unplanned && age >= Some(44),
             fails_over: failover.is_some_and(|failover| failover.leader == at) && age >= Some(1),
-            replicas: (0..self.nodes.len()).filter(|node| *node != knows).map(place).collect(),
+            fit: replicas.clone(),
+            replicas,
         }
     }
 
@@ -344,6 +346,7 @@ impl World {
             suspects: self.rng.one_in(2),
             is_down: self.rng.one_in(2),
             fails_over: self.rng.one_in(2),
+            fit: replicas.clone(),
             replicas,
         }
     }

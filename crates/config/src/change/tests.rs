@@ -152,10 +152,11 @@ fn named(change: &Change) -> &'static str {
 }
 
 /// Options that come with others.
-const OF_TOPOLOGY: [&str; 10] = [
+const OF_TOPOLOGY: [&str; 11] = [
     "pretend_cluster_peers",
     "read_from",
     "zone",
+    "zones",
     "replica_lag_max",
     "sentinels",
     "masters",

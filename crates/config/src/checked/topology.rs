@@ -1,5 +1,6 @@
 //! Topology of a pool: the source of its servers, and the way they share the keys.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::tls::TlsToServers;
@@ -42,6 +43,8 @@ pub struct Discovery {
     pub read_from: ReadFrom,
     /// Zone of this process. Replicas in it are read from first.
     pub zone: Option<String>,
+    /// Zones of nodes that do not name their own, or a wrong one, by host.
+    pub zones: BTreeMap<String, String>,
     /// Age of a replica's data above which it is not read from; None for any age.
     pub replica_lag_max: Option<Duration>,
     /// Sentinels; without an address in other topologies.

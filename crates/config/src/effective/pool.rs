@@ -23,6 +23,7 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("topology_refresh", Some(Setting::Duration(pool.discovery.refresh))),
         ("read_from", Setting::text(pool.discovery.read_from.name())),
         ("zone", pool.discovery.zone.clone().and_then(Setting::text)),
+        ("zones", texts(pool.discovery.zones.iter().map(|(host, zone)| format!("{host}={zone}")))),
         ("replica_lag_max", Some(duration_or_off(pool.discovery.replica_lag_max))),
         ("sentinels", texts(sentinels.addresses.iter().map(address))),
         ("masters", texts(pool.servers.iter().filter(|_| has_masters).map(name))),

@@ -91,6 +91,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
             refresh: read.duration("topology_refresh"),
             read_from: read.text("read_from").and_then(ReadFrom::of).unwrap_or_default(),
             zone: read.text("zone").map(str::to_owned),
+            zones: topology::zones(read).flatten().collect(),
             replica_lag_max: read.duration_if_on("replica_lag_max"),
             sentinels: Sentinels {
                 addresses: topology::sentinels(read).flatten().collect(),

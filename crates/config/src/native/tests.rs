@@ -47,12 +47,27 @@ fn topologies() {
         ),
         ("topology = \"cluster\"\nread_from = \"nearest\"\nzone = \"a\"\nreplica_lag_max = \"1s\"", vec![]),
         (
+            "topology = \"cluster\"\nread_from = \"nearest\"\nzone = \"a\"\nzones = [\"10.0.0.1=a\", \"::1=b\"]",
+            vec![],
+        ),
+        (
+            "topology = \"cluster\"\nread_from = \"nearest\"\nzone = \"a\"\nzones = [\"10.0.0.1\"]",
+            vec!["[pool.p]: \"10.0.0.1\" names no zone of a host".to_owned()],
+        ),
+        (
+            "topology = \"cluster\"\nread_from = \"nearest\"\nzones = [\"h=a\"]",
+            vec!["[pool.p]: zones are compared with zone, which is not set".to_owned()],
+        ),
+        (
             "topology = \"cluster\"\nzone = \"a\"",
             vec!["[pool.p]: zone is for pools that read from replicas".to_owned()],
         ),
         (
             "read_from = \"replica\"",
-            vec!["[pool.p]: read_from is for pools with topology = \"cluster\" only".to_owned()],
+            vec![
+                "[pool.p]: read_from is for pools with topology = \"cluster\" or \"sentinel\" only"
+                    .to_owned(),
+            ],
         ),
         (
             "topology = \"cluster\"\nserver_connections = 2",

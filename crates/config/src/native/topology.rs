@@ -11,8 +11,8 @@ use crate::{effective, endpoint};
 const OF_SENTINELS: [&str; 6] =
     ["sentinels", "masters", "sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_tls"];
 
-/// Options that only a pool over a cluster has.
-const OF_CLUSTER: [&str; 3] = ["read_from", "zone", "replica_lag_max"];
+/// Options about reads from replicas, which only discovered topologies know.
+const OF_REPLICAS: [&str; 4] = ["read_from", "zone", "zones", "replica_lag_max"];
 
 /// Options that place keys on a ring or watch its servers: a cluster does both itself.
 const OF_RING: [&str; 6] =
@@ -31,10 +31,26 @@ pub(super) fn check(section: &str, read: &Settings, pool: &Pool, default: &Pool,
         Topology::Cluster => of_cluster(pool, is_set, &mut fail),
     }
     pretended(read, pool, &mut fail);
-    if pool.discovery.topology != Topology::Cluster {
-        for option in OF_CLUSTER.into_iter().filter(|option| is_set(option)) {
-            let text = format!("{option} is for pools with topology = \"cluster\" only");
+    let written = read.texts("zones").iter();
+    for (text, _) in written.zip(zones(read)).filter(|(_, zone)| zone.is_none()) {
+        fail("zones", &format!("\"{text}\" names no zone of a host"), "write HOST=ZONE");
+    }
+    if !pool.discovery.zones.is_empty() && pool.discovery.zone.is_none() {
+        fail(
+            "zones",
+            "zones are compared with zone, which is not set",
+            "add zone = \"ZONE\" of this process",
+        );
+    }
+    if pool.discovery.topology == Topology::Ring {
+        for option in OF_REPLICAS.into_iter().filter(|option| is_set(option)) {
+            let text = format!("{option} is for pools with topology = \"cluster\" or \"sentinel\" only");
             fail(option, &text, "remove it, or set topology");
+        }
+    } else if pool.discovery.read_from == ReadFrom::Primary {
+        for option in ["zone", "zones", "replica_lag_max"].into_iter().filter(|option| is_set(option)) {
+            let text = format!("{option} is for pools that read from replicas");
+            fail(option, &text, "remove it, or set read_from");
         }
     }
     if pool.discovery.topology != Topology::Sentinel {
@@ -77,6 +93,14 @@ pub(super) fn addresses(read: &Settings, option: &str) -> impl Iterator<Item = O
     read.texts(option).iter().map(|text| match endpoint::target(text) {
         Ok(Target::Tcp { host, port }) => Some((host, port)),
         _ => None,
+    })
+}
+
+/// The zones of hosts; None for one that is no HOST=ZONE.
+pub(super) fn zones(read: &Settings) -> impl Iterator<Item = Option<(String, String)>> {
+    read.texts("zones").iter().map(|text| {
+        let (host, zone) = text.split_once('=')?;
+        (!host.is_empty() && !zone.is_empty()).then(|| (host.to_owned(), zone.to_owned()))
     })
 }
 
@@ -144,11 +168,5 @@ fn of_cluster(pool: &Pool, is_set: impl Fn(&str) -> bool, fail: &mut impl FnMut(
     if !pool.servers.iter().all(is_seed) {
         let text = "servers of a cluster are seeds: HOST:PORT, without a weight";
         fail("servers", text, "write the addresses of some nodes");
-    }
-    if pool.discovery.read_from == ReadFrom::Primary {
-        for option in ["zone", "replica_lag_max"].into_iter().filter(|option| is_set(option)) {
-            let text = format!("{option} is for pools that read from replicas");
-            fail(option, &text, "remove it, or set read_from");
-        }
     }
 }

@@ -98,7 +98,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::Choice(|| ReadFrom::ALL.map(|(_, name)| name).to_vec()),
         Absent::Is("primary"),
         Live,
-        "Nodes that read commands go to, in a pool with topology = \"cluster\". With `primary` the master; with `replica` a \
+        "Nodes that read commands go to, in a pool with topology = \"cluster\" or \"sentinel\". With `primary` the master; with `replica` a \
          replica and no other node; with `prefer_replica` a replica, or the master while no replica may be read from; with \
          `nearest` the replica or master nearest by zone, then by round trips. Data of replicas are older than those of \
          their master: a client may not see what it has just written.",
@@ -111,6 +111,15 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Live,
         "Zone of this process, such as an availability zone. Nodes that name the same zone (Valkey's `availability-zone`) \
          are read from first.",
+    ),
+    option(
+        "zones",
+        None,
+        Kind::Texts,
+        Absent::Unset("what nodes say"),
+        Live,
+        "Zones of nodes, HOST=ZONE each, such as `10.0.0.1=eu-1a`: for servers that do not name their own (Redis), and in place \
+         of what they name. HOST is as the cluster or the Sentinels announce it.",
     ),
     option(
         "replica_lag_max",

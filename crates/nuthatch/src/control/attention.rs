@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use proxy::Masters;
+use proxy::Named;
 use telemetry::log::Log;
 use tokio::sync::{mpsc, watch};
 
@@ -37,7 +37,7 @@ pub struct Attention<'a> {
     hearing: Hearing<'a>,
     actions: Actions,
     changes: Changes,
-    masters: watch::Receiver<Masters>,
+    masters: watch::Receiver<Named>,
     discoveries: Discoveries,
     /// Events postponed during another one; each kind once.
     postponed: VecDeque<Event>,
@@ -55,7 +55,7 @@ impl<'a> Attention<'a> {
     pub fn new(
         signals: Signals,
         actions: Actions,
-        (changes, masters, discoveries): (Changes, watch::Receiver<Masters>, Discoveries),
+        (changes, masters, discoveries): (Changes, watch::Receiver<Named>, Discoveries),
         behavior: &'a FaceBehavior,
         log: &'a Log,
     ) -> Attention<'a> {

@@ -28,6 +28,8 @@ const REPORTS: usize = 256;
 #[derive(Clone, PartialEq)]
 pub(super) struct Settings {
     pool: String,
+    /// Zones by host, in place of what nodes say.
+    zones: BTreeMap<String, String>,
     rules: ReplicaRules,
     login: Login,
 }
@@ -41,7 +43,12 @@ impl Settings {
             zone: discovery.zone.clone(),
             by_latency: discovery.read_from == ReadFrom::Nearest,
         };
-        Settings { pool: pool.name.clone(), rules, login }
+        Settings { pool: pool.name.clone(), zones: discovery.zones.clone(), rules, login }
+    }
+
+    /// The zone of a node: that of the configuration, or else the one that it says.
+    fn zone_of(&self, host: &str, said: Option<String>) -> Option<String> {
+        self.zones.get(host).cloned().or(said)
     }
 
     fn interval(&self) -> Duration {
@@ -94,11 +101,9 @@ impl Watch {
 
     fn take(&mut self, report: Report) {
         let Report { node, asked, answer, is_new, zone } = report;
-        if !self.tasks.contains_key(&node) {
-            return;
-        }
+        let Some((at, _)) = self.tasks.get(&node) else { return };
         if is_new {
-            self.replicas.zone(&node, zone);
+            self.replicas.zone(&node, self.settings.zone_of(&at.host, zone));
         }
         self.replicas.hear(&node, answer, self.time(asked));
     }
@@ -111,6 +116,9 @@ impl Watch {
                 .iter()
                 .any(|known| (&known.name, &known.host, known.port) == (&node.name, &node.host, node.port))
         });
+        // What was learned of a node at another address says nothing.
+        let tasks = &self.tasks;
+        self.replicas.keep(|name| tasks.contains_key(name));
         for node in nodes.iter() {
             if !self.tasks.contains_key(&node.name) {
                 let login = self.settings.login.clone();
@@ -118,13 +126,30 @@ impl Watch {
                 self.tasks.insert(node.name.clone(), (node.clone(), Task::spawn(task)));
             }
         }
-        let tasks = &self.tasks;
-        self.replicas.keep(|name| tasks.contains_key(name));
     }
 
     fn standings(&self) -> BTreeMap<String, Standing> {
         let nodes = Nodes::clone(&self.nodes.borrow());
         let masters = nodes.iter().filter_map(|node| Some((node.name.as_str(), node.master.as_deref()?)));
         self.replicas.standings(masters, self.time(Instant::now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_knows_zones_better_than_nodes() {
+        let text = "[pool.p]\nlisten = \"127.0.0.1:1\"\ntopology = \"cluster\"\nservers = [\"a:1\"]\n\
+                    read_from = \"nearest\"\nzone = \"z\"\nzones = [\"10.0.0.1=z\", \"::1=y\"]\n";
+        let config = config::native::check(text, 1).config.expect("valid");
+        let settings = Settings::new(&config.pools[0], Login::default());
+        let zone = |host: &str, said: Option<&str>| settings.zone_of(host, said.map(str::to_owned));
+        assert_eq!(zone("10.0.0.1", None).as_deref(), Some("z"));
+        assert_eq!(zone("10.0.0.1", Some("x")).as_deref(), Some("z"));
+        assert_eq!(zone("::1", None).as_deref(), Some("y"));
+        assert_eq!(zone("10.0.0.2", Some("x")).as_deref(), Some("x"));
+        assert_eq!(zone("10.0.0.2", None), None);
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::{Master, wall_ms};
-use proxy::{MasterWatch, Masters, NodeAddress};
+use config::checked::ReadFrom;
+use proxy::{MasterWatch, Named, NodeAddress};
 use telemetry::warn;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
@@ -29,7 +30,7 @@ const REPORTS: usize = 256;
 
 /// Takers of the outcome, and the source of doubts.
 pub(super) type Shared =
-    (watch::Sender<Masters>, Arc<watch::Sender<BTreeMap<String, Vec<Master>>>>, Arc<Notify>);
+    (watch::Sender<Named>, Arc<watch::Sender<BTreeMap<String, Vec<Master>>>>, Arc<Notify>);
 
 struct PoolWatch {
     settings: PoolSettings,
@@ -142,13 +143,33 @@ impl PoolWatch {
         }
         if !changed.is_empty() {
             let pool = &self.settings.pool.name;
-            self.shared.0.send_modify(|masters| {
-                masters.extend(changed.into_iter().map(|(name, address)| ((pool.clone(), name), address)));
+            self.shared.0.send_modify(|named| {
+                let changed = changed.into_iter().map(|(name, address)| ((pool.clone(), name), address));
+                named.masters.extend(changed);
             });
             self.show();
         }
+        self.publish_replicas();
         let doubtful = self.masters.values().any(|(watch, _)| watch.is_in_doubt(now));
         self.set_pace(doubtful);
+    }
+
+    /// Publishes the replicas that may be read from, where reads go to replicas.
+    fn publish_replicas(&self) {
+        if self.settings.pool.discovery.read_from == ReadFrom::Primary {
+            return;
+        }
+        let pool = &self.settings.pool.name;
+        self.shared.0.send_if_modified(|named| {
+            let mut is_changed = false;
+            for (name, (watch, _)) in &self.masters {
+                let replicas = watch.readable();
+                let known = named.replicas.entry((pool.clone(), name.clone())).or_default();
+                is_changed |= *known != replicas;
+                *known = replicas;
+            }
+            is_changed
+        });
     }
 
     /// Number of the Sentinels that count: the configured ones, and learned ones that have ever answered.

@@ -156,13 +156,15 @@ async fn ask(sentinel: &Sentinel, client: &mut RedisClient, id: &str) -> Result<
         }
         let view = sentinel::address(address).zip(sentinel::master(state));
         let replicas = sentinel::nodes(replicas).unwrap_or_default();
+        let address_of = |node: &SentinelNode| (node.host.clone(), node.port);
         let view = view.map(|(address, state)| MasterView {
             address,
             epoch: state.epoch,
             suspects: state.suspects,
             is_down: state.is_down,
             fails_over: state.fails_over,
-            replicas: replicas.into_iter().map(|SentinelNode { host, port, .. }| (host, port)).collect(),
+            replicas: replicas.iter().map(address_of).collect(),
+            fit: replicas.iter().filter(|replica| replica.is_fit).map(address_of).collect(),
         });
         let peers = sentinel::nodes(peers).unwrap_or_default();
         let (address, master, id) = (sentinel.address.clone(), master.clone(), id.to_owned());

@@ -3,7 +3,7 @@
 use access::Book;
 use admin::Severity;
 use config::checked::Config;
-use proxy::{Masters, Settings};
+use proxy::{Named, Settings};
 use telemetry::{error, info};
 use wire::url::host_port;
 
@@ -14,9 +14,9 @@ use crate::proxy_service::ProxyService;
 impl Serving {
     /// Settings of a configuration with these overrides, and with the masters and topologies in use.
     pub(super) fn settings(&self, overrides: &Overrides, config: &Config, users: &Book) -> Settings {
-        let (masters, topologies) = (self.masters.clone(), self.topologies.maps());
+        let (named, topologies) = (self.named.clone(), self.topologies.maps());
         let standings = self.topologies.standings();
-        Settings { masters, topologies, standings, ..overrides.settings(config, users) }
+        Settings { named, topologies, standings, ..overrides.settings(config, users) }
     }
 
     /// Starts to watch Sentinels, and shows what they say.
@@ -49,28 +49,29 @@ impl Serving {
 
     /// Makes the shards use the addresses that the Sentinels name now.
     pub async fn take_masters(&mut self) {
-        let masters = self.sentinels.masters();
-        if masters == self.masters {
+        let named = self.sentinels.named();
+        if named == self.named {
             return;
         }
         let users = self.running.users.book();
         let settings = self.settings(&self.overrides, &self.running.config, users);
-        let settings = Settings { masters: masters.clone(), ..settings };
+        let settings = Settings { named: named.clone(), ..settings };
         let Some(proxy) = self.running.services.get_mut::<ProxyService>() else { return };
         if let Err(reason) = proxy.follow(settings).await {
             error!(%reason, "masters have other addresses, and a shard has not taken them");
         }
         self.running.registry.set_pools(proxy.generation.cells());
-        self.tell_masters(masters);
+        self.tell_masters(named);
+        self.topologies.watch_replicas(&self.running);
     }
 
     /// Reports the masters that have another address to the log and the admin port.
-    fn tell_masters(&mut self, masters: Masters) {
-        for ((pool, master), address) in &masters {
+    fn tell_masters(&mut self, named: Named) {
+        let known = &self.named.masters;
+        for ((pool, master), address) in &named.masters {
             let shown = |(host, port): &(String, u16)| host_port(host, port);
-            let before = self.masters.get(&(pool.clone(), master.clone())).filter(|known| *known != address);
-            let (address, before) = match (before, self.masters.contains_key(&(pool.clone(), master.clone())))
-            {
+            let before = known.get(&(pool.clone(), master.clone())).filter(|known| *known != address);
+            let (address, before) = match (before, known.contains_key(&(pool.clone(), master.clone()))) {
                 (Some(before), _) => (shown(address), Some(shown(before))),
                 (None, true) => continue,
                 (None, false) => (shown(address), None),
@@ -83,6 +84,6 @@ impl Serving {
             let severity = if before.is_some() { Severity::Warning } else { Severity::Notice };
             self.running.teller.tell(severity, format!("pool {pool}, server {master}"), text);
         }
-        self.masters = masters;
+        self.named = named;
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use config::checked::Topology;
+use config::checked::{ReadFrom, Topology};
 use proxy::{SlotMap, Standing};
 
 use crate::doubtful::Doubtful;
@@ -67,7 +67,11 @@ impl Topologies {
             pools.any(|pool| pool.name == *name && pool.discovery.topology == Topology::Cluster)
         };
         self.maps.retain(|name, _| is_cluster(name));
-        self.standings.retain(|name, _| is_cluster(name));
+        let reads_replicas = |name: &String| {
+            let mut pools = running.config.pools.iter();
+            pools.any(|pool| pool.name == *name && pool.discovery.read_from != ReadFrom::Primary)
+        };
+        self.standings.retain(|name, _| reads_replicas(name));
         let plans = running.services.get::<ProxyService>().map_or(&[][..], |proxy| &proxy.generation.pools);
         self.scouts.set(&running.config, plans);
         self.watch_replicas(running);

@@ -10,8 +10,8 @@ use crate::fail::Failure;
 use crate::gather::{GatherId, Merge};
 use crate::keys::{DetourId, LaneKey, PoolKey, ServerKey};
 use crate::proxy::Proxy;
-use crate::request::{first_key, merge_of};
-use crate::server::kept::Resend;
+use crate::request::{Frame, first_key, merge_of};
+use crate::server::kept::{Keep, Resend};
 use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
 use crate::server::scan::{Found, Met};
 
@@ -60,6 +60,40 @@ impl Proxy {
             detour.error = error.to_vec();
             self.answer_detour(io, &detour);
             self.start_next(io, next);
+        }
+        true
+    }
+
+    /// Sends a read that a replica declines (`LOADING`, `MASTERDOWN`) to its master, in a pool with
+    /// Sentinels. False if the error is the reply.
+    #[cold]
+    pub(crate) fn is_left_to_master<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: LaneKey,
+        found: &Found,
+        error: &[u8],
+    ) -> bool {
+        let server = &self.servers[lane.server];
+        let Some(master) = server.fallback(lane.number) else { return false };
+        let conn = &server.conns[lane.number as usize];
+        let declines = matches!(Redirect::of(error), Some(Redirect::Loading | Redirect::MasterDown));
+        let is_request = |p: &&Pending| matches!(p.owner, Owner::Client(..) | Owner::Part(..));
+        let Some(pending) = conn.line.front().filter(is_request).filter(|_| declines && conn.expired == 0)
+        else {
+            return false;
+        };
+        let Some(bytes) = conn.kept.whole(pending).map(|frame| Bytes::copy_from_slice(frame.bytes())) else {
+            return false;
+        };
+        let (met, works) = self.servers[lane.server].meet(lane.number, (found, error), io.now());
+        self.tell(works);
+        let Met::Request(pending) = met else { return true };
+        let fresh =
+            Pending { expect: pending.expect, ..Pending::new(pending.owner, pending.at, bytes.len()) };
+        let keep = Keep { safe: pending.safe, ..Keep::default() };
+        if let Err(failure) = self.enqueue(io, master, Frame::Slice(&bytes), fresh, keep) {
+            self.fail_pending(io, lane, &pending, failure);
         }
         true
     }

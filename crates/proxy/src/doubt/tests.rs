@@ -19,7 +19,7 @@ const DEMOTED: &str = "-ERR the server is not a master, and the Sentinels are as
 
 fn named(port: u16) -> Settings {
     let mut settings = settings(POOL);
-    settings.masters.insert(("s".into(), "m".into()), ("10.0.0.1".into(), port));
+    settings.named.masters.insert(("s".into(), "m".into()), ("10.0.0.1".into(), port));
     settings
 }
 

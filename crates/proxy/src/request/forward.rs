@@ -150,10 +150,10 @@ impl Proxy {
         if !server.is_open(lane.number)
             && let Err(failure) = self.open_for_request(io, lane)
         {
-            return Forwarded::Refused(failure);
+            return self.forward_instead(io, client, lane, (frame, pending, keep), failure);
         }
         if self.servers[lane.server].is_unproven(lane.number) {
-            return Forwarded::Refused(Failure::TimedOut);
+            return self.forward_instead(io, client, lane, (frame, pending, keep), Failure::TimedOut);
         }
         pending.bulky = client.reply_size.is_bulky();
         let server = &mut self.servers[lane.server];
@@ -163,6 +163,22 @@ impl Proxy {
                 Forwarded::Queued
             }
             Err(failure) => Forwarded::Refused(failure),
+        }
+    }
+
+    /// Forwards a request that its server cannot take: to the master of a replica, in a pool with Sentinels.
+    #[cold]
+    fn forward_instead<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &Client,
+        lane: LaneKey,
+        (frame, pending, keep): (Frame<'_>, Pending, Keep),
+        failure: Failure,
+    ) -> Forwarded {
+        match self.servers[lane.server].fallback(lane.number) {
+            Some(master) => self.forward(io, client, master, frame, pending, keep),
+            None => Forwarded::Refused(failure),
         }
     }
 

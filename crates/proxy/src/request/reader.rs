@@ -11,6 +11,7 @@ use wire::redis::Command;
 
 use crate::client::Client;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
+use crate::placement::Group;
 use crate::proxy::Proxy;
 
 /// No replica may be read from, and the pool reads from no other node.
@@ -31,26 +32,27 @@ impl Proxy {
     /// The client's connection for a read of this key. `Ok(None)` if it has to take a detour.
     #[cold]
     pub(super) fn lane_of_read(&mut self, client: &Client, key: &[u8]) -> Result<Option<LaneKey>, NoReplica> {
-        let reader = self.reader_of(client.pool, ring::key_slot(key), client.id.index as usize)?;
+        let Some(group) = self.pools[client.pool].placement.group_of(key) else { return Ok(None) };
+        let reader = self.reader_of(client.pool, group, client.id.index as usize)?;
         Ok(reader.map(|server| self.servers[server].lane_of(client)))
     }
 
-    /// The node that reads of a slot go to; `spread` chooses among equals.
+    /// The node that reads of a group go to; `spread` chooses among equals.
     pub(super) fn reader_of(
         &self,
         pool: PoolKey,
-        slot: u16,
+        group: Group,
         spread: usize,
     ) -> Result<Option<ServerKey>, NoReplica> {
         let pool = &self.pools[pool];
-        let Some(slots) = pool.placement.slots() else { return Ok(None) };
-        let Some(owner) = slots.settled_owner(slot) else { return Ok(None) };
+        let Some(owner) = pool.placement.server_of(group) else { return Ok(None) };
         let policy = pool.config.discovery.read_from;
         let is_fit = |key: &ServerKey| {
             let server = &self.servers[*key];
-            server.standing.is_fit && server.by_hand.out.is_none()
+            server.standing.is_fit && server.is_in_ring()
         };
-        let replicas = slots.replicas(slot).iter().copied().filter(is_fit);
+        let of_slot = pool.placement.slots().map_or(&[][..], |slots| slots.replicas(group.slot()));
+        let replicas = of_slot.iter().copied().chain(pool.replicas_of(owner)).filter(is_fit);
         let too = Some(owner).filter(|_| policy == ReadFrom::Nearest);
         let distance = |key: ServerKey| self.servers[key].standing.distance;
         let (mut count, mut nearest) = (0, u8::MAX);

@@ -11,7 +11,6 @@ use crate::generation::{ByHand, Out, ServerPlan};
 use crate::notice::Notice;
 use crate::server::Server;
 use crate::server::health::State;
-use crate::server::kept::Resend;
 use crate::server::notable::Notable;
 
 /// State that a server passes on to its replacement.
@@ -36,7 +35,7 @@ impl Server {
         self.weight = server.weight;
         self.standing = plan.standing;
         if self.address.is_some() {
-            self.resend = Resend::of(config);
+            self.resend = self.resends();
         }
         self.notable = Notable::of(config);
         self.ring_name = config.ring_name(server);

@@ -13,7 +13,6 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
-use crate::server::kept::Resend;
 use crate::server::pending::{Owner, Pending};
 
 impl Proxy {
@@ -41,7 +40,7 @@ impl Proxy {
             self.server_failed(io, lane.server, Failure::TimedOut, true);
         }
         let server = &self.servers[lane.server];
-        let (may_be_frozen, conn) = (server.resend == Resend::All, &server.conns[lane.number as usize]);
+        let (may_be_frozen, conn) = (server.resend.has_another(), &server.conns[lane.number as usize]);
         if conn.conn.is_none() {
             return;
         }

@@ -64,7 +64,7 @@ impl Server {
             }
             if probe {
                 shake(Handshake::Probe, command(&[b"PING"]));
-            } else if self.resend == Resend::All {
+            } else if self.resend.has_another() {
                 shake(Handshake::Alive, command(&[b"PING"]));
             }
         } else if probe {

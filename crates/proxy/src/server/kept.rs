@@ -33,9 +33,16 @@ pub(crate) enum Resend {
     Safe,
     /// All: a server may answer that it has not executed a request, and which server will.
     All,
+    /// All, and they are safe: nothing but reads goes there, and another server has the same data.
+    Reads,
 }
 
 impl Resend {
+    /// True if another server takes what this one does not answer: so it is worthwhile to notice soon.
+    pub(crate) fn has_another(self) -> bool {
+        matches!(self, Resend::All | Resend::Reads)
+    }
+
     /// Kind of requests that can be resent at a server of this pool.
     pub(crate) fn of(config: &checked::Pool) -> Resend {
         if config.discovery.topology == Topology::Cluster { Resend::All } else { Resend::Safe }
@@ -96,7 +103,7 @@ impl Kept {
         let wanted = match policy.resend {
             Resend::Nothing => false,
             Resend::Safe => keep.safe,
-            Resend::All => true,
+            Resend::All | Resend::Reads => true,
         };
         let bytes = frame.bytes();
         if !wanted && policy.beginnings {
@@ -107,7 +114,7 @@ impl Kept {
         if !wanted && keep.asked.is_empty() {
             return;
         }
-        pending.safe = keep.safe;
+        pending.safe = keep.safe || policy.resend == Resend::Reads;
         match frame {
             _ if !wanted => {}
             Frame::Slice(bytes) => {

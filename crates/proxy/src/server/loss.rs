@@ -168,6 +168,10 @@ impl Proxy {
                     lost.kept.release(&pending);
                     continue;
                 }
+                if self.goes_to_master(io, lane, (n, &pending), &lost) {
+                    lost.kept.release(&pending);
+                    continue;
+                }
                 let again = repeats && lost.may_repeat(n, &pending) && self.is_wanted(&pending);
                 if !again || !self.send_again(io, lane, &pending, &lost.kept) {
                     self.fail_pending(io, lane, &pending, failure);
@@ -244,6 +248,19 @@ impl Proxy {
         }
         let bytes = lost.kept.whole(pending);
         self.hold_lost(io, lane, pending, bytes.as_ref().map(Frame::bytes), failure)
+    }
+
+    /// Sends a read that a replica has lost to its master, in a pool with Sentinels. False if it has to fail.
+    fn goes_to_master<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: LaneKey,
+        (n, pending): (usize, &Pending),
+        lost: &Lost,
+    ) -> bool {
+        let Some(master) = self.servers[lane.server].fallback(lane.number) else { return false };
+        let may = lost.is_unsent || lost.may_repeat(n, pending);
+        may && self.is_wanted(pending) && self.send_again(io, master, pending, &lost.kept)
     }
 
     /// True if the reply is still wanted.

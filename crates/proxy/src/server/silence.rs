@@ -1,8 +1,10 @@
-//! Silent nodes of a cluster: a frozen one accepts connections and requests, and answers none.
+//! Silent nodes of a cluster, and silent replicas: a frozen one accepts connections and requests, and answers
+//! none.
 //!
 //! ```text
 //! a connection's handshake is not answered in time ▸ it is given up; its requests have not left, and take a detour
 //! a node that has failed                           ▸ a new connection to it gets requests once it has shown that it lives
+//! no answer of a replica for SILENCE               ▸ its reads go to its master (in a pool with Sentinels)
 //! no answer for SILENCE                            ▸ soundings: other nodes are asked for the front request's key, one each
 //!                                                    SOUND_EVERY. Once one of them has its slot, the connection is given up
 //! ```
@@ -35,7 +37,7 @@ impl Server {
     #[inline]
     pub(crate) fn first_look(&self) -> Option<Duration> {
         let timeout = self.config.timeout;
-        if self.resend == Resend::All {
+        if self.resend.has_another() {
             return Some(timeout.map_or(SILENCE, |timeout| timeout.min(SILENCE)));
         }
         timeout
@@ -46,7 +48,7 @@ impl Server {
     #[inline]
     pub(crate) fn is_unproven(&self, lane: u16) -> bool {
         self.failing
-            && self.resend == Resend::All
+            && self.resend.has_another()
             && !self.is_proven(lane)
             && self.conns[lane as usize].unready.is_empty()
     }
@@ -60,7 +62,7 @@ impl Server {
     /// purpose of its own.
     fn silent_at(&self, lane: u16) -> Option<Instant> {
         let conn = &self.conns[lane as usize];
-        if self.resend != Resend::All || lane >= self.probe_lane() || conn.passage.is_some() {
+        if !self.resend.has_another() || lane >= self.probe_lane() || conn.passage.is_some() {
             return None;
         }
         let owed = conn.line.iter().find(|pending| !pending.owner.is_ours())?;
@@ -71,7 +73,7 @@ impl Server {
     /// failed.
     fn hung_at(&self, lane: u16) -> Option<Instant> {
         let conn = &self.conns[lane as usize];
-        let waits = self.resend == Resend::All && lane < self.probe_lane();
+        let waits = self.resend.has_another() && lane < self.probe_lane();
         if !waits || conn.conn.is_none() || self.is_proven(lane) {
             return None;
         }
@@ -110,6 +112,11 @@ impl Proxy {
         let at = server.silent_at(lane.number)?;
         if at > now {
             return Some(at);
+        }
+        if server.resend == Resend::Reads {
+            // Its master has the same data.
+            self.close_lane(io, lane, Failure::TimedOut);
+            return None;
         }
         let pool = server.pool;
         self.doubt(now, pool);

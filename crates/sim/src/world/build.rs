@@ -51,7 +51,7 @@ impl World {
             users: access::Book::default(),
             pools: pools.clone(),
             tls: BTreeMap::new(),
-            masters: proxy::Masters::new(),
+            named: proxy::Named::default(),
             topologies: BTreeMap::new(),
             standings: BTreeMap::new(),
             by_hand: BTreeMap::new(),

@@ -40,6 +40,8 @@ pub struct SentinelNode {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// The Sentinel reaches it, and it is connected to its master as far as it is a replica.
+    pub is_fit: bool,
 }
 
 /// Reads the address of a master. None for an unknown one.
@@ -75,7 +77,10 @@ fn node_of(reply: &Reply, frame: &[u8]) -> Option<SentinelNode> {
     let mut fields = fields(reply, frame)?;
     let port = fields.get("port")?.parse().ok().filter(|port| *port > 0)?;
     let host = fields.remove("ip").filter(|host| !host.is_empty())?;
-    Some(SentinelNode { id: fields.remove("runid").unwrap_or_default(), host, port })
+    let is_down = |flag: &str| matches!(flag, "s_down" | "o_down" | "disconnected");
+    let is_linked = fields.get("master-link-status").is_none_or(|status| status == "ok");
+    let is_fit = is_linked && !fields.get("flags").is_some_and(|flags| flags.split(',').any(is_down));
+    Some(SentinelNode { id: fields.remove("runid").unwrap_or_default(), host, port, is_fit })
 }
 
 /// Reads a text, such as the reply to `SENTINEL MYID`.
@@ -156,7 +161,7 @@ mod tests {
         let good = bulks(&["name", "x", "ip", "10.0.0.2", "port", "6380", "runid", "abc"]);
         let bad = [bulks(&["ip", "10.0.0.3"]), bulks(&["ip", "", "port", "1"]), ":1\r\n".to_owned()];
         let frame = format!("*4\r\n{good}{}", bad.concat());
-        let wanted = SentinelNode { id: "abc".into(), host: "10.0.0.2".into(), port: 6380 };
+        let wanted = SentinelNode { id: "abc".into(), host: "10.0.0.2".into(), port: 6380, is_fit: true };
         assert_eq!(nodes(frame.as_bytes()), Some(vec![wanted]));
         assert_eq!(nodes(b"*0\r\n"), Some(Vec::new()));
         assert_eq!(nodes(b"-ERR x\r\n"), None);
@@ -164,6 +169,19 @@ mod tests {
         assert_eq!(nodes(many.as_bytes()), None);
         let most = format!("*{NODES_MAX}\r\n{}", "*0\r\n".repeat(NODES_MAX));
         assert_eq!(nodes(most.as_bytes()), Some(Vec::new()));
+    }
+
+    #[test]
+    fn replicas_that_may_be_read_from() {
+        let is_fit = |flags: &str, link: &str| {
+            let node = bulks(&["ip", "h", "port", "1", "flags", flags, "master-link-status", link]);
+            nodes(format!("*1\r\n{node}").as_bytes()).expect("nodes")[0].is_fit
+        };
+        assert!(is_fit("slave", "ok"));
+        assert!(!is_fit("slave", "err"));
+        for flags in ["s_down,slave", "slave,disconnected", "o_down,slave"] {
+            assert!(!is_fit(flags, "ok"), "{flags}");
+        }
     }
 
     #[test]

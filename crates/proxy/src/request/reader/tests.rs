@@ -1,5 +1,7 @@
 //! Reads from replicas against scripted nodes.
 
+mod sentinel;
+
 use net::{App, Fault};
 use wire::redis::cluster::{Node, NodeHealth};
 
