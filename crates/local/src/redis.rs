@@ -31,6 +31,8 @@ mod random;
 mod scan;
 mod score;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+pub(crate) mod script;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod set;
 mod sort;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
@@ -72,6 +74,10 @@ static COMMANDS: &[Command] = &[
     row("decrby", 3, counter::decrby),
     row("del", -2, key::del),
     row("echo", 2, key::echo),
+    row("eval", -3, script::eval),
+    row("eval_ro", -3, script::eval_ro),
+    row("evalsha", -3, script::evalsha),
+    row("evalsha_ro", -3, script::evalsha_ro),
     row("exists", -2, key::exists),
     row("expire", -3, expire::expire),
     row("expireat", -3, expire::expireat),
@@ -147,6 +153,7 @@ static COMMANDS: &[Command] = &[
     row("sadd", -3, set::sadd),
     row("scan", -2, scan::scan),
     row("scard", 2, set::scard),
+    row("script", -2, script::script),
     row("sdiff", -2, set::sdiff),
     row("sdiffstore", -3, set::sdiffstore),
     row("set", -3, string::set),
@@ -171,6 +178,7 @@ static COMMANDS: &[Command] = &[
     row("substr", 4, string::getrange),
     row("sunion", -2, set::sunion),
     row("sunionstore", -3, set::sunionstore),
+    row("time", 1, key::time),
     row("touch", -2, key::touch),
     row("ttl", 2, expire::ttl),
     row("type", 2, key::kind),
@@ -354,7 +362,7 @@ mod tests {
         for command in COMMANDS {
             assert!(lookup(command.name.to_ascii_uppercase().as_bytes()).is_some(), "{}", command.name);
         }
-        for name in [&b""[..], b"gett", b"ge", b"eval", b"get\0", &[b'g'; 100]] {
+        for name in [&b""[..], b"gett", b"ge", b"evals", b"get\0", &[b'g'; 100]] {
             assert!(lookup(name).is_none());
         }
     }
@@ -414,9 +422,9 @@ mod tests {
     #[test]
     fn what_the_embedded_cache_cannot_do() {
         let mut store = Store::new(4096);
-        let error = "-ERR the embedded cache does not serve 'EVAL', which needs a redis server \
+        let error = "-ERR the embedded cache does not serve 'FCALL', which needs a redis server \
                      (set servers = [...])\r\n";
-        check(&mut store, 0, Version::Resp2, "EVAL s 0", error);
+        check(&mut store, 0, Version::Resp2, "FCALL s 0", error);
         let long = "x".repeat(5000);
         let error =
             "-OOM the value does not fit into the embedded cache (at most 3712 bytes of key and value)\r\n";

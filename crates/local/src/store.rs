@@ -14,6 +14,7 @@ use crate::entry::{Entry, Item};
 use crate::eviction::Eviction;
 use crate::keyspace::Keyspace;
 use crate::memcache::counters::{CommandCounters, Surroundings};
+use crate::redis::script::Scripts;
 use crate::value::Value;
 use crate::watches::Watches;
 pub(crate) use edit::{EditFault, Room};
@@ -37,6 +38,8 @@ pub struct Store {
     pub(super) started_ms: Option<u64>,
     /// State of the dice for `RANDOMKEY` and the like.
     dice: u64,
+    /// Scripts, once one has come.
+    pub(crate) scripts: Option<Box<Scripts>>,
     pub(super) counters: Counters,
     pub(super) commands: CommandCounters,
     /// The pool's figures for memcached's `stats`; set before use.
@@ -97,6 +100,7 @@ impl Store {
             flush_at_ms: None,
             started_ms: None,
             dice,
+            scripts: None,
             counters: Counters::default(),
             commands: CommandCounters::default(),
             surroundings: Surroundings::default(),

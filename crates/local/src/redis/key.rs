@@ -31,6 +31,14 @@ pub(super) fn touch(call: &mut Call<'_>) -> Result<(), Fault> {
     call.count(touched)
 }
 
+/// `TIME`: seconds since 1970, and microseconds, of which thousands are known.
+pub(super) fn time(call: &mut Call<'_>) -> Result<(), Fault> {
+    encode::array(call.out, 2);
+    encode::bulk(call.out, (call.now_ms / 1000).to_string().as_bytes());
+    encode::bulk(call.out, (call.now_ms % 1000 * 1000).to_string().as_bytes());
+    Ok(())
+}
+
 /// `TYPE key`
 pub(super) fn kind(call: &mut Call<'_>) -> Result<(), Fault> {
     let kind = call.store.type_of(call.arg(1), call.now_ms).unwrap_or("none");

@@ -4,5 +4,6 @@
 mod golden;
 mod memcache;
 mod redis;
+mod scripts;
 mod types;
 mod support;

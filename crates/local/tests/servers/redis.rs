@@ -294,11 +294,11 @@ impl Peer {
 
     fn reply(&mut self, reply: &mut Vec<u8>) {
         let start = reply.len();
-        self.stream.read_until(b'\n', reply).expect("a line");
+        assert_ne!(self.stream.read_until(b'\n', reply).expect("a line"), 0, "redis-server closed");
         let line = String::from_utf8_lossy(&reply[start..]).into_owned();
         let length = || line[1..].trim_end().parse::<usize>().ok();
         match line.as_bytes()[0] {
-            b'$' => {
+            b'$' | b'=' => {
                 if let Some(length) = length() {
                     let mut body = vec![0; length + 2];
                     self.stream.read_exact(&mut body).expect("a bulk");
