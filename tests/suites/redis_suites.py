@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""The suites of redis-py and of Redis itself against a pool with one server: directly, then through the binary.
+"""The suites of redis-py and of Redis itself against a redis-server and through the binary: a pool with that server, or the embedded cache.
 
-    NUTHATCH_BIN=… python3 tests/suites/redis_suites.py [python|asyncio|tcl]… [--require PERCENT] [--sources DIRECTORY]
+    NUTHATCH_BIN=… python3 tests/suites/redis_suites.py [python|asyncio|tcl]… [--require PERCENT] [--embedded] [--sources DIRECTORY]
 
-A test counts if it passes directly; it is kept if it passes through the proxy as well. Those that are lost are listed. redis-py's
+A test counts if it passes directly; it is kept if it passes through the proxy as well, or, with --embedded,
+on the embedded cache. Those that are lost are listed. Each suite, and each of Redis' units, has servers that nobody has used. redis-py's
 tests come from PyPI's source archive of the version that is installed, Redis' from Debian's (`apt-get source`, or the directory named
 by --sources, where both are kept). A suite that cannot be fetched is skipped, which is said. The pool has allow = ["flush", "admin"], as
 the set-up of both suites needs.
 """
 
 import argparse
+import collections
 import re
 import subprocess
 import sys
@@ -71,28 +73,30 @@ def redis(sources):
     return found[-1]
 
 
-def pytest_results(sources, files, port):
-    """{test: passed} of redis-py's tests against this port."""
+def pytest_results(sources, files, fresh):
+    """{test: passed} of redis-py's tests, each file against a port of `fresh`."""
     directory, python = redis_py(sources)
-    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        there = [file for file in files if (directory / file).exists()]
-        command = [python, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "--timeout", "30", "-m", MARKS, f"--junitxml={report.name}",
-                   "--redis-url", f"redis://127.0.0.1:{port}/0", *there]
-        subprocess.run(command, cwd=directory, capture_output=True, timeout=1800, check=False)
-        cases = xml.etree.ElementTree.parse(report.name).iter("testcase")
-        results = {}
-        for case in cases:
-            kinds = {child.tag for child in case}
-            if "skipped" not in kinds:
-                name = f"{case.get('classname', '')}::{case.get('name')}"
-                results[name] = not kinds & {"failure", "error"} and results.get(name, True)
-        return results
+    results = {}
+    for file in files:
+        if not (directory / file).exists():
+            continue
+        with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+            command = [python, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "--timeout", "30", "-m", MARKS, f"--junitxml={report.name}",
+                       "--redis-url", f"redis://127.0.0.1:{fresh()}/0", file]
+            subprocess.run(command, cwd=directory, capture_output=True, timeout=1800, check=False)
+            for case in xml.etree.ElementTree.parse(report.name).iter("testcase"):
+                kinds = {child.tag for child in case}
+                if "skipped" not in kinds:
+                    name = f"{case.get('classname', '')}::{case.get('name')}"
+                    results[name] = not kinds & {"failure", "error"} and results.get(name, True)
+    return results
 
 
-def tcl_results(sources, units, port):
-    """{test: passed} of Redis' units against this port."""
+def tcl_results(sources, units, fresh):
+    """{test: passed} of Redis' units, each against a port of `fresh`."""
     directory, results = redis(sources), {}
     for unit in units:
+        port = fresh()
         command = ["./runtest", "--host", "127.0.0.1", "--port", str(port), "--singledb", "--ignore-encoding", "--ignore-digest",
                    "--tags", "-needs:debug -needs:repl -large-memory", "--single", f"unit/{unit}"]
         try:
@@ -106,34 +110,74 @@ def tcl_results(sources, units, port):
 
 
 SUITES = {
-    "python": lambda sources, port: pytest_results(sources, [f"tests/test_{name}.py" for name in PYTHON], port),
-    "asyncio": lambda sources, port: pytest_results(sources, [f"tests/test_asyncio/test_{name}.py" for name in ASYNCIO], port),
-    "tcl": lambda sources, port: tcl_results(sources, TCL, port),
+    "python": lambda sources, fresh: pytest_results(sources, [f"tests/test_{name}.py" for name in PYTHON], fresh),
+    "asyncio": lambda sources, fresh: pytest_results(sources, [f"tests/test_asyncio/test_{name}.py" for name in ASYNCIO], fresh),
+    "tcl": lambda sources, fresh: tcl_results(sources, TCL, fresh),
 }
+
+
+class Target:
+    """Servers, or programs in front of them, that nobody has used: one at a time."""
+
+    def __init__(self, path, kind):
+        self.path, self.kind, self.count, self.running = path, kind, 0, None
+
+    def fresh(self):
+        self.stop()
+        self.count += 1
+        path = self.path / f"{self.kind}{self.count}"
+        path.mkdir()
+        self.running = kit.Stack()
+        stack = self.running.__enter__()
+        servers = [] if self.kind == "embedded" else [stack.keep(kit.start_redis("s", path))]
+        if self.kind == "direct":
+            return servers[0].port
+        return stack.keep(kit.start_native(path, "redis", servers, allow='["flush", "admin"]')).port
+
+    def stop(self):
+        if self.running:
+            self.running.__exit__(None, None, None)
+        self.running = None
+
+
+def by_group(names):
+    """How many of these tests there are in each file or unit."""
+    return collections.Counter(name.split(":")[0] for name in names)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suites", nargs="*", default=list(SUITES), help=f"of {', '.join(SUITES)}")
     parser.add_argument("--require", type=float, default=0, help="least share of what passes directly, in percent")
+    parser.add_argument("--embedded", action="store_true", help="the embedded cache in the place of the proxy")
+    parser.add_argument("--only", action="append", help="of redis-py's files or Redis' units, those that end so")
     parser.add_argument("--sources", type=Path, default=Path(tempfile.gettempdir()) / "redis-suites")
     options = parser.parse_args()
     options.sources.mkdir(parents=True, exist_ok=True)
+    if options.only:
+        for names in (PYTHON, ASYNCIO, TCL):
+            names[:] = [name for name in names if any(name.endswith(wanted) for wanted in options.only)]
     failed = False
+    kind = "embedded" if options.embedded else "proxy"
     with kit.Stack() as stack:
-        server = stack.keep(kit.start_redis("s", stack.path))
-        proxy = stack.keep(kit.start_native(stack.path, "redis", [server], allow='["flush", "admin"]'))
+        targets = [Target(Path(stack.path), "direct"), Target(Path(stack.path), kind)]
         for suite in options.suites:
             try:
-                direct = SUITES[suite](options.sources, server.port)
-                through = SUITES[suite](options.sources, proxy.port)
+                direct, through = [SUITES[suite](options.sources, target.fresh) for target in targets]
             except Skipped as e:
                 print(f"{suite}: skipped: {e}", flush=True)
                 continue
+            finally:
+                for target in targets:
+                    target.stop()
             counted = sorted(name for name, passed in direct.items() if passed)
             lost = [name for name in counted if not through.get(name)]
             share = 100 * (len(counted) - len(lost)) / max(len(counted), 1)
-            print(f"{suite}: {len(counted)} pass directly, {len(counted) - len(lost)} of them through the proxy ({share:.1f} %)")
+            where = "on the embedded cache" if options.embedded else "through the proxy"
+            print(f"{suite}: {len(counted)} pass directly, {len(counted) - len(lost)} of them {where} ({share:.1f} %)")
+            all_by_group, lost_by_group = by_group(counted), by_group(lost)
+            for group, count in all_by_group.items():
+                print(f"  {group}: {count - lost_by_group[group]} of {count}")
             for name in lost:
                 print(f"    {'failed' if name in through else 'not run'}  {name}")
             sys.stdout.flush()
