@@ -4,6 +4,7 @@ those that need a real process: crates/sim/tests/seeds.rs.)"""
 import contextlib
 import json
 import re
+import socket
 import subprocess
 import urllib.request
 
@@ -130,6 +131,45 @@ def test_rows_move_with_what_they_count(tmp_path):
             wire.send(bulk(b"SET", b"k", b"x" * 50_000)[:-10])
             until_moved(admin, before, "nuthatch_shard_memory_bytes")
             until_moved(admin, before, "nuthatch_pool_memory_bytes", '{pool="plain"}')
+
+
+def test_statsd_of_pools(tmp_path):
+    """Counters as differences, gauges and latencies of pools and servers come to a receiver of UDP, in packets of the size set."""
+    with contextlib.ExitStack() as cleanup:
+        receiver = cleanup.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(kit.ANSWER_SECONDS)
+        options = {"listen": f"127.0.0.1:{kit.free_port()}", "statsd_address": f"127.0.0.1:{receiver.getsockname()[1]}"}
+        options |= {"statsd_prefix": "nut.%s", "statsd_interval": "1s", "statsd_udp_packet_size": 400}
+        top = "[stats]\n" + "\n".join(f"{name} = {json.dumps(value)}" for name, value in options.items())
+        program = start(tmp_path, top=top, plain="")
+        cleanup.callback(program.stop)
+        lines = []
+
+        def receive():
+            packet = receiver.recv(1 << 16)
+            assert len(packet) <= 400 and packet.endswith(b"\n"), packet
+            lines.extend(re.fullmatch(r"nut\.[\w-]+\.(pool\..*):(-?\d+)\|([cg])", line).groups() for line in packet.decode().splitlines())
+
+        def sum_of(key):
+            return sum(int(value) for name, value, kind in lines if (name, kind) == (key, "c"))
+
+        def has(key, kind):
+            return any((name, type) == (key, kind) for name, _, type in lines)
+
+        def came():
+            receive()
+            return sum_of("pool.plain.client_requests") >= 3 and has("pool.plain.server.local.ejected", "g")
+
+        with kit.Wire(program.ports[1]) as wire:
+            wire.ask(bulk(b"SET", b"k", b"v") + bulk(b"GET", b"k") * 2, b"+OK\r\n" + b"$1\r\nv\r\n" * 2)
+            kit.until(came, "three requests")
+            for key, kind in [("latency_us_p99", "g"), ("client_connections", "g"), ("server.local.requests", "c")]:
+                assert has(f"pool.plain.{key}", kind), (key, lines)
+            # A push without requests has their counters as nothing, and no latency.
+            lines.clear()
+            kit.until(lambda: receive() or has("pool.plain.client_requests", "c"), "another push")
+        assert sum_of("pool.plain.client_requests") == 0, lines
 
 
 def test_a_lack_of_descriptors_is_counted(tmp_path):

@@ -116,6 +116,8 @@ VALUES = {
     "queue.tls_client_auth_policy": "require",
     "queue.tls_required": "tcp-https",
     "queue.tls_min_version": "tls1.3",
+    "stats.statsd_address": "127.0.0.1:9",
+    "stats.statsd_prefix": "other.%s",
     "queue.statsd_address": "127.0.0.1:9",
     "queue.statsd_prefix": "other.%s",
     "queue.statsd_udp_packet_size": 600,

@@ -141,6 +141,21 @@ pub struct Stats {
     pub listen: Listen,
     /// Accepted for compatibility with nutcracker (its `-i`): counters here are always current.
     pub interval: Duration,
+    /// Push of the pools' statistics to statsd.
+    pub statsd: PoolStatsd,
+}
+
+/// The push of the pools' statistics to statsd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolStatsd {
+    /// UDP address, HOST:PORT; empty: off.
+    pub address: String,
+    /// Prefix of keys; `%s` stands for the machine's name.
+    pub prefix: String,
+    /// Time between pushes.
+    pub interval: Duration,
+    /// Size limit of a packet, in bytes.
+    pub udp_packet_size: usize,
 }
 
 /// Metrics and web interface.

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 use self::listeners::Listeners;
 use self::sections::{Sections, TOP};
-use crate::checked::{Admin, Config, Local, Log, LogFormat, MetricsLimits, Pool, Server, Stats};
+use crate::checked::{Admin, Config, Local, Log, LogFormat, MetricsLimits, Pool, PoolStatsd, Server, Stats};
 use crate::fault::{Fault, Position};
 use crate::go_flags::{self, GoValues};
 use crate::limits;
@@ -72,7 +72,13 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
     let stats = sections.read(Scope::Stats, "stats", &mut faults).and_then(|read| {
         let listen = read.listens("listen").pop()?;
         listeners.add(&listen, read.place("listen").or(sections.place("stats")), &mut faults);
-        Some(Stats { listen, interval: read.duration("interval") })
+        let statsd = PoolStatsd {
+            address: read.text("statsd_address").unwrap_or_default().to_owned(),
+            prefix: read.text("statsd_prefix").unwrap_or_default().to_owned(),
+            interval: read.duration("statsd_interval"),
+            udp_packet_size: read.integer("statsd_udp_packet_size") as usize,
+        };
+        Some(Stats { listen, interval: read.duration("interval"), statsd })
     });
     let admin = sections.read(Scope::Admin, "admin", &mut faults).and_then(|read| {
         let listen = read.listens("listen").pop()?;

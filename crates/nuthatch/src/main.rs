@@ -56,6 +56,7 @@ mod data_services;
 mod crash;
 mod malloc_trim;
 mod stats_port;
+mod statsd_push;
 mod stop_signals;
 mod serving;
 mod systemd;

@@ -36,6 +36,7 @@ use topologies::Topologies;
 use crate::overrides::Overrides;
 use crate::sentinels::Sentinels;
 use crate::start::Running;
+use crate::statsd_push::StatsdPush;
 use crate::topology::Discoveries;
 use crate::upgrade::departures::Departures;
 use crate::version::VERSION;
@@ -54,6 +55,7 @@ pub struct Serving {
     stop: watch::Sender<bool>,
     nsqadmin: Option<JoinHandle<()>>,
     data: DataTasks,
+    statsd: StatsdPush,
     /// The queue's HTTP API, for the admin port.
     queue_api: ApiSlot,
     departures: Option<Departures>,
@@ -105,6 +107,7 @@ impl Serving {
             stop,
             nsqadmin,
             data,
+            statsd: StatsdPush::default(),
             queue_api,
             departures: None,
             overrides: Overrides::default(),
@@ -113,6 +116,7 @@ impl Serving {
             topologies: Box::new(topologies),
         };
         serving.watch_masters();
+        serving.push_statsd();
         (serving, discoveries)
     }
 
@@ -121,6 +125,14 @@ impl Serving {
         let (overrides, config) = (&self.overrides, &self.running.config);
         let (by_hand, servers_by_hand) = (overrides.lines(config), overrides.of_servers(config));
         self.running.watch.set_generations(Generations { by_hand, servers_by_hand, ..generations });
+    }
+
+    /// Pushes the pools' statistics as configured.
+    fn push_statsd(&mut self) {
+        let Running { config, registry, .. } = &self.running;
+        let settings = config.stats.as_ref().map(|stats| &stats.statsd);
+        let settings = settings.filter(|statsd| !statsd.address.is_empty());
+        self.statsd.set(settings, registry);
     }
 
     /// Publishes the settings in force.

@@ -2,6 +2,7 @@
 //! the interval.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use config::checked::Statsd as Settings;
 use net::NotTaken;
@@ -26,7 +27,7 @@ pub async fn push(
     let prefix = prefix(&settings.prefix, &broadcast_address, broadcast_http_port);
     let mut statsd = Statsd::new(prefix, settings.udp_packet_size, settings.exclude_ephemeral);
     // An interval of zero would leave no time for anything else.
-    let interval = settings.interval.max(std::time::Duration::from_millis(10));
+    let interval = settings.interval.max(Duration::from_millis(10));
     let mut ticks = interval_at(tokio::time::Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -38,20 +39,25 @@ pub async fn push(
         };
         let memory = settings.mem_stats.then(memory);
         let packets = statsd.render(snapshot.topics.as_deref().unwrap_or_default(), memory.as_ref());
-        let socket = match connect(&settings.address).await {
-            Ok(socket) => socket,
-            Err(error) => {
-                warn!(address = settings.address, %error, "statsd cannot be reached");
-                continue;
-            }
-        };
-        let pause = gap(interval, packets.len());
-        for packet in packets {
-            if let Err(error) = socket.send(&packet).await {
-                debug!(address = settings.address, %error, "packet to statsd lost");
-            }
-            sleep(pause).await;
+        send_packets(&settings.address, packets, interval).await;
+    }
+}
+
+/// Sends the packets of one push, spread over the interval. A failure is logged and not repeated.
+pub async fn send_packets(address: &str, packets: Vec<Vec<u8>>, interval: Duration) {
+    let socket = match connect(address).await {
+        Ok(socket) => socket,
+        Err(error) => {
+            warn!(address, %error, "statsd cannot be reached");
+            return;
         }
+    };
+    let pause = gap(interval, packets.len());
+    for packet in packets {
+        if let Err(error) = socket.send(&packet).await {
+            debug!(address, %error, "packet to statsd lost");
+        }
+        sleep(pause).await;
     }
 }
 

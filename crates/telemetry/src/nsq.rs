@@ -97,7 +97,10 @@ mod tests {
         let keys = |on_request| in_json(topic.figures(), on_request).collect::<Vec<_>>();
         let document = [("depth", 1), ("backend_depth", 0), ("message_count", 3), ("message_bytes", 2)];
         assert_eq!(keys(false), document);
-        assert_eq!(keys(true), [("rejected_count", 9), ("dropped_count", 0), ("stored_bytes", 0)]);
+        assert_eq!(
+            keys(true),
+            [("rejected_count", 9), ("dropped_count", 0), ("stored_bytes", 0), ("bytes_max", 0)]
+        );
         let page: Vec<_> = on_page(topic.figures()).collect();
         assert_eq!(page, [("depth", 5, 1), ("be-depth", 5, 0), ("msgs", 8, 3)]);
         let packets: Vec<_> = for_statsd(topic.figures()).map(|(_, name, _)| name).collect();

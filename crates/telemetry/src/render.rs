@@ -5,5 +5,6 @@
 
 pub mod describe;
 pub mod nutcracker;
+pub mod pool_statsd;
 pub mod prometheus;
 pub mod statsd;

@@ -33,11 +33,17 @@ pub(super) fn log(log: &Log) -> Section {
 }
 
 pub(super) fn stats(stats: &Stats) -> Section {
+    let statsd = &stats.statsd;
     Section::new(
         Scope::Stats,
         [
             ("listen", Some(Setting::Listens(vec![stats.listen.clone()]))),
             ("interval", Some(Setting::Duration(stats.interval))),
+            ("statsd_address", Setting::text(&statsd.address)),
+            // An empty text is no prefix, unlike an option that is not written.
+            ("statsd_prefix", Some(Setting::Text(statsd.prefix.clone()))),
+            ("statsd_interval", Some(Setting::Duration(statsd.interval))),
+            ("statsd_udp_packet_size", Some(count(statsd.udp_packet_size))),
         ],
     )
 }

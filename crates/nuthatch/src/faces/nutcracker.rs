@@ -237,13 +237,14 @@ pub(super) fn usual(accepted: Accepted) -> Config {
 fn configuration(options: &Options, accepted: Accepted, admin: Option<Admin>) -> Config {
     let listen = Listen::Tcp { host: options.stats_addr.clone(), port: options.stats_port };
     let interval = Duration::from_millis(u64::from(options.stats_interval_ms));
+    let usual = native::default(cores());
     Config {
         pools: accepted.pools,
-        stats: Some(Stats { listen, interval }),
+        stats: usual.stats.map(|stats| Stats { listen, interval, ..stats }),
         admin,
         queue: None,
         users: Vec::new(),
         lookup: None,
-        ..native::default(cores())
+        ..usual
     }
 }

@@ -199,6 +199,7 @@ impl Serving {
         }
         self.running.descriptors.set(&config);
         self.running.config = Arc::new(config);
+        self.push_statsd();
         self.configure_sentinels();
         self.topologies.follow(&self.running);
         self.show_facts();

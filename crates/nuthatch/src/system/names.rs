@@ -46,7 +46,11 @@ fn hosts(config: &Config, words: Words) -> Vec<(String, String)> {
             statsd.map(|statsd| (words.option("[queue] statsd_address", "statsd"), statsd.address.as_str()));
         lookups.chain(auths).chain(statsd).map(|(option, address)| (option, host_of(address).to_owned()))
     });
-    servers.chain(sentinels).chain(queue).collect()
+    let statsd = config.stats.iter().map(|stats| stats.statsd.address.as_str());
+    let statsd = statsd
+        .filter(|address| !address.is_empty())
+        .map(|address| (words.option("[stats] statsd_address", "statsd"), host_of(address).to_owned()));
+    servers.chain(sentinels).chain(queue).chain(statsd).collect()
 }
 
 /// The host of `HOST:PORT` or of a URL.
