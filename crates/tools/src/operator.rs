@@ -61,6 +61,12 @@ pub enum Operator {
         /// Number of messages; all if it is left out
         #[arg(short = 'n', long)]
         count: Option<u32>,
+        /// Only those that died from this time on: seconds since 1970, or as 2026-01-31T12:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
+        /// Only those that died before this time
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
         /// The daemon to ask, and the form of the answer
         #[command(flatten)]
         at: At,
@@ -166,8 +172,11 @@ impl Operator {
                 };
                 Ok(if at.json { json(&answer["messages"]) } else { show::message_table(&answer["messages"]) })
             }
-            Operator::Redrive { topic, channel, count, at } => {
-                let more: Vec<_> = count.iter().map(|count| ("count", count.to_string())).collect();
+            Operator::Redrive { topic, channel, count, since, until, at } => {
+                let count = count.map(|count| count.to_string());
+                let options = [("count", &count), ("since", since), ("until", until)];
+                let more: Vec<_> =
+                    options.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect();
                 let answer = at.api().post("/channel/redrive", topic, Some(channel), &more).await?;
                 let count = &answer["count"];
                 Ok(at.say(&answer, || format!("{count} dead letters brought back to {topic}/{channel}")))

@@ -46,6 +46,12 @@ fn every_command_asks_for_what_it_says() {
             "4 dead letters brought back to t/c",
         ),
         (
+            "redrive t c --since 2026-01-31T12:00:00+01:00 --until 1769900000",
+            r#"{"count":1}"#,
+            "POST /channel/redrive?topic=t&channel=c&since=2026-01-31T12%3A00%3A00%2B01%3A00&until=1769900000".into(),
+            "1 dead letters brought back to t/c",
+        ),
+        (
             "redrive t c -n 1",
             r#"{"count":1}"#,
             "POST /channel/redrive?topic=t&channel=c&count=1".into(),
