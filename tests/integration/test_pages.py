@@ -8,6 +8,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -281,9 +282,50 @@ def test_dead_letters_of_a_time_come_back(scene, browser):
     scene.tell("/topic/delete?topic=dies")
 
 
-def test_a_consumer_that_never_finishes_is_marked(scene):
-    kit.until(lambda: scene.channel("orders", "billing")["in_flight_count"] == 5, "it has messages")
-    assert "takes and never finishes" in scene.page("/topics/orders/billing")
+def test_dead_letters_of_an_hour_come_back_in_three_clicks(scene, browser):
+    """Overview, Topics, the topic, its channel; there they are looked at, and those of the last hour come back."""
+    for path in ["/topic/create?topic=hourly", "/channel/create?topic=hourly&channel=mail"]:
+        scene.tell(path)
+    kit.fetch(scene.http, "/channel/settings?topic=hourly&channel=mail", "PUT", '{"max_attempts":1}')
+    scene.tell("/mpub?topic=hourly", "a\nb\nc")
+    consumer = Consumer(scene.tcp, "hourly", "mail", ready=3)
+    kit.until(lambda: scene.channel("hourly", "mail")["in_flight_count"] == 3, "they are delivered")
+    consumer.close()
+    dead = lambda: kit.fetch(scene.http, "/channel/peek?topic=hourly&channel=mail&what=dead")[1]["messages"]
+    kit.until(lambda: len(dead()) == 3, "they are dead")
+    kit.until(lambda: "hourly" in scene.page("/topics"), "the topic is listed")
+    browser.screen(1440)
+    browser.open(scene.url("/"))
+    browser.click("nav a", "Topics")
+    browser.click("main a", "hourly")
+    browser.click("#channels a", "mail")
+    assert "3 dead letters" in browser.run("document.getElementById('state').innerText")
+    browser.submit("Bring back dead letters", last_hour=True)
+    assert "Dead letters are back" in browser.text() and browser.faults == []
+    assert scene.channel("hourly", "mail")["depth"] == 3 and dead() == []
+    scene.tell("/topic/delete?topic=hourly")
+
+
+def test_a_consumer_that_never_finishes_is_found_in_three_clicks(scene, browser):
+    """Overview, Topics, the topic, its channel: the consumer is marked, and how long it holds a message is said."""
+    for path in ["/topic/create?topic=stuck", "/channel/create?topic=stuck&channel=slow"]:
+        scene.tell(path)
+    scene.tell("/mpub?topic=stuck", "a\nb")
+    consumer = Consumer(scene.tcp, "stuck", "slow", ready=2)
+    try:
+        kit.until(lambda: scene.channel("stuck", "slow")["in_flight_count"] == 2, "it has messages")
+        kit.until(lambda: "stuck" in scene.page("/topics"), "the topic is listed")
+        browser.screen(1440)
+        browser.open(scene.url("/"))
+        browser.click("nav a", "Topics")
+        browser.click("main a", "stuck")
+        browser.click("#channels a", "slow")
+        row = browser.run("document.querySelector('#consumers tbody tr').innerText")
+        assert "worker-1" in row and "takes and never finishes" in row and " s" in row, row
+        assert browser.faults == []
+    finally:
+        consumer.close()
+        scene.tell("/topic/delete?topic=stuck")
     assert "nobody consumes" in scene.page("/topics/orders")
 
 
@@ -603,6 +645,26 @@ def test_settings_have_their_origin(scene, browser):
     assert origin("settings", "msg_timeout") == ["1m", "[queue], default"]
     assert browser.faults == []
     scene.tell("/topic/delete?topic=set")
+
+
+def test_settings_of_the_faces_have_their_origin(stack):
+    """Under nsqd's name a setting comes from a flag or from a line of its file; under nutcracker's from its file."""
+    path = stack.path / "faces"
+    path.mkdir()
+    admin = kit.free_port()
+
+    def origins(program, page):
+        text = kit.until(lambda: (answer := kit.fetch(admin, page)) and answer[0] == 200 and answer[1], "the page is there")
+        rows = re.findall(r'<th scope="row"><code>(\w+)</code></th><td>([^<]*)</td><td>([^<]*)</td>', text)
+        return {name: (value, origin) for name, value, origin in rows}
+
+    (path / "nsqd.cfg").write_text('# ours\nmax_rdy_count = 77\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUTHATCH_ADMIN", f"127.0.0.1:{admin}")
+        nsqd = stack.keep_proxy(kit.start_nsqd(path, "--mem-queue-size=55", f"--config={path / 'nsqd.cfg'}", name="faced"))
+        found = origins(nsqd, "/configuration")
+        assert found["mem_queue_size"] == ("55", "flag -mem-queue-size") and found["max_rdy_count"] == ("77", "nsqd.cfg:2"), found
+        assert found["sync_every"][1] == "default"
 
 
 def test_growth_and_the_time_until_full(scene, browser):

@@ -74,10 +74,7 @@ impl Reloads {
     /// Starts with the first generation in force.
     pub async fn begin(source: Source, serving: &Serving) -> Reloads {
         let generations = Generations { generation: 1, since_ms: wall_ms(), ..Generations::default() };
-        // For the places of its options; the configuration itself has been read before.
-        let again = source.clone();
-        let read = tokio::task::spawn_blocking(move || again.read()).await.ok().and_then(Result::ok);
-        let read = read.map(|Loaded { config, basis, .. }| (Arc::new(config), basis));
+        let read = reread(&source, serving.config()).await;
         let reloads = Reloads { source, generations, read };
         reloads.show(serving);
         reloads
@@ -195,6 +192,18 @@ impl Reloads {
         }
         self.show(serving);
     }
+}
+
+/// The configuration in force with the text behind it, for the places of its options: read once more. None if
+/// it has changed since the start, or cannot be read twice, as a pipe.
+async fn reread(source: &Source, in_force: &Config) -> Option<(Arc<Config>, Basis)> {
+    if source.file.as_ref().is_some_and(|file| !file.is_file()) {
+        return None;
+    }
+    let again = source.clone();
+    let read = tokio::task::spawn_blocking(move || again.read()).await.ok()?;
+    let Loaded { config, basis, .. } = read.ok()?;
+    (config == *in_force).then(|| (Arc::new(config), basis))
 }
 
 /// Formats an outcome as lines for people. The error is the reason nothing has changed.

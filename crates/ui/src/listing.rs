@@ -30,17 +30,24 @@ pub struct Column {
     pub numeric: bool,
     /// True if a narrow screen leaves it out.
     pub wide: bool,
+    /// False for a picture, which has no order.
+    pub sorts: bool,
 }
 
 impl Column {
     /// A column of texts.
     pub const fn text(key: &'static str, words: &'static str) -> Column {
-        Column { key, words, help: "", numeric: false, wide: false }
+        Column { key, words, help: "", numeric: false, wide: false, sorts: true }
     }
 
     /// A column of numbers.
     pub const fn number(key: &'static str, words: &'static str, help: &'static str) -> Column {
-        Column { key, words, help, numeric: true, wide: false }
+        Column { key, words, help, numeric: true, wide: false, sorts: true }
+    }
+
+    /// A column of pictures, whose heading does not sort.
+    pub const fn picture(key: &'static str, words: &'static str) -> Column {
+        Column { sorts: false, ..Column::text(key, words) }
     }
 
     /// Leaves it out on narrow screens.
@@ -131,10 +138,12 @@ impl Listing {
                     @let direction = if self.descending { "descending" } else { "ascending" };
                     th scope="col" class=[Some(column.class()).filter(|class| !class.is_empty())]
                         aria-sort=[sorted.then_some(direction)] title=[Some(column.help).filter(|help| !help.is_empty())] {
-                        a href=(self.address(path, column.key, descending, 0)) {
-                            (column.words)
-                            @if sorted { span.arrow aria-hidden="true" { (if self.descending { " ↓" } else { " ↑" }) } }
-                        }
+                        @if column.sorts {
+                            a href=(self.address(path, column.key, descending, 0)) {
+                                (column.words)
+                                @if sorted { span.arrow aria-hidden="true" { (if self.descending { " ↓" } else { " ↑" }) } }
+                            }
+                        } @else { (column.words) }
                     }
                 }
             } }
@@ -220,5 +229,12 @@ mod tests {
         assert!(head.contains("href=\"/topics?sort=name&amp;order=desc&amp;q=or%26d\""), "{head}");
         assert!(head.contains("href=\"/topics?sort=depth&amp;order=desc&amp;q=or%26d\""), "{head}");
         assert!(head.contains("aria-sort=\"ascending\""), "{head}");
+    }
+
+    #[test]
+    fn a_picture_does_not_sort() {
+        let head = listing("", &NAME).head("/topics", &[NAME, Column::picture("hour", "Last hour")]);
+        let head = head.into_string();
+        assert!(head.contains("Last hour") && !head.contains("sort=hour"), "{head}");
     }
 }

@@ -35,6 +35,9 @@ pub(crate) struct NodeView {
     pub total_messages: i64,
     /// Number of its consumers.
     pub total_clients: i64,
+    /// Topics that the lookups hide.
+    #[serde(skip)]
+    pub tombstoned: Vec<String>,
 }
 
 /// Reason a queue is not shown.
@@ -147,6 +150,8 @@ impl Api {
         let Some(producer) = producers.into_iter().find(|producer| producer.http_address() == node) else {
             return Err(NoNode::Unknown);
         };
+        let hidden = producer.topics.iter().flatten().filter(|topic| topic.tombstoned);
+        let tombstoned = hidden.map(|topic| topic.topic.clone()).collect();
         let stats = warnings.take(fleet.stats(vec![producer], None, None, true).await)?;
         let clients = |channel: &ChannelStats| channel.clients.as_ref().map_or(0, Vec::len);
         let channels = stats.iter().flat_map(|topic| topic.channels.iter().flatten());
@@ -155,6 +160,7 @@ impl Api {
             total_clients: i64::try_from(channels.map(clients).sum::<usize>()).unwrap_or(i64::MAX),
             total_messages: stats.iter().fold(0, |sum, topic| sum.saturating_add(topic.message_count)),
             topics: Some(stats).filter(|stats| !stats.is_empty()),
+            tombstoned,
         })
     }
 

@@ -1,6 +1,8 @@
 //! A submitted form: makes the change, then redirects the browser to the page that shows it, or shows what
 //! each daemon answered if some failed.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use http::{Asked, HttpRefusal, Query};
@@ -63,9 +65,10 @@ fn change(form: &Query) -> Result<Change, HttpRefusal> {
         }
         "redrive" => {
             let time = |name| Some(text(name).trim().to_owned()).filter(|time| !time.is_empty());
+            let last_hour = form.text("last_hour") == Some("true");
             let letters = Letters {
                 count: number(form, "count").map_err(said)?,
-                since: time("since"),
+                since: if last_hour { Some(an_hour_ago()) } else { time("since") },
                 until: time("until"),
             };
             Ok(Change::Redrive(topic, of_channel()?, letters))
@@ -77,6 +80,12 @@ fn change(form: &Query) -> Result<Change, HttpRefusal> {
         }
         word => changes::action(word, topic, channel),
     }
+}
+
+/// An hour ago, in seconds since 1970.
+fn an_hour_ago() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_secs().saturating_sub(3600).to_string()
 }
 
 /// A number that may be absent.

@@ -115,7 +115,8 @@ fn nodes(api: &Api, channel: &ChannelStats) -> Markup {
     }
 }
 
-fn consumers(api: &Api, clients: &[ClientStats]) -> Markup {
+/// The table of consumers.
+pub(super) fn consumers(api: &Api, clients: &[ClientStats]) -> Markup {
     html! {
         table {
             thead { tr {

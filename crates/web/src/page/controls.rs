@@ -94,6 +94,11 @@ pub(super) fn of_channel(api: &Api, topic: &str, channel: &ChannelStats) -> Mark
             format!("{} are", counted(channel.client_count, "consumer"))
         }
     );
+    let seeks = format!(
+        "Reads on from another place or time, as far back as messages are kept. Of {} those before that place are \
+         lost to this channel; what is read again is delivered again.",
+        counted(waiting, "waiting message")
+    );
     let redrives = format!(
         "Returns dead letters to the channel, oldest first; they are delivered again. {} set aside since the start.",
         counted(channel.dead_count, "message")
@@ -103,11 +108,12 @@ pub(super) fn of_channel(api: &Api, topic: &str, channel: &ChannelStats) -> Mark
         a.button href=(at(api, &["messages", topic, &channel.channel_name])) { "Look at messages" }
         a.button href=(at(api, &["settings", topic, &channel.channel_name])) { "Settings" }
         (target.form("redrive", "Bring back dead letters", Some(redrives), false, &html! {
+            p { label { input type="checkbox" name="last_hour" value="true"; " Only those that died in the last hour" } }
             p { label { "Died from (empty: all) " input name="since" maxlength="40" placeholder="2026-01-31T12:00:00Z"; } }
             p { label { "Died before (empty: all) " input name="until" maxlength="40" placeholder="2026-01-31T13:00:00Z"; } }
             p { label { "At most (empty: all) " input type="number" name="count" min="1"; } }
         }))
-        (target.form("seek", "Move", Some("Reads again from a place or time, as far back as messages are kept. What is waiting is given up or read again.".into()), true, &html! {
+        (target.form("seek", "Move", Some(seeks), true, &html! {
             p { label { "To " input name="to" required maxlength="40" placeholder="beginning, end, 2026-01-31T12:00:00Z"; } }
         }))
         (target.form("empty", "Empty", Some(empties), true, &html! {}))

@@ -9,12 +9,14 @@ use ui::parts::{badge, empty, note, scroll};
 use ui::text::clean;
 
 use super::action::done;
-use super::numbers::{count, counted};
+use super::channel::consumers;
+use super::numbers::{count, counted, split};
 use super::pools::of_node;
+use super::topic::{channel_cells, channel_head};
 use super::{Page, at, controls};
-use crate::api::views::NoNode;
+use crate::api::views::{NoNode, NodeView};
 use crate::api::{Api, Warnings, word};
-use crate::fleet::{Gathered, TopicStats, Unavailable};
+use crate::fleet::{ChannelStats, Gathered, TopicStats, Unavailable};
 
 pub(crate) async fn node(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let name = word(&asked, 0);
@@ -42,40 +44,57 @@ pub(crate) async fn node(api: &Api, asked: Asked) -> Result<Response<Body>, Http
         section #topics data-live {
             h2 { "Topics" small { "a tombstone hides a topic of this node from consumers for a while and deletes it here" } }
             @if node.topics.is_none() { (empty("It has no topics.", html! { "Publishers make them." })) }
-            @for topic in node.topics.iter().flatten() { (of_topic(api, topic, name)) }
+            @for topic in node.topics.iter().flatten() { (of_topic(api, topic, &node)) }
         }
     };
     Ok(page.answer(&asked.headers, &warnings, content))
 }
 
-fn of_topic(api: &Api, topic: &TopicStats, node: &str) -> Markup {
+fn of_topic(api: &Api, topic: &TopicStats, node: &NodeView) -> Markup {
+    let channels = topic.channels.as_deref().unwrap_or_default();
     html! {
         div.card {
             h2 {
                 a href=(at(api, &["topics", &topic.topic_name])) { (clean(&topic.topic_name)) }
-                small { (count(topic.depth)) " waiting for a channel · " (count(topic.message_count)) " so far" }
+                small {
+                    (count(topic.depth)) " waiting for a channel (" (split(topic.memory_depth, topic.backend_depth)) ") · "
+                    (count(topic.message_count)) " so far"
+                }
                 @if topic.paused { (badge(Level::Notice, "paused")) }
+                @if node.tombstoned.contains(&topic.topic_name) { (badge(Level::Notice, "tombstoned")) }
             }
-            @if topic.channels.as_ref().is_some_and(|channels| !channels.is_empty()) {
+            @if !channels.is_empty() {
                 (scroll(&format!("Channels of {}", clean(&topic.topic_name)), html! {
                     table {
-                        thead { tr {
-                            th scope="col" { "Channel" } th.n scope="col" { "Waiting" } th.n scope="col" { "In flight" }
-                            th.n.wide scope="col" { "Messages" } th.n scope="col" { "Consumers" }
-                        } }
+                        (channel_head("Channel", false))
                         tbody {
-                            @for channel in topic.channels.iter().flatten() {
+                            @for channel in channels {
                                 tr {
                                     th scope="row" { a href=(at(api, &["topics", &topic.topic_name, &channel.channel_name])) { (clean(&channel.channel_name)) } }
-                                    td.n { (count(channel.depth)) } td.n { (count(channel.in_flight_count)) }
-                                    td.n.wide { (count(channel.message_count)) } td.n { (count(channel.client_count)) }
+                                    (channel_cells(channel))
                                 }
                             }
                         }
                     }
                 }))
+                @for channel in channels { (clients(api, topic, channel)) }
             }
-            div.actions { (controls::tombstone(api, topic, node)) }
+            div.actions { (controls::tombstone(api, topic, &node.node)) }
+        }
+    }
+}
+
+/// Consumers of a channel of the node, in a fold.
+fn clients(api: &Api, topic: &TopicStats, channel: &ChannelStats) -> Markup {
+    let all = channel.clients.as_deref().unwrap_or_default();
+    let label =
+        format!("Consumers of {}, channel {}", clean(&topic.topic_name), clean(&channel.channel_name));
+    html! {
+        @if !all.is_empty() {
+            details {
+                summary { (counted(all.len() as i64, "consumer")) " of " (clean(&channel.channel_name)) }
+                (scroll(&label, consumers(api, all)))
+            }
         }
     }
 }

@@ -202,6 +202,12 @@ fn form(api: &Api, topic: &str, channel: Option<&str>, known: &Map<String, Value
                     }
                 }
             }
+            p.facts {
+                @if channel.is_none() {
+                    "They apply at once. Beyond \"Most bytes\" with drop-oldest the oldest messages are lost, read or not, and so is what is older "
+                    "than \"Expire after\" when its turn comes; what is not kept for replay cannot be read again."
+                } @else { "They apply at once: a message that had this many deliveries becomes a dead letter instead of the next one." }
+            }
             button { "Save" }
         }
     }

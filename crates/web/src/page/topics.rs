@@ -20,7 +20,7 @@ use crate::figures::{Rates, TopicRow};
 const COLUMNS: [Column; 14] = [
     Column::text("name", "Topic"),
     Column::number("waiting", "Waiting", "messages waiting in the topic and its channels"),
-    Column::text("hour", "Last hour").wide(),
+    Column::picture("hour", "Last hour").wide(),
     Column::number("in", "In/s", "messages published per second, lately"),
     Column::number("out", "Out/s", "messages finished per second by all channels, lately").wide(),
     Column::number("growth", "Grows/s", "change of waiting messages per second, lately").wide(),

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""What /metrics and the pages of the admin port cost with ten thousand topics: time to the last byte, size, memory.
+
+    python3 bench/pages_scale.py [--binary PATH] [--topics N] [--rounds N]
+
+Each topic has one channel and one message in it. Every request is made on a connection of its own, a second after the
+one before, so that each has to gather the figures anew (they are kept for a second). Rows are the median and the
+slowest of the rounds. RSS is that of the daemon, before the first request and after the last.
+"""
+import argparse
+import http.client
+
+from benchlib import *
+
+PATIENCE_S = 60
+PATHS = [
+    ("/metrics", "/metrics"),
+    ("/topics, the first page of 100", "/topics"),
+    ("/topics by messages per second", "/topics?sort=in&order=desc"),
+    ("/topics, filtered", "/topics?q=t77"),
+    ("a topic", "/topics/t7"),
+    ("the overview", "/"),
+    ("/api/status", "/api/status"),
+]
+
+
+def ask(port, method, path, body=None):
+    """-> the body, and seconds to its last byte"""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    begun = time.monotonic()
+    connection.request(method, path, body)
+    answer = connection.getresponse()
+    read = answer.read()
+    took = time.monotonic() - begun
+    connection.close()
+    if answer.status != 200:
+        raise RuntimeError("%s: %d %s" % (path, answer.status, read[:200]))
+    return read, took
+
+
+def fill(port, topics):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    for n in range(topics):
+        for path, body in [("/topic/create?topic=t%d", None), ("/channel/create?topic=t%d&channel=c", None), ("/pub?topic=t%d", b"x")]:
+            connection.request("POST", path % n, body)
+            answer = connection.getresponse()
+            if answer.read() and answer.status != 200:
+                raise RuntimeError("%s: %d" % (path % n, answer.status))
+
+
+def run(binary, topics, rounds):
+    rows = []
+    with Stage() as stage:
+        admin, api = free_port(), free_port()
+        conf = os.path.join(stage.directory, "nuthatch.toml")
+        with open(conf, "w") as file:
+            file.write('[admin]\nlisten = "127.0.0.1:%d"\n[queue]\ntcp = "127.0.0.1:%d"\nhttp = "127.0.0.1:%d"\ndata_path = "%s"\n'
+                       % (admin, free_port(), api, os.path.join(stage.directory, "data")))
+        os.mkdir(os.path.join(stage.directory, "data"), 0o700)
+        process = stage.start([binary, "run", "-c", conf])
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                ask(admin, "GET", "/startup")
+                break
+            time.sleep(0.01)
+        fill(api, topics)
+        # The last hour has begun then.
+        time.sleep(15)
+        before = process.memory_mb()
+        for what, path in PATHS:
+            times, size = [], 0
+            for _ in range(rounds):
+                time.sleep(1.1)
+                body, took = ask(admin, "GET", path)
+                times.append(took * 1000)
+                size = len(body)
+            rows.append((what, "%.0f" % median(times), "%.0f" % max(times), "%.0f" % (size / 1000)))
+            print(rows[-1], file=sys.stderr, flush=True)
+        rows.append(("RSS before the first of them, MB", "%.1f" % before, "", ""))
+        rows.append(("RSS after the last, MB", "%.1f" % process.memory_mb(), "", ""))
+    return rows
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--binary", default=NUTHATCH, help="default: %(default)s")
+    options.add_argument("--topics", type=int, default=10000, help="default: %(default)s")
+    options.add_argument("--rounds", type=int, default=10, help="requests for each row (default: %(default)s)")
+    chosen = options.parse_args()
+    print("%s; commit %s; %s\n" % (datetime.date.today().isoformat(), commit(), machine()))
+    print(table(("what", "median ms", "slowest ms", "size kB"), run(chosen.binary, chosen.topics, chosen.rounds)))
+
+
+if __name__ == "__main__":
+    main()
