@@ -23,16 +23,37 @@ const DIGITS_MAX: usize = 18;
 /// Parses the number at the front of `text`.
 #[inline(always)]
 pub(crate) fn decimal(text: &[u8]) -> Decimal {
-    match text {
-        // Nearly every header has one to three digits, or marks a missing value.
-        [a @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a), 3),
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => Decimal::Done(digit(*a) * 10 + digit(*b), 4),
-        [b'-', b'1', b'\r', b'\n', ..] => Decimal::Done(-1, 4),
-        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] => {
-            Decimal::Done(digit(*a) * 100 + digit(*b) * 10 + digit(*c), 5)
-        }
-        _ => any_decimal(text),
+    match short(text) {
+        Some((value, len)) => Decimal::Done(value.into(), len),
+        None => any_decimal(text),
     }
+}
+
+/// Parses a number of one to three digits, as nearly every header has, if all of it and five bytes are there:
+/// the number and its length with the line end. Anything else is left to [`decimal`].
+#[inline(always)]
+fn short(text: &[u8]) -> Option<(u32, usize)> {
+    let head = text.first_chunk::<5>()?;
+    let digit = |at: usize| u32::from(head[at].wrapping_sub(b'0'));
+    let ends = |at: usize| head[at..at + 2] == *b"\r\n";
+    let value = digit(0);
+    if value > 9 {
+        return None;
+    }
+    if ends(1) {
+        return Some((value, 3));
+    }
+    if digit(1) > 9 || value == 0 {
+        return None;
+    }
+    let value = value * 10 + digit(1);
+    if ends(2) {
+        return Some((value, 4));
+    }
+    if digit(2) > 9 || !ends(3) {
+        return None;
+    }
+    Some((value * 10 + digit(2), 5))
 }
 
 /// Parses again a number already accepted by [`decimal`]: the number and its length with the line end. Checks
@@ -136,6 +157,11 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(decimal(text), *expected, "{}", text.escape_ascii());
+            // What follows changes nothing.
+            let followed = [text, &b"$9\r\n"[..]].concat();
+            if *expected != Decimal::More {
+                assert_eq!(decimal(&followed), *expected, "{}", followed.escape_ascii());
+            }
             let whole = text.strip_suffix(b"\r\n");
             if let (Some(whole), Decimal::Done(value, len)) = (whole, expected)
                 && *len == text.len()

@@ -5,7 +5,8 @@
 //!   <word> <word> …\n                                                       or an inline command
 //! ```
 //! The scanner parses headers and skips arguments; the only argument it reads is the name. It does not read
-//! skipped bytes again when more arrive, so a request costs the same in any number of pieces.
+//! skipped bytes again when more arrive, so a request costs the same in any number of pieces. One that is
+//! there whole is scanned without any state.
 //!
 //! It accepts what Redis 7 accepts, except what two servers could read in two ways: numbers are canonical (no
 //! leading zero, no sign, as Redis' own `string2ll`), each argument ends with `\r\n` (Redis does not check),
@@ -132,7 +133,7 @@ impl RequestScanner {
             Some(_) => self.scan_line(frame, limits),
             None => return Scan::NeedMore { want: 1 },
         };
-        if !matches!(outcome, Scan::NeedMore { .. }) {
+        if self.scanned > 0 && !matches!(outcome, Scan::NeedMore { .. }) {
             *self = RequestScanner::new();
         }
         outcome
@@ -140,6 +141,17 @@ impl RequestScanner {
 
     #[inline]
     fn scan_array(&mut self, frame: &[u8], limits: &Limits) -> Scan {
+        match self.count {
+            0 => match whole(frame, limits) {
+                Some(request) => Scan::Done(request),
+                None => self.scan_piecemeal(frame, limits),
+            },
+            _ => self.scan_piecemeal(frame, limits),
+        }
+    }
+
+    /// Scans a request that has not arrived whole, has long headers, or is wrong.
+    fn scan_piecemeal(&mut self, frame: &[u8], limits: &Limits) -> Scan {
         if self.count == 0 {
             match header(frame, limits) {
                 Ok((0, len)) => return Scan::Skip { len },
@@ -204,6 +216,47 @@ impl RequestScanner {
             Some(_) => Scan::Inline { len },
         }
     }
+}
+
+/// The request at the front of `frame`, if it is there whole and nothing is wrong with it, as nearly every
+/// request. Anything else is scanned piece by piece.
+#[inline(always)]
+fn whole(frame: &[u8], limits: &Limits) -> Option<Request> {
+    let bulk_bytes_max = limits.bulk_bytes_max.min(FRAME_BYTES_MAX);
+    let (count, len) = match decimal(frame.get(1..)?) {
+        Decimal::Done(count, len) if count > 0 && count as u64 <= limits.arguments_max as u64 => {
+            (u32::try_from(count).ok()?, len)
+        }
+        _ => return None,
+    };
+    let (mut name, mut first) = (Place::default(), Place::default());
+    let mut at = 1 + len;
+    for n in 0..count {
+        let [b'$', rest @ ..] = frame.get(at..)? else { return None };
+        let (len, head_len) = match decimal(rest) {
+            Decimal::Done(len, head_len) if len >= 0 && len as u64 <= bulk_bytes_max as u64 => {
+                (len, head_len)
+            }
+            _ => return None,
+        };
+        let start = at + 1 + head_len;
+        let end = start + len as usize;
+        if frame.get(end..end + 2)? != b"\r\n" {
+            return None;
+        }
+        let place = Place { head: at as u32, start: start as u32, end: end as u32 };
+        match n {
+            0 => name = place,
+            1 => first = place,
+            _ => {}
+        }
+        at = end + 2;
+    }
+    if at > limits.request_bytes_max.min(FRAME_BYTES_MAX) {
+        return None;
+    }
+    let command = command::lookup(&frame[name.start as usize..name.end as usize]);
+    Some(Request { len: at as u32, count, name, first, command })
 }
 
 /// Parses `*count\r\n`: the count (0 for an empty request) and its length in bytes.
