@@ -1,7 +1,7 @@
 //! The names of the distributions: how a hash finds its server.
 //!
-//! Three are nutcracker's, two are libmemcached's; what each does is in the files `continuum`, `modula` and
-//! `random`.
+//! Three are nutcracker's, two are libmemcached's; what each does is in the files `points`, `ring`,
+//! `modula` and `random`.
 
 crate::table::named_enum! {
     /// A distribution, by its name in a configuration file.

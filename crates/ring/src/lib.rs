@@ -1,7 +1,7 @@
 //! Key in, index of a server out: a library without I/O.
 //!
 //! `README.md`, included below, explains its purpose and how to choose a hash. Then read `ring.rs` (a pool's
-//! placement), `continuum.rs` (the points of ketama) and `hash.rs`.
+//! placement), `points.rs` (the points of ketama) and `hash.rs`.
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
@@ -18,7 +18,7 @@ mod distribution;
 mod node;
 mod ring;
 
-mod continuum;
+mod points;
 mod modula;
 mod random;
 
@@ -26,11 +26,11 @@ mod random;
 mod order;
 mod warning;
 
-pub use continuum::{Point, ketama_points};
 pub use distribution::Distribution;
 pub use hash::Hash;
 pub use node::Node;
 pub use order::{libmemcached_identity, sort_order};
+pub use points::{Point, ketama_points};
 pub use random::Random;
 pub use ring::Ring;
 pub use slot::{SLOTS, key_slot};

@@ -2,11 +2,20 @@
 //!
 //! Built once, used on every request: lookups neither allocate, lock nor panic. Failed servers are left out
 //! by rebuilding it with another live set; the index of a server never changes.
+//!
+//! The next point on ketama's circle is found by the top bits of the hash:
+//!
+//! ```text
+//! hash ──top bits──▶ starts[bucket] .. starts[bucket + 1] ──▶ points[..]: about one value to compare
+//! ```
 
-use crate::continuum::{Continuum, ketama_points, libmemcached_points, libmemcached_unweighted_points};
 use crate::modula::Modula;
 use crate::node::Node;
+use crate::points::{Point, ketama_points, libmemcached_points, libmemcached_unweighted_points};
 use crate::{Distribution, Hash, Random};
+
+/// Maximum bits of the bucket table: 256 KiB of starts.
+const BUCKET_BITS_MAX: u32 = 16;
 
 /// A ring: maps each key to its server.
 #[derive(Debug, Clone)]
@@ -124,6 +133,50 @@ impl Placement {
     }
 }
 
+/// Sorted points, with a table from a hash's top bits to the few points that can be next.
+#[derive(Debug, Clone)]
+struct Continuum {
+    points: Vec<Point>,
+    /// The index of each bucket's first point, plus one entry for the end.
+    starts: Vec<u32>,
+    /// Bits of the hash below the bucket number.
+    shift: u32,
+    /// Server of the first point: where the circle wraps to.
+    first: u32,
+}
+
+impl Continuum {
+    /// None if there are no points: no server is live.
+    fn new(points: Vec<Point>) -> Option<Continuum> {
+        let first = points.first()?.server;
+        // Two buckets per point: most hold no point or one.
+        let bits = (2 * points.len()).next_power_of_two().ilog2().clamp(1, BUCKET_BITS_MAX);
+        let shift = u32::BITS - bits;
+        let mut starts = Vec::with_capacity((1 << bits) + 1);
+        let mut next = 0;
+        for bucket in 0..1u32 << bits {
+            next += points[next..].iter().take_while(|point| point.value >> shift < bucket).count();
+            starts.push(next as u32);
+        }
+        starts.push(points.len() as u32);
+        Some(Continuum { points, starts, shift, first })
+    }
+
+    /// Server of the first point at or above `hash`.
+    #[inline]
+    fn server_of_hash(&self, hash: u32) -> u32 {
+        let bucket = (hash >> self.shift) as usize;
+        let (start, end) = (self.start(bucket), self.start(bucket + 1));
+        let below = self.points.get(start..end).unwrap_or_default().partition_point(|p| p.value < hash);
+        self.points.get(start + below).map_or(self.first, |point| point.server)
+    }
+
+    #[inline]
+    fn start(&self, bucket: usize) -> usize {
+        self.starts.get(bucket).map_or(self.points.len(), |&start| start as usize)
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unreadable_literal, reason = "as the original prints them")]
 mod tests {
@@ -170,6 +223,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_table_finds_what_a_plain_search_finds(
+            mut values in prop::collection::vec(prop_oneof![any::<u32>(), 0u32..64, (u32::MAX - 64)..=u32::MAX], 1..300),
+            hashes in prop::collection::vec(prop_oneof![any::<u32>(), 0u32..64, (u32::MAX - 64)..=u32::MAX], 50),
+        ) {
+            values.sort_unstable();
+            let points: Vec<Point> =
+                values.iter().enumerate().map(|(i, &value)| Point { value, server: i as u32 }).collect();
+            let continuum = Continuum::new(points.clone()).expect("points");
+            for hash in hashes.into_iter().chain(values.iter().copied()) {
+                let plain = points.iter().find(|p| p.value >= hash).unwrap_or(&points[0]).server;
+                prop_assert_eq!(continuum.server_of_hash(hash), plain);
+            }
+        }
+
+
         #[test]
         fn any_pool_gives_a_live_server_or_none(
             distribution in prop::sample::select(Distribution::ALL),

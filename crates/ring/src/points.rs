@@ -1,13 +1,9 @@
-//! ketama's circle of points, and a fast lookup of the next one.
+//! Points of ketama's circle.
 //!
 //! Each live server gets about 160 points, shifted by its weight: the four little-endian words of
 //! `MD5(identity-i)` for i = 0, 1, 2 … The server of a hash is that of the first point at or above it; past
 //! the last point, that of the first. The number of points is nutcracker's single-precision sum, quirks
 //! included: 25 equal servers get 156 each, and next to a weight of 100000 a weight of 1 gets none.
-//!
-//! ```text
-//! hash ──top bits──▶ starts[bucket] .. starts[bucket + 1] ──▶ points[..]: about one value to compare
-//! ```
 
 use crate::Hash;
 use crate::hash::md5_words;
@@ -21,8 +17,6 @@ const POINTS_PER_DIGEST: f32 = 4.0;
 const LIBMEMCACHED_POINTS_PER_SERVER: u32 = 100;
 /// Length at which nutcracker cuts `identity-i`, which makes very long names repeat their points.
 const POINT_NAME_BYTES_MAX: usize = 272;
-/// Maximum bits of the bucket table: 256 KiB of starts.
-const BUCKET_BITS_MAX: u32 = 16;
 
 /// A point of the circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,55 +78,10 @@ fn digests_of(weight: u32, weight_total: u64, live: usize) -> u32 {
     ((f64::from(digests) + 0.000_000_000_1) as f32).floor() as u32
 }
 
-/// Sorted points, with a table from a hash's top bits to the few points that can be next.
-#[derive(Debug, Clone)]
-pub(crate) struct Continuum {
-    points: Vec<Point>,
-    /// The index of each bucket's first point, plus one entry for the end.
-    starts: Vec<u32>,
-    /// Bits of the hash below the bucket number.
-    shift: u32,
-    /// Server of the first point: where the circle wraps to.
-    first: u32,
-}
-
-impl Continuum {
-    /// None if there are no points: no server is live.
-    pub(crate) fn new(points: Vec<Point>) -> Option<Continuum> {
-        let first = points.first()?.server;
-        // Two buckets per point: most hold no point or one.
-        let bits = (2 * points.len()).next_power_of_two().ilog2().clamp(1, BUCKET_BITS_MAX);
-        let shift = u32::BITS - bits;
-        let mut starts = Vec::with_capacity((1 << bits) + 1);
-        let mut next = 0;
-        for bucket in 0..1u32 << bits {
-            next += points[next..].iter().take_while(|point| point.value >> shift < bucket).count();
-            starts.push(next as u32);
-        }
-        starts.push(points.len() as u32);
-        Some(Continuum { points, starts, shift, first })
-    }
-
-    /// Server of the first point at or above `hash`.
-    #[inline]
-    pub(crate) fn server_of_hash(&self, hash: u32) -> u32 {
-        let bucket = (hash >> self.shift) as usize;
-        let (start, end) = (self.start(bucket), self.start(bucket + 1));
-        let below = self.points.get(start..end).unwrap_or_default().partition_point(|p| p.value < hash);
-        self.points.get(start + below).map_or(self.first, |point| point.server)
-    }
-
-    #[inline]
-    fn start(&self, bucket: usize) -> usize {
-        self.starts.get(bucket).map_or(self.points.len(), |&start| start as usize)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unreadable_literal, reason = "as the original prints them")]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn nodes(weights: &[u32]) -> (Vec<String>, Vec<u32>) {
         ((0..weights.len()).map(|i| format!("n{i}")).collect(), weights.to_vec())
@@ -167,22 +116,5 @@ mod tests {
     fn first_points_of_a_server() {
         assert_eq!(md5_words(b"alpha-0"), [3243656713, 1814199703, 3984918403, 3868781210]);
         assert_eq!(md5_words(b"alpha-1"), [1617178041, 2210623143, 712215768, 529641880]);
-    }
-
-    proptest! {
-        #[test]
-        fn the_table_finds_what_a_plain_search_finds(
-            mut values in prop::collection::vec(prop_oneof![any::<u32>(), 0u32..64, (u32::MAX - 64)..=u32::MAX], 1..300),
-            hashes in prop::collection::vec(prop_oneof![any::<u32>(), 0u32..64, (u32::MAX - 64)..=u32::MAX], 50),
-        ) {
-            values.sort_unstable();
-            let points: Vec<Point> =
-                values.iter().enumerate().map(|(i, &value)| Point { value, server: i as u32 }).collect();
-            let continuum = Continuum::new(points.clone()).expect("points");
-            for hash in hashes.into_iter().chain(values.iter().copied()) {
-                let plain = points.iter().find(|p| p.value >= hash).unwrap_or(&points[0]).server;
-                prop_assert_eq!(continuum.server_of_hash(hash), plain);
-            }
-        }
     }
 }
