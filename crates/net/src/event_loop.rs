@@ -21,7 +21,7 @@ use crate::descriptors::ClientPlaces;
 use crate::listeners::Listeners;
 use crate::load::Load;
 use crate::options::ServerTls;
-use crate::outbox::{GATHERED_MAX, LARGE, Spare};
+use crate::outbox::Spare;
 use crate::slab::Slab;
 use crate::stopwatch::Stopwatch;
 use crate::stream::Stream;
@@ -243,46 +243,11 @@ impl Io for EventLoop {
     }
 
     fn send(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Some(c) = self.conns.get_mut(conn) else { return };
-        if !matches!(c.stage, Stage::Open | Stage::Opening) || bytes.is_empty() {
-            return;
-        }
-        if c.layers.is_some() {
-            return self.send_layered(conn, bytes);
-        }
-        let mut rest = bytes;
-        let at_once = if c.flags.outgoing { GATHERED_MAX } else { LARGE };
-        if bytes.len() >= at_once && c.stage == Stage::Open && !c.flags.blocked {
-            let before = c.outbox.memory();
-            // An error recurs, and is reported, when the connection is written at the end of the turn.
-            let taken = c.outbox.write_with(&mut c.stream, bytes, &mut self.spare).unwrap_or(0);
-            self.buffered -= before - c.outbox.memory();
-            if taken == bytes.len() {
-                return;
-            }
-            rest = &bytes[taken..];
-        }
-        let before = c.outbox.memory();
-        c.outbox.push(rest, &mut self.spare);
-        self.buffered += c.outbox.memory() - before;
-        if !c.flags.dirty {
-            c.flags.dirty = true;
-            self.dirty.push(conn);
-        }
+        self.append(conn, bytes);
     }
 
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {
-        let Some(c) = self.conns.get_mut(conn) else { return };
-        if !matches!(c.stage, Stage::Open | Stage::Opening) || bytes.is_empty() {
-            return;
-        }
-        if c.layers.is_some() {
-            return self.send_layered(conn, &bytes);
-        }
-        let before = c.outbox.memory();
-        c.outbox.push_shared(bytes, &mut self.spare);
-        self.buffered = self.buffered + c.outbox.memory() - before;
-        self.mark_dirty(conn);
+        self.append_shared(conn, bytes);
     }
 
     fn unread(&self, conn: ConnId) -> usize {

@@ -26,7 +26,6 @@ pub(crate) use first_key::first_key;
 pub(crate) use split::merge_of;
 
 use bytes::Bytes;
-use net::Input;
 
 /// Scanner state of a partly received request.
 #[derive(Debug)]
@@ -55,15 +54,3 @@ impl Frame<'_> {
 
 /// Size from which requests and replies are passed on in their own memory.
 pub(crate) const SHARE_MIN: usize = 64 * 1024;
-
-/// Takes the first `len` bytes of the input as a request to pass on, in their own memory from [`SHARE_MIN`]
-/// on.
-#[inline]
-fn hand_on(input: &mut Input<'_>, len: usize, to: impl FnOnce(Frame<'_>)) {
-    if len >= SHARE_MIN {
-        to(Frame::Shared(&input.take(len)));
-    } else {
-        to(Frame::Slice(&input.bytes()[..len]));
-        input.consume(len);
-    }
-}

@@ -1,16 +1,63 @@
-//! Writing, once per turn and connection, and the steps that follow the last byte.
+//! Output: appended to a connection, written once per turn, and the steps that follow the last byte.
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{Due, EventLoop, LINGER, fault_of};
 use crate::conn::{Conn, Stage};
-use crate::outbox::GATHERED_MAX;
+use crate::outbox::{GATHERED_MAX, LARGE};
 use crate::{App, ConnId, Fault, LayerFault};
 
 /// Output above which a connection is not held back: two gathered pieces.
 const HELD_BACK_MAX: usize = 2 * GATHERED_MAX;
 
 impl EventLoop {
+    /// Adds output to a connection. Much of it is written at once.
+    pub(super) fn append(&mut self, conn: ConnId, bytes: &[u8]) {
+        let Some(c) = self.conns.get_mut(conn) else { return };
+        if !matches!(c.stage, Stage::Open | Stage::Opening) || bytes.is_empty() {
+            return;
+        }
+        if c.layers.is_some() {
+            return self.send_layered(conn, bytes);
+        }
+        let mut rest = bytes;
+        let at_once = if c.flags.outgoing { GATHERED_MAX } else { LARGE };
+        if bytes.len() >= at_once && c.stage == Stage::Open && !c.flags.blocked {
+            let before = c.outbox.memory();
+            // An error recurs, and is reported, when the connection is written at the end of the turn.
+            let taken = c.outbox.write_with(&mut c.stream, bytes, &mut self.spare).unwrap_or(0);
+            self.buffered -= before - c.outbox.memory();
+            if taken == bytes.len() {
+                return;
+            }
+            rest = &bytes[taken..];
+        }
+        let before = c.outbox.memory();
+        c.outbox.push(rest, &mut self.spare);
+        self.buffered += c.outbox.memory() - before;
+        if !c.flags.dirty {
+            c.flags.dirty = true;
+            self.dirty.push(conn);
+        }
+    }
+
+    /// Adds output to a connection without a copy, if it is large.
+    pub(super) fn append_shared(&mut self, conn: ConnId, bytes: Bytes) {
+        let Some(c) = self.conns.get_mut(conn) else { return };
+        if !matches!(c.stage, Stage::Open | Stage::Opening) || bytes.is_empty() {
+            return;
+        }
+        if c.layers.is_some() {
+            return self.send_layered(conn, &bytes);
+        }
+        let before = c.outbox.memory();
+        c.outbox.push_shared(bytes, &mut self.spare);
+        self.buffered = self.buffered + c.outbox.memory() - before;
+        self.mark_dirty(conn);
+    }
+
     #[inline]
     pub(super) fn mark_dirty(&mut self, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id)

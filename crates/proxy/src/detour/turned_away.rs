@@ -50,7 +50,9 @@ impl Proxy {
             return false;
         }
         let (met, works) = self.servers[lane.server].meet(lane.number, (found, error), io.now());
-        self.tell(works);
+        if works {
+            self.server_works(lane.server);
+        }
         let Met::Request(_) = met else { return true };
         if let Some(id) = self.open_detour(detour)
             && !self.follow(io, lane.server, id, error)
@@ -87,7 +89,9 @@ impl Proxy {
             return false;
         };
         let (met, works) = self.servers[lane.server].meet(lane.number, (found, error), io.now());
-        self.tell(works);
+        if works {
+            self.server_works(lane.server);
+        }
         let Met::Request(pending) = met else { return true };
         let fresh =
             Pending { expect: pending.expect, ..Pending::new(pending.owner, pending.at, bytes.len()) };

@@ -1,7 +1,7 @@
 //! (b) Sends a request to its server: an entry on the connection's line, and the bytes into its outbox.
 
 use local::redis::Block;
-use net::Io;
+use net::{Input, Io};
 use telemetry::CommandClass;
 use wire::memcache::{Silence, Span};
 use wire::redis::{Command, Merge, Proxied};
@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::fail::Failure;
 use crate::keys::{LaneKey, PoolKey};
 use crate::proxy::Proxy;
-use crate::request::Frame;
+use crate::request::{Frame, SHARE_MIN};
 use crate::server::Server;
 use crate::server::hits::Counted;
 use crate::server::kept::{Keep, Policy};
@@ -60,6 +60,18 @@ pub(super) enum Forwarded {
     Blocks(Block),
     /// It was sent to no server.
     Refused(Failure),
+}
+
+/// Takes the first `len` bytes of the input as a request to pass on, in their own memory from [`SHARE_MIN`]
+/// on.
+#[inline]
+pub(super) fn hand_on(input: &mut Input<'_>, len: usize, to: impl FnOnce(Frame<'_>)) {
+    if len >= SHARE_MIN {
+        to(Frame::Shared(&input.take(len)));
+    } else {
+        to(Frame::Slice(&input.bytes()[..len]));
+        input.consume(len);
+    }
 }
 
 impl Proxy {
@@ -224,7 +236,7 @@ pub(crate) struct Sent {
 
 impl Server {
     /// Sends a request on a connection that is open or being opened.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send<I: Io>(
         &mut self,
         io: &mut I,

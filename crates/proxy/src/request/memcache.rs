@@ -15,8 +15,8 @@ use crate::generation::Out;
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::admission::{To, Verdict, is_more};
-use crate::request::forward::Traits;
-use crate::request::{Frame, Partial, SHARE_MIN, hand_on};
+use crate::request::forward::{Traits, hand_on};
+use crate::request::{Frame, Partial, SHARE_MIN};
 use crate::server::hits::Counted;
 use crate::server::kept::Keep;
 

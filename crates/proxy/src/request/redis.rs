@@ -12,15 +12,15 @@ use crate::client::{Client, Session, Wait};
 use crate::gather::About;
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
+use crate::request::Partial;
 use crate::request::about::about;
 use crate::request::admission::{To, Verdict, is_more};
-use crate::request::forward::Traits;
+use crate::request::forward::{Traits, hand_on};
 use crate::request::private::Private;
 use crate::request::reader::{NO_REPLICA, NoReplica};
 use crate::request::scan::{self, ScanStep};
 use crate::request::subscribe::Subscription;
 use crate::request::transaction::Step;
-use crate::request::{Partial, hand_on};
 use crate::server::Server;
 
 type Routed<'a> = Result<(&'static Command, Route<'a>), Refusal<'a>>;

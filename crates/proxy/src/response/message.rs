@@ -68,7 +68,9 @@ impl Proxy {
                     let server = &mut self.servers[lane.server];
                     server.conns[lane.number as usize].pop();
                     let works = server.count_reply(&found, true);
-                    self.tell(works);
+                    if works {
+                        self.server_works(lane.server);
+                    }
                 }
             }
             Push::Other => {}

@@ -19,7 +19,9 @@ impl Proxy {
     pub(crate) fn server_received<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) {
         self.take_replies(io, lane, input);
         self.recount_server(lane);
-        self.make_room(io, lane);
+        if self.server_conn(lane).is_waited_for() {
+            self.make_room(io, lane);
+        }
     }
 
     fn take_replies<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) {
@@ -69,7 +71,41 @@ impl Proxy {
     }
 
     /// Takes a whole reply from the front of the input. False if nothing more can be read for now.
+    #[inline]
     fn take_reply<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>, found: &Found) -> bool {
+        let now = io.now();
+        let server = &mut self.servers[lane.server];
+        let is_notable = server.is_notable(lane.number, found.len, now);
+        if is_notable || !server.answers_client(lane.number, found) {
+            return self.take_special_reply(io, lane, input, found, is_notable);
+        }
+        let (met, works) = server.meet(lane.number, (found, &input.bytes()[..found.len]), now);
+        if works {
+            self.server_works(lane.server);
+        }
+        match met {
+            Met::Request(Pending { owner: Owner::Client(id, seq), at, silence, .. })
+                if found.len < SHARE_MIN =>
+            {
+                let hidden = found.status.is_some_and(|status| silence.hides(status));
+                let reply = if hidden { b"" } else { &input.bytes()[..found.len] };
+                self.reply(io, id, seq, Reply::Slice(reply), at);
+                input.consume(found.len);
+            }
+            met => self.deliver(io, lane, input, &met, found),
+        }
+        true
+    }
+
+    /// Takes a reply that is looked at before it goes to a client, or that goes elsewhere.
+    fn take_special_reply<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: LaneKey,
+        input: &mut Input<'_>,
+        found: &Found,
+        is_notable: bool,
+    ) -> bool {
         if !self.fits_part(lane, found, input.bytes()) {
             self.server_conn(lane).mid_reply = true;
             self.break_server_conn(io, lane, input, Failure::Garbage);
@@ -85,31 +121,37 @@ impl Proxy {
                 return true;
             }
         }
-        let now = io.now();
-        if self.servers[lane.server].is_notable(lane.number, found.len, now) {
+        if is_notable {
             self.note_reply(io, lane, found.len);
         }
         let server = &mut self.servers[lane.server];
         let opened = server.conns[lane.number as usize].conn;
-        let (met, works) = server.meet(lane.number, (found, &input.bytes()[..found.len]), now);
-        self.tell(works);
-        match met {
-            Met::Request(pending) if found.len >= SHARE_MIN => {
-                let bytes = self.detach(io, input, found.len);
-                self.pair(io, lane, &pending, Reply::Shared(bytes), found);
-            }
-            Met::Request(pending) => {
-                self.pair(io, lane, &pending, Reply::Slice(&input.bytes()[..found.len]), found);
-                input.consume(found.len);
-            }
-            Met::Late => input.consume(found.len),
+        let (met, works) = server.meet(lane.number, (found, &input.bytes()[..found.len]), io.now());
+        if works {
+            self.server_works(lane.server);
         }
+        self.deliver(io, lane, input, &met, found);
         if self.server_conn(lane).conn != opened {
             // The handshake failed and took the connection with it.
             input.consume(input.bytes().len());
             return false;
         }
         true
+    }
+
+    /// Gives a reply to its receiver, and consumes it.
+    fn deliver<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>, met: &Met, found: &Found) {
+        match met {
+            Met::Request(pending) if found.len >= SHARE_MIN => {
+                let bytes = self.detach(io, input, found.len);
+                self.pair(io, lane, pending, Reply::Shared(bytes), found);
+            }
+            Met::Request(pending) => {
+                self.pair(io, lane, pending, Reply::Slice(&input.bytes()[..found.len]), found);
+                input.consume(found.len);
+            }
+            Met::Late => input.consume(found.len),
+        }
     }
 
     /// Takes the first `len` bytes in their own memory.

@@ -110,33 +110,23 @@ impl Proxy {
         }
     }
 
-    /// Delivers a server's reply.
-    #[inline]
-    pub(crate) fn reply<I: Io>(&mut self, io: &mut I, id: ConnId, seq: Seq, reply: Reply<'_>, at: Instant) {
-        self.put_reply(io, id, (seq, at), reply, true);
-    }
-
     /// Delivers an error in place of a server's reply: it does not count for the estimate of reply sizes.
     pub(crate) fn fail<I: Io>(&mut self, io: &mut I, id: ConnId, seq: Seq, error: &[u8], at: Instant) {
-        self.put_reply(io, id, (seq, at), Reply::Slice(error), false);
+        let Some(size) = self.client_mut(id).map(|client| client.reply_size) else { return };
+        self.reply(io, id, seq, Reply::Slice(error), at);
+        if let Some(client) = self.client_mut(id) {
+            client.reply_size = size;
+        }
     }
 
+    /// Delivers a server's reply, to the request that was accepted at `at`.
     #[inline]
-    fn put_reply<I: Io>(
-        &mut self,
-        io: &mut I,
-        id: ConnId,
-        (seq, at): (Seq, Instant),
-        reply: Reply<'_>,
-        of_server: bool,
-    ) {
+    pub(crate) fn reply<I: Io>(&mut self, io: &mut I, id: ConnId, seq: Seq, reply: Reply<'_>, at: Instant) {
         // A client that is gone gets nothing.
         let Some(client) = self.client_mut(id) else { return };
         let before = client.early_bytes();
         let len = reply.len();
-        if of_server {
-            client.reply_size.note(len);
-        }
+        client.reply_size.note(len);
         client.fulfil(io, seq, reply);
         let after = client.early_bytes();
         let (pool, waiting, session) = (client.pool, client.waiting(), &client.session);

@@ -70,6 +70,12 @@ impl ServerConn {
         self.handshakes == 0
     }
 
+    /// True if clients wait for room on it.
+    #[inline]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        !self.waiting_clients.is_empty() || !self.bulky_waiting.is_empty()
+    }
+
     /// Frees memory that an idle connection does not need.
     pub(crate) fn rest(&mut self) {
         if self.line.is_empty() {

@@ -98,7 +98,7 @@ const COMPACT_AT: usize = 16 * 1024;
 
 impl Kept {
     /// Keeps the part of a request that its pool requires, and records it in `pending`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn keep(&mut self, pending: &mut Pending, frame: Frame<'_>, keep: Keep, policy: Policy) {
         let wanted = match policy.resend {
             Resend::Nothing => false,
@@ -107,9 +107,12 @@ impl Kept {
         };
         let bytes = frame.bytes();
         if !wanted && policy.beginnings {
-            let beginning = &bytes[..bytes.len().min(BEGINNING)];
-            self.bytes.extend_from_slice(beginning);
-            pending.kept = beginning.len() as u32;
+            // Most are longer than that, and a copy of a fixed length is a few moves.
+            match bytes.first_chunk::<BEGINNING>() {
+                Some(beginning) => self.bytes.extend_from_slice(beginning),
+                None => self.bytes.extend_from_slice(bytes),
+            }
+            pending.kept = bytes.len().min(BEGINNING) as u32;
         }
         if !wanted && keep.asked.is_empty() {
             return;

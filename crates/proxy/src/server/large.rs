@@ -190,7 +190,9 @@ impl Proxy {
         } else if expired {
             server.stats.late_replies.inc();
         }
-        self.tell(works);
+        if works {
+            self.server_works(lane.server);
+        }
     }
 
     /// Closes a client that has held up a server's connection for too long. Returns when to check again.

@@ -79,7 +79,7 @@ fn bulky_max(conn: &ServerConn) -> usize {
 
 impl Server {
     /// Room on a connection's queue for a client's request of `len` bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn room<I: Io>(&self, io: &I, client: &Client, lane: u16, len: usize) -> Room {
         let conn = &self.conns[lane as usize];
         // A connection that has to be opened first has no queue, and neither has the embedded cache.

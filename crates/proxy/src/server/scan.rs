@@ -5,7 +5,9 @@ use net::Instant;
 use wire::memcache::{Scan, Status};
 use wire::redis::{Kind, ReplyLimits, ReplyScan};
 
+use crate::keys::ServerKey;
 use crate::notice::Notice;
+use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
 use crate::server::hits::Hits;
@@ -60,22 +62,14 @@ impl Server {
         if conn.passage.is_some() {
             return Next::Piece;
         }
-        let next = self.scan(lane, bytes);
-        // A reply has begun, even if it is garbage.
-        self.conns[lane as usize].mid_reply = matches!(next, Next::More { .. } | Next::Garbage);
-        next
-    }
-
-    #[inline]
-    fn scan(&mut self, lane: u16, bytes: &[u8]) -> Next {
-        let resp3 = self.speaks_resp3(lane);
-        let conn = &mut self.conns[lane as usize];
-        match self.config.protocol {
+        let next = match self.config.protocol {
             // A client of RESP2 must not get types of RESP3.
-            Protocol::Redis if !resp3 && bytes.first().is_some_and(|b| b"_#,(!=%~>|".contains(b)) => {
+            Protocol::Redis
+                if bytes.first().is_some_and(|b| b"_#,(!=%~>|".contains(b)) && !self.speaks_resp3(lane) =>
+            {
                 Next::Garbage
             }
-            Protocol::Redis => match conn.redis.scan(bytes, &ReplyLimits::DEFAULT) {
+            Protocol::Redis => match self.conns[lane as usize].redis.scan(bytes, &ReplyLimits::DEFAULT) {
                 ReplyScan::Done(reply) if reply.kind() == Kind::Push => Next::Push { len: reply.len() },
                 ReplyScan::Done(reply) => Next::Reply(Found {
                     len: reply.len(),
@@ -86,24 +80,29 @@ impl Server {
                 ReplyScan::NeedMore { want } => Next::More { want, may_pass: bytes.first() != Some(&b'>') },
                 ReplyScan::Bad(_) => Next::Garbage,
             },
-            Protocol::Memcache => next_memcache(conn, bytes),
-        }
+            Protocol::Memcache => next_memcache(&mut self.conns[lane as usize], bytes),
+        };
+        // A reply has begun, even if it is garbage.
+        self.conns[lane as usize].mid_reply = matches!(next, Next::More { .. } | Next::Garbage);
+        next
     }
 
-    /// Pairs a reply with the oldest request of its connection, which must exist. For the notice see
-    /// [`Server::count_reply`].
+    /// True if the oldest request of a connection is a client's, to be answered with this reply as it is.
     #[inline]
-    pub(crate) fn meet(
-        &mut self,
-        lane: u16,
-        (found, reply): (&Found, &[u8]),
-        now: Instant,
-    ) -> (Met, Option<Notice>) {
+    pub(crate) fn answers_client(&self, lane: u16, found: &Found) -> bool {
+        let front = self.conns[lane as usize].line.front();
+        !found.is_error && front.is_some_and(|pending| matches!(pending.owner, Owner::Client(..)))
+    }
+
+    /// Pairs a reply with the oldest request of its connection, which must exist. True if the server works
+    /// again: see [`Server::count_reply`].
+    #[inline(always)]
+    pub(crate) fn meet(&mut self, lane: u16, (found, reply): (&Found, &[u8]), now: Instant) -> (Met, bool) {
         let conn = &mut self.conns[lane as usize];
         let is_late = conn.expired > 0;
         conn.expired -= usize::from(is_late);
         conn.reply_size.note(found.len);
-        let Some(pending) = conn.pop() else { return (Met::Late, None) };
+        let Some(pending) = conn.pop() else { return (Met::Late, false) };
         let handshake = matches!(pending.owner, Owner::Handshake(_));
         let works = self.count_reply(found, !is_late && !handshake);
         // A handshake's reply counts however late it is: requests wait for it.
@@ -123,28 +122,32 @@ impl Server {
         (Met::Request(pending), works)
     }
 
-    /// Counts a reply. `good`: it shows that the server works, which is reported if it had failed. A late
-    /// reply does not show it, since a server that is always late must eventually be ejected; nor does a
-    /// handshake's reply, which serves no client.
+    /// Counts a reply. `good`: it shows that the server works. True if it had failed, which is to be reported
+    /// with [`Proxy::server_works`]. A late reply does not show it, since a server that is always late must
+    /// eventually be ejected; nor does a handshake's reply, which serves no client.
     #[inline]
-    pub(crate) fn count_reply(&mut self, found: &Found, good: bool) -> Option<Notice> {
+    #[must_use]
+    pub(crate) fn count_reply(&mut self, found: &Found, good: bool) -> bool {
         self.stats.responses.inc();
         self.stats.response_bytes.add(found.len as u64);
         if found.is_error {
             self.stats.error_replies.inc();
         }
-        if !good {
-            return None;
+        if good {
+            self.health.good();
         }
-        self.health.good();
-        if self.failing { Some(self.works()) } else { None }
+        good && self.failing
     }
+}
 
+impl Proxy {
+    /// Reports that a server that had failed works again.
     #[cold]
-    fn works(&mut self) -> Notice {
-        self.failing = false;
-        let (pool, server) = self.names();
-        Notice::ServerWorks { pool, server }
+    pub(crate) fn server_works(&mut self, server: ServerKey) {
+        let server = &mut self.servers[server];
+        server.failing = false;
+        let (pool, server) = server.names();
+        self.tell(Some(Notice::ServerWorks { pool, server }));
     }
 }
 
