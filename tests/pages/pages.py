@@ -10,7 +10,9 @@ before a block says what is different about it:
     <!-- stop: PORT -->           the daemon at that port is ended first (SIGTERM, exit status 0)
     <!-- setup: WHAT -->          what the page presumes
     <!-- not run here: WHY -->    told, and left out
-"""
+
+What a text mentions between backticks, `nuthatch COMMAND --OPTION`, is not run; commands and options have to exist. The blocks marked ini
+are what one puts beside a unit: tests/packages/systemd.py does."""
 
 import os
 import re
@@ -47,7 +49,9 @@ PRESUMED = {
     },
 }
 COMMAND = re.compile(r"^(nuthatch|curl|redis-cli|systemctl|cargo xtask) ", re.M)
-needed = ("bash", "redis-server", "redis-cli", "nutcracker", "curl")
+# In tables of figures: so many of them.
+MEASURED = re.compile(r"x\d+")
+needed = ("bash", "redis-server", "redis-cli", "nutcracker", "nats-server", "curl")
 
 
 class Session:
@@ -116,6 +120,10 @@ class Session:
             with open(os.path.join(self.directory, name), "w") as file:
                 file.write(text)
             self.run(f"nuthatch check -c {name}")
+        elif kind == "nats":
+            with open(os.path.join(self.directory, ".block.nats"), "w") as file:
+                file.write(text)
+            self.run("nats-server -t -c .block.nats")
         elif word == "background":
             # The daemon takes the place of the shell, so that it gets the signal.
             is_plain = text.startswith(("nuthatch ", "nuthatch\n", "redis-server "))
@@ -156,7 +164,7 @@ def follow(page, text):
         if not kind and COMMAND.search(block) and page not in ELSEWHERE:
             line = text.count("\n", 0, at) + 1
             raise AssertionError(f"{page}:{line}: a block of commands that is not marked sh is not run")
-    kinds = ("toml", "yaml") if page in ELSEWHERE else ("sh", "toml", "yaml")
+    kinds = ("toml", "yaml") if page in ELSEWHERE else ("sh", "toml", "yaml", "nats")
     blocks = [groups for groups, _ in blocks if groups[2] in kinds]
     if not blocks:
         return 0
@@ -206,6 +214,27 @@ def links(pages):
     print(f"ok links of {len(pages)} pages")
 
 
+def mentions(pages):
+    """Commands and options that a text mentions are in the help."""
+    wrong, helps = [], {}
+    for page, text in pages.items():
+        text = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+        for command, rest in re.findall(r"`nuthatch ([a-z][\w-]*)([^`]*)`", text):
+            if MEASURED.fullmatch(command):
+                continue
+            if command not in helps:
+                asked = [[BINARY, command, "--help"], [BINARY, "help", command]]
+                helps[command] = [subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL) for words in asked]
+            said = "\n".join(done.stdout + done.stderr for done in helps[command])
+            if all(done.returncode for done in helps[command]):
+                wrong.append(f"{page}: nuthatch {command}: there is no such command")
+            for option in re.findall(r"(?<![\w-])--?([a-zA-Z][\w-]*)", rest):
+                if not re.search(rf"(?<![\w-])--?{option}(?![\w-])", said):
+                    wrong.append(f"{page}: nuthatch {command} has no {option}")
+    assert not wrong, "\n".join(wrong)
+    print(f"ok mentions of {len(helps)} commands")
+
+
 def spelling(paths):
     typos = os.path.join(os.path.dirname(sys.executable), "typos")
     typos = typos if os.path.exists(typos) else shutil.which("typos")
@@ -222,6 +251,7 @@ def main():
     pages = {page: open(os.path.join(ROOT, page)).read() for page in found if os.path.exists(os.path.join(ROOT, page))}
     if not os.environ.get("NUTHATCH_TEST_INSIDE"):
         links(pages)
+        mentions(pages)
         spelling([*pages, "crates", "xtask", "contrib", "examples"])
         missing = [program for program in needed if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")]
         if missing:

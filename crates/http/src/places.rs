@@ -84,6 +84,13 @@ impl Places {
         }
     }
 
+    /// Waits until no connection is owed an answer, or has just come and said nothing yet.
+    pub async fn all_answered(&self) {
+        while self.taken().iter().any(|(id, activity)| activity.is_awaited(*id)) {
+            self.changed.notified().await;
+        }
+    }
+
     fn try_take(self: &Arc<Places>, address: &str) -> Option<Place> {
         let mut taken = self.taken();
         if taken.len() >= self.places_max {
@@ -163,6 +170,11 @@ impl Activity {
     /// A guard that clears the mark when dropped.
     pub fn answering(&self) -> OwedAnswer {
         OwedAnswer(self.clone())
+    }
+
+    /// True if an answer is owed, or no byte has moved since the place `id` was taken.
+    fn is_awaited(&self, id: u64) -> bool {
+        self.0.owing.load(Ordering::Relaxed) || self.0.moved.load(Ordering::Relaxed) == id
     }
 
     fn moved(&self) {

@@ -4,8 +4,10 @@
 //! ([`crate::places`]). A connection is closed if its head does not arrive, its handshake does not end, or it
 //! has been idle for a minute. A client may close its side after its request and still gets its answer.
 //!
-//! At shutdown listeners close first. Connections without a request are closed, the others after their
-//! answer; [`serve`] ends with the last of them.
+//! At shutdown listeners close first; whoever waits in the backlog of a socket that somebody else holds as
+//! well waits there for the next process. Connections without a request are closed, the others after their
+//! answer; one that has just been accepted has [`FIRST_REQUEST`] to send its request. [`serve`] ends with the
+//! last of them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -25,8 +27,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use telemetry::debug;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::login::conceal;
 use crate::malformed::Worded;
@@ -38,6 +41,8 @@ use crate::secure::{ServerTls, secure};
 const CONNECTIONS_MAX: usize = 1024;
 /// Longest time for a request's head, and for an idle connection.
 const HEAD_DEADLINE: Duration = Duration::from_mins(1);
+/// Time between a client's connecting and its first request, if it connects to send one.
+pub const FIRST_REQUEST: Duration = Duration::from_millis(200);
 /// Pause after a failed accept, so that a lack of file descriptors does not cause a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -123,30 +128,24 @@ pub async fn serve_at_most(
     match listener.socket {
         Socket::Tcp(listener) => {
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            until(stop, async {
-                loop {
-                    match listener.accept().await {
-                        Ok((socket, remote)) => {
-                            let _ = socket.set_nodelay(true);
-                            door.admit(socket, shown(remote)).await;
-                        }
-                        Err(_) => sleep(ACCEPT_PAUSE).await,
+            while let Some(accepted) = until(&stop, listener.accept()).await {
+                match accepted {
+                    Ok((socket, remote)) => {
+                        let _ = socket.set_nodelay(true);
+                        door.admit(socket, shown(remote)).await;
                     }
+                    Err(_) => sleep(ACCEPT_PAUSE).await,
                 }
-            })
-            .await;
+            }
         }
         Socket::Unix(listener) => {
             let listener = tokio::net::UnixListener::from_std(listener)?;
-            until(stop, async {
-                loop {
-                    match listener.accept().await {
-                        Ok((socket, _)) => door.admit(socket, "@".to_owned()).await,
-                        Err(_) => sleep(ACCEPT_PAUSE).await,
-                    }
+            while let Some(accepted) = until(&stop, listener.accept()).await {
+                match accepted {
+                    Ok((socket, _)) => door.admit(socket, "@".to_owned()).await,
+                    Err(_) => sleep(ACCEPT_PAUSE).await,
                 }
-            })
-            .await;
+            }
         }
     }
     // Only after closing the listener: a client whose connection ends cannot connect again.
@@ -163,11 +162,12 @@ fn shown(remote: SocketAddr) -> String {
     }
 }
 
-async fn until(stop: Stop, work: impl Future<Output = ()>) {
+/// The result of `work`; None if it is stopped first.
+async fn until<T>(stop: &Stop, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
-        () = stopped(stop) => {}
-        () = work => {}
+        () = stopped(stop.clone()) => None,
+        done = work => Some(done),
     }
 }
 
@@ -189,11 +189,12 @@ impl Door {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let since = Instant::now();
         let link = Link::new(remote, self.tls.is_some());
         let place = self.places.take(link.host()).await;
         let activity = place.activity();
         let router = self.router.clone();
-        let talk = Talk { link, router, activity: activity.clone(), stop: self.stop.clone() };
+        let talk = Talk { link, router, activity: activity.clone(), stop: self.stop.clone(), since };
         let tls = self.tls.as_ref().map(|tls| tls.borrow().clone());
         let socket = Tracked::new(socket, activity);
         tokio::spawn(place.hold(async move {
@@ -211,6 +212,8 @@ struct Talk {
     router: Router,
     activity: Activity,
     stop: Stop,
+    /// Time of its accept.
+    since: Instant,
 }
 
 impl Talk {
@@ -221,7 +224,7 @@ impl Talk {
     {
         let secured = tokio::select! {
             secured = secure(socket, &tls, &self.link.remote) => secured,
-            () = stopped(self.stop.clone()) => return,
+            () = async { stopped(self.stop.clone()).await; sleep_until(self.since + FIRST_REQUEST).await } => return,
         };
         if let Some((socket, names)) = secured {
             self.link.caller = self.link.caller.with_names(names);
@@ -236,7 +239,10 @@ impl Talk {
     {
         let router = self.router.layer(Extension(self.link));
         let (service, activity) = (TowerToHyperService::new(router), self.activity);
+        let (asked, first) = (Arc::new(Notify::new()), self.since + FIRST_REQUEST);
+        let asks = Arc::clone(&asked);
         let answering = service_fn(move |mut request: Request<Incoming>| {
+            asks.notify_one();
             conceal(request.headers_mut());
             let answering = activity.answering();
             let answer = service.call(request.map(|body| Awaited::new(body, activity.clone())));
@@ -256,8 +262,13 @@ impl Talk {
         let result = tokio::select! {
             result = &mut connection => result,
             () = stopped(self.stop) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    result = &mut connection => result,
+                    () = async { tokio::select! { () = asked.notified() => {}, () = sleep_until(first) => {} } } => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                }
             }
         };
         if let Err(error) = result {

@@ -55,6 +55,8 @@ pub(crate) struct Flags {
     pub(crate) dirty: bool,
     /// True for an outgoing connection.
     pub(crate) outgoing: bool,
+    /// The peer has sent something.
+    pub(crate) heard: bool,
     /// In the shard's list of connections to read from.
     pub(crate) queued: bool,
     /// The last write was short: wait for a writable event.
@@ -116,6 +118,11 @@ impl Conn {
     /// True until the handshake of a layer is done.
     pub(crate) fn handshaking(&self) -> bool {
         self.layers.as_ref().is_some_and(|layers| layers.handshaking())
+    }
+
+    /// True for a client that has not said anything to the app yet.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.stage == Stage::Open && !self.flags.outgoing && (!self.flags.heard || self.handshaking())
     }
 
     /// Bytes sent by the app that the kernel has not accepted or the layers have not encoded.

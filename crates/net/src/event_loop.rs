@@ -86,6 +86,10 @@ pub struct EventLoop {
     /// Accepting has run out of file descriptors or of places.
     starved: bool,
     load: Load,
+    /// Time of the last accept.
+    accepted_at: Instant,
+    /// Clients that had said nothing when listening ended, and may still.
+    silent: Vec<ConnId>,
     /// Time of the next accept attempt.
     accept_timer: Option<(Instant, TimerId)>,
     /// The client being announced to the app, and its listener's TLS: nothing was read or written yet.
@@ -130,6 +134,8 @@ impl EventLoop {
             places,
             starved: false,
             load: Load::default(),
+            accepted_at: now,
+            silent: Vec::new(),
             accept_timer: None,
             newcomer: None,
         };
@@ -344,6 +350,10 @@ impl Io for EventLoop {
         let (stream, tls) = parcel.into_stream()?;
         self.places.take();
         let id = self.take_in(stream)?;
+        if let Some(conn) = self.conns.get_mut(id) {
+            // It has spoken where it was.
+            conn.flags.heard = true;
+        }
         if let Some(tls) = &tls {
             self.begin_server_tls(id, tls);
         }

@@ -48,6 +48,8 @@ pub(crate) enum Letter<M> {
     Resolved(crate::ConnId, Vec<std::net::SocketAddr>),
     /// Longest sleep before a poll, where sleeping pays.
     Coalesce(Duration),
+    /// Accept no more.
+    CloseListeners,
     /// Graceful stop: accept no more, finish what was accepted, give up at the deadline.
     Stop(Duration),
 }
@@ -89,8 +91,13 @@ impl<M: Send + 'static> Handle<M> {
         let _ = self.sender.send(Letter::Coalesce(sleep));
     }
 
-    /// Requests a graceful stop: no more accepts, [`App::stopping`], then the end once [`App::idle`] is true
-    /// or after `deadline`.
+    /// Closes all listeners; clients are served as before. A later [`Handle::stop`] finds that done.
+    pub fn close_listeners(&self) {
+        let _ = self.sender.send(Letter::CloseListeners);
+    }
+
+    /// Requests a graceful stop: no more accepts; once clients accepted a moment ago have sent something,
+    /// [`App::stopping`]; then the end once [`App::idle`] is true, or after `deadline`.
     pub fn stop(&self, deadline: Duration) {
         let _ = self.sender.send(Letter::Stop(deadline));
     }
@@ -173,6 +180,7 @@ impl<M: Send + 'static> Shard<M> {
         let mut app = build(&mut el);
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut stop_at = None;
+        let mut stopping = false;
         let mut turns_held = 0;
         sharpen_sleeps(coalesce);
         let mut coalesce = Coalesce::new(coalesce);
@@ -214,10 +222,14 @@ impl<M: Send + 'static> Shard<M> {
                         Letter::Stop(deadline) => {
                             stop_at = Some(el.now_at() + deadline);
                             el.close_listeners();
-                            app.stopping(&mut el);
                         }
+                        Letter::CloseListeners => el.close_listeners(),
                     }
                 }
+            }
+            if !stopping && stop_at.is_some_and(|at| el.now_at() >= at || !el.awaits_first_bytes()) {
+                stopping = true;
+                app.stopping(&mut el);
             }
             app.turn_end(&mut el);
             let defer = match turns_held {
@@ -245,7 +257,7 @@ impl<M: Send + 'static> Shard<M> {
                 }
             }
             if let Some(at) = stop_at
-                && ((app.idle() && el.nothing_unsent()) || el.now_at() >= at)
+                && ((stopping && app.idle() && el.nothing_unsent()) || el.now_at() >= at)
             {
                 return Ok(app);
             }

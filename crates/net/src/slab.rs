@@ -55,6 +55,13 @@ impl<T> Slab<T> {
         Some(value)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnId, &T)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let id = ConnId { index: index as u32, generation: slot.generation };
+            slot.value.as_ref().map(|value| (id, value))
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }

@@ -20,6 +20,7 @@ enum Told {
     Ended,
     Timer(u64),
     Received(usize),
+    Stopping,
 }
 
 /// Messages of a test to the app.
@@ -116,6 +117,10 @@ impl App<EventLoop> for Echo {
                 }
             }
         }
+    }
+
+    fn stopping(&mut self, _: &mut EventLoop) {
+        let _ = self.told.send(Told::Stopping);
     }
 
     fn idle(&self) -> bool {
@@ -218,6 +223,38 @@ fn a_client_without_a_place_is_not_accepted_and_waits_for_one() {
     drop((second, third, fourth, accepted));
     running.stop();
     assert_eq!(places.taken(), 0);
+}
+
+#[test]
+fn a_client_accepted_just_before_a_stop_sends_its_request_first() {
+    let running = start(false);
+    let mut gated = running.connect();
+    gated.write_all(b"gate\n").unwrap();
+    assert_eq!(running.next(), Told::Received(5));
+    // Both are found in the same turn: the client in the backlog, and the letter.
+    let mut late = running.connect();
+    late.write_all(b"x\n").unwrap();
+    running.handle.stop(Duration::from_secs(10));
+    running.gate.send(()).unwrap();
+    assert_eq!((running.next(), running.next()), (Told::Received(2), Told::Stopping));
+    assert_eq!((read_exactly(&mut gated, 5), read_exactly(&mut late, 2)), (b"gate\n".into(), b"x\n".into()));
+    drop((gated, late));
+    running.thread.join().unwrap();
+}
+
+#[test]
+fn a_client_that_says_nothing_holds_up_a_stop_for_a_moment_only() {
+    let running = start(false);
+    let mut gated = running.connect();
+    gated.write_all(b"gate\n").unwrap();
+    assert_eq!(running.next(), Told::Received(5));
+    let silent = running.connect();
+    running.handle.stop(Duration::from_mins(1));
+    running.gate.send(()).unwrap();
+    assert_eq!(running.next(), Told::Stopping);
+    assert_eq!(read_exactly(&mut gated, 5), b"gate\n");
+    drop((gated, silent));
+    running.thread.join().unwrap();
 }
 
 #[test]

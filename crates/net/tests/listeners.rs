@@ -234,6 +234,23 @@ fn a_shard_that_stops_takes_no_listener() {
 }
 
 #[test]
+fn clients_of_a_socket_that_another_process_holds_wait_for_it() {
+    let (listener, address) = one(1);
+    let held = listener.try_clone().unwrap();
+    let running = Running::start(b'a', vec![listener], ClientPlaces::default());
+    assert_eq!(greeting(&mut connect(address)), [1, b'a']);
+    running.handle.close_listeners();
+    // The shard has done that when it does what comes after it.
+    running.ask(|_| ());
+    let mut waiting = connect(address);
+    running.stop();
+    let next = Running::start(b'b', vec![held], ClientPlaces::default());
+    assert_eq!(greeting(&mut waiting), [1, b'b']);
+    drop(waiting);
+    next.stop();
+}
+
+#[test]
 fn an_address_is_bound_again_beside_itself_without_a_gap() {
     let (listener, address) = one(1);
     let id = listener.id();

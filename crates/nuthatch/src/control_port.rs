@@ -6,6 +6,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::checked::Listen;
@@ -27,6 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct ControlPort {
     socket: Socket,
     address: String,
+    places: Arc<Places>,
 }
 
 /// A client's TCP or unix socket.
@@ -43,7 +45,13 @@ impl ControlPort {
     /// # Errors
     /// The reason the address cannot be bound.
     pub fn bind(listen: &Listen, binder: &mut Binder) -> Result<ControlPort, BindError> {
-        bind(listen, binder).map(|socket| ControlPort { address: address(&socket, listen), socket })
+        let socket = bind(listen, binder)?;
+        Ok(ControlPort { address: address(&socket, listen), socket, places: Places::new(CLIENTS_MAX) })
+    }
+
+    /// Places of its clients.
+    pub fn places(&self) -> Arc<Places> {
+        Arc::clone(&self.places)
     }
 
     /// The file of a unix socket.
@@ -75,7 +83,7 @@ impl ControlPort {
                 Listener::Unix(tokio::net::UnixListener::from_std(listener)?)
             }
         };
-        let places = Places::new(CLIENTS_MAX);
+        let places = self.places;
         loop {
             match listener.accept().await {
                 Ok((socket, from)) => {

@@ -209,6 +209,10 @@ impl Discovery {
 }
 
 impl Service for Discovery {
+    fn close_listeners(&self) {
+        self.handle.close_listeners();
+    }
+
     /// Stops the shard. Nodes notice the closed connections, and register elsewhere or again.
     fn stop(self: Box<Self>, deadline: Duration) {
         self.handle.stop(deadline);

@@ -77,5 +77,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> std::process::ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     upgrade::program::Program::remember(&arguments);
+    if upgrade::starter::is_this() {
+        return upgrade::starter::main();
+    }
     applet::dispatch(arguments)
 }

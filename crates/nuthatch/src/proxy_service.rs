@@ -151,6 +151,10 @@ fn spawn(
 }
 
 impl Service for ProxyService {
+    fn close_listeners(&self) {
+        self.shards.iter().for_each(|(handle, _)| handle.close_listeners());
+    }
+
     /// Answers accepted requests first.
     fn stop(self: Box<Self>, deadline: Duration) {
         for (handle, _) in &self.shards {

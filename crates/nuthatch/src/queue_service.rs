@@ -189,6 +189,10 @@ impl QueueService {
 }
 
 impl Service for QueueService {
+    fn close_listeners(&self) {
+        self.handle.close_listeners();
+    }
+
     /// Accepted publications then are as durable as promised.
     fn stop(self: Box<Self>, deadline: Duration) {
         self.handle.stop(deadline);

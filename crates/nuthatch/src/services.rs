@@ -31,6 +31,11 @@ impl Services {
         (self.0.remove(at) as Box<dyn Any>).downcast().ok()
     }
 
+    /// Makes all accept no more clients.
+    pub fn close_listeners(&self) {
+        self.0.iter().for_each(|service| service.close_listeners());
+    }
+
     /// Stops all gracefully, each within `deadline`, the last one first: services rely on earlier ones.
     pub fn stop(mut self, deadline: Duration) {
         self.stop_within(deadline);
@@ -61,12 +66,16 @@ mod tests {
     struct Second(Stopped);
 
     impl Service for First {
+        fn close_listeners(&self) {}
+
         fn stop(self: Box<Self>, deadline: Duration) {
             self.0.lock().unwrap().push(("first", deadline));
         }
     }
 
     impl Service for Second {
+        fn close_listeners(&self) {}
+
         fn stop(self: Box<Self>, deadline: Duration) {
             self.0.lock().unwrap().push(("second", deadline));
         }

@@ -167,16 +167,21 @@ impl Serving {
     /// # Errors
     /// No thread can be started.
     pub async fn stop(self) -> io::Result<()> {
-        let Serving { running, stop, nsqadmin, mut data, .. } = self;
+        let Serving { running, stop, nsqadmin, mut data, mut ports, .. } = self;
         let patience = running.config.stop_timeout / 2;
         running.watch.drain();
+        // All at once: whoever comes now waits where systemd holds the socket, and is refused elsewhere.
+        running.services.close_listeners();
         stop.send_replace(true);
         data.announce_end();
         // A change made through nsqadmin runs to completion; its client gets the
         // answer unless that takes too long.
         finish(nsqadmin, patience).await;
         data.end(patience).await;
-        aside("stop", move || running.stop()).await
+        aside("stop", move || running.stop()).await?;
+        // They have shown that this process is stopping until now.
+        ports.end().await;
+        Ok(())
     }
 }
 

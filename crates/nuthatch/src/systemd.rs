@@ -24,6 +24,11 @@ const LISTEN_FDS_START: RawFd = 3;
 /// Most sockets taken.
 const LISTEN_FDS_MAX: RawFd = 4096;
 
+/// True if there is a service manager that is to be notified.
+pub fn is_there() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// Reports that everything is served.
 pub fn ready() {
     notify("READY=1");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! predecessor                                                   successor
-//! SIGUSR2 ▸ start the binary once more ────────────────────────▶ configuration checked,
+//! SIGUSR2 ▸ start the binary once more ──── (starter) ─────────▶ configuration checked,
 //!           Hello, Sockets ────────────────────────────────────▶ listeners adopted or bound
 //!           queue and lookup stopped ◀─────────────── Pool, Ready
 //!           Data ──────────────────────────────────────────────▶ queue recovered, lookup restored
@@ -23,5 +23,6 @@ mod conversation;
 pub mod departures;
 pub mod predecessor;
 pub mod program;
+pub mod starter;
 mod successor;
 pub mod task;

@@ -55,6 +55,7 @@ impl EventLoop {
                     if leaving {
                         accept_packets(&stream);
                     }
+                    self.accepted_at = self.now;
                     if let Some(id) = self.take_in(stream) {
                         if let Some(tls) = &tls {
                             self.begin_server_tls(id, tls);

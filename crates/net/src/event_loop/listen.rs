@@ -5,6 +5,10 @@
 //! reset these clients although they are already connected. With `SO_REUSEPORT` the kernel has spread clients
 //! over the shards' sockets, so each shard does this for its own; a client that connects meanwhile gets no
 //! answer, retries after a second, and reaches the remaining sockets.
+//!
+//! When the shard stops, all listeners are closed at once. Whoever is in the backlog of a socket that
+//! somebody else holds as well, systemd or a successor, waits there for the next process. A client accepted
+//! just before has [`FIRST_BYTES`] to send its request, and is answered: it could not know.
 
 use std::io;
 use std::time::Duration;
@@ -17,6 +21,8 @@ use crate::listeners::Leaving;
 
 /// Longest time that a kernel handshake takes on a lossless network.
 const HANDSHAKE: Duration = Duration::from_millis(200);
+/// Time between a client's connecting and its first request, if it connects to send one.
+const FIRST_BYTES: Duration = Duration::from_millis(200);
 /// Time allowed for clients in a backlog while there are no descriptors.
 const LEAVING_MAX: Duration = Duration::from_secs(5);
 
@@ -56,6 +62,20 @@ impl EventLoop {
     }
 
     pub(crate) fn close_listeners(&mut self) {
-        self.listeners.close_all();
+        if !self.listeners.are_closed() {
+            self.listeners.close_all();
+            let silent = self.conns.iter().filter(|(_, conn)| conn.is_silent()).map(|(id, _)| id);
+            self.silent = silent.collect();
+        }
+    }
+
+    /// True while a client that has just been accepted may still send its first request.
+    pub(crate) fn awaits_first_bytes(&mut self) -> bool {
+        if self.now >= self.accepted_at + FIRST_BYTES {
+            self.silent.clear();
+        }
+        let conns = &self.conns;
+        self.silent.retain(|id| conns.get(*id).is_some_and(crate::conn::Conn::is_silent));
+        !self.silent.is_empty()
     }
 }

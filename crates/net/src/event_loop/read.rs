@@ -33,6 +33,7 @@ impl EventLoop {
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             let Some(conn) = self.conns.get_mut(id) else { return };
             conn.flags.readable = true;
+            conn.flags.heard = true;
             conn.flags.peer_done |= event.is_read_closed() || event.is_error();
             self.read(app, id);
         }

@@ -4,19 +4,24 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::Watch;
 use axum::Router;
 use config::checked::Listen;
-use http::ServerTls;
+use http::{Places, ServerTls};
 use net::{Binder, SocketFile};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use crate::admin_port::AdminTls;
 use crate::control_port::ControlPort;
 use crate::start_error::{Place, StartError};
 use crate::{admin_port, stats_port};
+
+/// Longest wait for clients of both ports at the end of the process.
+const END_PATIENCE: Duration = http::FIRST_REQUEST;
 
 /// Returns nutcracker's statistics document.
 pub(super) type Document = Arc<dyn Fn() -> String + Send + Sync>;
@@ -37,6 +42,7 @@ struct Served {
     task: AbortHandle,
     /// File of its unix socket.
     file: Option<SocketFile>,
+    places: Arc<Places>,
 }
 
 impl Ports {
@@ -50,9 +56,9 @@ impl Ports {
     pub(super) fn serve_stats(&mut self, port: Option<ControlPort>) {
         let document = &self.document;
         let served = port.map(|port| {
-            let file = port.file();
+            let (file, places) = (port.file(), port.places());
             let task = tokio::spawn(stats_port::serve(port, Arc::clone(document))).abort_handle();
-            Served { task, file }
+            Served { task, file, places }
         });
         replace(&mut self.stats, served);
     }
@@ -62,9 +68,9 @@ impl Ports {
         let (tls, watch, router) = (&self.admin_tls, &self.watch, &self.router);
         let served = port.map(|port| {
             let (watch, router) = (Arc::clone(watch), router.clone());
-            let file = port.file();
+            let (file, places) = (port.file(), port.places());
             let task = tokio::spawn(admin_port::serve(port, tls.clone(), watch, router)).abort_handle();
-            Served { task, file }
+            Served { task, file, places }
         });
         replace(&mut self.admin, served);
     }
@@ -74,6 +80,22 @@ impl Ports {
         for served in [self.stats.take(), self.admin.take()].into_iter().flatten() {
             served.task.abort();
         }
+    }
+
+    /// Accepts no more clients, and answers those that were accepted.
+    pub(super) async fn end(&mut self) {
+        let served: Vec<Served> = [self.stats.take(), self.admin.take()].into_iter().flatten().collect();
+        for Served { task, .. } in &served {
+            task.abort();
+        }
+        let answered = async {
+            // An accept under way has ended after this.
+            tokio::task::yield_now().await;
+            for Served { places, .. } in &served {
+                places.all_answered().await;
+            }
+        };
+        let _ = timeout(END_PATIENCE, answered).await;
     }
 }
 

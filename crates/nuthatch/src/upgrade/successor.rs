@@ -8,22 +8,31 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use net::{Channel, DESCRIPTORS_MAX};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use wire::upgrade::{self, FORMAT, Hello, MESSAGE_BYTES_MAX, Message, Pool, Serve};
 
 use super::conversation::{DESCRIPTOR, Heard, borrowed, receive, send, send_failure, unexpected};
 use super::program::Program;
+use super::starter;
 use crate::data_services::State;
 use crate::version::VERSION;
 
 /// Interval between checks for a cancelled upgrade.
 const LOOK: Duration = Duration::from_millis(100);
+/// Interval between checks of a process that is about to end.
+const MOMENT: Duration = Duration::from_millis(5);
 /// Time limit for a process to exit after closing its end.
 const END_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A process about to replace this one. Dropping it kills it.
 #[derive(Debug)]
 pub struct Successor {
+    /// The successor, or the starter that has started it.
     child: Child,
+    /// The successor, if that is not the child.
+    adopted: Option<Pid>,
+    /// The child was asked to be a starter only.
+    by_starter: bool,
     channel: Channel,
     /// Version of its program, once it is ready.
     pub version: String,
@@ -48,11 +57,20 @@ impl Successor {
         let (channel, theirs) = Channel::pair(MESSAGE_BYTES_MAX).map_err(failed)?;
         theirs.set_inheritable(true).map_err(failed)?;
         let mut command = program.command();
+        let by_starter = starter::asked_of(&mut command);
         let child =
             command.env(DESCRIPTOR, theirs.as_fd().as_raw_fd().to_string()).spawn().map_err(failed)?;
         drop(theirs);
-        let version = String::new();
-        let mut successor = Successor { child, channel, version, called_off, patience, released: false };
+        let mut successor = Successor {
+            child,
+            adopted: None,
+            by_starter,
+            channel,
+            version: String::new(),
+            called_off,
+            patience,
+            released: false,
+        };
         if let Err(error) = successor.greet(sockets) {
             // It may have sent the reason why it does not listen.
             let said = receive(&mut successor.channel, Duration::ZERO).err();
@@ -77,7 +95,7 @@ impl Successor {
 
     /// Process id.
     pub fn process(&self) -> u32 {
-        self.child.id()
+        self.adopted.map_or(self.child.id(), |process| process.as_raw_pid() as u32)
     }
 
     /// Waits until it has checked its configuration and listens. Returns the pools that it serves.
@@ -89,7 +107,10 @@ impl Successor {
         let mut pools = Vec::new();
         loop {
             match self.hear(until, "was ready")? {
-                Message::Hello(hello) if hello.format == FORMAT => self.version = hello.version,
+                Message::Hello(hello) if hello.format == FORMAT => {
+                    self.version = hello.version;
+                    self.meet(hello.process);
+                }
                 Message::Hello(hello) => {
                     return Err(format!(
                         "the new process ({}) takes over in format {}, this one ({VERSION}) hands over in {FORMAT}: restart instead",
@@ -100,6 +121,16 @@ impl Successor {
                 Message::Ready => return Ok(pools),
                 other => return Err(unexpected(&other)),
             }
+        }
+    }
+
+    /// Notes who it is. A starter ends now, with which the successor is adopted.
+    fn meet(&mut self, process: u64) {
+        if process != u64::from(self.child.id()) {
+            self.adopted = i32::try_from(process).ok().and_then(Pid::from_raw);
+        }
+        if self.by_starter && self.adopted.is_some() {
+            self.child_end();
         }
     }
 
@@ -161,12 +192,35 @@ impl Successor {
 
     /// Text of how the process ended.
     fn end(&mut self) -> String {
+        match self.child_end() {
+            // It was the starter; nobody tells how its child ended.
+            Some(status) if self.by_starter && status.success() => "has ended".into(),
+            Some(status) => ended(status),
+            None => "has closed the channel".into(),
+        }
+    }
+
+    /// Waits until the child has ended; None if it does not.
+    fn child_end(&mut self) -> Option<ExitStatus> {
         let until = Instant::now() + END_PATIENCE;
         loop {
             match self.child.try_wait() {
-                Ok(Some(status)) => return ended(status),
-                Ok(None) if Instant::now() < until => std::thread::sleep(LOOK),
-                Ok(None) | Err(_) => return "has closed the channel".into(),
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < until => std::thread::sleep(MOMENT),
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Kills it. The queue's directory is locked until it has ended.
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(process) = self.adopted {
+            let _ = kill_process(process, Signal::KILL);
+            let until = Instant::now() + END_PATIENCE;
+            while test_kill_process(process).is_ok() && Instant::now() < until {
+                std::thread::sleep(MOMENT);
             }
         }
     }
@@ -183,8 +237,7 @@ impl Drop for Successor {
     fn drop(&mut self) {
         if !self.released {
             send_failure(&self.channel, "the running process goes on");
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            self.kill();
         }
     }
 }

@@ -509,12 +509,26 @@ fn the_service_manager_follows() {
     assert!(hear().starts_with("RELOADING=1\nMONOTONIC_USEC="));
     assert_eq!(hear(), "READY=1");
     std::fs::write(&file, content).expect("written");
+    // In the middle of a request nobody is handed over: the first process stays for this client.
+    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+    client.set_read_timeout(Some(PATIENCE)).expect("set");
+    client.write_all(b"PING\r\nPI").expect("sent");
+    client.read_exact(&mut [0; 7]).expect("answered");
     signal(first.id(), "USR2");
     assert!(hear().starts_with("RELOADING=1\nMONOTONIC_USEC="));
     let told = [hear(), hear()];
     let main = told.iter().find_map(|line| line.strip_prefix("MAINPID=")).expect("both are told");
     let process: u32 = main.strip_suffix("\nREADY=1").and_then(|pid| pid.parse().ok()).expect("a process id");
     assert!(told.iter().any(|line| line == "READY=1"), "{told:?}");
+    // systemd kills a main process that is not its own child without waiting for its end.
+    #[cfg(target_os = "linux")]
+    {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1));
+        assert!(parent.is_some_and(|parent| parent != first.id().to_string()), "{stat}");
+        assert!(first.try_wait().expect("asked").is_none(), "its parent would have changed by itself");
+    }
+    drop(client);
     assert!(first.wait().expect("it ends").success());
     socket.set_nonblocking(true).expect("set");
     assert!(socket.recv(&mut [0; 64]).is_err(), "the old process says nothing at its end");
