@@ -28,6 +28,8 @@ ASYNCIO = ["commands", "pipeline", "pubsub", "lock", "scripting", "connection_po
 TCL = ["type/string", "type/incr", "type/list", "type/hash", "type/set", "type/zset", "type/stream", "type/stream-cgroups", "keyspace",
        "expire", "scan", "multi", "pubsub", "pubsubshard", "scripting", "functions", "bitops", "bitfield", "hyperloglog", "geo", "sort",
        "introspection-2", "other", "protocol"]
+# Redis' own marks of tests that need another server than the one that they are pointed at.
+TAGS = ["-needs:debug", "-needs:repl", "-large-memory", "-needs:config-maxmemory"]
 MARKS = "not redismod and not onlycluster and not ssl and not cp_integration"
 # Python and libraries of the suite, in an environment of its own below the directory of the sources.
 NEEDED = ["pytest", "pytest-asyncio", "pytest-timeout", "numpy", "mock"]
@@ -98,7 +100,7 @@ def tcl_results(sources, units, fresh):
     for unit in units:
         port = fresh()
         command = ["./runtest", "--host", "127.0.0.1", "--port", str(port), "--singledb", "--ignore-encoding", "--ignore-digest",
-                   "--tags", "-needs:debug -needs:repl -large-memory", "--single", f"unit/{unit}"]
+                   "--tags", " ".join(TAGS), "--single", f"unit/{unit}"]
         try:
             said = subprocess.run(command, cwd=directory, capture_output=True, timeout=120, check=False).stdout
         except subprocess.TimeoutExpired as e:

@@ -14,9 +14,11 @@ mod entry;
 mod eviction;
 mod index;
 mod keyspace;
+mod published;
 mod store;
 mod value;
 mod watches;
 
 pub use memcache::counters::Surroundings;
+pub use published::{Audience, Published};
 pub use store::{Counters, Store};

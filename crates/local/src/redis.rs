@@ -21,6 +21,8 @@ mod hash;
 mod hyperloglog;
 mod integer;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod lcs;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod key;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod list;
@@ -32,6 +34,8 @@ mod scan;
 mod score;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 pub(crate) mod script;
+#[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
+mod server;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod set;
 mod sort;
@@ -45,7 +49,7 @@ mod string;
 use wire::redis::Version;
 use wire::redis::encode;
 
-use crate::Store;
+use crate::{Audience, Store};
 pub use call::Block;
 use call::Call;
 use command::{Command, row};
@@ -68,6 +72,7 @@ static COMMANDS: &[Command] = &[
     row("bzmpop", -5, blocking::bzmpop),
     row("bzpopmax", -3, blocking::bzpopmax),
     row("bzpopmin", -3, blocking::bzpopmin),
+    row("config", -3, server::config),
     row("copy", -3, key::copy),
     row("dbsize", 1, key::dbsize),
     row("decr", 2, counter::decr),
@@ -84,10 +89,15 @@ static COMMANDS: &[Command] = &[
     row("expiretime", 2, expire::expiretime),
     row("flushall", -1, key::flush),
     row("flushdb", -1, key::flush),
+    row("function", -2, server::function),
     row("geoadd", -5, geo::geoadd),
     row("geodist", -4, geo::geodist),
     row("geohash", -2, geo::geohash),
     row("geopos", -2, geo::geopos),
+    row("georadius", -6, geo::search::georadius),
+    row("georadius_ro", -6, geo::search::georadius_ro),
+    row("georadiusbymember", -5, geo::search::georadiusbymember),
+    row("georadiusbymember_ro", -5, geo::search::georadiusbymember_ro),
     row("geosearch", -7, geo::search::geosearch),
     row("geosearchstore", -8, geo::search::geosearchstore),
     row("get", 2, string::get),
@@ -116,6 +126,7 @@ static COMMANDS: &[Command] = &[
     row("incrby", 3, counter::incrby),
     row("incrbyfloat", 3, counter::incrbyfloat),
     row("keys", 2, scan::keys),
+    row("lcs", -3, lcs::lcs),
     row("lindex", 3, list::lindex),
     row("linsert", 5, list::linsert),
     row("llen", 2, list::llen),
@@ -129,6 +140,7 @@ static COMMANDS: &[Command] = &[
     row("lrem", 4, list::lrem),
     row("lset", 4, list::lset),
     row("ltrim", 4, list::ltrim),
+    row("memory", -2, server::memory),
     row("mget", -2, string::mget),
     row("mset", -3, string::mset),
     row("msetnx", -3, string::msetnx),
@@ -254,7 +266,20 @@ impl Store {
         version: Version,
         out: &mut Vec<u8>,
     ) -> Option<Block> {
-        self.execute(args, None, now_ms, version, out)
+        self.execute(args, None, now_ms, version, Audience::NONE, out)
+    }
+
+    /// [`Store::execute_redis`] where clients are subscribed: a script's messages are for
+    /// [`Store::take_published`], and count as received by those whom `audience` names.
+    pub fn execute_redis_for(
+        &mut self,
+        args: &[&[u8]],
+        now_ms: u64,
+        version: Version,
+        audience: Audience<'_>,
+        out: &mut Vec<u8>,
+    ) -> Option<Block> {
+        self.execute(args, None, now_ms, version, audience, out)
     }
 
     /// Runs a command again that waits, after a change of a key, which is the only one that it looks at.
@@ -266,7 +291,7 @@ impl Store {
         version: Version,
         out: &mut Vec<u8>,
     ) -> Option<Block> {
-        self.execute(args, Some(ready), now_ms, version, out)
+        self.execute(args, Some(ready), now_ms, version, Audience::NONE, out)
     }
 
     fn execute(
@@ -275,11 +300,13 @@ impl Store {
         ready: Option<&[u8]>,
         now_ms: u64,
         version: Version,
+        audience: Audience<'_>,
         out: &mut Vec<u8>,
     ) -> Option<Block> {
         self.tick(now_ms);
         let start = out.len();
-        match run(self, args, ready, now_ms, version, out) {
+        let context = Context { ready, now_ms, version, audience };
+        match run(self, args, context, out) {
             Ok(block) => block,
             Err(fault) => {
                 out.truncate(start);
@@ -290,12 +317,18 @@ impl Store {
     }
 }
 
+/// Surroundings of a command.
+struct Context<'c> {
+    ready: Option<&'c [u8]>,
+    now_ms: u64,
+    version: Version,
+    audience: Audience<'c>,
+}
+
 fn run(
     store: &mut Store,
     args: &[&[u8]],
-    ready: Option<&[u8]>,
-    now_ms: u64,
-    version: Version,
+    context: Context<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Option<Block>, Fault> {
     let Some((name, _)) = args.split_first() else {
@@ -305,13 +338,15 @@ fn run(
     if !command.takes(args.len()) {
         return Err(Fault::Arity(command.name));
     }
-    let mut call = Call { store, args, now_ms, version, out, name: command.name, ready, block: None };
+    let Context { ready, now_ms, version, audience } = context;
+    let name = command.name;
+    let mut call = Call { store, args, now_ms, version, out, name, ready, audience, block: None };
     (command.run)(&mut call)?;
     Ok(call.block)
 }
 
 fn lookup(name: &[u8]) -> Option<&'static Command> {
-    const NAME_BYTES_MAX: usize = 16;
+    const NAME_BYTES_MAX: usize = 24;
     let mut lower = [0; NAME_BYTES_MAX];
     let lower = lower.get_mut(..name.len())?;
     lower.copy_from_slice(name);

@@ -14,6 +14,7 @@ use crate::entry::{Entry, Item};
 use crate::eviction::Eviction;
 use crate::keyspace::Keyspace;
 use crate::memcache::counters::{CommandCounters, Surroundings};
+use crate::published::Published;
 use crate::redis::script::Scripts;
 use crate::value::Value;
 use crate::watches::Watches;
@@ -40,6 +41,8 @@ pub struct Store {
     dice: u64,
     /// Scripts, once one has come.
     pub(crate) scripts: Option<Box<Scripts>>,
+    /// Messages that a script has published and that nobody has taken yet.
+    pub(crate) published: Vec<Published>,
     pub(super) counters: Counters,
     pub(super) commands: CommandCounters,
     /// The pool's figures for memcached's `stats`; set before use.
@@ -101,6 +104,7 @@ impl Store {
             started_ms: None,
             dice,
             scripts: None,
+            published: Vec::new(),
             counters: Counters::default(),
             commands: CommandCounters::default(),
             surroundings: Surroundings::default(),
@@ -353,6 +357,18 @@ impl Store {
         Some(entry)
     }
 
+    /// Removes expired entries among the last `count` ones.
+    pub(super) fn remove_expired(&mut self, count: usize, now_ms: u64) {
+        let len = self.keyspace.len();
+        // From the end, so that what fills a gap has been looked at.
+        for at in (len.saturating_sub(count)..len).rev() {
+            if !self.keyspace.at(at).is_live(now_ms) {
+                self.counters.expired += 1;
+                self.take_at(at);
+            }
+        }
+    }
+
     /// Drops every entry, and cancels a delayed flush.
     pub(super) fn clear(&mut self) {
         self.changed_all();
@@ -393,6 +409,11 @@ impl Store {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((mixed ^ (mixed >> 31)) % limit as u64) as usize
+    }
+
+    /// Takes the messages that a script has published, in their order.
+    pub fn take_published(&mut self) -> Vec<Published> {
+        std::mem::take(&mut self.published)
     }
 
     /// A new cas unique.

@@ -53,6 +53,7 @@ mod balance;
 mod handover;
 mod hot_keys;
 mod reply_size;
+mod subcommand;
 mod tally;
 mod blocked;
 mod budget;

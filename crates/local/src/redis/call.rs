@@ -6,10 +6,10 @@ use wire::redis::{Version, encode};
 
 use super::fault::Fault;
 use super::integer::count;
-use crate::Store;
 use crate::entry::Entry;
 use crate::store::{Attributes, Room};
 use crate::value::Collection;
+use crate::{Audience, Store};
 
 /// Redis' maximum string length.
 const STRING_BYTES_MAX: usize = 512 << 20;
@@ -40,6 +40,8 @@ pub(super) struct Call<'c> {
     pub(super) name: &'static str,
     /// The only key that a command looks at that has waited; None for all of its keys.
     pub(super) ready: Option<&'c [u8]>,
+    /// Receivers of a script's messages.
+    pub(super) audience: Audience<'c>,
     /// Set by a command that has to wait.
     pub(super) block: Option<Block>,
 }

@@ -145,8 +145,12 @@ fn string_encoding(string: &[u8]) -> &'static str {
     }
 }
 
+/// Entries among which `DBSIZE` looks for expired ones.
+const SWEPT_MAX: usize = 10_000;
+
 /// `DBSIZE`
 pub(super) fn dbsize(call: &mut Call<'_>) -> Result<(), Fault> {
+    call.store.remove_expired(SWEPT_MAX, call.now_ms);
     let entries = call.store.len();
     call.count(entries)
 }

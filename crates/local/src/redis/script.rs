@@ -192,6 +192,7 @@ fn run(
             reads_only: reads_only || script.reads_only,
             now_ms: call.now_ms,
             version: call.version,
+            audience: call.audience,
         };
         engine.run(call.store, &run, call.out);
         Ok(())

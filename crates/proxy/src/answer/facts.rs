@@ -6,6 +6,7 @@ use config::checked::Pool as Config;
 use local::Store;
 use net::Io;
 
+use crate::client::Client;
 use crate::keys::PoolKey;
 use crate::proxy::Proxy;
 
@@ -21,6 +22,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) memory: usize,
     /// The embedded cache, if it is a server of this pool.
     pub(crate) store: Option<&'a Store>,
+    /// Clients of the pool that wait for an element, on this shard.
+    pub(crate) blocked: usize,
     /// Time since 1970, in milliseconds.
     pub(crate) now_ms: u64,
 }
@@ -43,10 +46,16 @@ impl Facts<'_> {
 
 impl Proxy {
     pub(crate) fn facts<I: Io>(&self, io: &I, pool: PoolKey) -> Facts<'_> {
+        let is_blocked = |client: &&Client| {
+            let at_a_server = client.session.state.as_ref().is_some_and(|state| state.blocked);
+            client.pool == pool && (at_a_server || self.blocked.by_client.contains_key(&client.id))
+        };
+        let blocked = self.clients().filter(is_blocked).count();
         let pool = &self.pools[pool];
         let embedded = pool.servers.iter().any(|server| self.servers[*server].is_local());
         Facts {
             pool,
+            blocked,
             uptime: io.now().since(self.started),
             memory: self.memory(io) + self.held_elsewhere,
             store: embedded.then_some(&self.store),

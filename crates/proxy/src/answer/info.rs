@@ -122,7 +122,10 @@ fn server(facts: &Facts<'_>) -> String {
 fn clients(facts: &Facts<'_>) -> String {
     let connected = facts.pool.clients.load(std::sync::atomic::Ordering::Relaxed);
     let max = facts.config().client_connections.unwrap_or(u32::MAX);
-    format!("# Clients\r\nconnected_clients:{connected}\r\nmaxclients:{max}\r\nblocked_clients:0\r\n")
+    format!(
+        "# Clients\r\nconnected_clients:{connected}\r\nmaxclients:{max}\r\nblocked_clients:{}\r\n",
+        facts.blocked
+    )
 }
 
 fn memory(facts: &Facts<'_>) -> String {

@@ -4,6 +4,8 @@
 use telemetry::{SlowLog, SlowRequest};
 use wire::redis::{Args, encode, integer};
 
+use crate::subcommand;
+
 /// Entries that Redis gives unless it is asked for a number.
 const COUNT: usize = 10;
 
@@ -12,9 +14,7 @@ pub(super) fn get(log: &SlowLog, mut args: Args<'_>, out: &mut Vec<u8>) {
     let word = args.next().map_or(&b""[..], |word| word.bytes());
     let count = args.next();
     if args.next().is_some() {
-        let (before, after) =
-            (b"ERR unknown subcommand or wrong number of arguments for '", b"'. Try SLOWLOG HELP.");
-        return encode::error(out, &[&before[..], word, after].concat());
+        return subcommand::write_unknown(word, "SLOWLOG", out);
     }
     let count = match count.map(|count| integer(count.bytes())) {
         None => Some(COUNT),

@@ -9,6 +9,7 @@ use wire::redis::{Args, Local};
 
 use super::Gate;
 use crate::client::Session;
+use crate::subcommand;
 
 /// Answers a subcommand of `ACL`; `args` begin with its name. `has_password`: the pool has a password and no
 /// users.
@@ -26,11 +27,7 @@ pub(crate) fn answer(
             let name = session.user.as_ref().map_or("default", |user| user.name());
             encode::bulk(out, name.as_bytes());
         }
-        Local::AclCat if more.is_some() => {
-            let (before, after) =
-                (b"ERR unknown subcommand or wrong number of arguments for '", b"'. Try ACL HELP.");
-            encode::error(out, &[&before[..], &name[..name.len().min(128)], after].concat());
-        }
+        Local::AclCat if more.is_some() => subcommand::write_unknown(name, "ACL", out),
         Local::AclCat => cat(first, out),
         Local::AclUsers if gate.needs_login => {
             bulks(gate.book.users().map(|user| user.name().as_bytes().to_vec()), out);

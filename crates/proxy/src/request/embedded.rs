@@ -3,7 +3,7 @@
 
 use config::checked::Protocol;
 use local::redis::Block;
-use local::{Store, Surroundings};
+use local::{Audience, Store, Surroundings};
 use net::Io;
 use telemetry::CommandClass;
 use wire::redis::{Args, encode};
@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::keys::ServerKey;
 use crate::pool::Pool;
 use crate::proxy::Proxy;
+use crate::request::publish_embedded::{kind_of, receivers};
 use crate::server::hits::Hits;
 
 impl Proxy {
@@ -61,9 +62,11 @@ impl Proxy {
             Protocol::Redis if is_about_channels => {}
             Protocol::Redis => {
                 let version = client.session.version();
-                let store = &mut self.store;
+                let (store, feeds) = (&mut self.store, &pool.feeds);
+                let receivers = |is_sharded, channel: &[u8]| receivers(feeds, kind_of(is_sharded), channel);
+                let audience = Audience(&receivers);
                 block = with_args(frame, |args| match ready {
-                    None => store.execute_redis(args, now_ms, version, reply),
+                    None => store.execute_redis_for(args, now_ms, version, audience, reply),
                     Some(ready) => store.retry_redis(args, ready, now_ms, version, reply),
                 });
                 if block.is_some() {
@@ -78,7 +81,11 @@ impl Proxy {
                 self.store.execute_memcache(line, data, now_ms / 1000, reply);
             }
         }
-        let stats = &self.servers[server].stats;
+        for published in self.store.take_published() {
+            let channel = (kind_of(published.is_sharded), &*published.channel);
+            self.publish_here(io, client.pool, channel, &published.message);
+        }
+        let (pool, stats) = (&self.pools[client.pool], &self.servers[server].stats);
         if is_error(pool.config.protocol, &self.scratch.local) {
             stats.error_replies.inc();
         }

@@ -12,9 +12,32 @@ use net::Io;
 use wire::redis::{Args, Version, encode, glob_matches_case};
 
 use crate::client::Client;
-use crate::feeds::{Feed, FeedId, FeedKind, FeedName};
+use crate::feeds::{Feed, FeedId, FeedKind, FeedName, Feeds};
 use crate::keys::PoolKey;
 use crate::proxy::Proxy;
+
+/// The kind of feeds that a message of a script goes to.
+pub(super) fn kind_of(is_sharded: bool) -> FeedKind {
+    if is_sharded { FeedKind::Sharded } else { FeedKind::Channel }
+}
+
+/// Number of receivers of a message to this channel.
+pub(super) fn receivers(feeds: &Feeds, kind: FeedKind, channel: &[u8]) -> usize {
+    reached(feeds, kind, channel).map(|(_, _, feed)| feed.live).sum()
+}
+
+/// The feeds that a message to a channel reaches: its own, and those of patterns.
+fn reached<'f>(
+    feeds: &'f Feeds,
+    kind: FeedKind,
+    channel: &'f [u8],
+) -> impl Iterator<Item = (FeedKind, &'f FeedName, &'f Feed)> {
+    let own = feeds.of_kind(kind).get_key_value(channel).map(|(name, feed)| (kind, name, feed));
+    let patterns = feeds.of_kind(FeedKind::Pattern).iter();
+    let matching =
+        patterns.filter(move |(pattern, _)| kind == FeedKind::Channel && glob_matches_case(pattern, channel));
+    own.into_iter().chain(matching.map(|(name, feed)| (FeedKind::Pattern, name, feed)))
+}
 
 impl Proxy {
     /// Answers a request of the embedded cache's about channels, with its reply in `scratch.local`. False if
@@ -44,23 +67,18 @@ impl Proxy {
     }
 
     /// Gives a message to the subscribers of its channel and of matching patterns, and returns their number.
-    fn publish_here<I: Io>(
+    pub(super) fn publish_here<I: Io>(
         &mut self,
         io: &mut I,
         pool: PoolKey,
         (kind, channel): (FeedKind, &[u8]),
         message: &[u8],
     ) -> usize {
-        let feeds = &self.pools[pool].feeds;
-        let own = feeds.of_kind(kind).get_key_value(channel).map(|(name, feed)| (kind, name, feed));
-        let patterns = feeds.of_kind(FeedKind::Pattern).iter();
-        let matching = patterns
-            .filter(|(pattern, _)| kind == FeedKind::Channel && glob_matches_case(pattern, channel))
-            .map(|(name, feed)| (FeedKind::Pattern, name, feed));
         let found = |(kind, name, feed): (FeedKind, &FeedName, &Feed)| {
             (FeedId { kind, name: Arc::clone(name) }, feed.live)
         };
-        let feeds: Vec<(FeedId, usize)> = own.into_iter().chain(matching).map(found).collect();
+        let feeds: Vec<(FeedId, usize)> =
+            reached(&self.pools[pool].feeds, kind, channel).map(found).collect();
         let receivers = feeds.iter().map(|(_, live)| live).sum();
         for (id, _) in feeds {
             let push = message_push(&id, channel, message);
@@ -170,6 +188,23 @@ mod tests {
         let pushes = bulks(">", &["message", "c", "x"]) + &bulks(">", &["smessage", "c", "y"]);
         assert_eq!(w.sent(new)[greeted..], pushes);
         assert!(w.io.connects.is_empty());
+    }
+
+    #[test]
+    fn scripts_publish_to_the_subscribers_of_the_pool() {
+        let mut w = World::new(POOL);
+        let (subscriber, publisher) = (w.accept(0), w.accept(0));
+        send(&mut w, subscriber, &["SUBSCRIBE c", "PSUBSCRIBE c*", "SSUBSCRIBE s"]);
+        let seen = w.sent(subscriber).len();
+        let script = "return{redis.call([[PUBLISH]],[[c]],1),redis.call([[SPUBLISH]],[[s]],2),\
+                      redis.call([[PUBLISH]],[[d]],3)}";
+        send(&mut w, publisher, &[&format!("EVAL {script} 0"), "MULTI", &format!("EVAL {script} 0"), "EXEC"]);
+        let counts = "*3\r\n:2\r\n:1\r\n:0\r\n";
+        assert_eq!(w.sent(publisher), format!("{counts}+OK\r\n+QUEUED\r\n*1\r\n{counts}"));
+        let messages = bulks("*", &["message", "c", "1"])
+            + &bulks("*", &["pmessage", "c*", "c", "1"])
+            + &bulks("*", &["smessage", "s", "2"]);
+        assert_eq!(w.sent(subscriber)[seen..], messages.repeat(2));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::json::Settings;
 use super::native;
 use super::reply::{self, Versions};
 use super::value::{CHUNK_NAME, Fault, one, print, raised, text_of};
-use crate::Store;
+use crate::{Audience, Store};
 
 /// Most memory that the interpreter takes, all scripts together.
 const MEMORY_BYTES_MAX: usize = 64 << 20;
@@ -43,6 +43,8 @@ pub(super) struct Run<'a> {
     pub(super) now_ms: u64,
     /// The client's.
     pub(super) version: Version,
+    /// Receivers of its messages.
+    pub(super) audience: Audience<'a>,
 }
 
 impl Engine {
@@ -113,7 +115,7 @@ impl Engine {
         let (lua, context) = (&self.lua, &self.context);
         let keys = self.strings(run.keys)?;
         let arguments = self.strings(run.arguments)?;
-        let rules = Rules { reads_only: run.reads_only, now_ms: run.now_ms };
+        let rules = Rules { reads_only: run.reads_only, now_ms: run.now_ms, audience: run.audience };
         let desk = RefCell::new(Desk { store, rules, context, words: Vec::new(), reply: Vec::new() });
         lua.scope(|scope| {
             let call = scope.create_function(|lua, args| desk.borrow_mut().take(lua, &args, true))?;
@@ -169,7 +171,7 @@ impl Engine {
 /// Receiver of a script's commands.
 struct Desk<'a> {
     store: &'a mut Store,
-    rules: Rules,
+    rules: Rules<'a>,
     context: &'a Context,
     words: Vec<Vec<u8>>,
     reply: Vec<u8>,

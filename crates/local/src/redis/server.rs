@@ -1,0 +1,82 @@
+//! Commands about the server that clients and suites begin with: `FUNCTION` where there are none,
+//! `CONFIG SET` of what has no effect here, and `MEMORY USAGE`.
+
+use super::call::Call;
+use super::fault::{Fault, word};
+use super::integer::integer;
+use crate::entry::Entry;
+
+/// `FUNCTION FLUSH | LIST | KILL`: there are no functions.
+pub(super) fn function(call: &mut Call<'_>) -> Result<(), Fault> {
+    let how = call.args.get(2).map(|how| how.to_ascii_lowercase());
+    match (call.arg(1).to_ascii_lowercase().as_slice(), call.args.len()) {
+        (b"flush", 2 | 3) => match how.as_deref() {
+            None | Some(b"sync" | b"async") => call.ok(),
+            _ => Err(Fault::Other("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")),
+        },
+        (b"list", _) => call.empty(),
+        (b"kill", 2) => Err(Fault::Other("NOTBUSY No scripts in execution right now.")),
+        _ => Err(Fault::unsupported(&[b"function ", call.arg(1)].concat())),
+    }
+}
+
+/// `MEMORY USAGE key [SAMPLES count]`: the bytes that the entry counts.
+pub(super) fn memory(call: &mut Call<'_>) -> Result<(), Fault> {
+    let samples = match call.args.get(3..).unwrap_or_default() {
+        [] => 0,
+        [option, count] if option.eq_ignore_ascii_case(b"samples") => integer(count)?,
+        _ => return Err(Fault::Syntax),
+    };
+    if !call.arg(1).eq_ignore_ascii_case(b"usage") || call.args.len() < 3 {
+        return Err(Fault::unsupported(&[b"memory ", call.arg(1)].concat()));
+    }
+    if samples < 0 {
+        return Err(Fault::Syntax);
+    }
+    match call.peek(call.arg(2)).map(Entry::weight) {
+        Some(bytes) => call.count(bytes),
+        None => call.null(),
+    }
+}
+
+/// Settings of Redis' encodings, and of the time from which on scripts count as busy. Values are kept in
+/// their own way here, whatever their size, and scripts have a limit of their own.
+const WITHOUT_EFFECT: [&str; 17] = [
+    "busy-reply-threshold",
+    "hash-max-listpack-entries",
+    "hash-max-listpack-value",
+    "hash-max-ziplist-entries",
+    "hash-max-ziplist-value",
+    "hll-sparse-max-bytes",
+    "list-compress-depth",
+    "list-max-listpack-size",
+    "list-max-ziplist-size",
+    "lua-time-limit",
+    "set-max-intset-entries",
+    "stream-node-max-bytes",
+    "stream-node-max-entries",
+    "zset-max-listpack-entries",
+    "zset-max-listpack-value",
+    "zset-max-ziplist-entries",
+    "zset-max-ziplist-value",
+];
+
+/// `CONFIG SET name value …`: accepted for settings that have no effect here.
+pub(super) fn config(call: &mut Call<'_>) -> Result<(), Fault> {
+    let pairs = call.args.get(2..).unwrap_or_default();
+    if !call.arg(1).eq_ignore_ascii_case(b"set") || pairs.is_empty() {
+        return Err(Fault::unsupported(&[b"config ", call.arg(1)].concat()));
+    }
+    if !pairs.len().is_multiple_of(2) {
+        return Err(Fault::Arity("config|set"));
+    }
+    for name in pairs.iter().step_by(2) {
+        if !WITHOUT_EFFECT.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+            return Err(Fault::Text(format!(
+                "ERR the embedded cache has no setting '{}': its limits are in the configuration file",
+                word(name)
+            )));
+        }
+    }
+    call.ok()
+}
