@@ -189,6 +189,7 @@ fn of_queue_memory(queue: &QueueStatus, found: &mut Vec<Finding>) {
 }
 
 fn of_topic(topic: &TopicStatus, found: &mut Vec<Finding>) {
+    found.extend(of_limit(topic));
     if topic.depth == 0 {
         return;
     }
@@ -199,6 +200,23 @@ fn of_topic(topic: &TopicStatus, found: &mut Vec<Finding>) {
         (false, false) => return,
     };
     found.push(Finding::new(Severity::Notice, format!("topic {}", topic.name), kind, text));
+}
+
+/// A topic at its limit: what it loses now.
+fn of_limit(topic: &TopicStatus) -> Option<Finding> {
+    let (severity, lost) = if topic.rejected_per_second > 0.0 {
+        (Severity::Critical, format!("{}/s messages are refused", rate(topic.rejected_per_second)))
+    } else if topic.dropped_per_second > 0.0 {
+        (Severity::Warning, format!("{}/s messages, the oldest, are dropped", rate(topic.dropped_per_second)))
+    } else {
+        return None;
+    };
+    let limit = match topic.bytes_max {
+        0 => String::new(),
+        max => format!(" ({} of {})", bytes(topic.stored_bytes), bytes(max)),
+    };
+    let text = format!("full{limit}: {lost}");
+    Some(Finding::new(severity, format!("topic {}", topic.name), "full", text))
 }
 
 fn of_channel(subject: &str, channel: &ChannelStatus, found: &mut Vec<Finding>) {
@@ -218,6 +236,10 @@ fn of_channel(subject: &str, channel: &ChannelStatus, found: &mut Vec<Finding>) 
     if channel.timed_out_per_second > 0.0 {
         let often = rate(channel.timed_out_per_second);
         push(Severity::Warning, "timeouts", format!("{often}/s messages were not finished in time"));
+    }
+    if channel.dead_per_second > 0.0 {
+        let often = rate(channel.dead_per_second);
+        push(Severity::Warning, "dead", format!("{often}/s messages become dead letters"));
     }
     if channel.requeued_per_second > 0.0 {
         let often = rate(channel.requeued_per_second);

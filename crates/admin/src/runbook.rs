@@ -48,8 +48,8 @@ mod tests {
             ("process", &["descriptors", "upgrade"]),
             ("configuration", &["reload", "restart", "by hand"]),
             ("queue", &["mute", "fault", "damage", "memory", "condition"]),
-            ("topic t", &["paused", "no channel"]),
-            ("topic t, channel c", &["paused", "no consumer", "grows", "timeouts", "requeues"]),
+            ("topic t", &["paused", "no channel", "full"]),
+            ("topic t, channel c", &["paused", "no consumer", "grows", "timeouts", "dead", "requeues"]),
         ] {
             for kind in kinds {
                 let anchor = anchor(subject, kind);

@@ -113,9 +113,10 @@ fn channels() {
             &["Notice topic t, channel c: paused; 5 messages wait in it"],
         ),
         (
-            ChannelReport { timed_out: 10, requeued: 10, ..old.clone() },
+            ChannelReport { timed_out: 10, dead: 10, requeued: 10, ..old.clone() },
             &[
                 "Warning topic t, channel c: 1/s messages were not finished in time",
+                "Warning topic t, channel c: 1/s messages become dead letters",
                 "Notice topic t, channel c: 1/s messages are given back by consumers",
             ],
         ),
@@ -126,6 +127,19 @@ fn channels() {
         let now = sample_at(&facts(), 10, &[], Some(queue(new.clone())));
         assert_eq!(found(&before, &now), expected, "{new:?}");
     }
+}
+
+#[test]
+fn a_full_topic_tells_what_it_loses() {
+    let topic = |rejected, dropped| {
+        let topic = TopicReport { name: "t".into(), bytes_max: 2048, stored_bytes: 2000, rejected, dropped, ..Default::default() };
+        sample_at(&facts(), rejected + dropped, &[], Some(QueueReport { topics: vec![topic], ..Default::default() }))
+    };
+    let calm: [&str; 0] = [];
+    assert_eq!(found(&topic(0, 0), &topic(0, 0)), calm);
+    assert_eq!(found(&topic(0, 0), &topic(10, 0)), ["Critical topic t: full (2 KiB of 2 KiB): 1/s messages are refused"]);
+    let dropped = ["Warning topic t: full (2 KiB of 2 KiB): 1/s messages, the oldest, are dropped"];
+    assert_eq!(found(&topic(0, 0), &topic(0, 10)), dropped);
 }
 
 #[test]

@@ -52,8 +52,12 @@ pub struct TopicStatus {
     pub bytes_max: u64,
     /// Messages refused because the topic was full.
     pub rejected_total: u64,
+    /// Recent rate of these.
+    pub rejected_per_second: f64,
     /// Messages dropped because the topic was full.
     pub dropped_total: u64,
+    /// Recent rate of these.
+    pub dropped_per_second: f64,
     /// Its channels, sorted by name.
     pub channels: Vec<ChannelStatus>,
     /// Values in the order of [`TopicReport::ROWS`].
@@ -96,6 +100,8 @@ pub struct ChannelStatus {
     pub timed_out_per_second: f64,
     /// Messages moved to dead letters after too many attempts.
     pub dead_total: u64,
+    /// Recent rate of these.
+    pub dead_per_second: f64,
     /// Messages dropped because they were too old.
     pub expired_total: u64,
     /// Messages dropped because the topic was full.
@@ -165,7 +171,9 @@ fn topic(before: Option<&TopicReport>, now: &TopicReport, window: Window) -> Top
         stored_bytes: now.stored_bytes,
         bytes_max: now.bytes_max,
         rejected_total: now.rejected,
+        rejected_per_second: window.rate(before.map_or(0, |before| before.rejected), now.rejected),
         dropped_total: now.dropped,
+        dropped_per_second: window.rate(before.map_or(0, |before| before.dropped), now.dropped),
         channels: now.channels.iter().map(channel).collect(),
         values: now.values(),
     }
@@ -195,6 +203,7 @@ fn channel(before: Option<&ChannelReport>, now: &ChannelReport, window: Window) 
         timed_out_total: now.timed_out,
         timed_out_per_second: window.rate(old(|channel| channel.timed_out), now.timed_out),
         dead_total: now.dead,
+        dead_per_second: window.rate(old(|channel| channel.dead), now.dead),
         expired_total: now.expired,
         dropped_total: now.dropped,
         lost_total: now.lost,
