@@ -128,6 +128,8 @@ fn of_server(subject: &str, server: &ServerStatus, events: &[Event], found: &mut
         let text = said.map_or("ejected: it gets probes only", |event| &event.text);
         let finding = Finding::new(Severity::Critical, subject, "ejected", text);
         found.push(Finding { since_ms: server.ejected_since_ms, ..finding });
+        // What its probes meet follows from that, and is on its page.
+        return;
     }
     for (kind, error) in server.errors.iter().filter(|(kind, _)| !HARMLESS.contains(&kind.as_ref())) {
         found.extend(of_error(subject, kind.clone(), error, ServerStats::ROWS, Severity::Warning));

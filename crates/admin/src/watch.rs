@@ -13,7 +13,7 @@ use config::show::ShownSection;
 use telemetry::{Registry, warn};
 use tokio::time::{sleep, timeout};
 use ui::series::ManualChange;
-use ui::{Host, Verdict};
+use ui::{Host, Level, Verdict};
 
 use crate::actions::{Action, Actor};
 use crate::certificates::{Certificate, Certificates};
@@ -268,11 +268,12 @@ impl Host for Watch {
         self.facts().http_names.clone()
     }
 
-    fn full_in(&self, topic: &str) -> Option<String> {
+    fn full_in(&self, topic: &str) -> Option<(Level, String)> {
         let status = lock(&self.latest).clone()?;
         let topics = &status.queue.as_ref()?.topics;
         let at = topics.binary_search_by(|known| known.name.as_str().cmp(topic)).ok()?;
-        outlook::of_topic(&self.rings(), topics.get(at)?)
+        let outlook = outlook::of_topic(&self.rings(), topics.get(at)?)?;
+        Some((outlook.level, outlook.text))
     }
 
     fn queue_setting(&self, option: &str) -> Option<(String, String)> {

@@ -52,8 +52,10 @@ impl Unit {
 /// point.
 pub fn chart(title: &str, unit: Unit, points: Option<&[f32]>, now: Option<f32>) -> Markup {
     let points = known(aligned(points.unwrap_or_default()));
-    let peak = peak(&points);
     let last = now.or_else(|| points.last().copied()).unwrap_or(f32::NAN);
+    // The value now may be above every point kept.
+    let peak = peak(&points).max(last);
+    let begun = points.iter().filter(|point| point.is_finite()).count() > 1;
     let label = format!("{title} over time: now {}, peak {}", unit.show(last), unit.show(peak));
     let (line, area) = paths(&points, WIDTH, HEIGHT, peak);
     let begin = format::duration(points.len() as u64 * STEP_SECONDS * 1000);
@@ -70,18 +72,21 @@ pub fn chart(title: &str, unit: Unit, points: Option<&[f32]>, now: Option<f32>) 
             }
             div.axis aria-hidden="true" {
                 span { (begin) " ago" }
-                span { @if peak.is_finite() { "peak " (unit.show(peak)) } @else { "collecting" } }
+                span { @if begun { "peak " (unit.show(peak)) } @else { "collecting" } }
                 span { "now" }
             }
         }
     }
 }
 
-/// The last hour in a row of a table.
+/// The last hour in a row of a table; nothing if nothing happened in it.
 pub fn spark(title: &str, unit: Unit, points: Option<&[f32]>) -> Markup {
     let Some(points) = points else { return html! {} };
     let points = thinned(&aligned(points), SPARK.0);
     let peak = peak(&points);
+    if peak.is_nan() || peak <= 0.0 {
+        return html! {};
+    }
     let (line, area) = paths(&points, SPARK.0, SPARK.1, peak);
     let label = format!("{title}, last hour: peak {}", unit.show(peak));
     html! {
@@ -205,6 +210,18 @@ mod tests {
     fn a_young_process_fills_its_charts() {
         let with = |known: usize| super::known(aligned(&vec![1.0; known])).len();
         assert_eq!([0, 1, 60, 61, 360].map(with), [60, 60, 60, 61, 360]);
+    }
+
+    #[test]
+    fn the_peak_is_not_below_the_value_now() {
+        let chart = chart("rss", Unit::Count, Some(&[1.0, 2.0]), Some(9.0)).into_string();
+        assert!(chart.contains("now 9, peak 9") && chart.contains(">peak 9<"), "{chart}");
+    }
+
+    #[test]
+    fn a_spark_of_nothing_is_nothing() {
+        assert_eq!(spark("waiting", Unit::Count, Some(&[0.0; POINTS])).into_string(), "");
+        assert!(spark("waiting", Unit::Count, Some(&[1.0])).into_string().contains("<svg"));
     }
 
     #[test]

@@ -129,9 +129,9 @@ impl Frame<'_> {
         html! {
             @if !self.trail.is_empty() {
                 nav.trail aria-label="Trail" {
-                    @for (words, href) in &self.trail {
+                    @for (at, (words, href)) in self.trail.iter().enumerate() {
+                        @if at > 0 { " › " }
                         a href=(href) { (clean(words)) }
-                        " › "
                     }
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! A series has a point each [`STEP_SECONDS`], [`POINTS`] at most, oldest first; NaN where nothing is known.
 
-use crate::frame::Verdict;
+use crate::frame::{Level, Verdict};
 
 /// Seconds between two points.
 pub const STEP_SECONDS: u64 = 10;
@@ -61,7 +61,7 @@ pub trait Host: Send + Sync {
     fn http_names(&self) -> Vec<String>;
 
     /// Time until a topic of this process reaches a limit, if it grows: `full in 2 h …`.
-    fn full_in(&self, topic: &str) -> Option<String>;
+    fn full_in(&self, topic: &str) -> Option<(Level, String)>;
 
     /// Value and origin of an option of `[queue]`; None if it is not known.
     fn queue_setting(&self, option: &str) -> Option<(String, String)>;

@@ -140,7 +140,7 @@ fn at(api: &Api, words: &[&str]) -> String {
 }
 
 /// Time until a topic of this process is full, if it grows.
-fn full_in(api: &Api, topic: &str) -> Option<String> {
+fn full_in(api: &Api, topic: &str) -> Option<(Level, String)> {
     api.site.host.as_ref()?.full_in(topic)
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn configuration(site: &Site<'_>, difference: &Difference) -> Markup 
             section #settings data-live {
                 h2 { "What runs" small { "each option, and where its value comes from" } }
                 @for section in sections.iter() {
-                    h3 { @if section.heading.is_empty() { "The process" } @else { code { (clean(&section.heading)) } } }
+                    h3 { @if section.heading.is_empty() { "The process, at the top of the file" } @else { (clean(&section.heading)) } }
                     (settings::table(section))
                 }
             }

@@ -133,7 +133,7 @@ fn of_queue(site: &Site<'_>, queue: &QueueStatus) -> Markup {
                                 td.n.wide { (rate(channel.finished_per_second)) "/s" }
                                 td.n.marked[lonely] { (count(channel.consumers)) }
                                 td {
-                                    @if let Some(full) = outlook::of_topic(&site.watch.rings(), topic) { (badge(ui::Level::Warning, &full)) " " }
+                                    @if let Some(full) = outlook::of_topic(&site.watch.rings(), topic) { (badge(full.level, &full.text)) " " }
                                     @if channel.paused { (badge(ui::Level::Notice, "paused")) } @else if lonely { (badge(ui::Level::Warning, "nobody consumes")) }
                                 }
                             }
@@ -183,12 +183,12 @@ fn resources(site: &Site<'_>) -> Markup {
                 (tile("Topics and channels in memory", html! {
                     (bytes(queue.memory_bytes))
                     @if queue.memory_bytes_max > 0 { " " small { "of " (bytes(queue.memory_bytes_max)) } }
-                    @if let Some(full) = outlook::of_memory(&site.watch.rings(), queue) { " " (badge(ui::Level::Warning, &full)) }
+                    @if let Some(full) = outlook::of_memory(&site.watch.rings(), queue) { " " (badge(full.level, &full.text)) }
                 }))
                 @if let Some(free) = queue.disk_free_bytes {
                     (tile("Free on the disk of the journals", html! {
                         (bytes(free))
-                        @if let Some(full) = outlook::of_disk(&site.watch.rings(), queue) { " " (badge(ui::Level::Warning, &full)) }
+                        @if let Some(full) = outlook::of_disk(&site.watch.rings(), queue) { " " (badge(full.level, &full.text)) }
                     }))
                 }
             }
@@ -197,7 +197,7 @@ fn resources(site: &Site<'_>) -> Markup {
                 (tile("File descriptors", html! { (count(open)) " " small { "of " (count(max)) } }))
             }
             @if let Some(words) = status.gathering.words() { (tile("Gathering", html! { small { (words) } })) }
-            (tile("Started", html! { small { (moment(status.started_ms)) } }))
+            (tile("Started", moment(status.started_ms)))
             @for certificate in &status.certificates {
                 @if let Some(fault) = certificate.fault(status.now_ms) {
                     (tile("Certificate", html! { (badge(level(fault.severity), &fault.text)) }))

@@ -56,10 +56,23 @@ fn actions(pool: &PoolStatus, server: &ServerStatus) -> Markup {
     };
     let nothing = || html! {};
     let moved = format!("Its keys go to {}.", counted(others as u64, "other server"));
+    // What is out comes back first; what changes nothing is not offered.
+    let by_hand = server.by_hand.as_deref().unwrap_or_default();
+    let (ejected, drained) = (by_hand.contains("ejected"), by_hand.contains("drained"));
+    let returns = form(
+        "return",
+        "Return",
+        format!(
+            "Puts {} back into the ring, even if no probe has succeeded. What changed meanwhile elsewhere is old here.",
+            server.name
+        ),
+        false,
+        nothing(),
+    );
     html! {
-        (form("eject", "Eject", format!("Takes {} out of the ring; its connections stay. {moved} What they hold is not there yet.{last}", server.name), true, nothing()))
-        (form("drain", "Drain", format!("Takes {} out of the ring and closes its connections once they owe nothing. {moved}{last}", server.name), true, nothing()))
-        (form("return", "Return", format!("Puts {} back into the ring, even if no probe has succeeded. What changed meanwhile elsewhere is old here.", server.name), false, nothing()))
+        @if server.state == ServerState::Ejected || ejected || drained { (returns) }
+        @if !ejected && !drained { (form("eject", "Eject", format!("Takes {} out of the ring; its connections stay. {moved} What they hold is not there yet.{last}", server.name), true, nothing())) }
+        @if !drained { (form("drain", "Drain", format!("Takes {} out of the ring and closes its connections once they owe nothing. {moved}{last}", server.name), true, nothing())) }
         (form("weight", "Set the weight", "Moves keys to or from this server. Empty: the configured weight.".into(), false, html! {
             p { label { "Weight " input type="number" name="weight" min="1" max="2147483647" value=(weight); } }
         }))

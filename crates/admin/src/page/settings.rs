@@ -13,7 +13,7 @@ pub(super) fn table(section: &ShownSection) -> Markup {
     let rows = |rows: &[&config::show::ShownSetting]| {
         html! {
             (scroll("Settings", html! {
-                table {
+                table.settings {
                     thead { tr { th scope="col" { "Option" } th scope="col" { "Value" } th scope="col" { "From" } th.wide scope="col" { "Meaning" } } }
                     tbody { @for row in rows { tr {
                         th scope="row" { code { (row.name) } } td { (clean(&row.value)) } td { (clean(&row.origin)) } td.wide { (row.doc) }
@@ -25,7 +25,7 @@ pub(super) fn table(section: &ShownSection) -> Markup {
     html! {
         @if set.is_empty() { p.facts { "Nothing is set: every option has its default." } } @else { (rows(&set)) }
         @if !rest.is_empty() {
-            details { summary { (counted(rest.len() as u64, "default")) } (rows(&rest)) }
+            details.more { summary { (counted(rest.len() as u64, "default")) } (rows(&rest)) }
         }
     }
 }

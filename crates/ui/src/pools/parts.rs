@@ -62,15 +62,82 @@ pub fn times(queue_time: Latency, response_times: &ByClass) -> Markup {
     }
 }
 
+/// Words for kinds of errors; other kinds are shown by the names of their counters.
+const WORDS: [(&str, &str); 18] = [
+    ("timeouts", "timeouts"),
+    ("no_server", "without a server"),
+    ("refused", "refused"),
+    ("client_refused", "clients turned away"),
+    ("client_overflows", "clients that do not read"),
+    ("client_err", "client connections broken"),
+    ("protocol_errors", "malformed requests"),
+    ("unsupported", "unsupported commands"),
+    ("oversized", "requests too long"),
+    ("cross_slot", "keys on several servers"),
+    ("connects_refused", "connections refused"),
+    ("server_err", "connections broken"),
+    ("server_eof", "connections closed by it"),
+    ("request_timeouts", "timeouts"),
+    ("error_replies", "error replies"),
+    ("late_replies", "late replies"),
+    ("stray_replies", "stray replies"),
+    ("probes_failed", "failed probes"),
+];
+
+/// Kinds that clients cause, or that say nothing about a server's health: they are not shown as alarms.
+const MILD: [&str; 11] = [
+    "client_err",
+    "protocol_errors",
+    "unsupported",
+    "oversized",
+    "cross_slot",
+    "denied",
+    "error_replies",
+    "server_eof",
+    "late_replies",
+    "stray_replies",
+    "probes_failed",
+];
+
+/// A kind of error in words.
+fn words(kind: &str) -> &str {
+    WORDS.iter().find(|(name, _)| *name == kind).map_or(kind, |(_, words)| words)
+}
+
 /// Errors that occur now come first, each with its rate; the others with their sum.
 pub fn errors(errors: &Errors) -> Markup {
+    let title = |kind: &str, total: u64| format!("{}: {} so far", clean(kind), count(total));
+    let alarm = |kind: &str| if MILD.contains(&kind) { "mild" } else { "now" };
     html! {
         @for (kind, error) in errors.iter().filter(|(_, error)| error.per_second > 0.0) {
-            span.error.now title=(format!("{} so far", count(error.total))) { (rate(error.per_second)) "/s " (clean(kind)) }
+            span.error.(alarm(kind)) title=(title(kind, error.total)) { (rate(error.per_second)) "/s " (clean(words(kind))) }
         }
         @for (kind, error) in errors.iter().filter(|(_, error)| error.per_second <= 0.0) {
-            span.error.past title="none lately" { (count(error.total)) " " (clean(kind)) }
+            span.error.past title=(format!("{}, none lately", title(kind, error.total))) { (count(error.total)) " " (clean(words(kind))) }
         }
         @if errors.is_empty() { span.past { "none" } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pools::ErrorCount;
+
+    #[test]
+    fn only_what_fails_here_is_an_alarm() {
+        let count = ErrorCount { total: 7, per_second: 0.5 };
+        let all = Errors::from([
+            ("unsupported".into(), count),
+            ("timeouts".into(), count),
+            ("new_kind".into(), count),
+        ]);
+        let shown = errors(&all).into_string();
+        assert!(
+            shown.contains("class=\"error mild\" title=\"unsupported: 7 so far\">0.5/s unsupported commands"),
+            "{shown}"
+        );
+        assert!(shown.contains("class=\"error now\" title=\"timeouts: 7 so far\">0.5/s timeouts"), "{shown}");
+        assert!(shown.contains("0.5/s new_kind"), "{shown}");
     }
 }

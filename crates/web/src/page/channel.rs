@@ -69,7 +69,7 @@ fn facts(api: &Api, topic: &str, channel: &ChannelStats) -> Markup {
         (count(channel.deferred_count)) " deferred · " (count(channel.message_count)) " so far"
         @if let Some(grows) = grows {
             @if grows >= 0.5 { " · " (badge(Level::Warning, &format!("grows {}/s", rate(grows)))) }
-            @if let Some(full) = full_in(api, topic) { " · its topic: " (badge(Level::Warning, &full)) }
+            @if let Some((level, full)) = full_in(api, topic) { " · its topic: " (badge(level, &full)) }
             @if grows <= -0.5 && channel.depth > 0 { " · empty in " (duration((unsigned(channel.depth) as f64 / -grows * 1000.0) as u64)) " at this rate" }
         }
         @for (number, words) in [

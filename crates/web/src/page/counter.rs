@@ -25,6 +25,8 @@ pub(crate) async fn counter(api: &Api, asked: Asked) -> Result<Response<Body>, H
     // For the queue of this process it is a page of the topics.
     let section = if api.site.host.is_some() { "topics" } else { "counter" };
     let page = Page::new(api, section, "Counter");
+    let own = api.site.host.is_some();
+    let page = if own { page.under("Topics", at(api, &["topics"])) } else { page };
     let mut warnings = Warnings::default();
     let counts = match api.gather_counts(&mut warnings).await {
         Ok(counts) => counts,

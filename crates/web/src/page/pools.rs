@@ -32,7 +32,7 @@ const COLUMNS: [Column; 11] = [
     Column::number("clients", "Clients", "").wide(),
     Column::number("in_flight", "In flight", "").wide(),
     Column::number("up", "Servers up", "").wide(),
-    Column::number("errors", "Errors", "per second, lately"),
+    Column::text("errors", "Errors"),
 ];
 
 /// Place of the pages about the pools of a node.

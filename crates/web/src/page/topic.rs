@@ -70,7 +70,7 @@ fn facts(api: &Api, topic: &TopicStats) -> Markup {
             @if topic.bytes_max > 0 { " (" (bytes(unsigned(topic.bytes_max))) " at most)" }
         }
         @if let Some(grows) = grows.filter(|grows| *grows >= 0.5) { " · " (badge(Level::Warning, &format!("grows {}/s", rate(grows)))) }
-        @if let Some(full) = full_in(api, &topic.topic_name) { " · " (badge(Level::Warning, &full)) }
+        @if let Some((level, full)) = full_in(api, &topic.topic_name) { " · " (badge(level, &full)) }
         @if topic.rejected_count > 0 { " · " (badge(Level::Warning, &format!("{} refused: full", count(topic.rejected_count)))) }
         @if topic.dropped_count > 0 { " · " (badge(Level::Warning, &format!("{} dropped: full", count(topic.dropped_count)))) }
     }
