@@ -57,7 +57,10 @@ impl Queue {
         self.turn += 1;
         self.delete_doomed(io);
         self.commit_dirty(io);
-        self.deliver_scheduled(io);
+        for _ in 0..self.scheduled.len() {
+            let Some((topic, channel)) = self.scheduled.pop() else { break };
+            self.deliver_channel(io, topic, channel);
+        }
         self.end_moves();
         if !(self.scheduled.is_empty() && self.dirty.is_empty() && self.moved.is_empty()) {
             self.wake(io);
@@ -202,13 +205,6 @@ impl Queue {
         });
         for (request, outcome) in asks {
             self.answer_publication(request, outcome);
-        }
-    }
-
-    fn deliver_scheduled<I: Io>(&mut self, io: &mut I) {
-        for _ in 0..self.scheduled.len() {
-            let Some((topic_key, channel_key)) = self.scheduled.pop() else { break };
-            self.deliver_channel(io, topic_key, channel_key);
         }
     }
 
