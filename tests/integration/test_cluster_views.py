@@ -1,5 +1,6 @@
 """A pool over nodes that a test writes: views that are too large, wrong or old, and how often nodes are asked for theirs."""
 
+import contextlib
 import threading
 import time
 
@@ -185,3 +186,84 @@ def test_no_storm_makes_more_than_two_questions_a_second(stack, pools):
     stormy.clear()
     for port in ports:
         kit.until(lambda port=port: get(port, "foo").startswith(b"$6\r\nnode"), "the pool to serve again")
+
+
+def test_hedged_reads_cut_the_tail_within_their_budget(stack):
+    """Experiment 22: one replica takes 50 ms for one of thirty reads."""
+    master, slow, quick = (FakeNode(stack) for _ in range(3))
+    told = [(slow.port, "id1", "replica", "online"), (quick.port, "id2", "replica", "online")]
+    view = array(shard([(0, 16383)], [(master.port, "id0", "master", "online"), *told]))
+    executed, lock, delays, readers = {"GET": 0, "INCR": 0}, threading.Lock(), [0], set()
+
+    def answer(node, words):
+        command = words[0].upper()
+        if command == "INFO":
+            state = "role:master\r\nmaster_repl_offset:5\r\n" if node is master else (
+                "role:slave\r\nmaster_link_status:up\r\nslave_repl_offset:5\r\n")
+            return bulk(state)
+        if command not in executed:
+            return b"+PONG\r\n" if command == "PING" else b"+OK\r\n"
+        with lock:
+            executed[command] += 1
+            if command == "GET":
+                readers.add(node.port)
+            count = executed[command]
+            delays[0] += node is slow and command == "GET"
+            late = node is slow and command == "GET" and delays[0] % 30 == 0
+        if late:
+            time.sleep(0.05)
+        return number(count) if command == "INCR" else bulk(words[1])
+
+    for node in (master, slow, quick):
+        node.shards = view
+        node.answer = lambda words, node=node: answer(node, words)
+
+    def measure(name, **options):
+        _, [port], admin = start_pools(stack, name, [f"127.0.0.1:{master.port}"], read_from='"replica"', timeout='"5s"', **options)
+        readers.clear()
+
+        def read_by_many():
+            with contextlib.ExitStack() as wires:
+                for wire in [wires.enter_context(kit.Wire(port)) for _ in range(6)]:
+                    wire.send(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n")
+                    reply(wire.socket.makefile("rb"))
+            return readers >= {slow.port, quick.port}
+
+        kit.until(read_by_many, "both replicas to be read from")
+        before, times, faults = dict(executed), [], []
+
+        def work(n):
+            with kit.Wire(port) as wire, wire.socket.makefile("rb") as reader:
+                for turn in range(600):
+                    key = f"{n}:{turn}"
+                    begun = time.monotonic()
+                    wire.send(f"*2\r\n$3\r\nGET\r\n${len(key)}\r\n{key}\r\n".encode())
+                    got = reply(reader)
+                    times.append(time.monotonic() - begun)
+                    if got != bulk(key):
+                        faults.append((key, got))
+                    if turn % 10 == 0:
+                        wire.send(b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n")
+                        if not (got := reply(reader)).startswith(b":"):
+                            faults.append(("INCR", got))
+
+        kit.in_threads(4, work)
+        assert not faults, faults[:3]
+        assert executed["INCR"] - before["INCR"] == 4 * 60, "writes are sent once"
+        times.sort()
+        extra = (executed["GET"] - before["GET"]) / len(times) - 1
+        metrics = kit.fetch(admin, "/metrics")[1]
+        shown = [line.rsplit(" ", 1)[1] for line in metrics.splitlines() if line.startswith("nuthatch_pool_hedge")]
+        print(f"{name}: p50 {times[len(times) // 2] * 1000:.1f} ms, p99 {times[len(times) * 99 // 100] * 1000:.1f} ms, "
+              f"worst {times[-1] * 1000:.0f} ms, {extra:.1%} more reads, counted {shown}")
+        return times[len(times) * 99 // 100], extra
+
+    others = kit.Others()
+    plain, _ = measure("unhedged")
+    assert plain >= 0.03
+    hedged, extra = measure("hedged", hedge_after='"10ms"')
+    adaptive, adaptive_extra = measure("adaptive", hedge_after='"p95"')
+    if others.leave_room():
+        assert hedged < plain * 0.8 and adaptive < plain * 0.8, (plain, hedged, adaptive)
+    # What was saved up before the first read counts as well: ten reads.
+    assert 0 < extra <= 0.05 + 10 / 2400 and 0 <= adaptive_extra <= 0.05 + 10 / 2400, (extra, adaptive_extra)

@@ -21,7 +21,7 @@ pub use nsqadmin::{Graphite, HttpClient, Nsqadmin};
 pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
 pub use tls::{ClientCertificate, PoolListen, TlsToClients, TlsToServers, WrittenListen};
-pub use topology::{Discovery, ReadFrom, Sentinels, Topology};
+pub use topology::{Discovery, HedgeAfter, ReadFrom, Sentinels, Topology};
 
 /// The whole configuration of a process.
 #[derive(Debug, Clone, PartialEq)]

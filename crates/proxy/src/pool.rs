@@ -13,6 +13,7 @@ use crate::discovery::Discovery;
 use crate::feeds::Feeds;
 use crate::gate::Gate;
 use crate::generation::{PoolPlan, PoolTls, has_replica_reads};
+use crate::hedge_budget::Hedging;
 use crate::hot_keys::KeyWatch;
 use crate::ids::PoolId;
 use crate::keys::ServerKey;
@@ -45,6 +46,8 @@ pub(crate) struct Pool {
     pub(crate) pretended: Option<Pretended>,
     /// Reads may go to replicas.
     pub(crate) reads_replicas: bool,
+    /// Reads may be sent twice.
+    pub(crate) hedging: Option<Hedging>,
     /// Channels and patterns that its clients are subscribed to.
     pub(crate) feeds: Feeds,
     /// In the order of the configuration.
@@ -91,6 +94,7 @@ impl Pool {
             placement: Placement::new(&plan.config, seed),
             pretended: Pretended::of(&plan.config),
             reads_replicas: has_replica_reads(&plan.config),
+            hedging: Hedging::of(&plan.config),
             feeds: Feeds::default(),
             servers: Vec::new(),
             replicas: Vec::new(),
@@ -123,6 +127,9 @@ impl Pool {
         self.redis_limits = redis_limits(config);
         self.pretended = Pretended::of(config);
         self.reads_replicas = has_replica_reads(config);
+        if self.config.discovery.hedge_after != config.discovery.hedge_after {
+            self.hedging = Hedging::of(config);
+        }
         self.config = Arc::clone(config);
     }
 

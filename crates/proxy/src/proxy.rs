@@ -22,6 +22,7 @@ use crate::feeds::FanOut;
 use crate::gate::SlowLogin;
 use crate::gather::Gathers;
 use crate::generation::Generation;
+use crate::hedges::Pair;
 use crate::ids::Directory;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::mail::{Doubt, HandOver, Mail, Moved};
@@ -86,6 +87,8 @@ pub struct Proxy {
     pub(crate) roles: Vec<(u32, Role)>,
     pub(crate) gathers: Gathers,
     pub(crate) detours: Detours,
+    /// Reads that were sent twice, while neither has an answer.
+    pub(crate) hedges: Vec<Pair>,
     pub(crate) store: Store,
     /// Requests that wait for an element of the embedded cache.
     pub(crate) blocked: Blocked,
@@ -207,6 +210,7 @@ impl Proxy {
             roles: Vec::new(),
             gathers: Gathers::default(),
             detours: Detours::default(),
+            hedges: Vec::new(),
             store: Store::new(setup.generation.local_bytes_max),
             blocked: Blocked::default(),
             notify: setup.notify,

@@ -41,6 +41,7 @@ pub(crate) mod drain;
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::Secret;
 use config::checked::{self, Target, Topology};
@@ -52,6 +53,7 @@ use crate::client::Client;
 use crate::fail::Failure;
 use crate::feeds::Asked;
 use crate::generation::{self, ByHand, ServerPlan};
+use crate::hedge_budget::Hedging;
 use crate::ids::ServerId;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::replica_watch::Standing;
@@ -82,6 +84,8 @@ pub(crate) struct Server {
     pub(crate) standing: Standing,
     /// The master that takes what it does not answer, if it is a replica of a pool with Sentinels.
     pub(crate) master: Option<ServerKey>,
+    /// Time after which reads are hedged ([`crate::hedging`]).
+    pub(crate) hedge_wait: Option<Duration>,
     /// Address to connect to; None for the embedded cache, and for a master that no Sentinel has named yet.
     pub(crate) address: Option<Address>,
     is_local: bool,
@@ -140,6 +144,7 @@ impl Server {
             by_hand: plan.by_hand,
             standing: plan.standing,
             master: None,
+            hedge_wait: Hedging::of(config).map(|hedging| hedging.wait()),
             resend: if is_local { Resend::Nothing } else { Resend::of(config) },
             address: address_of(server),
             is_local,

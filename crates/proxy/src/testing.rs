@@ -17,12 +17,31 @@ use crate::generation::{Generation, Settings};
 use crate::mail::{Doubt, Mail, Receipt, Step};
 use crate::notice::Notice;
 use crate::proxy::{Proxy, Setup};
+use crate::replica_watch::Standing;
 
 /// Settings of a native configuration.
 pub(crate) fn settings(config: &str) -> Settings {
     let config = config::native::check(config, 1).config.expect("valid");
     let users: Vec<_> = config.users.iter().map(|user| user.spec.clone()).collect();
     Settings::of(&config, Book::build(&users).expect("valid"))
+}
+
+/// Settings of pool `s`, whose master `m` has this port at host `h`, and replicas at others, each with
+/// whether it may be read from.
+pub(crate) fn behind_sentinels(options: &str, master: u16, replicas: &[(u16, bool)]) -> Settings {
+    let pool = format!(
+        "[pool.s]\nlisten = \"127.0.0.1:1\"\ntopology = \"sentinel\"\nsentinels = [\"a:1\"]\nmasters = [\"m\"]\n\
+         timeout = \"5s\"\n{options}"
+    );
+    let mut settings = settings(&pool);
+    let name = ("s".to_owned(), "m".to_owned());
+    settings.named.masters.insert(name.clone(), ("h".into(), master));
+    settings.named.replicas.insert(name, replicas.iter().map(|(port, _)| ("h".into(), *port)).collect());
+    let standing = |(port, is_fit): &(u16, bool)| {
+        (format!("h:{port}"), Standing { is_fit: *is_fit, ..Standing::default() })
+    };
+    settings.standings.insert("s".into(), replicas.iter().map(standing).collect());
+    settings
 }
 
 /// The only shard's proxy, for a native configuration.
@@ -95,6 +114,24 @@ impl World {
         let told = Told::default();
         let proxy = proxy_told(&mut io, Arc::clone(&generation), budget, &told);
         World { io, proxy, generation, told }
+    }
+
+    /// Makes a world with the pool of [`behind_sentinels`], whose master has port 1.
+    pub(crate) fn behind_sentinels(options: &str, replicas: &[(u16, bool)]) -> World {
+        let settings = behind_sentinels(options, 1, replicas);
+        let mut io = FakeIo::default();
+        let generation = Arc::new(Generation::first(1, settings));
+        let told = Told::default();
+        let proxy = proxy_told(&mut io, Arc::clone(&generation), 1 << 20, &told);
+        World { io, proxy, generation, told }
+    }
+
+    /// The last connection to a port, established.
+    pub(crate) fn node(&mut self, port: u16) -> ConnId {
+        let to = |address: &Address| matches!(address, Address::Tcp { port: own, .. } if *own == port);
+        let conn = self.io.connects.iter().rfind(|(_, address)| to(address)).expect("a connection").0;
+        self.proxy.connected(&mut self.io, conn);
+        conn
     }
 
     /// Sends the shard the next generation, and ends its turn.

@@ -151,6 +151,7 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
             refresh: Duration::from_secs(10),
             read_from: ReadFrom::Primary,
             zone: None,
+            hedge_after: None,
             zones: std::collections::BTreeMap::new(),
             replica_lag_max: None,
             sentinels: Sentinels::default(),

@@ -48,6 +48,8 @@ stats_table! {
             redirects: Counter, "# requests sent again because a node of the cluster said that another has their slot (MOVED, ASK)";
             detours: Counter, "# requests held until the cluster could serve them, or sent one by one while their slot moved";
             replica_reads: Counter, "# reads sent to replicas";
+            hedged_reads: Counter, "# reads sent to a second node because the first had not answered (hedge_after)";
+            hedges_won: Counter, "# hedged reads that the second node answered first";
             topology_changes: Counter, "# slot maps taken over from the cluster";
             slots_served: Gauge, "slots of the cluster that have an owner";
             hits: Counter, "# keys that were read one by one and found (GET, MGET, HGET, get, mg and the like)";

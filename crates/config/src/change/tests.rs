@@ -152,11 +152,12 @@ fn named(change: &Change) -> &'static str {
 }
 
 /// Options that come with others.
-const OF_TOPOLOGY: [&str; 11] = [
+const OF_TOPOLOGY: [&str; 12] = [
     "pretend_cluster_peers",
     "read_from",
     "zone",
     "zones",
+    "hedge_after",
     "replica_lag_max",
     "sentinels",
     "masters",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::tls::TlsToServers;
+use crate::quantity;
 use crate::secret::Secret;
 
 /// The way in which a pool finds its servers and places keys on them.
@@ -47,8 +48,39 @@ pub struct Discovery {
     pub zones: BTreeMap<String, String>,
     /// Age of a replica's data above which it is not read from; None for any age.
     pub replica_lag_max: Option<Duration>,
+    /// Time without an answer after which a read is sent to another node as well; None for never.
+    pub hedge_after: Option<HedgeAfter>,
     /// Sentinels; without an address in other topologies.
     pub sentinels: Sentinels,
+}
+
+/// Time after which a read is hedged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HedgeAfter {
+    /// That of the slowest of twenty reads, as they have been lately.
+    Percentile95,
+    /// This.
+    Time(Duration),
+}
+
+impl HedgeAfter {
+    /// Its text in the native file.
+    pub fn text(self) -> String {
+        match self {
+            HedgeAfter::Percentile95 => "p95".to_owned(),
+            HedgeAfter::Time(time) => quantity::show_duration(time),
+        }
+    }
+
+    /// The time that a text says: `p95`, or from 1 ms to 10 s.
+    pub fn of(text: &str) -> Option<HedgeAfter> {
+        if text == "p95" {
+            return Some(HedgeAfter::Percentile95);
+        }
+        let time = quantity::duration(text).ok()?;
+        let is_within = (Duration::from_millis(1)..=Duration::from_secs(10)).contains(&time);
+        is_within.then_some(HedgeAfter::Time(time))
+    }
 }
 
 /// Redis Sentinels that name the masters of a pool, and the way to log in to them.

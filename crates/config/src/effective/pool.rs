@@ -2,7 +2,7 @@
 
 use super::Section;
 use super::value::{bytes, duration_or_off, path};
-use crate::checked::{Pool, Protocol, Server, Target, Topology};
+use crate::checked::{HedgeAfter, Pool, Protocol, Server, Target, Topology};
 use crate::endpoint::show_target;
 use crate::options::Scope;
 use crate::secret::Secret;
@@ -25,6 +25,7 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("zone", pool.discovery.zone.clone().and_then(Setting::text)),
         ("zones", texts(pool.discovery.zones.iter().map(|(host, zone)| format!("{host}={zone}")))),
         ("replica_lag_max", Some(duration_or_off(pool.discovery.replica_lag_max))),
+        ("hedge_after", pool.discovery.hedge_after.map(HedgeAfter::text).and_then(Setting::text)),
         ("sentinels", texts(sentinels.addresses.iter().map(address))),
         ("masters", texts(pool.servers.iter().filter(|_| has_masters).map(name))),
         ("sentinel_user", sentinels.user.clone().and_then(Setting::text)),

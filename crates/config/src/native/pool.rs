@@ -7,7 +7,9 @@ use wire::redis::Permit;
 
 use super::listeners::Listeners;
 use super::topology;
-use crate::checked::{Discovery, Pool, Protocol, ReadFrom, Sentinels, Server, Target, Topology, Unsupported};
+use crate::checked::{
+    Discovery, HedgeAfter, Pool, Protocol, ReadFrom, Sentinels, Server, Target, Topology, Unsupported,
+};
 use crate::fault::{Fault, Position};
 use crate::limits;
 use crate::options::Scope;
@@ -93,6 +95,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
             zone: read.text("zone").map(str::to_owned),
             zones: topology::zones(read).flatten().collect(),
             replica_lag_max: read.duration_if_on("replica_lag_max"),
+            hedge_after: read.text("hedge_after").and_then(HedgeAfter::of),
             sentinels: Sentinels {
                 addresses: topology::sentinels(read).flatten().collect(),
                 user: read.text("sentinel_user").map(str::to_owned),

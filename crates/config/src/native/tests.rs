@@ -58,6 +58,16 @@ fn topologies() {
             "topology = \"cluster\"\nread_from = \"nearest\"\nzones = [\"h=a\"]",
             vec!["[pool.p]: zones are compared with zone, which is not set".to_owned()],
         ),
+        ("topology = \"cluster\"\nread_from = \"replica\"\nhedge_after = \"p95\"", vec![]),
+        ("topology = \"cluster\"\nread_from = \"replica\"\nhedge_after = \"1ms\"", vec![]),
+        (
+            "topology = \"cluster\"\nread_from = \"replica\"\nhedge_after = \"11s\"",
+            vec!["[pool.p]: \"11s\" is no time to hedge after".to_owned()],
+        ),
+        (
+            "topology = \"cluster\"\nhedge_after = \"p95\"",
+            vec!["[pool.p]: hedge_after is for pools that read from replicas".to_owned()],
+        ),
         (
             "topology = \"cluster\"\nzone = \"a\"",
             vec!["[pool.p]: zone is for pools that read from replicas".to_owned()],

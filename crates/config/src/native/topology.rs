@@ -1,7 +1,7 @@
 //! `topology` of a pool: options that do not go with it. The masters of a pool with Sentinels are its
 //! servers.
 
-use crate::checked::{Pool, Protocol, ReadFrom, Server, Target, Topology};
+use crate::checked::{HedgeAfter, Pool, Protocol, ReadFrom, Server, Target, Topology};
 use crate::fault::Fault;
 use crate::limits::MASTER_NAME_MAX;
 use crate::settings::Settings;
@@ -12,7 +12,7 @@ const OF_SENTINELS: [&str; 6] =
     ["sentinels", "masters", "sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_tls"];
 
 /// Options about reads from replicas, which only discovered topologies know.
-const OF_REPLICAS: [&str; 4] = ["read_from", "zone", "zones", "replica_lag_max"];
+const OF_REPLICAS: [&str; 5] = ["read_from", "zone", "zones", "replica_lag_max", "hedge_after"];
 
 /// Options that place keys on a ring or watch its servers: a cluster does both itself.
 const OF_RING: [&str; 6] =
@@ -31,6 +31,10 @@ pub(super) fn check(section: &str, read: &Settings, pool: &Pool, default: &Pool,
         Topology::Cluster => of_cluster(pool, is_set, &mut fail),
     }
     pretended(read, pool, &mut fail);
+    if let Some(text) = read.text("hedge_after").filter(|text| HedgeAfter::of(text).is_none()) {
+        let help = "write \"p95\", or a duration from \"1ms\" to \"10s\"";
+        fail("hedge_after", &format!("\"{text}\" is no time to hedge after"), help);
+    }
     let written = read.texts("zones").iter();
     for (text, _) in written.zip(zones(read)).filter(|(_, zone)| zone.is_none()) {
         fail("zones", &format!("\"{text}\" names no zone of a host"), "write HOST=ZONE");
@@ -48,7 +52,9 @@ pub(super) fn check(section: &str, read: &Settings, pool: &Pool, default: &Pool,
             fail(option, &text, "remove it, or set topology");
         }
     } else if pool.discovery.read_from == ReadFrom::Primary {
-        for option in ["zone", "zones", "replica_lag_max"].into_iter().filter(|option| is_set(option)) {
+        for option in
+            ["zone", "zones", "replica_lag_max", "hedge_after"].into_iter().filter(|option| is_set(option))
+        {
             let text = format!("{option} is for pools that read from replicas");
             fail(option, &text, "remove it, or set read_from");
         }

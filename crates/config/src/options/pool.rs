@@ -131,6 +131,16 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
          asked for four times in that time.",
     ),
     option(
+        "hedge_after",
+        None,
+        Kind::Text,
+        Absent::Unset("never"),
+        Live,
+        "Time without an answer after which a read is sent to another replica as well, or to the master, and the first answer \
+         counts: `p95`, the time that one of twenty reads takes longer than, or a duration from 1 ms to 10 s. At most one of \
+         twenty reads is sent twice. For pools that read from replicas.",
+    ),
+    option(
         "pretend_cluster",
         None,
         Kind::Bool,

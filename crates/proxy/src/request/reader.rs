@@ -22,6 +22,9 @@ pub(super) struct NoReplica;
 pub(super) const NO_REPLICA: &[u8] =
     b"-ERR no replica of this key may be read from now (read_from, replica_lag_max): try again later\r\n";
 
+/// Distance added to a node that is held up: beyond all zones.
+const HELD_UP: u8 = 128;
+
 impl Proxy {
     /// True if this command of a client of this pool may go to a replica.
     #[inline]
@@ -32,29 +35,44 @@ impl Proxy {
     /// The client's connection for a read of this key. `Ok(None)` if it has to take a detour.
     #[cold]
     pub(super) fn lane_of_read(&mut self, client: &Client, key: &[u8]) -> Result<Option<LaneKey>, NoReplica> {
+        self.earn_hedge(client.pool);
         let Some(group) = self.pools[client.pool].placement.group_of(key) else { return Ok(None) };
         let reader = self.reader_of(client.pool, group, client.id.index as usize)?;
         Ok(reader.map(|server| self.servers[server].lane_of(client)))
     }
 
-    /// The node that reads of a group go to; `spread` chooses among equals.
-    pub(super) fn reader_of(
+    /// The replicas of a group's owner that may be read from.
+    pub(crate) fn fit_replicas(
         &self,
         pool: PoolKey,
         group: Group,
-        spread: usize,
-    ) -> Result<Option<ServerKey>, NoReplica> {
+        owner: ServerKey,
+    ) -> impl Iterator<Item = ServerKey> + Clone {
         let pool = &self.pools[pool];
-        let Some(owner) = pool.placement.server_of(group) else { return Ok(None) };
-        let policy = pool.config.discovery.read_from;
+        let of_slot = pool.placement.slots().map_or(&[][..], |slots| slots.replicas(group.slot()));
         let is_fit = |key: &ServerKey| {
             let server = &self.servers[*key];
             server.standing.is_fit && server.is_in_ring()
         };
-        let of_slot = pool.placement.slots().map_or(&[][..], |slots| slots.replicas(group.slot()));
-        let replicas = of_slot.iter().copied().chain(pool.replicas_of(owner)).filter(is_fit);
+        of_slot.iter().copied().chain(pool.replicas_of(owner)).filter(is_fit)
+    }
+
+    /// The node that reads of a group go to; `spread` chooses among equals.
+    pub(super) fn reader_of(
+        &self,
+        pool_key: PoolKey,
+        group: Group,
+        spread: usize,
+    ) -> Result<Option<ServerKey>, NoReplica> {
+        let pool = &self.pools[pool_key];
+        let Some(owner) = pool.placement.server_of(group) else { return Ok(None) };
+        let policy = pool.config.discovery.read_from;
+        let replicas = self.fit_replicas(pool_key, group, owner);
         let too = Some(owner).filter(|_| policy == ReadFrom::Nearest);
-        let distance = |key: ServerKey| self.servers[key].standing.distance;
+        let distance = |key: ServerKey| {
+            let server = &self.servers[key];
+            server.standing.distance.saturating_add(if server.is_held_up() { HELD_UP } else { 0 })
+        };
         let (mut count, mut nearest) = (0, u8::MAX);
         for key in replicas.clone().chain(too) {
             match distance(key).cmp(&nearest) {

@@ -44,6 +44,7 @@ impl Proxy {
     fn read_parts_elsewhere(&mut self, client: &Client) -> Result<(), NoReplica> {
         for part in 0..self.scratch.parts.len() {
             let Some(group) = self.scratch.parts[part].group else { continue };
+            self.earn_hedge(client.pool);
             let reader = self.reader_of(client.pool, group, client.id.index as usize)?;
             self.scratch.parts[part].lane = reader.map(|server| self.servers[server].lane_of(client));
         }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use net::{Input, Io};
+use telemetry::CommandClass;
 
 use crate::client::Reply;
 use crate::fail::Failure;
@@ -111,6 +112,7 @@ impl Proxy {
             self.break_server_conn(io, lane, input, Failure::Garbage);
             return false;
         }
+        self.settle_front(lane, found.is_error);
         if found.is_error {
             let error = &input.bytes()[..found.len];
             if self.servers[lane.server].is_named_by_sentinels() {
@@ -124,11 +126,17 @@ impl Proxy {
         if is_notable {
             self.note_reply(io, lane, found.len);
         }
+        let hedges = self.servers[lane.server].hedge_wait.is_some();
         let server = &mut self.servers[lane.server];
         let opened = server.conns[lane.number as usize].conn;
         let (met, works) = server.meet(lane.number, (found, &input.bytes()[..found.len]), io.now());
         if works {
             self.server_works(lane.server);
+        }
+        if let (true, Met::Request(pending)) = (hedges, &met)
+            && pending.counted.class == CommandClass::Read
+        {
+            self.note_hedged_time(lane.server, io.now().micros_since(pending.at));
         }
         self.deliver(io, lane, input, &met, found);
         if self.server_conn(lane).conn != opened {

@@ -75,6 +75,9 @@ impl Proxy {
         pending: &Pending,
         failure: Failure,
     ) {
+        if self.leave_to_twin(lane, pending) {
+            return;
+        }
         let server = &self.servers[lane.server];
         let error = failure.reply(server.config.protocol);
         match pending.owner {

@@ -8,6 +8,7 @@ use net::{Address, Io};
 
 use super::{address_of, socket_options};
 use crate::generation::{ByHand, Out, ServerPlan};
+use crate::hedge_budget::Hedging;
 use crate::notice::Notice;
 use crate::server::Server;
 use crate::server::health::State;
@@ -32,6 +33,9 @@ impl Server {
         (plan, server): (ServerPlan, &checked::Server),
     ) -> Option<Notice> {
         let before = std::mem::replace(&mut self.config, Arc::clone(config));
+        if before.discovery.hedge_after != config.discovery.hedge_after {
+            self.hedge_wait = Hedging::of(config).map(|hedging| hedging.wait());
+        }
         self.weight = server.weight;
         self.standing = plan.standing;
         if self.address.is_some() {

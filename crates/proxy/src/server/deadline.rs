@@ -24,7 +24,8 @@ impl Proxy {
         let patience = self.end_of_patience(io, lane);
         let now = io.now();
         let silence = self.look_for_silence(io, lane);
-        let patience = [patience, silence].into_iter().flatten().min();
+        let hedge = self.hedge_due(io, lane);
+        let patience = [patience, silence, hedge].into_iter().flatten().min();
         let Some(timeout) = self.servers[lane.server].timeout_on(lane.number) else {
             return self.look_again(io, lane, patience);
         };

@@ -154,6 +154,24 @@ impl Kept {
         }
     }
 
+    /// The bytes of a request behind these, if it is kept whole.
+    pub(crate) fn whole_behind<'a>(
+        &self,
+        before: impl Iterator<Item = &'a Pending>,
+        pending: &Pending,
+    ) -> Option<&[u8]> {
+        let (mut start, mut shared) = (self.start, 0);
+        for pending in before {
+            start += pending.kept as usize;
+            shared += usize::from(pending.whole == Whole::Shared);
+        }
+        match pending.whole {
+            Whole::Nowhere => None,
+            Whole::Copied => self.bytes.get(start..start + pending.len as usize),
+            Whole::Shared => self.shared.get(shared).map(|bytes| &bytes[..]),
+        }
+    }
+
     /// The beginning of the first request that has any bytes here: at least [`BEGINNING`] bytes, if there are
     /// so many. Empty if none of it is kept.
     pub(crate) fn beginning(&self, pending: &Pending) -> &[u8] {

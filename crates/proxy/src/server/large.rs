@@ -46,6 +46,7 @@ impl Proxy {
         }
         let waits = arrived <= budget / 2 && (arrived <= budget / 16 || !self.is_nearly_full(io));
         self.end_detour_of_front(io, lane);
+        self.settle_front(lane, false);
         let conn = self.server_conn(lane);
         let Some(pending) = conn.line.front().copied() else { return false };
         let to = match pending.owner {

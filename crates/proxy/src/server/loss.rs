@@ -159,6 +159,10 @@ impl Proxy {
             let settled = lost.is_settled(n);
             self.log_slow_loss(io, lane, (&pending, settled), lost.kept.beginning(&pending));
             let whole = if matches!(pending.owner, Owner::Handshake(_)) { None } else { unsent.next() };
+            if !settled && self.leave_to_twin(lane, &pending) {
+                lost.kept.release(&pending);
+                continue;
+            }
             if !settled {
                 if whole.is_some_and(|whole| self.send_unsent(io, lane, &pending, &lost.unready[whole])) {
                     lost.kept.release(&pending);

@@ -76,6 +76,17 @@ pub(crate) enum Whole {
     Shared,
 }
 
+/// Part of a request in hedging ([`crate::hedging`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hedge {
+    /// It has been sent to one node, and was not looked at.
+    No,
+    /// It is one of a pair, neither of which has an answer.
+    Paired,
+    /// It was looked at, or its pair is settled.
+    Over,
+}
+
 /// A request under way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
@@ -95,6 +106,8 @@ pub(crate) struct Pending {
     pub(crate) whole: Whole,
     /// It may be resent even if it may have been executed.
     pub(crate) safe: bool,
+    /// Its part in hedging.
+    pub(crate) hedge: Hedge,
     /// Its reply is, or may be, long.
     pub(crate) bulky: bool,
     /// Use of its reply by the counters.
@@ -128,6 +141,7 @@ impl Pending {
             asked: NOT_NAMED,
             whole: Whole::Nowhere,
             safe: false,
+            hedge: Hedge::No,
             bulky: false,
             counted: Counted::default(),
             len,

@@ -87,11 +87,13 @@ impl Server {
         next
     }
 
-    /// True if the oldest request of a connection is a client's, to be answered with this reply as it is.
+    /// True if the oldest request of a connection is a client's, to be answered with this reply as it is: it
+    /// is no error, and no other node has the same request.
     #[inline]
     pub(crate) fn answers_client(&self, lane: u16, found: &Found) -> bool {
         let front = self.conns[lane as usize].line.front();
-        !found.is_error && front.is_some_and(|pending| matches!(pending.owner, Owner::Client(..)))
+        let is_plain = !found.is_error && self.hedge_wait.is_none();
+        is_plain && front.is_some_and(|pending| matches!(pending.owner, Owner::Client(..)))
     }
 
     /// Pairs a reply with the oldest request of its connection, which must exist. True if the server works

@@ -38,7 +38,8 @@ impl Server {
     pub(crate) fn first_look(&self) -> Option<Duration> {
         let timeout = self.config.timeout;
         if self.resend.has_another() {
-            return Some(timeout.map_or(SILENCE, |timeout| timeout.min(SILENCE)));
+            let first = timeout.map_or(SILENCE, |timeout| timeout.min(SILENCE));
+            return Some(self.hedges_after().map_or(first, |after| after.min(first)));
         }
         timeout
     }

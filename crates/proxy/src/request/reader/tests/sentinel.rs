@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use net::{Address, App, ConnId, Fault};
+use net::{Address, App, Fault};
 
 use crate::generation::Settings;
-use crate::replica_watch::Standing;
-use crate::testing::{World, lines, settings};
+use crate::testing::{World, behind_sentinels, lines};
 
 const ROLE: &str = "*1\r\n$4\r\nROLE\r\n";
 const PING: &str = "*1\r\n$4\r\nPING\r\n";
@@ -16,36 +15,11 @@ const NO_REPLICA: &str =
 
 /// A pool whose master has this port, with replicas at others, each with whether it may be read from.
 fn named(policy: &str, master: u16, replicas: &[(u16, bool)]) -> Settings {
-    let pool = format!(
-        "[pool.s]\nlisten = \"127.0.0.1:1\"\ntopology = \"sentinel\"\nsentinels = [\"a:1\"]\nmasters = [\"m\"]\n\
-         timeout = \"5s\"\nread_from = \"{policy}\"\n"
-    );
-    let mut settings = settings(&pool);
-    let name = ("s".to_owned(), "m".to_owned());
-    settings.named.masters.insert(name.clone(), ("h".into(), master));
-    settings.named.replicas.insert(name, replicas.iter().map(|(port, _)| ("h".into(), *port)).collect());
-    let standing = |(port, is_fit): &(u16, bool)| {
-        (format!("h:{port}"), Standing { is_fit: *is_fit, ..Standing::default() })
-    };
-    settings.standings.insert("s".into(), replicas.iter().map(standing).collect());
-    settings
+    behind_sentinels(&format!("read_from = \"{policy}\"\n"), master, replicas)
 }
 
 fn world(policy: &str, replicas: &[(u16, bool)]) -> World {
-    let first = named(policy, 1, replicas);
-    let mut w = World::new(
-        "[pool.s]\nlisten = \"127.0.0.1:1\"\ntopology = \"sentinel\"\nsentinels = [\"a:1\"]\nmasters = [\"m\"]\n",
-    );
-    w.reload(first);
-    w
-}
-
-/// The last connection to a port, established.
-fn node(w: &mut World, port: u16) -> ConnId {
-    let to = |address: &Address| matches!(address, Address::Tcp { port: own, .. } if *own == port);
-    let conn = w.io.connects.iter().rfind(|(_, address)| to(address)).expect("a connection").0;
-    w.proxy.connected(&mut w.io, conn);
-    conn
+    World::behind_sentinels(&format!("read_from = \"{policy}\"\n"), replicas)
 }
 
 fn is_asked(w: &World, port: u16) -> bool {
@@ -54,7 +28,7 @@ fn is_asked(w: &World, port: u16) -> bool {
 
 /// Answers the master's handshake, then the request that must follow it.
 fn master_answers(w: &mut World, port: u16, request: &str, reply: &str) {
-    let master = node(w, port);
+    let master = w.node(port);
     assert_eq!(w.sent(master), ROLE);
     w.receive(master, MASTER);
     let request = String::from_utf8(lines(&[request])).expect("text");
@@ -66,7 +40,7 @@ fn master_answers(w: &mut World, port: u16, request: &str, reply: &str) {
 fn reads_go_to_a_replica_and_writes_to_the_master() {
     let mut w = world("replica", &[(2, true), (3, false)]);
     let client = w.ask(lines(&["GET k", "MGET k j"]));
-    let replica = node(&mut w, 2);
+    let replica = w.node(2);
     assert_eq!(w.sent(replica), PING, "no ROLE: it is no master");
     w.receive(replica, b"+PONG\r\n$1\r\nv\r\n*2\r\n$1\r\nv\r\n$-1\r\n");
     assert_eq!(w.sent(client), "$1\r\nv\r\n*2\r\n$1\r\nv\r\n$-1\r\n");
@@ -76,7 +50,7 @@ fn reads_go_to_a_replica_and_writes_to_the_master() {
     assert_eq!(w.sent(writer), "+OK\r\n");
     // What goes to every server goes to masters.
     let counter = w.ask(lines(&["DBSIZE"]));
-    let master = node(&mut w, 1);
+    let master = w.node(1);
     w.receive(master, b":7\r\n");
     assert_eq!(w.sent(counter), ":7\r\n");
 }
@@ -100,7 +74,7 @@ fn what_a_replica_does_not_answer_goes_to_the_master() {
     for error in declined {
         let mut w = world("replica", &[(2, true)]);
         let client = w.ask(lines(&["GET k"]));
-        let replica = node(&mut w, 2);
+        let replica = w.node(2);
         w.receive(replica, error);
         master_answers(&mut w, 1, "GET k", "$1\r\nv\r\n");
         assert_eq!(w.sent(client), "$1\r\nv\r\n");
@@ -110,13 +84,13 @@ fn what_a_replica_does_not_answer_goes_to_the_master() {
         let client = w.ask(lines(&["GET k"]));
         let replica = w.io.connects[0].0;
         if fault == Fault::Reset {
-            let replica = node(&mut w, 2);
+            let replica = w.node(2);
             w.receive(replica, b"+PONG\r\n");
         }
         w.proxy.failed(&mut w.io, replica, fault);
         // The next read does not wait for a replica that has just failed.
         let next = w.ask(lines(&["GET k"]));
-        let master = node(&mut w, 1);
+        let master = w.node(1);
         w.receive(master, MASTER);
         w.receive(master, b"$1\r\nv\r\n$1\r\nw\r\n");
         assert_eq!((w.sent(client).as_str(), w.sent(next).as_str()), ("$1\r\nv\r\n", "$1\r\nw\r\n"));
@@ -127,7 +101,7 @@ fn what_a_replica_does_not_answer_goes_to_the_master() {
 fn a_frozen_replica_holds_reads_up_for_a_moment_only() {
     let mut w = world("replica", &[(2, true)]);
     let client = w.ask(lines(&["GET k"]));
-    let replica = node(&mut w, 2);
+    let replica = w.node(2);
     w.receive(replica, b"+PONG\r\n");
     w.pass_time(Duration::from_millis(249));
     assert!(!w.io.closed.contains(&replica));
@@ -143,7 +117,7 @@ fn a_frozen_replica_holds_reads_up_for_a_moment_only() {
 fn an_error_of_the_command_is_the_reply() {
     let mut w = world("replica", &[(2, true)]);
     let client = w.ask(lines(&["GET k"]));
-    let replica = node(&mut w, 2);
+    let replica = w.node(2);
     w.receive(replica, b"+PONG\r\n-WRONGTYPE Operation against a key\r\n");
     assert_eq!(w.sent(client), "-WRONGTYPE Operation against a key\r\n");
     assert!(!is_asked(&w, 1));
@@ -153,15 +127,15 @@ fn an_error_of_the_command_is_the_reply() {
 fn a_replica_that_is_the_master_now_is_asked_as_one() {
     let mut w = world("replica", &[(2, true)]);
     let client = w.ask(lines(&["GET k"]));
-    let replica = node(&mut w, 2);
+    let replica = w.node(2);
     w.receive(replica, b"+PONG\r\n$1\r\nv\r\n");
     // It is promoted; the old master comes back as a replica.
     w.reload(named("replica", 2, &[(1, true)]));
     w.receive(client, &lines(&["SET k w", "GET k"]));
-    let master = node(&mut w, 2);
+    let master = w.node(2);
     w.receive(master, MASTER);
     w.receive(master, b"+OK\r\n");
-    let replica = node(&mut w, 1);
+    let replica = w.node(1);
     assert_eq!(w.sent(replica), PING);
     w.receive(replica, b"+PONG\r\n$1\r\nw\r\n");
     assert_eq!(w.sent(client), "$1\r\nv\r\n+OK\r\n$1\r\nw\r\n");
