@@ -1,4 +1,4 @@
-//! `cargo xtask bench proxy|cache|tls|floor|queue|single|placement|instructions|tools|upgrade|reload|pubsub`:
+//! `cargo xtask bench proxy|cache|tls|floor|queue|single|placement|instructions|tools|upgrade|reload|pubsub|cluster`:
 //! builds the programs to measure, then runs a script of `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{cargo, root};
 
-const BENCHES: [&str; 12] = [
+const BENCHES: [&str; 13] = [
     "proxy",
     "cache",
     "tls",
@@ -23,6 +23,7 @@ const BENCHES: [&str; 12] = [
     "upgrade",
     "reload",
     "pubsub",
+    "cluster",
 ];
 
 /// Longest run of a bench.
