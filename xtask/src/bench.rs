@@ -1,5 +1,5 @@
-//! `cargo xtask bench proxy|cache|tls|floor|queue|single|placement|instructions|tools|upgrade|reload|pubsub|cluster`:
-//! builds the programs to measure, then runs a script of `bench/`.
+//! `cargo xtask bench proxy|cache|tls|floor|queue|single|placement|instructions|tools|upgrade|reload|pubsub|`
+//! `|cluster`: builds the programs to measure, then runs a script of `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads
 //! CPU time and memory from /proc, and prints tables. The load generator, where speed matters, is Rust.

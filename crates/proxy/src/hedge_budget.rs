@@ -83,7 +83,7 @@ mod tests {
         };
         // Of one slow answer in fifty the percentile knows nothing; of one in ten it does.
         let quick = feed(50_000, 50);
-        assert!((Duration::from_micros(2500)..Duration::from_micros(4000)).contains(&quick), "{quick:?}");
+        assert!((Duration::from_micros(2500)..Duration::from_millis(4)).contains(&quick), "{quick:?}");
         let slow = feed(50_000, 10);
         assert!(slow > Duration::from_millis(30), "{slow:?}");
     }
