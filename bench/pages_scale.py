@@ -3,9 +3,9 @@
 
     python3 bench/pages_scale.py [--binary PATH] [--topics N] [--rounds N]
 
-Each topic has one channel and one message in it. Every request is made on a connection of its own, a second after the
-one before, so that each has to gather the figures anew (they are kept for a second). Rows are the median and the
-slowest of the rounds. RSS is that of the daemon, before the first request and after the last.
+Each topic has one channel and one message in it. Every request is made on a connection of its own, two seconds after
+the one before, so that each has to gather the figures anew (they are kept for a second or two). Rows are the median and
+the slowest of the rounds; CPU is that of the daemon, all threads, in the median. RSS is that of the daemon, before the first request and after the last.
 """
 import argparse
 import http.client
@@ -69,16 +69,18 @@ def run(binary, topics, rounds):
         time.sleep(15)
         before = process.memory_mb()
         for what, path in PATHS:
-            times, size = [], 0
+            times, cpu, size = [], [], 0
             for _ in range(rounds):
-                time.sleep(1.1)
+                time.sleep(2.1)
+                used = process.cpu_s()
                 body, took = ask(admin, "GET", path)
+                cpu.append((process.cpu_s() - used) * 1000)
                 times.append(took * 1000)
                 size = len(body)
-            rows.append((what, "%.0f" % median(times), "%.0f" % max(times), "%.0f" % (size / 1000)))
+            rows.append((what, "%.0f" % median(times), "%.0f" % max(times), "%.0f" % median(cpu), "%.0f" % (size / 1000)))
             print(rows[-1], file=sys.stderr, flush=True)
-        rows.append(("RSS before the first of them, MB", "%.1f" % before, "", ""))
-        rows.append(("RSS after the last, MB", "%.1f" % process.memory_mb(), "", ""))
+        rows.append(("RSS before the first of them, MB", "%.1f" % before, "", "", ""))
+        rows.append(("RSS after the last, MB", "%.1f" % process.memory_mb(), "", "", ""))
     return rows
 
 
@@ -89,7 +91,7 @@ def main():
     options.add_argument("--rounds", type=int, default=10, help="requests for each row (default: %(default)s)")
     chosen = options.parse_args()
     print("%s; commit %s; %s\n" % (datetime.date.today().isoformat(), commit(), machine()))
-    print(table(("what", "median ms", "slowest ms", "size kB"), run(chosen.binary, chosen.topics, chosen.rounds)))
+    print(table(("what", "median ms", "slowest ms", "CPU ms", "size kB"), run(chosen.binary, chosen.topics, chosen.rounds)))
 
 
 if __name__ == "__main__":
