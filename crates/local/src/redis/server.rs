@@ -70,8 +70,11 @@ pub(super) fn config(call: &mut Call<'_>) -> Result<(), Fault> {
     if !pairs.len().is_multiple_of(2) {
         return Err(Fault::Arity("config|set"));
     }
-    for name in pairs.iter().step_by(2) {
-        if !WITHOUT_EFFECT.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+    for pair in pairs.chunks_exact(2) {
+        let (name, value) = (pair[0], pair[1]);
+        // Nothing is ever saved, and no more than that can be asked for.
+        let saves_nothing = name.eq_ignore_ascii_case(b"save") && value.is_empty();
+        if !saves_nothing && !WITHOUT_EFFECT.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
             return Err(Fault::Text(format!(
                 "ERR the embedded cache has no setting '{}': its limits are in the configuration file",
                 word(name)

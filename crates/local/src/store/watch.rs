@@ -38,6 +38,11 @@ impl Store {
         self.forget_if_unwatched(key);
     }
 
+    /// True if a key holds a list.
+    pub fn holds_list(&mut self, key: &[u8], now_ms: u64) -> bool {
+        self.type_of(key, now_ms) == Some("list")
+    }
+
     /// True if somebody watches or waits for a key.
     pub fn is_watched(&self) -> bool {
         !self.watches.keys.is_empty()

@@ -13,13 +13,14 @@ use std::time::Duration;
 use local::redis::Block;
 use net::{ConnId, Io};
 use telemetry::CommandClass;
-use wire::redis::encode;
+use wire::redis::{Args, encode};
 
 use crate::alarm::Alarm;
 use crate::blocked::{Blocked, Waiting};
 use crate::client::{Client, Reply, Seq, Wait};
 use crate::keys::ServerKey;
 use crate::proxy::Proxy;
+use crate::request::embedded::wall_ms;
 
 /// Most bytes of a request that waits.
 const BYTES_MAX: usize = 64 * 1024;
@@ -97,8 +98,10 @@ impl Proxy {
         if block.is_some() {
             return false;
         }
-        // A key of another type, which this one goes on waiting to see removed, as in Redis.
-        if self.scratch.local.starts_with(b"-WRONGTYPE") {
+        // A key of another type, which this one goes on waiting to see removed, as in Redis; but a
+        // destination of another type is an error.
+        let is_wrong_type = self.scratch.local.starts_with(b"-WRONGTYPE");
+        if is_wrong_type && !(moves_elements(&frame) && self.store.holds_list(ready, wall_ms(io))) {
             return true;
         }
         let reply = std::mem::take(&mut self.scratch.local);
@@ -159,6 +162,12 @@ impl Proxy {
         }
         self.set_block_timer(io);
     }
+}
+
+/// True for a request that waits for an element of one list to push it to another.
+fn moves_elements(frame: &[u8]) -> bool {
+    let name = Args::of(frame).and_then(|mut args| args.next());
+    name.is_some_and(|name| name.is("blmove") || name.is("brpoplpush"))
 }
 
 #[cfg(test)]
@@ -229,6 +238,20 @@ mod tests {
         assert_eq!(w.sent(first), "*-1\r\n:1\r\n:1\r\n", "nothing was taken for the one that went");
         assert_eq!(w.sent(second), "*3\r\n$1\r\nz\r\n$1\r\nm\r\n$1\r\n1\r\n");
         assert!(w.proxy.blocked.requests.is_empty() && w.proxy.blocked.by_client.is_empty());
+    }
+
+    #[test]
+    fn a_destination_of_another_type_is_an_error_and_the_next_one_is_served() {
+        let mut w = World::new(POOL);
+        let (first, second, third) = (w.accept(0), w.accept(0), w.accept(0));
+        send(&mut w, third, &["SET text x"]);
+        send(&mut w, first, &["BRPOPLPUSH a text 0"]);
+        send(&mut w, second, &["BLMOVE a b LEFT LEFT 0"]);
+        send(&mut w, third, &["SET a x"]);
+        assert_eq!([w.sent(first), w.sent(second)], ["", ""], "a string is nothing to wait for");
+        send(&mut w, third, &["DEL a", "RPUSH a 1"]);
+        let error = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+        assert_eq!([w.sent(first), w.sent(second)], [error, "$1\r\n1\r\n"]);
     }
 
     #[test]
