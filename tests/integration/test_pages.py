@@ -679,7 +679,7 @@ def test_growth_and_the_time_until_full(scene, browser):
 
     kit.until(told, "a minute of growth is known", seconds=150)
     page = scene.page("/topics/grows")
-    assert "grows " in page and "of 19 MiB)" in page, page
+    assert "grows " in page and "of 19 MiB" in page, page
     assert "full in" in scene.page("/topics/grows/c")
     assert "full in" in scene.page("/")
     scene.tell("/topic/delete?topic=grows")
