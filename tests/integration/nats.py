@@ -20,11 +20,13 @@ def ask(port, subject, request=b""):
     raise AssertionError(f"NATS does not answer {subject}")
 
 
-def start_nats(stack, name="nats", ports=None):
+def start_nats(stack, name="nats", ports=None, configuration=""):
     """One server; at its port again, with what it had stored, if it is given."""
+    file = stack.path / f"{name}.conf"
+    file.write_text(configuration)
 
     def argv(port):
-        return ["nats-server", "-js", "-a", "127.0.0.1", "-p", port, "-sd", stack.path / name]
+        return ["nats-server", "-c", file, "-js", "-a", "127.0.0.1", "-p", port, "-sd", stack.path / name]
 
     if ports is None:
         return kit.start(name, 1, argv, stack.path)
@@ -61,9 +63,10 @@ class Cluster:
             node.kill()
 
 
-def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",), accept="engine"):
+def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",), accept="engine", engine="", more=""):
     """A nuthatch whose topics are on the engine. Its ports are those of TCP and HTTP."""
-    quoted = lambda texts: "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+    listed = ", ".join(f'"{server}"' for server in servers)
+    rules = "".join(f'[[queue.topic]]\nmatch = "{topic}"\nstorage = "engine"\naccept = "{accept}"\n' for topic in topics)
 
     def argv(tcp, http):
         file = stack.path / f"{name}.toml"
@@ -73,11 +76,12 @@ def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",), acce
 tcp = "127.0.0.1:{tcp}"
 http = "127.0.0.1:{http}"
 data_path = "{stack.path / name}"
+{rules}
 [engine]
-servers = {quoted(servers)}
-topics = {quoted(topics)}
+servers = [{listed}]
 replicas = {replicas}
-accept = "{accept}"
+{engine}
+{more}
 """
         )
         return [kit.BINARY, "run", "-c", file]

@@ -9,6 +9,8 @@ import time
 import pytest
 
 import kit
+import nkeys
+from authority import Authority
 from nats import Cluster, ask, start_nats, start_node
 
 sys.path.insert(0, str(kit.ROOT / "tests/crash"))
@@ -25,7 +27,7 @@ def pair(stack):
     """Two nodes over one server."""
     nats = stack.keep(start_nats(stack))
     servers = [f"127.0.0.1:{nats.port}"]
-    nodes = [start_node(stack, name, servers, topics=["*"]) for name in ("one", "two")]
+    nodes = [start_node(stack, name, servers) for name in ("one", "two")]
     return [stack.keep(node) for node in nodes]
 
 
@@ -239,6 +241,64 @@ def test_what_the_engine_does_not_do_is_refused(pair, path):
     assert status == 400 and "not available for topics on the engine" in str(answer), (status, answer)
 
 
+@pytest.mark.parametrize("login", ["user", "nkey", "credentials"])
+def test_nats_is_spoken_to_over_tls_by_who_has_logged_in(login):
+    """The server shows a certificate and wants one, and a login."""
+    if kit.missing("openssl"):
+        pytest.skip("openssl is not installed")
+    with kit.Stack() as stack:
+        authority = Authority(stack.path, "ca")
+        for name in ("nats", "node"):
+            authority.issue(name)
+        file = lambda name: stack.path / name
+        tls = f'tls {{ cert_file: "{file("nats.pem")}", key_file: "{file("nats.key")}", ca_file: "{file("ca.pem")}", verify: true }}\n'
+        server, engine = logins(stack.path)[login]
+        nats = stack.keep(start_nats(stack, configuration=tls + server))
+        own = f'tls = {{ ca = "{file("ca.pem")}", cert = "{file("node.pem")}", key = "{file("node.key")}" }}\n'
+        at = [f"nats://localhost:{nats.port}"]
+        node = stack.keep(start_node(stack, "one", at, engine=own + engine))
+        publish(node, pub(b"private", b"m"))
+        reader = consumer(node, b"private", b"c")
+        assert [message.body for message in receive(reader, 1)] == [b"m"]
+        reader.close()
+        # Neither without the certificate nor without the login.
+        for name, lines in (("open", engine), ("nobody", own)):
+            other = stack.keep(start_node(stack, name, at, engine=lines))
+            kit.until(lambda: kit.fetch(other.ports[1], "/ping")[0] == 500, "the trouble with the engine")
+
+
+def logins(directory):
+    """For each kind of login, lines of NATS' configuration and lines of ours."""
+    user = nkeys.Key(directory, "lone", nkeys.USER)
+    (directory / "nkey").write_text(user.seed + "\n")
+    operated, credentials = nkeys.operated(directory)
+    (directory / "user.creds").write_text(credentials)
+    for name in ("nkey", "user.creds"):
+        (directory / name).chmod(0o600)
+    return {
+        "user": ("authorization { user: u, password: s3cret }", 'user = "u"\npassword = "s3cret"'),
+        "nkey": (f"authorization {{ users = [{{ nkey: {user.name} }}] }}", f'nkey_file = "{directory / "nkey"}"'),
+        "credentials": (operated, f'credentials_file = "{directory / "user.creds"}"'),
+    }
+
+
+def test_a_topic_is_where_its_creator_wants_it(stack, pair):
+    one, two = pair
+    for path, wanted in (
+        ("topic=chosen&storage=local", (200, "")),
+        ("topic=chosen&storage=local", (200, "")),
+        ("topic=chosen&storage=engine", (400, "STORAGE_IS_FIXED")),
+        ("topic=chosen2&storage=disk", (400, "INVALID_STORAGE")),
+        ("topic=chosen2&storage=engine", (200, "")),
+    ):
+        status, answer = kit.fetch(one.ports[1], f"/topic/create?{path}", "POST", "")
+        assert status == wanted[0] and wanted[1] in str(answer), (path, status, answer)
+    kit.until(lambda: stats(two, "chosen2"), "the topic at the other node")
+    assert stats(two, "chosen") is None and "storage" not in stats(one, "chosen")
+    found = kit.until(lambda: (t := stats(one, "chosen2"))["leader"] and t, "the topic's leader")
+    assert (found["storage"], found["replicas"], found["replicas_in_sync"]) == ("engine", 1, 1)
+
+
 def test_a_restart_of_a_node_finds_the_topics_again(stack, pair):
     one, _ = pair
     again = spare(stack, "again")
@@ -340,7 +400,8 @@ def test_servers_of_the_engine_die_and_nothing_is_lost(victims):
             count = [len(publisher.accepted) for publisher in publishers]
             take(reader, got, lambda: all(len(p.accepted) > c + 50 for p, c in zip(publishers, count)))
         else:
-            take(reader, got, lambda: True, seconds=3)
+            answers = lambda node: kit.fetch(node.ports[1], "/ping")[0] == 200
+            kit.until(lambda: not any(map(answers, nodes)), "the loss of the quorum to be told")
         for name in killed:
             cluster.start(name)
         count = [len(publisher.accepted) for publisher in publishers]
@@ -351,6 +412,7 @@ def test_servers_of_the_engine_die_and_nothing_is_lost(victims):
             publisher.join()
         accepted = {body for publisher in publishers for body in publisher.accepted}
         take(reader, got, lambda: accepted <= got)
+        kit.until(lambda: all(kit.fetch(node.ports[1], "/ping")[0] == 200 for node in nodes), "all nodes to be well")
         print(f"{len(accepted)} accepted, longest stall {max(p.stall for p in publishers):.1f} s")
         reader.close()
 

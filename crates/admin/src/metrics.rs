@@ -13,6 +13,7 @@ use crate::clusters::Cluster;
 use crate::facts::Facts;
 use crate::lookup;
 use crate::masters::Master;
+use crate::queue::EngineReport;
 use crate::reload::ServerByHand;
 use crate::status::{QueueStatus, Status};
 
@@ -193,4 +194,41 @@ fn of_queue(text: &mut Text, queue: &QueueStatus) {
         )
         .sample(&[], bytes);
     }
+    if let Some(engine) = &queue.engine {
+        of_engine(text, engine);
+    }
+}
+
+fn of_engine(text: &mut Text, engine: &EngineReport) {
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        text.family(&format!("nuthatch_engine_{name}"), Kind::Gauge, help).sample(&[], value);
+    };
+    gauge("up", "1 if the engine answers and has a quorum", u64::from(engine.fault.is_none()));
+    gauge("replicas", "servers that keep what all topics of the engine share", engine.replicas);
+    gauge(
+        "replicas_in_sync",
+        "those of them that have everything; 0 without a leader",
+        engine.replicas_in_sync,
+    );
+    gauge("topics", "topics on the engine", engine.topics);
+    gauge("topics_degraded", "topics whose messages not all of their servers have", engine.topics_degraded);
+    gauge("forward_messages", "messages that wait here to be forwarded", engine.forward_messages);
+    gauge(
+        "unacknowledged_bytes",
+        "publications that the engine has not acknowledged",
+        engine.unacknowledged_bytes,
+    );
+    let mut time = |name: &str, help: &str, ms: Option<u64>| {
+        if let Some(ms) = ms {
+            let mut family = text.family(&format!("nuthatch_engine_{name}"), Kind::Timestamp, help);
+            family.sample(&[], ms.saturating_mul(1000));
+        }
+    };
+    time(
+        "down_since",
+        "time since which the engine does not answer, or has no quorum",
+        engine.fault_since_ms,
+    );
+    let help = "time at which the oldest message was published that is forwarded next";
+    time("forward_oldest", help, engine.forward_oldest_ms);
 }

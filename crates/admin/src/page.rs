@@ -14,6 +14,7 @@
 //! a script.
 
 mod configuration;
+mod engine;
 mod events;
 mod hot_keys;
 mod overview;

@@ -17,7 +17,7 @@ use crate::lookup::LookupReport;
 use crate::masters::Master;
 use crate::metrics;
 use crate::process::Process;
-use crate::queue::QueueReport;
+use crate::queue::{EngineReport, QueueReport};
 use crate::reload::ServerByHand;
 use crate::rounds::Rounds;
 use crate::sample::Sample;
@@ -91,13 +91,19 @@ fn status(facts: &Facts, registry: &Registry) -> Status {
     let channel = ChannelReport { name: "c".into(), ..ChannelReport::default() };
     let topic = TopicReport { name: "t".into(), channels: vec![channel], ..TopicReport::default() };
     let known = Some(0);
+    let engine = EngineReport { fault_since_ms: known, forward_oldest_ms: known, ..EngineReport::default() };
     let sample = Sample {
         at: facts.started,
         wall_ms: 0,
         pools: registry.pools(),
         memory_bytes: 0,
         rounds: Rounds::default(),
-        queue: Some(QueueReport { topics: vec![topic], disk_free_bytes: Some(0), ..QueueReport::default() }),
+        queue: Some(QueueReport {
+            topics: vec![topic],
+            disk_free_bytes: known,
+            engine: Some(engine),
+            ..QueueReport::default()
+        }),
         lookup: Some(LookupReport::default()),
         process: Process { pid: 0, rss_bytes: known, open_fds: known, fds_max: known, threads: known },
     };

@@ -7,6 +7,7 @@ mod engine;
 mod nsqadmin;
 mod queue;
 mod tls;
+mod topic;
 mod topology;
 
 use std::path::PathBuf;
@@ -16,11 +17,12 @@ use crate::secret::Secret;
 
 pub use crate::listen::Listen;
 pub use crate::log_level::LogLevel;
-pub use engine::Engine;
+pub use engine::{Engine, EngineLogin};
 pub use nsqadmin::{Graphite, HttpClient, Nsqadmin};
 pub(crate) use queue::NEAR_FIRST;
 pub use queue::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
 pub use tls::{ClientCertificate, PoolListen, TlsToClients, TlsToServers, WrittenListen};
+pub use topic::{Storage, TopicRule};
 pub use topology::{Discovery, HedgeAfter, ReadFrom, Sentinels, Topology};
 
 /// The whole configuration of a process.

@@ -44,7 +44,7 @@ mod tests {
     fn every_row_is_known() {
         let config = native::check(
             &format!(
-                "{}[engine]\nservers = \"a:1\"\ntopics = \"*\"\n[lookup]\n[user.a]\ncertificate = \"a\"\n",
+                "{}[engine]\nservers = \"a:1\"\n[lookup]\n[user.a]\ncertificate = \"a\"\n",
                 native::DEFAULT_FILE
             ),
             1,
@@ -52,7 +52,7 @@ mod tests {
         .config
         .unwrap();
         let sections = sections(&config);
-        let tables = [Scope::Server, Scope::Listener, Scope::Tls, Scope::ServerTls];
+        let tables = [Scope::Server, Scope::Listener, Scope::Tls, Scope::ServerTls, Scope::QueueTopic];
         for scope in Scope::ALL.iter().filter(|scope| !tables.contains(scope)) {
             let section = sections.iter().find(|section| section.scope == *scope);
             let section = section.unwrap_or_else(|| panic!("{scope:?} is missing"));
@@ -68,7 +68,10 @@ mod tests {
     fn read_back() {
         for file in [
             "[lookup]\nsnapshot = \"\"\n",
-            "[queue]\n[engine]\nservers = [\"a:1\", \"b:2\"]\ntopics = [\"a.*\", \"b\"]\nreplicas = 1\nuser = \"u\"\n",
+            "[queue]\nstorage = \"engine\"\n[[queue.topic]]\nmatch = \"a.*\"\nstorage = \"local\"\n\
+            [[queue.topic]]\nmatch = \"b\"\naccept = \"local\"\n\
+            [engine]\nservers = [\"a:1\", \"b:2\"]\nreplicas = 1\nuser = \"u\"\ntls = { ca = \"/c\" }\n",
+            "[queue]\n[engine]\nservers = [\"a:1\"]\ncredentials_file = \"/c\"\n",
             "[pool.p]\nlisten = [\"127.0.0.1:1\", { address = \"127.0.0.1:2\", tls = true }]\nservers = [\"a:1\"]\nserver_tls = true\n\
             tls = { cert = \"c\", key = \"k\", client_ca = \"a\", client_names = [\"app-*\"], min_version = \"tls1.3\" }\n\
             [pool.q]\nlisten = \"127.0.0.1:3\"\nservers = [\"a:1\"]\ntls = { cert = \"c\", key = \"k\" }\n\

@@ -18,7 +18,9 @@ use std::path::PathBuf;
 
 use self::listeners::Listeners;
 use self::sections::{Sections, TOP};
-use crate::checked::{Admin, Config, Local, Log, LogFormat, MetricsLimits, Pool, PoolStatsd, Server, Stats};
+use crate::checked::{
+    Admin, Config, Local, Log, LogFormat, MetricsLimits, Pool, PoolStatsd, Queue, Server, Stats,
+};
 use crate::fault::{Fault, Position};
 use crate::go_flags::{self, GoValues};
 use crate::limits;
@@ -116,6 +118,10 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         }
         engine::assemble(&read, sections.place("engine"), &mut faults)
     });
+    if sections.section("engine").is_none() && queue.as_ref().is_some_and(Queue::uses_engine) {
+        let text = "[queue]: topics are to be kept on the engine, and there is none";
+        faults.push(Fault::error(sections.place("queue"), text, "add [engine] with servers = [...]"));
+    }
     let lookup = sections.read(Scope::Lookup, "lookup", &mut faults).map(|read| {
         let lookup = lookup::assemble(&read, queue.as_ref());
         for (option, listen) in [("tcp", &lookup.tcp), ("http", &lookup.http)] {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use access::Rate;
 
-use crate::checked::{ClientCertificate, Listen, Server, Target, TlsToClients, TlsToServers, WrittenListen};
+use crate::checked::{
+    ClientCertificate, Listen, Server, Target, TlsToClients, TlsToServers, TopicRule, WrittenListen,
+};
 use crate::endpoint::{self, show_listen, show_server, show_target};
 use crate::quantity::{show_duration, show_size};
 use crate::secret::Secret;
@@ -48,6 +50,8 @@ pub enum Setting {
     ServerTls(TlsToServers),
     /// The servers of a pool.
     Servers(Vec<Server>),
+    /// Rules for topics.
+    Topics(Vec<TopicRule>),
     /// An address to connect to.
     Target(Target),
     /// Texts.
@@ -89,6 +93,7 @@ impl Setting {
                 let own = server.password.as_ref().filter(|password| password.file().is_none());
                 server_toml(server, own.map(|password| quoted(&password.to_string())))
             })),
+            Setting::Topics(rules) => servers_toml(rules.iter().map(topic_toml)),
             Setting::Target(target) => quoted(&show_target(target)),
             Setting::Texts(texts) => list(texts.iter().map(|text| quoted(text))),
             Setting::Quantiles(numbers) => list(numbers.iter().map(|number| format!("{number:?}"))),
@@ -122,6 +127,7 @@ impl fmt::Display for Setting {
                 let servers: Vec<String> = servers.iter().map(|server| plain(&show_server(server))).collect();
                 f.write_str(&servers.join(", "))
             }
+            Setting::Topics(rules) => f.write_str(&list(rules.iter().map(topic_toml))),
             Setting::Target(target) => f.write_str(&plain(&show_target(target))),
             Setting::HashTag(tag) => f.write_str(&plain(&tag.map(char::from).iter().collect::<String>())),
             Setting::Texts(texts) => {
@@ -133,7 +139,7 @@ impl fmt::Display for Setting {
     }
 }
 
-/// Servers in TOML, one per line.
+/// Servers or rules in TOML, one per line.
 pub(crate) fn servers_toml(servers: impl Iterator<Item = String>) -> String {
     let lines: String = servers.map(|server| format!("    {server},\n")).collect();
     format!("[\n{lines}]")
@@ -156,6 +162,14 @@ pub(crate) fn server_toml(server: &Server, password: Option<String>) -> String {
     fields.extend(password.map(|password| format!("password = {password}")));
     let file = server.password.as_ref().and_then(Secret::file);
     fields.extend(file.map(|file| format!("password_file = {}", quoted(&file.display().to_string()))));
+    format!("{{ {} }}", fields.join(", "))
+}
+
+/// A rule for topics in TOML.
+fn topic_toml(rule: &TopicRule) -> String {
+    let mut fields = vec![format!("match = {}", quoted(&rule.text()))];
+    fields.extend(rule.storage.map(|storage| format!("storage = {}", quoted(storage.name()))));
+    fields.push(format!("accept = {}", quoted(if rule.accept_locally { "local" } else { "engine" })));
     format!("{{ {} }}", fields.join(", "))
 }
 

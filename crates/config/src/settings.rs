@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use access::Rate;
 
-use crate::checked::{Listen, Server, TlsToClients, TlsToServers, WrittenListen};
+use crate::checked::{Listen, Server, TlsToClients, TlsToServers, TopicRule, WrittenListen};
 use crate::fault::Position;
 use crate::secret::Secret;
 use crate::setting::Setting;
@@ -100,6 +100,10 @@ impl Settings {
 
     pub fn servers(&self, name: &str) -> &[Server] {
         value!(self, name, "a list of servers", Servers).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn topics(&self, name: &str) -> &[TopicRule] {
+        value!(self, name, "a list of rules", Topics).map_or(&[], Vec::as_slice)
     }
 
     pub fn hash_tag(&self, name: &str) -> Option<[u8; 2]> {

@@ -7,9 +7,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use access::Rate;
+use access::{Glob, Rate};
 
-use crate::checked::{Server, WrittenListen};
+use crate::checked::{Server, Storage, TopicRule, WrittenListen};
 use crate::fault::{Fault, Position, errors};
 use crate::options::{Absent, Kind, OptionSpec, Scope};
 use crate::secret::Secret;
@@ -227,7 +227,8 @@ fn setting(option: &OptionSpec, written: &Written, faults: &mut Vec<Fault>) -> O
         }
         (Kind::ServerTls, Value::Bool(false)) => Some(Setting::Off),
         (Kind::Servers, Value::List(items)) if !items.is_empty() => servers(items, faults),
-        (Kind::Listens | Kind::Servers, Value::List(_)) => {
+        (Kind::Topics, Value::List(items)) if !items.is_empty() => topics(items, faults),
+        (Kind::Listens | Kind::Servers | Kind::Topics, Value::List(_)) => {
             fail(written.at, format!("{name} is empty"), expected())
         }
         (Kind::Texts, Value::List(items)) => texts(items)
@@ -333,6 +334,39 @@ fn server_table(at: Position, entries: &[Entry], faults: &mut Vec<Fault>) -> Opt
         target: target.clone(),
         weight: read.integer("weight") as u32,
         password: read.secret("password"),
+    })
+}
+
+/// Reads the rules for topics.
+fn topics(items: &[Written], faults: &mut Vec<Fault>) -> Option<Setting> {
+    let (mut rules, mut known) = (Vec::new(), true);
+    for item in items {
+        let Value::Table(entries) = &item.value else {
+            let text = format!("topic has {} in it", item.value.describe());
+            faults.push(Fault::error(Some(item.at), text, "write each rule as [[queue.topic]]"));
+            known = false;
+            continue;
+        };
+        match topic_rule(item.at, entries, faults) {
+            Some(rule) => rules.push(rule),
+            None => known = false,
+        }
+    }
+    known.then_some(Setting::Topics(rules))
+}
+
+fn topic_rule(at: Position, entries: &[Entry], faults: &mut Vec<Fault>) -> Option<TopicRule> {
+    let read = read(Scope::QueueTopic, "a rule", at, entries, faults);
+    let pattern = read.text("match").filter(|_| !read.faulty)?;
+    if pattern.len() > access::GLOB_BYTES_MAX || !pattern.bytes().all(|b| b.is_ascii_graphic()) {
+        let text = format!("match = \"{}\" matches no topic", pattern.escape_default());
+        faults.push(Fault::error(read.place("match"), text, "write a name of topics, with *, ? and [a-z]"));
+        return None;
+    }
+    Some(TopicRule {
+        pattern: Glob::new(pattern.as_bytes()),
+        storage: read.text("storage").and_then(Storage::named),
+        accept_locally: read.text("accept") == Some("local"),
     })
 }
 

@@ -13,6 +13,7 @@ mod changes;
 mod deferred;
 mod fault;
 mod fetching;
+mod health;
 mod hub;
 mod options;
 mod publishing;
@@ -25,7 +26,7 @@ use tokio::sync::mpsc;
 
 use crate::request::{Completion, Engine, Request};
 
-pub use options::Options;
+pub use options::{Login, Options};
 
 /// The engine's mailbox.
 #[derive(Debug)]

@@ -20,4 +20,6 @@ pub mod memory;
 mod names;
 
 pub use names::is_valid_prefix;
-pub use request::{Arrival, Change, Completion, Engine, EngineError, Fate, Handle, Publication, Request};
+pub use request::{
+    Arrival, Change, Completion, Engine, EngineError, Fate, Handle, Publication, Replicas, Request, Servers,
+};

@@ -129,6 +129,30 @@ impl std::fmt::Display for EngineError {
     }
 }
 
+/// The servers of the engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Servers {
+    /// The one that this process is connected to: name and address.
+    pub connected: String,
+    /// Its version.
+    pub version: String,
+    /// Servers that keep what all topics share.
+    pub shared: Replicas,
+}
+
+/// Servers that keep a part of the engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replicas {
+    /// Name of the one that decides; empty while there is none.
+    pub leader: String,
+    /// Their number.
+    pub count: u32,
+    /// Those that the leader hears of, itself among them.
+    pub reachable: u32,
+    /// Those that have everything, the leader among them.
+    pub in_sync: u32,
+}
+
 /// A completion, or news.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {
@@ -182,4 +206,13 @@ pub enum Completion {
     },
     /// The engine answers (`None`), or cannot be reached, and why.
     Trouble(Option<String>),
+    /// The servers as they were a moment ago; told every few seconds while they answer.
+    Servers(Servers),
+    /// Where a topic is kept; told now and then.
+    Replicas {
+        /// The topic.
+        topic: Arc<str>,
+        /// Servers that keep it.
+        replicas: Replicas,
+    },
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use admin::Watch;
 use admin::actions::Origin;
 use admin::lookup::LookupReport;
-use admin::queue::QueueReport;
+use admin::queue::{EngineReport, QueueReport};
 use admin::source::{self, Source};
 use admin::status::{ChannelStatus, TopicStatus};
 use axum::Router;
@@ -17,7 +17,7 @@ use http::{Caller, LoginDesk, ServerTls};
 use net::Handle;
 use queue::Mail;
 use queue::http::{PoolsAnswer, Surroundings};
-use queue::queue::{Snapshot, TopicStats};
+use queue::queue::{EngineStats, Snapshot, TopicStats};
 use queue::request::{Answer, Reply, Request};
 use telemetry::log::Log;
 use tokio::sync::{oneshot, watch};
@@ -252,7 +252,27 @@ fn report(snapshot: Snapshot) -> QueueReport {
         memory_bytes: snapshot.memory_bytes as u64,
         memory_bytes_max: snapshot.memory_bytes_max as u64,
         disk_free_bytes: None,
+        engine: snapshot.engine.map(engine),
         topics: snapshot.topics.unwrap_or_default().iter().map(TopicStats::report).collect(),
+    }
+}
+
+fn engine(stats: EngineStats) -> EngineReport {
+    let (fault, since) = stats.fault.unzip();
+    let millis = |wall: i64| u64::try_from(wall / 1_000_000).unwrap_or(0);
+    EngineReport {
+        fault,
+        fault_since_ms: since.map(millis),
+        server: stats.servers.connected,
+        version: stats.servers.version,
+        leader: stats.servers.shared.leader,
+        replicas: stats.servers.shared.count.into(),
+        replicas_in_sync: stats.servers.shared.in_sync.into(),
+        topics: stats.topics,
+        topics_degraded: stats.topics_degraded,
+        forward_messages: stats.forward_messages,
+        forward_oldest_ms: Some(stats.forward_oldest).filter(|oldest| *oldest > 0).map(millis),
+        unacknowledged_bytes: stats.unacknowledged_bytes,
     }
 }
 

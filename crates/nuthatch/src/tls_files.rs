@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use admin::{Certificate, Side};
-use config::checked::{ClientCertificate, Config, Pool, Target, TlsToClients, TlsToServers, TlsVersion};
+use config::checked::{
+    ClientCertificate, Config, Engine, Pool, Target, TlsToClients, TlsToServers, TlsVersion,
+};
 use http::ServerTls;
 use net::tls::{ClientAuth, ClientConfig, MinVersion, ServerConfig, ServerName};
 use proxy::PoolTls;
@@ -39,24 +41,17 @@ pub struct Loaded {
 /// An unusable file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TlsFault {
-    /// Name of the pool; None for the admin port.
-    pub pool: Option<String>,
+    /// The section's heading.
+    pub section: String,
     /// `tls` or `server_tls`.
     pub option: &'static str,
     /// The file and its fault.
     pub text: String,
 }
 
-impl TlsFault {
-    /// The section's heading.
-    pub fn section(&self) -> String {
-        self.pool.as_ref().map_or("[admin]".into(), |pool| format!("[pool.{pool}]"))
-    }
-}
-
 impl std::fmt::Display for TlsFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}: {}", self.section(), self.option, self.text)
+        write!(f, "{}: {}: {}", self.section, self.option, self.text)
     }
 }
 
@@ -82,7 +77,9 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<TlsFault>> {
     let mut loaded = Loaded { prints: Prints::of(config), ..Loaded::default() };
     let mut faults = Vec::new();
     for pool in &config.pools {
-        let mut fault = |option, text| faults.push(TlsFault { pool: Some(pool.name.clone()), option, text });
+        let mut fault = |option, text| {
+            faults.push(TlsFault { section: format!("[pool.{}]", pool.name), option, text });
+        };
         let mut tls = PoolTls::default();
         if let Some(written) = &pool.tls {
             let mut files = PemFiles::new(&pool.name, Side::Clients);
@@ -113,8 +110,12 @@ pub fn load(config: &Config) -> Result<Loaded, Vec<TlsFault>> {
             // A certificate that is asked for is verified.
             ServerTls::certified(config, net::tls::certificate_names, &written.client_names)
         });
-        loaded.admin = made.map_err(|text| faults.push(TlsFault { pool: None, option: "tls", text })).ok();
+        let mut fault = |text| faults.push(TlsFault { section: "[admin]".into(), option: "tls", text });
+        loaded.admin = made.map_err(&mut fault).ok();
         loaded.note(files);
+    }
+    if let Some(Err(text)) = config.engine.as_ref().map(to_engine) {
+        faults.push(TlsFault { section: "[engine]".into(), option: "tls", text });
     }
     loaded.certificates.extend(config.queue.iter().flat_map(queue_service::certificates));
     if faults.is_empty() { Ok(loaded) } else { Err(faults) }
@@ -170,6 +171,18 @@ fn to_sentinels(
 ) -> Result<Arc<ClientConfig>, String> {
     let config = to_peers(files, tls, ["sentinel_tls.ca", "sentinel_tls.cert", "sentinel_tls.key"])?;
     with_names(config, tls, pool.discovery.sentinels.addresses.iter().map(|(host, _)| host.as_str()))
+}
+
+/// TLS towards the engine, if it is wanted. Its files are read at the start; a reload only checks them.
+///
+/// # Errors
+/// The file and its fault.
+pub fn to_engine(engine: &Engine) -> Result<Option<Arc<ClientConfig>>, String> {
+    let made = engine
+        .tls
+        .as_ref()
+        .map(|tls| to_peers(&mut PemFiles::new("", Side::Servers), tls, ["tls.ca", "tls.cert", "tls.key"]));
+    made.transpose()
 }
 
 fn to_peers(

@@ -63,6 +63,15 @@ pub enum QueueError {
     Exiting,
     /// The engine refused it, or does not answer.
     Engine(String),
+    /// There is no engine.
+    NoEngine,
+    /// A topic is kept elsewhere.
+    StorageIsFixed {
+        /// The topic.
+        topic: String,
+        /// True if it is on the engine.
+        on_engine: bool,
+    },
     /// The request is not possible for topics on the engine.
     NotOnEngine(&'static str),
     /// A journal refused it.
@@ -99,6 +108,11 @@ impl fmt::Display for QueueError {
                 write!(f, "channel {channel} of topic {topic} {by}")
             }
             QueueError::Engine(why) => f.write_str(why),
+            QueueError::NoEngine => f.write_str("there is no engine: add [engine] to the configuration"),
+            QueueError::StorageIsFixed { topic, on_engine } => {
+                let place = if *on_engine { "on the engine" } else { "local" };
+                write!(f, "storage is fixed: topic {topic} is {place}")
+            }
             QueueError::NotOnEngine(what) => write!(f, "{what} not available for topics on the engine"),
             QueueError::Journal(why) => why.fmt(f),
             QueueError::Exiting => f.write_str("exiting"),

@@ -12,6 +12,7 @@
 mod requests;
 mod dead_letters;
 mod engine_link;
+mod engine_news;
 mod forward;
 mod forwarders;
 mod clients;
@@ -65,7 +66,7 @@ use crate::reserve::Reserve;
 use crate::topic::{ChannelKey, Memory, Outcome};
 use crate::work_list::WorkList;
 
-pub use crate::snapshot::{ChannelStats, ClientStats, Condition, Snapshot, TopicStats};
+pub use crate::snapshot::{ChannelStats, ClientStats, Condition, EngineStats, Snapshot, TopicStats};
 use conditions::Conditions;
 use engine_link::EngineLink;
 use forwarders::Forwarders;

@@ -8,7 +8,7 @@ use crate::error::QueueError;
 use crate::inventory::Finding;
 use crate::message::Position;
 use crate::options::Configuration;
-use crate::settings::{ChannelSettings, Durability, TopicSettings};
+use crate::settings::{ChannelSettings, Durability, Storage, TopicSettings};
 use crate::snapshot::Snapshot;
 use crate::topic::{SeekTo, Sought};
 
@@ -26,6 +26,8 @@ pub enum Request {
     },
     /// Create a topic, with this durability if given.
     CreateTopic(String, Option<Durability>),
+    /// Create a topic that is kept there, with this durability if given.
+    CreateTopicOn(String, Storage, Option<Durability>),
     /// Delete a topic.
     DeleteTopic(String),
     /// Drop the messages waiting in a topic.
@@ -96,6 +98,7 @@ impl Request {
     pub fn topic(&self) -> Option<&str> {
         match self {
             Request::CreateTopic(topic, _)
+            | Request::CreateTopicOn(topic, ..)
             | Request::DeleteTopic(topic)
             | Request::EmptyTopic(topic)
             | Request::PauseTopic(topic, _)

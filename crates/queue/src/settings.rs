@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Condition for a publisher's OK.
+pub use config::checked::Storage;
 pub use journal::Durability;
 
 /// Action on publications when a topic is full.

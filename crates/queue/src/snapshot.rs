@@ -2,6 +2,7 @@
 //!
 //! All values are from one turn of the loop. Values that nsqd has, too, are counted as its `/stats` does.
 
+use engine::{Replicas, Servers};
 use telemetry::{ChannelReport, TopicReport};
 
 /// Everything `/stats` shows.
@@ -31,6 +32,27 @@ pub struct Snapshot {
     pub memory_bytes: usize,
     /// Limit on it; 0 for none.
     pub memory_bytes_max: usize,
+    /// The engine, if there is one.
+    pub engine: Option<EngineStats>,
+}
+
+/// The engine, as last told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    /// The reason it cannot be used, and since when (wall, ns).
+    pub fault: Option<(String, i64)>,
+    /// Its servers.
+    pub servers: Servers,
+    /// Topics on it.
+    pub topics: u64,
+    /// Those of them whose messages not all of their servers have.
+    pub topics_degraded: u64,
+    /// Messages that wait here to be forwarded.
+    pub forward_messages: u64,
+    /// Publication time (wall, ns) of the oldest of the next ones; 0 if none is known.
+    pub forward_oldest: i64,
+    /// Bytes of publications that it has not acknowledged.
+    pub unacknowledged_bytes: u64,
 }
 
 /// A present condition.
@@ -80,6 +102,8 @@ pub struct TopicStats {
     pub rejected: u64,
     /// Messages dropped because the topic was full.
     pub dropped: u64,
+    /// Servers of the engine that keep it, if it is on the engine.
+    pub replicas: Option<Replicas>,
     /// Unwritten events: what a crash would repeat.
     pub unwritten_events: u64,
 }
@@ -165,6 +189,8 @@ impl TopicStats {
             stored_bytes: self.stored_bytes,
             bytes_max: self.bytes_max,
             paused: u64::from(self.paused),
+            replicas: self.replicas.as_ref().map_or(0, |replicas| replicas.count.into()),
+            replicas_in_sync: self.replicas.as_ref().map_or(0, |replicas| replicas.in_sync.into()),
             channels: Vec::new(),
         }
     }

@@ -51,6 +51,7 @@ use crate::settings::{Durability, TopicSettings};
 pub use control::{ControlError, SeekTo, Sought};
 pub use damaged::{Damaged, messages_in};
 pub use memory::{Memory, TOPIC_BYTES};
+pub use on_engine::OnEngine;
 pub use pass::{Copied, CopyJob};
 pub use recover::{Found, Known, RecoverError};
 pub use set_backs::SetBacks;
@@ -58,7 +59,6 @@ pub use slots::ChannelKey;
 pub use staged::{Mark, Outcome, Settled};
 
 use milestones::Milestones;
-use on_engine::OnEngine;
 use slots::Slot;
 use staged::{Committing, Staged};
 

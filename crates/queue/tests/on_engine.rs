@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use access::Glob;
+use config::checked::{Storage, TopicRule};
 use engine::memory::{Faults, Memory};
 use harness::World;
 use journal::files::Crash;
@@ -21,12 +22,40 @@ struct Fleet {
     nodes: Vec<(usize, World)>,
     now: Duration,
     step: Duration,
+    rule: TopicRule,
+    forward_bytes_max: u64,
+}
+
+/// Topics that begin with `e` are on the engine.
+fn rule(accept_locally: bool) -> TopicRule {
+    TopicRule { pattern: Glob::new(b"e*"), storage: Some(Storage::Engine), accept_locally }
+}
+
+fn options(rule: TopicRule) -> QueueOptions {
+    let mut options = QueueOptions::default();
+    options.settings.topics = vec![rule];
+    options
 }
 
 impl Fleet {
     fn new(nodes: usize, seed: u64, faults: Faults) -> Fleet {
-        let (memory, none) = (Memory::new(seed, faults), Vec::new());
-        let mut fleet = Fleet { memory, nodes: none, now: Duration::ZERO, step: Duration::from_millis(5) };
+        Fleet::with(nodes, seed, faults, rule(false), 0)
+    }
+
+    /// Nodes that accept publications themselves.
+    fn accepting(nodes: usize, faults: Faults, forward_bytes_max: u64) -> Fleet {
+        Fleet::with(nodes, 1, faults, rule(true), forward_bytes_max)
+    }
+
+    fn with(nodes: usize, seed: u64, faults: Faults, rule: TopicRule, forward_bytes_max: u64) -> Fleet {
+        let mut fleet = Fleet {
+            memory: Memory::new(seed, faults),
+            nodes: Vec::new(),
+            now: Duration::ZERO,
+            step: Duration::from_millis(5),
+            rule,
+            forward_bytes_max,
+        };
         (0..nodes).for_each(|_| fleet.join());
         fleet
     }
@@ -34,9 +63,9 @@ impl Fleet {
     /// Starts a node.
     fn join(&mut self) {
         let (number, node) = self.memory.node();
-        let mut world = World::new(QueueOptions::default());
+        let mut world = World::new(options(self.rule.clone()));
         world.advance(self.now);
-        world.queue.use_engine(Box::new(node), vec![Glob::new(b"e*")], number as u32 + 1);
+        world.queue.use_engine(Box::new(node), number as u32 + 1, self.forward_bytes_max);
         self.nodes.push((number, world));
     }
 
@@ -68,7 +97,7 @@ impl Fleet {
         let (_, world) = self.nodes.remove(node);
         let mut world = world.crash(Crash::Process);
         let (number, engine) = self.memory.node();
-        world.queue.use_engine(Box::new(engine), vec![Glob::new(b"e*")], number as u32 + 1);
+        world.queue.use_engine(Box::new(engine), number as u32 + 1, self.forward_bytes_max);
         self.nodes.insert(node, (number, world));
     }
 
@@ -251,8 +280,7 @@ impl Fleet {
 fn what_is_accepted_here_is_forwarded_once() {
     // Every batch is stored, and answered with an error: it is sent again.
     let faults = Faults { failed_publications: 100, ..Faults::default() };
-    let mut fleet = Fleet::new(2, 1, faults);
-    fleet.node(0).queue.accept_locally(0);
+    let mut fleet = Fleet::accepting(2, faults, 0);
     for n in 0..3 {
         let conn = fleet.publish(0, "e", format!("{n}").as_bytes());
         assert!(is(&fleet.node(0).frames(conn), OK), "the engine was not asked");
@@ -271,8 +299,7 @@ fn what_is_accepted_here_is_forwarded_once() {
 
 #[test]
 fn what_was_accepted_here_survives_a_crash_and_a_delay_is_kept() {
-    let mut fleet = Fleet::new(2, 1, Faults::default());
-    fleet.node(0).queue.accept_locally(0);
+    let mut fleet = Fleet::accepting(2, Faults::default(), 0);
     let world = fleet.node(0);
     let conn = world.client();
     world.send(conn, b"DPUB e 1500\n\0\0\0\x05later");
@@ -282,7 +309,6 @@ fn what_was_accepted_here_survives_a_crash_and_a_delay_is_kept() {
     // Nothing of this reaches the engine before the crash.
     fleet.publish(0, "e", b"now");
     fleet.crash(0);
-    fleet.node(0).queue.accept_locally(0);
     fleet.run(Duration::from_millis(800));
     let reader = fleet.consumer(1, "e", "c", 10);
     fleet.soon();
@@ -293,8 +319,7 @@ fn what_was_accepted_here_survives_a_crash_and_a_delay_is_kept() {
 
 #[test]
 fn what_waits_to_be_forwarded_is_limited() {
-    let mut fleet = Fleet::new(1, 1, Faults::default());
-    fleet.node(0).queue.accept_locally(1000);
+    let mut fleet = Fleet::accepting(1, Faults::default(), 1000);
     let body = [b'x'; 400];
     // The first one is under way.
     for expected in [OK, OK, OK, &[(1, b"E_PUB_FAILED PUB failed topic is full".as_slice())]] {
@@ -316,6 +341,49 @@ fn local_topics_stay_local() {
     assert!(is(&fleet.node(0).frames(conn), OK));
     fleet.soon();
     assert!(fleet.node(1).present().is_empty());
+}
+
+#[test]
+fn who_creates_a_topic_says_where_it_is_kept() {
+    let mut fleet = Fleet::new(2, 1, Faults::default());
+    let on = |topic: &str, storage| Request::CreateTopicOn(topic.into(), storage, None);
+    assert!(matches!(fleet.ask(0, on("asked", Storage::Engine)), Answer::Done));
+    assert!(matches!(fleet.ask(0, on("asked", Storage::Engine)), Answer::Done), "it is there");
+    assert_eq!(fleet.node(1).present().len(), 1, "it is on the engine");
+    assert!(matches!(fleet.ask(0, on("else", Storage::Local)), Answer::Done));
+    assert_eq!(fleet.node(1).present().len(), 1, "the rule is overruled");
+    for (topic, storage, wanted) in [
+        ("asked", Storage::Local, "storage is fixed: topic asked is on the engine"),
+        ("else", Storage::Engine, "storage is fixed: topic else is local"),
+        ("e#ephemeral", Storage::Engine, "being ephemeral is not available for topics on the engine"),
+    ] {
+        let Answer::Refused(why) = fleet.ask(0, on(topic, storage)) else { panic!("{topic} was created") };
+        assert_eq!(why.to_string(), wanted);
+    }
+}
+
+#[test]
+fn the_engine_is_in_the_statistics() {
+    let faults = Faults { failed_publications: 100, ..Faults::default() };
+    let mut fleet = Fleet::accepting(1, faults, 0);
+    fleet.publish(0, "e", b"m");
+    fleet.run(Duration::from_secs(3));
+    let Answer::Stats(stats) = fleet.ask(0, Request::Stats { topic: None, channel: None, clients: false })
+    else {
+        panic!("no statistics")
+    };
+    let engine = stats.engine.expect("an engine");
+    assert_eq!((engine.topics, engine.forward_messages), (1, 1));
+    let age = Duration::from_nanos((stats.now - engine.forward_oldest).unsigned_abs());
+    assert!((3..4).contains(&age.as_secs()), "{age:?}");
+    fleet.memory.heal();
+    fleet.run(Duration::from_secs(2));
+    let Answer::Stats(stats) = fleet.ask(0, Request::Stats { topic: None, channel: None, clients: false })
+    else {
+        panic!("no statistics")
+    };
+    let engine = stats.engine.expect("an engine");
+    assert_eq!((engine.forward_messages, engine.forward_oldest), (0, 0));
 }
 
 #[test]

@@ -72,6 +72,10 @@ report_table! {
                 => Places::json("bytes_max", OnRequest);
             paused: Gauge, "1 if the topic is paused"
                 => Places::NONE;
+            replicas: Gauge, "servers of the engine that keep the topic; 0 if it is local"
+                => Places::json("replicas", NotZero);
+            replicas_in_sync: Gauge, "those of them that have everything; 0 if it is local, or without a leader"
+                => Places::NONE;
         }
         with {
             /// Its name.

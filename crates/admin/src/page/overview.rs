@@ -8,7 +8,7 @@ use ui::pools::errors_per_second;
 use ui::text::{clean, path};
 
 use super::events::{lines, troubles};
-use super::{Site, pools};
+use super::{Site, engine, pools};
 use crate::lookup::LookupReport;
 use crate::outlook;
 use crate::status::QueueStatus;
@@ -39,6 +39,9 @@ pub(crate) fn overview(site: &Site<'_>) -> Markup {
             }
         }
         @if let Some(queue) = &status.queue { section #queue data-live { (of_queue(site, queue)) } }
+        @if let Some(engine) = status.queue.as_ref().and_then(|queue| queue.engine.as_ref()) {
+            section #engine data-live { (engine::section(engine)) }
+        }
         @if let Some(lookup) = &status.lookup { section #lookup data-live { (of_lookup(lookup)) } }
         @if status.pools.is_empty() && status.queue.is_none() && status.lookup.is_none() {
             (empty("This process serves nothing.", html! {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::window::Window;
-use crate::queue::{ChannelReport, Condition, QueueReport, TopicReport};
+use crate::queue::{ChannelReport, Condition, EngineReport, QueueReport, TopicReport};
 
 /// The queue.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -27,6 +27,8 @@ pub struct QueueStatus {
     pub memory_bytes_max: u64,
     /// Free bytes of the file system with the journals; none if not known.
     pub disk_free_bytes: Option<u64>,
+    /// The engine that keeps topics outside this process, if there is one.
+    pub engine: Option<EngineReport>,
     /// Topics, sorted by name.
     pub topics: Vec<TopicStatus>,
 }
@@ -150,6 +152,7 @@ impl QueueStatus {
             memory_bytes: now.memory_bytes,
             memory_bytes_max: now.memory_bytes_max,
             disk_free_bytes: now.disk_free_bytes,
+            engine: now.engine.clone(),
             topics: now.topics.iter().map(topic).collect(),
         }
     }

@@ -25,6 +25,9 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
     if option.scope == Scope::User {
         return two_values_of_user(option, files);
     }
+    if option.name == "nkey" {
+        return ["A", "B"].map(|letter| quoted(&format!("SU{}", letter.repeat(56))));
+    }
     match option.kind {
         Kind::Bool => ["true", "false"].map(str::to_owned),
         Kind::Integer { min, .. } => [min, min + 1].map(|value| value.to_string()),
@@ -39,8 +42,8 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
         Kind::Choice(words) => [words()[0], words()[1]].map(quoted),
         Kind::HashTag => ["{}", "[]"].map(quoted),
         Kind::Listen | Kind::Listens | Kind::Target => ["127.0.0.1:7001", "127.0.0.1:7002"].map(quoted),
+        Kind::Topics => ["a", "b"].map(|name| format!("[{{ match = \"{name}\" }}]")),
         Kind::Servers => ["[\"a:1\", \"b:1\"]", "[\"b:1\"]"].map(str::to_owned),
-        Kind::Texts if option.name == "topics" => ["[\"one\"]", "[\"two.*\"]"].map(str::to_owned),
         Kind::Texts if option.name == "servers" => {
             ["[\"nats://one:1\"]", "[\"nats://two:2\"]"].map(str::to_owned)
         }
@@ -97,7 +100,11 @@ fn file(scope: Scope, option: &str, value: &str, files: &Path) -> String {
             ("tls_key", certificate("tls_key.1")),
         ]),
         Scope::User => BTreeMap::from([("certificate", quoted("app"))]),
-        Scope::Engine => BTreeMap::from([("servers", quoted("a:1")), ("topics", quoted("t"))]),
+        Scope::Engine if option.starts_with("password") => {
+            BTreeMap::from([("servers", quoted("a:1")), ("user", quoted("u"))])
+        }
+        Scope::Engine => BTreeMap::from([("servers", quoted("a:1"))]),
+        Scope::QueueTopic => BTreeMap::from([("match", quoted("t"))]),
         _ => BTreeMap::new(),
     };
     settings.insert(option, value.into());
@@ -131,7 +138,12 @@ fn file(scope: Scope, option: &str, value: &str, files: &Path) -> String {
                 |name, port| format!("[pool.{name}]\nlisten = \"127.0.0.1:{port}\"\nservers = [\"a:1\"]\n");
             let pools =
                 if scope == Scope::User { pool("one", 7003) + &pool("two", 7004) } else { String::new() };
-            format!("{pools}{heading}\n{}\n", settings.collect::<Vec<_>>().join("\n"))
+            // Topics on the engine need one.
+            let engine = match scope {
+                Scope::Queue | Scope::QueueTopic => "[engine]\nservers = \"a:1\"\n",
+                _ => "",
+            };
+            format!("{pools}{engine}{heading}\n{}\n", settings.collect::<Vec<_>>().join("\n"))
         }
     }
 }
@@ -176,6 +188,10 @@ fn every_option_is_one_change() {
             std::fs::write(files.path().join(format!("{name}.{n}")), "s3cret\n").unwrap();
         }
     }
+    for n in [1, 2] {
+        let seed = format!("SU{}\n", "A".repeat(56));
+        std::fs::write(files.path().join(format!("nkey_file.{n}")), seed).unwrap();
+    }
     for (name, kind) in
         [("tls_cert", "CERTIFICATE"), ("tls_key", "PRIVATE KEY"), ("tls_root_ca_file", "CERTIFICATE")]
     {
@@ -209,6 +225,7 @@ fn every_option_is_one_change() {
             Scope::Listener => "listen",
             Scope::Tls => "tls",
             Scope::ServerTls => "server_tls",
+            Scope::QueueTopic => "topic",
             _ => option.name,
         };
         assert_eq!(named(change), name, "{shown:?}");

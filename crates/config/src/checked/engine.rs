@@ -1,7 +1,8 @@
 //! Settings of the engine that keeps topics outside this process.
 
-use access::Glob;
+use std::path::PathBuf;
 
+use super::tls::TlsToServers;
 use crate::secret::Secret;
 
 /// An engine: NATS with its `JetStream`.
@@ -9,25 +10,27 @@ use crate::secret::Secret;
 pub struct Engine {
     /// Its servers, `nats://HOST:PORT`; at least one.
     pub servers: Vec<String>,
-    /// Globs of the topics that are created there, as written.
-    pub topics: Vec<String>,
-    /// A publication is accepted here first, and forwarded.
-    pub accept_locally: bool,
     /// Bytes of a topic that may wait here to be forwarded; 0: no limit.
     pub forward_bytes_max: u64,
     /// Servers that keep each message.
     pub replicas: usize,
     /// Beginning of the names used there: letters, digits, `_` and `-`.
     pub prefix: String,
-    /// User of NATS.
-    pub user: Option<String>,
-    /// Its password.
-    pub password: Option<Secret>,
+    /// TLS on every connection. None: none, unless NATS asks for it.
+    pub tls: Option<TlsToServers>,
+    /// How this process logs in.
+    pub login: EngineLogin,
 }
 
-impl Engine {
-    /// The globs, parsed.
-    pub fn globs(&self) -> Vec<Glob> {
-        self.topics.iter().map(|glob| Glob::new(glob.as_bytes())).collect()
-    }
+/// A login at NATS.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EngineLogin {
+    /// None.
+    Nobody,
+    /// A user with its password.
+    User(String, Option<Secret>),
+    /// The seed of an nkey.
+    Nkey(Secret),
+    /// A file with a JWT and a seed.
+    Credentials(PathBuf),
 }

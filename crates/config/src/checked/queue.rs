@@ -9,6 +9,8 @@ use crate::go_flags::GoValues;
 use crate::listen::Listen;
 use crate::secret::SecretUrl;
 
+use super::topic::{Storage, TopicRule};
+
 pub use journal::Durability;
 
 /// The message queue's settings. Durations are at least 0, sizes and counts fit their types.
@@ -50,6 +52,10 @@ pub struct Queue {
     pub data_path: PathBuf,
     /// Condition for an OK to a publisher.
     pub durability: Durability,
+    /// Where new topics are kept, unless a rule says otherwise.
+    pub storage: Storage,
+    /// Rules for topics; the first that matches counts.
+    pub topics: Vec<TopicRule>,
     /// Further channels of a topic start with the oldest message kept.
     pub channels_from_beginning: bool,
     /// Memory for the tails of all journals together, in bytes.
@@ -146,6 +152,29 @@ impl Queue {
     /// True if consumers in the same zone come before those in the same region, and these before all others.
     pub fn prefers_near(&self) -> bool {
         self.experiments.iter().any(|name| name == NEAR_FIRST)
+    }
+
+    /// Where a new topic of this name is kept. Ephemeral ones are always local.
+    pub fn storage_of(&self, topic: &str) -> Storage {
+        if wire::nsq::is_ephemeral(topic) {
+            return Storage::Local;
+        }
+        self.rule_of(topic).and_then(|rule| rule.storage).unwrap_or(self.storage)
+    }
+
+    /// True if publications to a topic on the engine are accepted here first, and forwarded.
+    pub fn accepts_locally(&self, topic: &str) -> bool {
+        self.rule_of(topic).is_some_and(|rule| rule.accept_locally)
+    }
+
+    fn rule_of(&self, topic: &str) -> Option<&TopicRule> {
+        self.topics.iter().find(|rule| rule.pattern.matches(topic.as_bytes()))
+    }
+
+    /// True if topics are created on the engine.
+    pub fn uses_engine(&self) -> bool {
+        self.storage == Storage::Engine
+            || self.topics.iter().any(|rule| rule.storage == Some(Storage::Engine))
     }
 
     /// Advertised TCP port: the one listened on, unless another is set.

@@ -2,24 +2,35 @@
 
 use super::Section;
 use super::value::{count, path, texts};
-use crate::checked::Engine;
+use crate::checked::{Engine, EngineLogin};
 use crate::options::Scope;
 use crate::secret::Secret;
 use crate::setting::Setting;
 
 pub(super) fn engine(engine: &Engine) -> Section {
+    let (mut user, mut nkey, mut credentials) = (None, None, None);
+    match &engine.login {
+        EngineLogin::Nobody => {}
+        EngineLogin::User(name, password) => user = Some((name, password.as_ref())),
+        EngineLogin::Nkey(seed) => nkey = Some(seed),
+        EngineLogin::Credentials(path) => credentials = Some(path.as_path()),
+    }
+    let password = user.and_then(|(_, password)| password);
+    let file = |secret: Option<&Secret>| secret.and_then(Secret::file).and_then(path);
     Section::new(
         Scope::Engine,
         [
             ("servers", texts(&engine.servers)),
-            ("topics", texts(&engine.topics)),
-            ("accept", Setting::text(if engine.accept_locally { "local" } else { "engine" })),
             ("forward_bytes_max", Some(Setting::Size(engine.forward_bytes_max))),
             ("replicas", Some(count(engine.replicas))),
             ("prefix", Setting::text(&engine.prefix)),
-            ("user", engine.user.as_deref().and_then(Setting::text)),
-            ("password", engine.password.clone().map(Setting::Secret)),
-            ("password_file", engine.password.as_ref().and_then(Secret::file).and_then(path)),
+            ("tls", engine.tls.clone().map(Setting::ServerTls)),
+            ("user", user.and_then(|(user, _)| Setting::text(user))),
+            ("password", password.cloned().map(Setting::Secret)),
+            ("password_file", file(password)),
+            ("nkey", nkey.cloned().map(Setting::Secret)),
+            ("nkey_file", file(nkey)),
+            ("credentials_file", credentials.and_then(path)),
         ],
     )
 }

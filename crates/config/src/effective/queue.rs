@@ -13,6 +13,8 @@ use crate::setting::Setting;
 pub(super) fn queue(queue: &Queue) -> Section {
     let own = [
         ("durability", Setting::text(queue.durability.name())),
+        ("storage", Setting::text(queue.storage.name())),
+        ("topic", (!queue.topics.is_empty()).then(|| Setting::Topics(queue.topics.clone()))),
         ("channels_from", Setting::text(if queue.channels_from_beginning { "beginning" } else { "now" })),
         ("journal_cache", Some(bytes(queue.journal_cache_bytes))),
         ("max_defer_timeout", Some(Setting::Duration(queue.max_defer_timeout))),

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use super::listeners::Listeners;
 use super::sections::TOP;
-use crate::checked::{Durability, Queue};
+use crate::checked::{Durability, Queue, Storage};
 use crate::fault::{Fault, Position};
 use crate::go_flags::{GoValue, GoValues};
 use crate::nsqd::pem::{self, Holds};
@@ -69,6 +69,8 @@ fn assemble(read: &Settings) -> Result<Queue, Refusal> {
         http: listen("http"),
         https: checked.https.and_then(|_| listen("https")),
         durability: read.text("durability").and_then(Durability::named).unwrap_or_default(),
+        storage: read.text("storage").and_then(Storage::named).unwrap_or_default(),
+        topics: read.topics("topic").to_vec(),
         channels_from_beginning: read.text("channels_from") == Some("beginning"),
         journal_cache_bytes: read.size("journal_cache"),
         max_defer_timeout: read.duration_if_on("max_defer_timeout").unwrap_or(checked.max_req_timeout),

@@ -62,7 +62,8 @@ impl<'a> Sections<'a> {
         let pools = self.pools.iter().map(|(name, _, entries)| (format!("[pool.{name}]"), *entries));
         let admin = self.section("admin").map(|(_, entries)| ("[admin]".to_owned(), entries));
         let mut places = Vec::new();
-        for (section, entries) in pools.chain(admin) {
+        let engine = self.section("engine").map(|(_, entries)| ("[engine]".to_owned(), entries));
+        for (section, entries) in pools.chain(admin).chain(engine) {
             for option in ["tls", "server_tls"] {
                 let entry = entries.iter().find(|entry| entry.key == option);
                 places.extend(entry.map(|entry| (section.clone(), option, entry.value.at)));

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::pem::Holds;
 use super::{Nsqd, Refusal, machine, pem};
-use crate::checked::{AuthMethod, ClientAuth, Durability, Queue, Statsd, Tls, TlsRequired, TlsVersion};
+use crate::checked::{
+    AuthMethod, ClientAuth, Durability, Queue, Statsd, Storage, Tls, TlsRequired, TlsVersion,
+};
 use crate::go_flags::{self, GoValues, number};
 use crate::listen::Listen;
 
@@ -84,6 +86,8 @@ pub fn check(values: &GoValues) -> Result<Nsqd, Refusal> {
         max_memory_bytes: MAX_MEMORY_BYTES,
         max_connections: 0,
         magic_timeout: MAGIC_TIMEOUT,
+        storage: Storage::Local,
+        topics: Vec::new(),
         mem_queue_size: count(values, "mem-queue-size", 0, i64::MAX)? as u64,
         max_bytes_per_file: count(values, "max-bytes-per-file", 1, i64::MAX)?.min(SEGMENT_BYTES_MAX) as u64,
         sync_every: count(values, "sync-every", 1, i64::MAX)? as u64,

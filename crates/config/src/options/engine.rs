@@ -15,20 +15,6 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Servers of NATS with JetStream, `nats://HOST:PORT`, any of one cluster. The others are learned from them.",
     ),
     option(
-        "topics",
-        Kind::Texts,
-        Absent::Required,
-        "Globs of the topics that are created there, such as `orders.*`. A topic that exists here stays here; ephemeral ones are \
-         always local.",
-    ),
-    option(
-        "accept",
-        Kind::Choice(|| vec!["engine", "local"]),
-        Absent::Is("engine"),
-        "When a publication is answered with OK: `engine` (when most of the replicas have it) or `local` (when the journal of this node \
-         has it, as `durability` of `[queue]` says; it is forwarded from there, also after an outage).",
-    ),
-    option(
         "forward_bytes_max",
         size(0, i64::MAX as u64),
         Absent::Is("1GiB"),
@@ -48,6 +34,13 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "How the names of streams, subjects and buckets begin: letters, digits, `_` and `-`. Nodes with the same prefix serve the same \
          topics.",
     ),
+    option(
+        "tls",
+        Kind::ServerTls,
+        Absent::Unset("none"),
+        "TLS on every connection to NATS, with the options of `server_tls` of pools but for server_name: certificates have the names that \
+         stand in servers. Its files are read at the start.",
+    ),
     option("user", Kind::Text, Absent::Unset("none"), "User of NATS."),
     option("password", Kind::Secret, Absent::Unset("none"), "Its password."),
     option(
@@ -55,5 +48,23 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Kind::SecretFile { of: "password" },
         Absent::Unset("none"),
         "File whose first line is `password`. It is read when the configuration is.",
+    ),
+    option(
+        "nkey",
+        Kind::Secret,
+        Absent::Unset("none"),
+        "Seed of an nkey by which this process logs in to NATS, `SU...`.",
+    ),
+    option(
+        "nkey_file",
+        Kind::SecretFile { of: "nkey" },
+        Absent::Unset("none"),
+        "File whose first line is `nkey`. It is read when the configuration is.",
+    ),
+    option(
+        "credentials_file",
+        Kind::Path,
+        Absent::Unset("none"),
+        "File of credentials, as `nsc` writes it: a JWT and a seed. It is read at the start.",
     ),
 ];

@@ -7,6 +7,8 @@ pub(super) mod outside;
 
 use journal::Durability;
 
+use crate::checked::Storage;
+
 use super::Applies::{Live, NewConnections, Restart};
 use super::{Absent, Applies, Kind, OptionSpec, Scope, duration, integer, size};
 
@@ -71,6 +73,21 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Live,
         "When a publication is answered with OK: memory (at once; lost if the process dies), os (handed to the operating \
          system; survives kill -9) or fsync (on the disk; survives a power cut).",
+    ),
+    own(
+        "storage",
+        Kind::Choice(|| Storage::NAMES.to_vec()),
+        Absent::Is("local"),
+        Live,
+        "Where new topics are kept that no rule says it of: `local` (here, in data_path) or `engine` (see [engine]). A topic that exists \
+         stays where it is; ephemeral ones are always local.",
+    ),
+    own(
+        "topic",
+        Kind::Topics,
+        Absent::Unset("no rules"),
+        Live,
+        "Rules for topics by name; the first that matches counts.",
     ),
     own(
         "channels_from",
@@ -305,5 +322,26 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         Absent::Is("true"),
         NewConnections,
         "Clients may negotiate snappy compression.",
+    ),
+];
+
+const fn rule(name: &'static str, kind: Kind, absent: Absent, doc: &'static str) -> OptionSpec {
+    super::option(Scope::QueueTopic, name, kind, absent, Live, doc)
+}
+
+pub(super) const RULES: &[OptionSpec] = &[
+    rule("match", Kind::Text, Absent::Required, "Names of topics, with `*`, `?` and `[a-z]`."),
+    rule(
+        "storage",
+        Kind::Choice(|| Storage::NAMES.to_vec()),
+        Absent::Unset("the value of storage in [queue]"),
+        "Where new ones are kept: `local` or `engine`.",
+    ),
+    rule(
+        "accept",
+        Kind::Choice(|| vec!["engine", "local"]),
+        Absent::Is("engine"),
+        "When a publication to one on the engine is answered with OK: `engine` (when most of the replicas have it) or `local` (when the \
+         journal of this node has it, as `durability` says; it is forwarded from there, also after an outage).",
     ),
 ];

@@ -70,6 +70,8 @@ pub enum Scope {
     ServerTls,
     /// `[queue]`
     Queue,
+    /// An element of `topic` of the queue.
+    QueueTopic,
     /// `[engine]`
     Engine,
     /// `[lookup]`
@@ -92,6 +94,7 @@ impl Scope {
         Scope::Tls,
         Scope::ServerTls,
         Scope::Queue,
+        Scope::QueueTopic,
         Scope::Engine,
         Scope::Lookup,
         Scope::User,
@@ -111,6 +114,7 @@ impl Scope {
             Scope::Tls => "tls = { ... }",
             Scope::ServerTls => "server_tls = { ... }",
             Scope::Queue => "[queue]",
+            Scope::QueueTopic => "[[queue.topic]]",
             Scope::Engine => "[engine]",
             Scope::Lookup => "[lookup]",
             Scope::User => "[user.NAME]",
@@ -141,9 +145,13 @@ impl Scope {
                 "TLS towards the servers of a pool, on every connection to them. `server_tls = true` is the table without options."
             }
             Scope::Queue => "The message queue. Without this section it is off.",
+            Scope::QueueTopic => {
+                "A rule for the topics of the queue that match it, of which the first that matches counts. Needs [engine] where it says \
+                 storage = \"engine\"."
+            }
             Scope::Engine => {
                 "A replicated engine that keeps topics of the queue outside this process, so that they outlive a machine: see \
-                 docs/engine.md. Without this section all topics are local."
+                 docs/engine.md. Which topics these are is said in [queue]. Without this section all topics are local."
             }
             Scope::Lookup => {
                 "Discovery, as nsqlookupd: nodes register what they have, consumers ask. Without this section it is off."
@@ -171,6 +179,7 @@ impl Scope {
             | Scope::Listener
             | Scope::Tls
             | Scope::ServerTls
+            | Scope::QueueTopic
             | Scope::User => Applies::Live,
         }
     }
@@ -233,6 +242,8 @@ pub enum Kind {
     ServerTls,
     /// One or more servers.
     Servers,
+    /// Tables [`Scope::QueueTopic`].
+    Topics,
     /// An address to connect to, as a server of a pool.
     Target,
     /// One or more texts.
@@ -353,6 +364,7 @@ impl Kind {
                 "a list of at most {POOL_SERVERS_MAX} servers such as \"10.0.0.1:6379\", \"10.0.0.1:6379:1 name\", \"/path:1 name\" \
                  or \"local\""
             ),
+            Kind::Topics => "tables such as { match = \"orders.*\", storage = \"engine\" }, written as [[queue.topic]]".into(),
             Kind::Target => "an address such as \"10.0.0.1:6379\", \"/path\" or \"local\"".into(),
             Kind::Texts | Kind::Secrets => "a text, or a list of texts".into(),
             Kind::Rate => "a rate such as \"2000/s\", \"120/min\" or \"100/s burst 500\"".into(),

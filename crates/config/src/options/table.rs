@@ -15,6 +15,7 @@ pub fn all() -> &'static [OptionSpec] {
             pool::OPTIONS,
             tls::OPTIONS,
             queue::OPTIONS,
+            queue::RULES,
             queue::outside::OPTIONS,
             engine::OPTIONS,
             lookup::OPTIONS,

@@ -18,7 +18,7 @@ use super::fetching::Fetching;
 use super::hub::{Hub, Report};
 use super::options::Options;
 use super::publishing::{Answer, Publishing};
-use super::{backlog, changes, deferred, watch};
+use super::{backlog, changes, deferred, health, watch};
 use crate::names::Names;
 use crate::request::{Completion, EngineError, Fate, Handle, Publication, Request};
 
@@ -30,6 +30,9 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Commands that the connection buffers.
 const CLIENT_CAPACITY: usize = 8192;
+/// Time for the first connection before it is told that there is none, and between two looks for it.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
+const CONNECT_SPACING: Duration = Duration::from_millis(50);
 /// Time between attempts to open the bucket and the stream of deferred messages.
 const OPEN_SPACING: Duration = Duration::from_secs(1);
 
@@ -103,7 +106,9 @@ async fn connect(options: &Options, report: &Report) -> Result<async_nats::Clien
     let report = Arc::clone(report);
     let servers = options.servers.join(", ");
     let away = away(&servers);
-    let mut connect = async_nats::ConnectOptions::new()
+    let mut connect = options
+        .login
+        .add_to(async_nats::ConnectOptions::new())
         .name(format!("nuthatch {}", options.node))
         .client_capacity(CLIENT_CAPACITY)
         .retry_on_initial_connect()
@@ -123,8 +128,8 @@ async fn connect(options: &Options, report: &Report) -> Result<async_nats::Clien
             }
             std::future::ready(())
         });
-    if let Some((user, password)) = &options.login {
-        connect = connect.user_and_password(user.clone(), password.clone());
+    if let Some(tls) = &options.tls {
+        connect = connect.require_tls(true).tls_client_config(tls.clone());
     }
     connect.connect(options.servers.as_slice()).await.map_err(|e| e.to_string())
 }
@@ -148,6 +153,7 @@ async fn refuse_all(mailbox: &mut mpsc::UnboundedReceiver<Request>, report: &Rep
 /// Opens what all topics share, then follows it.
 async fn open(hub: Hub, servers: String) {
     loop {
+        connected(&hub, &servers).await;
         let opened = match changes::open_bucket(&hub).await {
             Ok(()) => deferred::open(&hub).await,
             Err(fault) => Err(fault),
@@ -162,7 +168,20 @@ async fn open(hub: Hub, servers: String) {
         sleep(OPEN_SPACING).await;
     }
     hub.report(Completion::Trouble(None));
-    tokio::join!(watch::run(&hub), deferred::run(&hub), backlog::run(&hub));
+    tokio::join!(watch::run(&hub), deferred::run(&hub), backlog::run(&hub), health::run(&hub));
+}
+
+/// Waits for the first connection, and tells when it takes long.
+async fn connected(hub: &Hub, servers: &str) {
+    let deadline = Instant::now() + CONNECT_PATIENCE;
+    while hub.client.connection_state() != State::Connected {
+        if Instant::now() >= deadline {
+            hub.report(Completion::Trouble(Some(away(servers))));
+            sleep(OPEN_SPACING).await;
+        } else {
+            sleep(CONNECT_SPACING).await;
+        }
+    }
 }
 
 impl Worker {

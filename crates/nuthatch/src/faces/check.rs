@@ -112,7 +112,7 @@ fn of_native(bytes: &[u8]) -> Checked {
         None => Vec::new(),
         Some(Ok(loaded)) => loaded.certificates.iter().filter_map(expiring).collect(),
         Some(Err(faults)) => {
-            let place = |fault: &TlsFault| report.place(&fault.section(), fault.option);
+            let place = |fault: &TlsFault| report.place(&fault.section, fault.option);
             faults.iter().map(|fault| Fault::error(place(fault), fault.to_string(), "")).collect()
         }
     };

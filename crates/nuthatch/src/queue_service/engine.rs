@@ -1,31 +1,42 @@
 //! The engine of the queue's topics, as configured: its thread reports to the queue's shard.
 
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use config::checked;
-use engine::jetstream::{self, Options};
+use config::Secret;
+use config::checked::{self, EngineLogin};
+use engine::jetstream::{self, Login, Options};
 use net::Handle;
 use queue::{Mail, Queue};
+
+use crate::tls_files;
 
 /// Bits of the tag that distinguishes the ids of this process.
 const TAG_BITS: u32 = 24;
 
+/// Bytes read of a file of credentials.
+const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;
+
 /// Starts the engine's thread, which ends with the queue.
 ///
 /// # Errors
-/// The system's error.
+/// The system's error, or a file that cannot be used.
 pub fn start(
     settings: &checked::Engine,
     queue: &mut Queue,
     shard: &Handle<Mail>,
 ) -> io::Result<JoinHandle<()>> {
     let tag = random() >> (u64::BITS - TAG_BITS);
-    let password = settings.password.as_ref().map_or("", |password| password.reveal());
+    let login = login(&settings.login)?;
+    let tls = tls_files::to_engine(settings).map_err(io::Error::other)?;
     let options = Options {
         servers: settings.servers.clone(),
-        login: settings.user.clone().map(|user| (user, password.to_owned())),
+        login,
+        tls: tls.map(Arc::unwrap_or_clone),
         replicas: settings.replicas,
         prefix: settings.prefix.clone(),
         node: format!("{tag:06x}"),
@@ -34,11 +45,34 @@ pub fn start(
     let (engine, thread) = jetstream::start(options, move |completion| {
         shard.send(Mail::Engine(completion));
     })?;
-    queue.use_engine(Box::new(engine), settings.globs(), tag as u32);
-    if settings.accept_locally {
-        queue.accept_locally(settings.forward_bytes_max);
-    }
+    queue.use_engine(Box::new(engine), tag as u32, settings.forward_bytes_max);
     Ok(thread)
+}
+
+/// The login, with the content of its file.
+fn login(login: &EngineLogin) -> io::Result<Login> {
+    let (option, login) = match login {
+        EngineLogin::Nobody => return Ok(Login::Nobody),
+        EngineLogin::User(user, password) => {
+            let password = password.as_ref().map_or("", Secret::reveal);
+            return Ok(Login::User(user.clone(), password.to_owned()));
+        }
+        EngineLogin::Nkey(seed) => ("nkey", Login::Nkey(seed.reveal().to_owned())),
+        EngineLogin::Credentials(path) => {
+            let read = |path: &Path| {
+                let mut text = String::new();
+                File::open(path)?.take(CREDENTIALS_BYTES_MAX).read_to_string(&mut text).map(|_| text)
+            };
+            let text = read(path).map_err(|e| {
+                io::Error::new(e.kind(), format!("[engine]: credentials_file: {}: {e}", path.display()))
+            })?;
+            ("credentials_file", Login::Credentials(text))
+        }
+    };
+    match login.check() {
+        Ok(()) => Ok(login),
+        Err(why) => Err(io::Error::other(format!("[engine]: {option} cannot be used: {why}"))),
+    }
 }
 
 /// A number that other processes do not have: std seeds its hashers so.

@@ -21,6 +21,10 @@ const SHOWN_AS: &[(Scope, &str, &str)] = &[
     (Scope::Server, "password", "server a password changed"),
     (Scope::Server, "password_file", "server a password_file changed"),
     (Scope::Engine, "password_file", "engine: "),
+    (Scope::Engine, "nkey_file", "engine: "),
+    (Scope::QueueTopic, "match", "topic "),
+    (Scope::QueueTopic, "storage", "topic "),
+    (Scope::QueueTopic, "accept", "topic "),
     (Scope::Pool, "servers", "server "),
     (Scope::Pool, "masters", "server "),
     (Scope::Listener, "address", "listen"),
@@ -55,6 +59,7 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
         (Scope::Queue, "auth_http_addresses") => {
             ["[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"].map(str::to_owned)
         }
+        (Scope::Engine, "nkey") => ["A", "B"].map(|letter| quoted(format!("SU{}", letter.repeat(56)))),
         (Scope::Process, "threads") => ["2", "3"].map(str::to_owned),
         (Scope::Pool, "allow") => ["[\"flush\"]", "[\"admin\"]"].map(str::to_owned),
         (Scope::Pool, "masters") => ["[\"one\"]", "[\"two\"]"].map(str::to_owned),
@@ -69,8 +74,8 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
             Kind::HashTag => ["{}", "[]"].map(quoted),
             Kind::Listen | Kind::Listens => [(); 2].map(|()| quoted(format!("127.0.0.1:{}", free_port()))),
             Kind::Target => ["127.0.0.1:1", "127.0.0.1:2"].map(quoted),
+            Kind::Topics => ["a", "b"].map(|name| format!("[{{ match = \"{name}\" }}]")),
             Kind::Servers => ["[\"127.0.0.1:1\", \"127.0.0.1:2\"]", "[\"127.0.0.1:1\"]"].map(str::to_owned),
-            Kind::Texts if option.name == "topics" => ["[\"one\"]", "[\"two\"]"].map(str::to_owned),
             Kind::Texts => ["[\"one:1\"]", "[\"two:2\"]"].map(str::to_owned),
             Kind::Quantiles => ["[0.5]", "[0.99]"].map(str::to_owned),
             Kind::Rate => ["1/s", "2/s"].map(quoted),
@@ -92,6 +97,22 @@ struct Ports {
     stats: u16,
     queue: [u16; 3],
     lookup: [u16; 2],
+}
+
+/// The engine, and a rule for topics if one is tested. `lines` adds the tested option to the settings.
+fn of_engine(scope: Scope, option: &str, lines: impl Fn(&[(&'static str, String)]) -> String) -> String {
+    let mut engine = vec![("servers", quoted("127.0.0.1:1"))];
+    if option.starts_with("password") {
+        engine.push(("user", quoted("u")));
+    }
+    match scope {
+        Scope::QueueTopic => {
+            let rule = lines(&[("match", quoted("t"))]);
+            format!("[[queue.topic]]\n{rule}[engine]\nservers = \"127.0.0.1:1\"\n")
+        }
+        Scope::Engine => format!("[engine]\n{}", lines(&engine)),
+        _ => "[engine]\nservers = \"127.0.0.1:1\"\n".to_owned(),
+    }
 }
 
 /// A file in which the option of this scope has this value.
@@ -182,8 +203,7 @@ fn file(scope: Scope, option: &str, value: &str, (files, ports): (&Path, &Ports)
         ("tls_key", path("tls_key.1")),
     ];
     text += &format!("[queue]\n{}", lines(set(&queue, &[Scope::Queue])));
-    let engine = [("servers", quoted("127.0.0.1:1")), ("topics", quoted("t"))];
-    text += &format!("[engine]\n{}", lines(set(&engine, &[Scope::Engine])));
+    text += &of_engine(scope, option, |settings| lines(set(settings, &[scope])));
     let lookup = [("tcp", address(ports.lookup[0])), ("http", address(ports.lookup[1]))];
     text += &format!("[lookup]\n{}", lines(set(&lookup, &[Scope::Lookup])));
     if scope == Scope::User {
@@ -218,6 +238,8 @@ impl Process {
             for name in ["auth_file", "password_file", "sentinel_password_file"] {
                 std::fs::write(path.join(format!("{name}.{n}")), "s3cret\n").expect("written");
             }
+            let seed = format!("SU{}\n", "A".repeat(56));
+            std::fs::write(path.join(format!("nkey_file.{n}")), seed).expect("written");
         }
         let [admin, pool, second, stats] = [(); 4].map(|()| free_port());
         let ports = Ports {

@@ -24,6 +24,8 @@ impl From<QueueError> for HttpRefusal {
             QueueError::DurabilityIsFixed { .. } => HttpRefusal::bad("DURABILITY_IS_FIXED"),
             QueueError::InUse { .. } => HttpRefusal::new(StatusCode::CONFLICT, "IN_USE"),
             QueueError::Engine(_) => unavailable("ENGINE"),
+            QueueError::NoEngine => HttpRefusal::bad("NO_ENGINE"),
+            QueueError::StorageIsFixed { .. } => HttpRefusal::bad("STORAGE_IS_FIXED"),
             QueueError::NotOnEngine(_) => HttpRefusal::bad("NOT_ON_ENGINE"),
             QueueError::Exiting => return HttpRefusal::EXITING,
             QueueError::Journal(_) => HttpRefusal::EXITING,

@@ -10,7 +10,7 @@ use wire::nsq::valid_name;
 
 use super::Api;
 use crate::request::Request;
-use crate::settings::Durability;
+use crate::settings::{Durability, Storage};
 use ::http::Asked;
 use ::http::HttpRefusal;
 use ::http::Query;
@@ -18,7 +18,12 @@ use ::http::Query;
 impl Api {
     pub(super) async fn create_topic(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         let query = asked.query()?;
-        self.order(Request::CreateTopic(topic(&query)?, durability(&query)?)).await
+        let (topic, durability) = (topic(&query)?, durability(&query)?);
+        self.order(match storage(&query)? {
+            Some(storage) => Request::CreateTopicOn(topic, storage, durability),
+            None => Request::CreateTopic(topic, durability),
+        })
+        .await
     }
 
     pub(super) async fn empty_topic(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
@@ -53,6 +58,15 @@ fn durability(query: &Query) -> Result<Option<Durability>, HttpRefusal> {
     let named = query.text("durability").and_then(Durability::named);
     let bad = || HttpRefusal::bad("INVALID_DURABILITY").help("durability: memory, os or fsync");
     named.map(Some).ok_or_else(bad)
+}
+
+/// Where a new topic is to be kept; `None` for what the configuration says.
+fn storage(query: &Query) -> Result<Option<Storage>, HttpRefusal> {
+    if query.get("storage").is_none() {
+        return Ok(None);
+    }
+    let named = query.text("storage").and_then(Storage::named);
+    named.map(Some).ok_or_else(|| HttpRefusal::bad("INVALID_STORAGE").help("storage: local or engine"))
 }
 
 /// The topic, a valid name.

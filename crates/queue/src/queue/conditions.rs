@@ -174,6 +174,12 @@ impl Conditions {
         (wrong().take(LISTED_MAX).map(shown).collect(), wrong().count())
     }
 
+    /// The present condition of a subject, if there is one, and since when (wall, ns).
+    pub fn of(&self, subject: &Subject) -> Option<(String, i64)> {
+        let condition = self.0.get(subject)?;
+        Some((condition.why.clone()?, condition.since))
+    }
+
     /// Present conditions, in one line.
     pub fn text(&self) -> Option<String> {
         let wrong = self.0.values().filter_map(|c| c.why.as_deref().map(|why| (c, why)));

@@ -8,6 +8,7 @@
 //! | `max_rdy_count`, and everything else negotiated by IDENTIFY | limits: for clients that have not sent IDENTIFY yet; defaults: for new connections; others keep the negotiated values |
 //! | `max_msg_timeout` | at once, also for existing consumers |
 //! | `e2e_processing_latency_*` | at once; a new window restarts the measurement |
+//! | `storage`, rules for topics | for topics that are created from then on; `accept` at once |
 //! | users | at once; logged-in consumers that may no longer consume are closed |
 //! | certificate, key, whether TLS is required | certificate and key: from the next handshake on; requirement: at once |
 //!
@@ -32,12 +33,15 @@ impl Queue {
         self.limits = self.options.limits();
         for client in self.clients.iter_mut().flatten() {
             client.limits = Limits { ready_max: client.limits.ready_max, ..self.limits };
+            client.last_topic.key = None;
         }
         // The limit may be lower now: all journals are checked again.
         self.cache_in_use = 0;
         for key in self.topics.keys() {
             let Some(mut topic) = self.topics.take(key) else { continue };
             let other_level = topic.apply(&self.options);
+            let locally = self.options.settings.accepts_locally(&topic.name);
+            topic.accept_locally(locally);
             if anew {
                 self.prepare(&mut topic);
                 self.memory.replace(topic.count_memory());

@@ -144,13 +144,28 @@ impl Queue {
     }
 
     /// The local topic of this name, created if necessary; one that is on the engine is returned as well.
-    pub(super) fn open_local_topic(&mut self, name: &str) -> Result<TopicKey, QueueError> {
+    pub(super) fn open_local_topic(
+        &mut self,
+        name: &str,
+        durability: Option<Durability>,
+    ) -> Result<TopicKey, QueueError> {
         if let Some(key) = self.topics.find(name) {
-            return Ok(key);
+            return match durability {
+                Some(durability) => self.open_topic_as(name, durability),
+                None => Ok(key),
+            };
         }
         self.may_create_topic()?;
-        let topic = self.make_local_topic(name, None)?;
+        let topic = self.make_local_topic(name, durability)?;
         self.write_new(topic)
+    }
+
+    /// The topic of this name, which exists at the engine, created here if necessary.
+    pub(super) fn open_engine_topic(&mut self, name: &str) -> Result<TopicKey, QueueError> {
+        match self.topics.find(name) {
+            Some(key) => Ok(key),
+            None => self.create_engine_topic(name),
+        }
     }
 
     /// Creates a topic that exists at the engine.
@@ -186,6 +201,7 @@ impl Queue {
         let journal = Journal::in_memory(self.options.journal(Durability::Memory));
         let mut topic = Topic::create(name, self.new_tag(name), journal, &self.options);
         topic.put_on_engine();
+        topic.accept_locally(self.settings().accepts_locally(name));
         topic
     }
 

@@ -68,10 +68,11 @@ impl Queue {
             "" => dead_letter_topic(&names.0, &names.1),
             name => name.to_owned(),
         };
-        let target = self.open_local_topic(&target).and_then(|target| match self.move_refused(target) {
-            Some(why) => Err(why),
-            None => Ok(target),
-        });
+        let target =
+            self.open_local_topic(&target, None).and_then(|target| match self.move_refused(target) {
+                Some(why) => Err(why),
+                None => Ok(target),
+            });
         let written = target.and_then(|target| self.write_batch((key, channel_key), &names, target));
         if let Err(why) = written {
             self.refuse_letters((key, channel_key), &why.to_string());

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use access::Glob;
-use engine::{Change, Engine, Fate, Handle, Request};
+use engine::{Change, Engine, Fate, Handle, Request, Servers};
 use net::ConnId;
 use rustc_hash::FxHashMap;
 
@@ -13,8 +12,8 @@ use crate::request::Reply;
 /// The engine, and what it has not answered.
 pub(super) struct EngineLink {
     engine: Box<dyn Engine>,
-    /// Topics that are created there.
-    topics: Vec<Glob>,
+    /// The servers, when they last answered.
+    pub servers: Servers,
     /// Tag in the ids given here, in their highest 24 bits.
     tag: u64,
     last_id: u64,
@@ -46,10 +45,10 @@ pub(super) enum Asker {
 
 impl EngineLink {
     /// A link to an engine that nothing was asked of.
-    pub fn new(engine: Box<dyn Engine>, topics: Vec<Glob>, tag: u32) -> EngineLink {
+    pub fn new(engine: Box<dyn Engine>, tag: u32) -> EngineLink {
         EngineLink {
             engine,
-            topics,
+            servers: Servers::default(),
             tag: u64::from(tag & 0xff_ffff),
             last_id: 0,
             next: 0,
@@ -69,11 +68,6 @@ impl EngineLink {
         if !fates.is_empty() {
             self.submit(Request::Settle(fates));
         }
-    }
-
-    /// True if a new topic of this name is created there.
-    pub fn takes(&self, topic: &str) -> bool {
-        !wire::nsq::is_ephemeral(topic) && self.topics.iter().any(|glob| glob.matches(topic.as_bytes()))
     }
 
     /// The number of a request.

@@ -15,7 +15,7 @@ use engine::{EngineError, Request};
 use net::ConnId;
 
 use super::Queue;
-use super::forwarders::{Batch, Forwarder, Forwarders};
+use super::forwarders::{Batch, Forwarder};
 use crate::consumers::{Nearness, Terms};
 use crate::delivery::deliver;
 use crate::disk::{Job, Purpose};
@@ -40,11 +40,14 @@ impl Queue {
     /// forwarded.
     #[inline]
     pub(crate) fn accepting(&mut self, key: TopicKey) -> Result<TopicKey, QueueError> {
-        if self.forwarders.is_none() { Ok(key) } else { self.forward_topic(key) }
+        match self.topics.get(key) {
+            Some(topic) if topic.accepts_locally() => self.forward_topic(key),
+            _ => Ok(key),
+        }
     }
 
     fn forward_topic(&mut self, key: TopicKey) -> Result<TopicKey, QueueError> {
-        let Some(topic) = self.topics.get(key).filter(|topic| topic.is_on_engine()) else { return Ok(key) };
+        let Some(topic) = self.topics.get(key) else { return Ok(key) };
         let name = format!("{}{SUFFIX}", topic.name);
         if name.len() > wire::nsq::NAME_BYTES_MAX {
             return Err(QueueError::NotOnEngine(
@@ -58,7 +61,7 @@ impl Queue {
         {
             return Ok(local);
         }
-        let local = self.open_local_topic(&name)?;
+        let local = self.open_local_topic(&name, None)?;
         self.start_forwarder(local, &target)?;
         Ok(local)
     }
@@ -87,7 +90,7 @@ impl Queue {
         let Some(source) = self.channel_at((local, channel)) else { return Err(QueueError::Exiting) };
         let consumer = source.subscribe(terms);
         let (target, departing) = (Arc::from(target), Vec::new());
-        let forwarder = Forwarder { target, channel, consumer, departing, not_before: now };
+        let forwarder = Forwarder { target, channel, consumer, departing, oldest: 0, not_before: now };
         if let Some(forwarders) = &mut self.forwarders {
             forwarders.all.insert(local, forwarder);
         }
@@ -126,6 +129,7 @@ impl Queue {
         if !taken.messages.is_empty() {
             let number = link.number();
             forwarder.departing = taken.ids;
+            forwarder.oldest = taken.oldest;
             forwarders.batches.insert(number, key);
             let (topic, messages) = (Arc::clone(&forwarder.target), taken.messages);
             link.submit(Request::Publish { number, topic, messages });
@@ -142,8 +146,9 @@ impl Queue {
         let Some(key) = forwarders.batches.remove(&number) else { return false };
         let Some(forwarder) = forwarders.all.get_mut(&key) else { return true };
         let (channel_key, departed) = (forwarder.channel, std::mem::take(&mut forwarder.departing));
-        if outcome.is_err() {
-            forwarder.not_before = clock.now + RETRY;
+        match outcome {
+            Ok(()) => forwarder.oldest = 0,
+            Err(_) => forwarder.not_before = clock.now + RETRY,
         }
         let (consumer, target) = (forwarder.consumer, Arc::clone(&forwarder.target));
         let count = departed.len() as u64;
@@ -194,14 +199,23 @@ impl Queue {
         waiting.into_iter().for_each(|(key, channel)| self.schedule(key, channel));
     }
 
+    /// Messages that wait to be forwarded, and when the oldest of the next batch was published (wall, ns; 0 if
+    /// none is known).
+    pub(super) fn forwarding(&self) -> (u64, i64) {
+        let (mut waiting, mut oldest) = (0, 0);
+        for (key, forwarder) in self.forwarders.iter().flat_map(|forwarders| &forwarders.all) {
+            let channel = self.topics.get(*key).and_then(|topic| topic.channel(forwarder.channel));
+            waiting += channel.map_or(0, |channel| channel.depth() + channel.in_flight_count() as u64);
+            if forwarder.oldest != 0 && (oldest == 0 || forwarder.oldest < oldest) {
+                oldest = forwarder.oldest;
+            }
+        }
+        (waiting, oldest)
+    }
+
     /// The local topic in which publications for this one wait, if there is one.
     pub(super) fn forward_topic_of(&self, target: &str) -> Option<TopicKey> {
         self.forwarders.as_ref()?;
         self.topics.find(&format!("{target}{SUFFIX}")).filter(|key| self.is_forwarded(*key))
-    }
-
-    /// Accepts publications here first. What waits is at most so many bytes per topic; 0 for no limit.
-    pub fn accept_locally(&mut self, bytes_max: u64) {
-        self.forwarders = Some(Forwarders { bytes_max, ..Forwarders::default() });
     }
 }

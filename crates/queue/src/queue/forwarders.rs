@@ -36,6 +36,9 @@ pub(super) struct Forwarder {
     pub consumer: ConsumerKey,
     /// Ids of the batch under way, as the local topic has them.
     pub departing: Vec<u64>,
+    /// Publication time (wall, ns) of the oldest message of the batch under way, or of one that failed; 0
+    /// without one.
+    pub oldest: i64,
     /// Time before which it does not try again.
     pub not_before: Instant,
 }
@@ -45,6 +48,8 @@ pub(super) struct Forwarder {
 pub(super) struct Batch {
     pub messages: Vec<Publication>,
     pub ids: Vec<u64>,
+    /// Publication time (wall, ns) of the oldest; 0 without one.
+    pub oldest: i64,
     bytes: usize,
 }
 
@@ -53,6 +58,8 @@ impl Sink for Batch {
         let timestamp = head[8..16].try_into().map_or(0, u64::from_be_bytes);
         let id = head[18..].try_into().ok().and_then(|hex| MessageId::from_hex(&hex)).map_or(0, |id| id.0);
         self.ids.push(id);
+        let published = i64::try_from(timestamp).unwrap_or(i64::MAX);
+        self.oldest = if self.oldest == 0 { published } else { self.oldest.min(published) };
         self.bytes += body.len();
         let body = Bytes::copy_from_slice(body);
         self.messages.push(Publication { id: id_at_engine(id, timestamp), due: 0, body });

@@ -7,25 +7,26 @@
 //! | fates of messages | one for each message that is held here |
 //! | changes | one for each client and request that waits, and for each channel that ends |
 //!
-//! A topic is on the engine if its name matches a pattern of the configuration when it is created, or because
-//! another node has created it there. A topic that exists here stays where it is.
+//! A topic is on the engine if the settings say so when it is created, or whoever creates it, or because another
+//! node has created it there. A topic that exists here stays where it is.
 
 use std::sync::Arc;
 
-use access::Glob;
 use engine::{Arrival, Change, Completion, Engine, EngineError, Fate, Request as ToEngine};
 use net::{ConnId, Io};
 use wire::nsq::{Refusal, Verb};
 
 use super::conditions::Subject;
 use super::engine_link::{Asker, EngineLink, PendingChange};
+use super::forwarders::Forwarders;
 use super::{Queue, Waiter};
 use crate::channel::{Channel, Need};
 use crate::connection::{Connection, Holdup};
 use crate::error::QueueError;
 use crate::registry::{Entry, TopicKey};
 use crate::request::{Answer, Reply, Request};
-use crate::topic::{ChannelKey, ControlError};
+use crate::settings::{Durability, Storage};
+use crate::topic::ChannelKey;
 
 /// Bytes of unanswered publications above which more are refused.
 const PUBLISHING_MAX: usize = 64 << 20;
@@ -41,15 +42,17 @@ pub(crate) enum Subscribable {
 }
 
 impl Queue {
-    /// Creates topics that one of the globs matches on an engine. `tag` (24 bits) distinguishes the ids of
-    /// this process from those of other nodes.
-    pub fn use_engine(&mut self, engine: Box<dyn Engine>, topics: Vec<Glob>, tag: u32) {
-        self.engine = Some(EngineLink::new(engine, topics, tag));
+    /// Keeps topics on an engine where the settings say so. `tag` (24 bits) distinguishes the ids of this
+    /// process from those of other nodes. Of publications that are accepted here first at most
+    /// `forward_bytes_max` bytes wait per topic; 0 for no limit.
+    pub fn use_engine(&mut self, engine: Box<dyn Engine>, tag: u32, forward_bytes_max: u64) {
+        self.engine = Some(EngineLink::new(engine, tag));
+        self.forwarders = Some(Forwarders { bytes_max: forward_bytes_max, ..Forwarders::default() });
     }
 
     /// True if a new topic of this name belongs on the engine.
     pub(super) fn belongs_on_engine(&self, topic: &str) -> bool {
-        self.engine.as_ref().is_some_and(|link| link.takes(topic))
+        self.engine.is_some() && self.settings().storage_of(topic) == Storage::Engine
     }
 
     /// True if the topic of this name is on the engine, or would be if it were created.
@@ -192,6 +195,8 @@ impl Queue {
             Completion::Backlog { topic, channel, waiting } => {
                 self.backlog_told(&topic, channel.as_deref(), waiting);
             }
+            Completion::Servers(servers) => self.servers_told(servers),
+            Completion::Replicas { topic, replicas } => self.replicas_told(&topic, replicas),
             Completion::Trouble(None) => self.well(&Subject::Engine),
             Completion::Trouble(Some(why)) => self.wrong(Subject::Engine, &why),
         }
@@ -244,6 +249,19 @@ impl Queue {
 
     /// Answers a request that the engine has to carry out. Returns the request if it is not about the engine.
     pub(super) fn ask_engine(&mut self, request: Request, reply: Reply) -> Option<(Request, Reply)> {
+        if let Request::CreateTopicOn(topic, storage, durability) = &request {
+            return match self.may_create_on(topic, *storage, *durability) {
+                Ok(()) if *storage == Storage::Engine => {
+                    self.change(topic, None, Change::Create, Asker::Request(reply));
+                    None
+                }
+                Ok(()) => Some((request, reply)),
+                Err(why) => {
+                    reply.send(Answer::Refused(why));
+                    None
+                }
+            };
+        }
         let topic = request.topic().filter(|topic| self.is_on_engine(topic)).map(str::to_owned);
         let Some(topic) = topic else { return Some((request, reply)) };
         let (channel, change) = match &request {
@@ -275,6 +293,33 @@ impl Queue {
         None
     }
 
+    /// Checks whether a topic can be created there, or is there.
+    fn may_create_on(
+        &self,
+        topic: &str,
+        storage: Storage,
+        durability: Option<Durability>,
+    ) -> Result<(), QueueError> {
+        if storage == Storage::Engine {
+            if self.engine.is_none() {
+                return Err(QueueError::NoEngine);
+            }
+            if durability.is_some() {
+                return Err(QueueError::NotOnEngine("a durability is"));
+            }
+            if wire::nsq::is_ephemeral(topic) {
+                return Err(QueueError::NotOnEngine("being ephemeral is"));
+            }
+        }
+        let found = self.topics.find(topic).and_then(|key| self.topics.get(key));
+        match found.map(|found| found.is_on_engine()) {
+            Some(on_engine) if on_engine != (storage == Storage::Engine) => {
+                Err(QueueError::StorageIsFixed { topic: topic.to_owned(), on_engine })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn changed<I: Io>(&mut self, io: &mut I, number: u64, outcome: Result<(), EngineError>) {
         let Some(pending) = self.engine.as_mut().and_then(|link| link.changes.remove(&number)) else {
             return;
@@ -304,8 +349,11 @@ impl Queue {
     ) -> Result<(), QueueError> {
         let clock = self.clock;
         match (channel, change) {
-            (None, Change::Create) => self.open_topic(topic).map(drop),
-            (Some(channel), Change::Create) => self.open_channel(topic, channel).map(drop),
+            (None, Change::Create) => self.open_engine_topic(topic).map(drop),
+            (Some(channel), Change::Create) => {
+                self.open_engine_topic(topic)?;
+                self.open_channel(topic, channel).map(drop)
+            }
             (channel, Change::Delete) => {
                 self.disappeared(io, topic, channel);
                 Ok(())
@@ -366,61 +414,6 @@ impl Queue {
             engine.outstanding = engine.outstanding.saturating_sub(count);
         }
         self.schedule(key, channel);
-    }
-
-    /// Takes notice that a topic or channel exists at the engine, and whether it is paused.
-    fn appeared(&mut self, topic: &str, channel: Option<&str>, paused: bool) {
-        let clock = self.clock;
-        let opened = match self.topics.find(topic).and_then(|key| Some((key, self.topics.get(key)?))) {
-            Some((_, found)) if !found.is_on_engine() => {
-                telemetry::warn!(topic, "topic is local here, and also exists at the engine");
-                return;
-            }
-            Some((key, _)) => Ok(key),
-            None => self.create_engine_topic(topic),
-        };
-        let done = opened.and_then(|key| match channel {
-            None => self.with_topic(key, |topic| topic.pause(paused, clock)),
-            Some(channel) => {
-                let (key, channel) = self.open_channel(topic, channel)?;
-                self.with_topic(key, |topic| topic.pause_channel(channel, paused, clock))
-            }
-        });
-        if let Err(why) = done {
-            telemetry::warn!(topic, channel, error = %why, "not served here, though it exists at the engine");
-        }
-    }
-
-    /// Takes notice that a topic or channel was deleted at the engine.
-    fn disappeared<I: Io>(&mut self, io: &mut I, topic: &str, channel: Option<&str>) {
-        let Some(key) = self.topics.find(topic) else { return };
-        let Some(found) = self.topics.get(key).filter(|topic| topic.is_on_engine()) else { return };
-        let done = match channel.map(|channel| found.find(channel)) {
-            None => {
-                let waiting = self.forward_topic_of(topic);
-                let forgotten = waiting.map_or(Ok(()), |waiting| self.delete_topic(io, waiting));
-                forgotten.and_then(|()| self.delete_topic(io, key))
-            }
-            Some(Some(channel)) => self.delete_channel(io, key, channel),
-            Some(None) => Ok(()),
-        };
-        if let Err::<(), ControlError>(why) = done {
-            telemetry::warn!(topic, channel, error = %why, "cannot be deleted here");
-        }
-    }
-
-    fn backlog_told(&mut self, topic: &str, channel: Option<&str>, waiting: u64) {
-        let Some(key) = self.topics.find(topic) else { return };
-        let Some(topic) = self.topics.get_mut(key) else { return };
-        match channel.map(|channel| topic.find(channel)) {
-            None => topic.engine.iter_mut().for_each(|engine| engine.backlog = waiting),
-            Some(channel) => {
-                let channel = channel.and_then(|channel| topic.channel_mut(channel));
-                if let Some(engine) = channel.and_then(|channel| channel.engine.as_mut()) {
-                    engine.backlog = waiting;
-                }
-            }
-        }
     }
 
     fn engine_channel(&self, topic: &str, channel: &str) -> Option<(TopicKey, ChannelKey)> {

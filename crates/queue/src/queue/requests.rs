@@ -33,6 +33,9 @@ impl Queue {
                 };
                 opened?;
             }
+            Request::CreateTopicOn(topic, _, durability) => {
+                self.open_local_topic(&topic, durability)?;
+            }
             Request::DeleteTopic(topic) => {
                 let key = self.named(&topic)?;
                 self.delete_topic(io, key)?;

@@ -3,13 +3,15 @@
 use net::Instant;
 use wire::nsq::ClientState;
 
-use super::Queue;
+use super::conditions::Subject;
+use super::{Queue, Waiter};
 use crate::channel::Channel;
 use crate::connection::Connection;
 use crate::consumers::Consumer;
 use crate::latency::Counts;
 use crate::registry::TopicKey;
-use crate::snapshot::{ChannelStats, ClientStats, Snapshot, TopicStats};
+use crate::snapshot::{ChannelStats, ClientStats, EngineStats, Snapshot, TopicStats};
+use crate::topic::OnEngine;
 
 impl Queue {
     pub(super) fn snapshot(&mut self, topic: Option<&str>, channel: Option<&str>, clients: bool) -> Snapshot {
@@ -39,7 +41,24 @@ impl Queue {
             login_failures: self.logins.failures,
             memory_bytes: self.memory.state,
             memory_bytes_max: self.settings().max_memory_bytes,
+            engine: self.engine_stats(),
         }
+    }
+
+    fn engine_stats(&self) -> Option<EngineStats> {
+        let link = self.engine.as_ref()?;
+        let on_engine = || self.topics.iter().filter_map(|(_, topic)| topic.engine.as_deref());
+        let degraded = |engine: &&OnEngine<Waiter>| engine.replicas.in_sync < engine.replicas.count;
+        let (forward_messages, forward_oldest) = self.forwarding();
+        Some(EngineStats {
+            fault: self.conditions.of(&Subject::Engine),
+            servers: link.servers.clone(),
+            topics: on_engine().count() as u64,
+            topics_degraded: on_engine().filter(degraded).count() as u64,
+            forward_messages,
+            forward_oldest,
+            unacknowledged_bytes: link.bytes as u64,
+        })
     }
 
     /// Every connection that has published; `topic` only filters the publications listed for it (as nsqd).
@@ -102,6 +121,7 @@ impl Queue {
             bytes_max: topic.settings.bytes_max,
             rejected: topic.counters.rejected,
             dropped: topic.counters.dropped,
+            replicas: topic.engine.as_ref().map(|engine| engine.replicas.clone()),
             unwritten_events: topic.unwritten_events() as u64,
         })
     }

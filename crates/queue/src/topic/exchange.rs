@@ -25,6 +25,19 @@ impl<W> Topic<W> {
         self.engine = Some(Box::new(OnEngine::new(&self.name)));
     }
 
+    /// Sets whether publications are accepted here first, if it is on the engine.
+    pub fn accept_locally(&mut self, locally: bool) {
+        if let Some(engine) = &mut self.engine {
+            engine.accepts_locally = locally;
+        }
+    }
+
+    /// True if it is on the engine, and publications are accepted here first.
+    #[inline]
+    pub fn accepts_locally(&self) -> bool {
+        self.engine.as_ref().is_some_and(|engine| engine.accepts_locally)
+    }
+
     /// True if its messages are kept by the engine.
     #[inline]
     pub fn is_on_engine(&self) -> bool {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use engine::Replicas;
 use rustc_hash::FxHashMap;
 
 /// The engine's part of a topic.
@@ -14,6 +15,10 @@ pub struct OnEngine<W> {
     pub name: Arc<str>,
     /// Messages that wait at the engine for a first channel, when it last told.
     pub backlog: u64,
+    /// Servers that keep it, when the engine last told.
+    pub replicas: Replicas,
+    /// Publications are accepted here first, and forwarded.
+    pub(super) accepts_locally: bool,
     pub(super) bodies: BytesMut,
     /// Publications of this turn: id, due time, and the end of the body in `bodies`.
     pub(super) staged: Vec<(u64, i64, usize)>,
@@ -35,6 +40,8 @@ impl<W> OnEngine<W> {
         OnEngine {
             name: name.into(),
             backlog: 0,
+            replicas: Replicas::default(),
+            accepts_locally: false,
             bodies: BytesMut::new(),
             staged: Vec::new(),
             waiters: Vec::new(),

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use telemetry::nsq::in_json;
 
 use super::process::{health, memory_rows, not_shown};
+use crate::settings::Storage;
 use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
 
 /// The whole document.
@@ -60,6 +61,11 @@ impl Serialize for Topic<'_> {
         map.serialize_entry("topic_name", &topic.name)?;
         map.serialize_entry("channels", &channels)?;
         in_json(figures(), false).try_for_each(|(key, value)| map.serialize_entry(key, &value))?;
+        if let Some(replicas) = &topic.replicas {
+            map.serialize_entry("storage", Storage::Engine.name())?;
+            map.serialize_entry("replicas_in_sync", &replicas.in_sync)?;
+            map.serialize_entry("leader", &replicas.leader)?;
+        }
         map.serialize_entry("paused", &topic.paused)?;
         map.serialize_entry("e2e_processing_latency", &latency(&topic.latency))?;
         if limits {

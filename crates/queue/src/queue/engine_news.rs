@@ -1,0 +1,99 @@
+//! News of the engine: topics and channels that other nodes created, paused or deleted, backlogs, and how its
+//! servers are.
+
+use engine::{Replicas, Servers};
+use net::Io;
+
+use super::Queue;
+use crate::settings::Durability;
+use crate::topic::ControlError;
+
+impl Queue {
+    /// Takes notice that a topic or channel exists at the engine, and whether it is paused.
+    pub(super) fn appeared(&mut self, topic: &str, channel: Option<&str>, paused: bool) {
+        let clock = self.clock;
+        let opened = match self.topics.find(topic).and_then(|key| Some((key, self.topics.get(key)?))) {
+            Some((_, found)) if !found.is_on_engine() => {
+                telemetry::warn!(topic, "topic is local here, and also exists at the engine");
+                return;
+            }
+            Some((key, _)) => Ok(key),
+            None => self.create_engine_topic(topic),
+        };
+        let done = opened.and_then(|key| match channel {
+            None => self.with_topic(key, |topic| topic.pause(paused, clock)),
+            Some(channel) => {
+                let (key, channel) = self.open_channel(topic, channel)?;
+                self.with_topic(key, |topic| topic.pause_channel(channel, paused, clock))
+            }
+        });
+        if let Err(why) = done {
+            telemetry::warn!(topic, channel, error = %why, "not served here, though it exists at the engine");
+        }
+    }
+
+    /// Takes notice that a topic or channel was deleted at the engine.
+    pub(super) fn disappeared<I: Io>(&mut self, io: &mut I, topic: &str, channel: Option<&str>) {
+        let Some(key) = self.topics.find(topic) else { return };
+        let Some(found) = self.topics.get(key).filter(|topic| topic.is_on_engine()) else { return };
+        let done = match channel.map(|channel| found.find(channel)) {
+            None => {
+                let waiting = self.forward_topic_of(topic);
+                let forgotten = waiting.map_or(Ok(()), |waiting| self.delete_topic(io, waiting));
+                forgotten.and_then(|()| self.delete_topic(io, key))
+            }
+            Some(Some(channel)) => self.delete_channel(io, key, channel),
+            Some(None) => Ok(()),
+        };
+        if let Err::<(), ControlError>(why) = done {
+            telemetry::warn!(topic, channel, error = %why, "cannot be deleted here");
+        }
+    }
+
+    pub(super) fn backlog_told(&mut self, topic: &str, channel: Option<&str>, waiting: u64) {
+        let Some(key) = self.topics.find(topic) else { return };
+        let Some(topic) = self.topics.get_mut(key) else { return };
+        match channel.map(|channel| topic.find(channel)) {
+            None => topic.engine.iter_mut().for_each(|engine| engine.backlog = waiting),
+            Some(channel) => {
+                let channel = channel.and_then(|channel| topic.channel_mut(channel));
+                if let Some(engine) = channel.and_then(|channel| channel.engine.as_mut()) {
+                    engine.backlog = waiting;
+                }
+            }
+        }
+    }
+
+    pub(super) fn servers_told(&mut self, servers: Servers) {
+        let promised = self.settings().durability == Durability::Fsync;
+        let Some(link) = &mut self.engine else { return };
+        if promised && link.servers.version != servers.version {
+            let version = &servers.version;
+            if flushes_by_option(version) {
+                telemetry::warn!(
+                    version,
+                    "durability = \"fsync\" holds on the engine only with sync_interval: always"
+                );
+            } else {
+                telemetry::warn!(
+                    version,
+                    "this NATS acknowledges before it flushes: durability = \"fsync\" does not hold"
+                );
+            }
+        }
+        link.servers = servers;
+    }
+
+    pub(super) fn replicas_told(&mut self, topic: &str, replicas: Replicas) {
+        let topic = self.topics.find(topic).and_then(|key| self.topics.get_mut(key));
+        if let Some(engine) = topic.and_then(|topic| topic.engine.as_mut()) {
+            engine.replicas = replicas;
+        }
+    }
+}
+
+/// True for a version of NATS that can be told to flush before it acknowledges.
+fn flushes_by_option(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (2, 10)
+}
