@@ -38,8 +38,8 @@ def start_nats(stack, name="nats", ports=None, configuration=""):
 class Cluster:
     """Three servers that keep each message three times. Each can be killed and started again."""
 
-    def __init__(self, stack):
-        self.stack, self.nodes = stack, {}
+    def __init__(self, stack, *options):
+        self.stack, self.nodes, self.options = stack, {}, options
         self.ports = {f"nats{n}": (kit.free_port(), kit.free_port()) for n in range(3)}
         for name in self.ports:
             self.start(name)
@@ -50,7 +50,7 @@ class Cluster:
         routes = ",".join(f"nats://127.0.0.1:{other}" for _, other in self.ports.values())
         argv = [
             "nats-server", "-js", "-n", name, "-a", "127.0.0.1", "-p", port, "-sd", self.stack.path / name,
-            "-cluster_name", "tests", "-cluster", f"nats://127.0.0.1:{route}", "-routes", routes,
+            "-cluster_name", "tests", "-cluster", f"nats://127.0.0.1:{route}", "-routes", routes, *self.options,
         ]
         self.nodes[name] = kit.Program(name, argv, [port], self.stack.path)
         assert self.nodes[name].is_ready(), self.nodes[name].output()
@@ -64,9 +64,10 @@ class Cluster:
 
 
 def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",), accept="engine", engine="", more=""):
-    """A nuthatch whose topics are on the engine. Its ports are those of TCP and HTTP."""
+    """A nuthatch whose topics are on the engine: `topics` are globs, or globs with the way to accept. Its ports are those of TCP and HTTP."""
+    topics = topics if isinstance(topics, dict) else dict.fromkeys(topics, accept)
     listed = ", ".join(f'"{server}"' for server in servers)
-    rules = "".join(f'[[queue.topic]]\nmatch = "{topic}"\nstorage = "engine"\naccept = "{accept}"\n' for topic in topics)
+    rules = "".join(f'[[queue.topic]]\nmatch = "{glob}"\nstorage = "engine"\naccept = "{how}"\n' for glob, how in topics.items())
 
     def argv(tcp, http):
         file = stack.path / f"{name}.toml"

@@ -1,0 +1,348 @@
+#!/usr/bin/env python3
+"""Topics on an engine while everything beneath them dies, with an oracle over what the clients know.
+
+    engine.py [--rounds N] [--seed S] [--short]
+
+Two nuthatches over three nats-servers (R3) serve two topics: one whose publications are answered by the quorum, one whose are
+answered by the node and forwarded. Publishers (PUB, MPUB, DPUB) and consumers of two channels (FIN, REQ with a delay, deliveries
+left to time out) work at both nodes. In each round something happens for some seconds: kill -9 of the leader of a topic, of a
+follower, of a nuthatch, of two servers; SIGSTOP of a server; a nuthatch is cut off from all servers. What the oracle holds against
+them:
+
+  lost        a message that got OK is never delivered on a channel
+  came back   a message is delivered again although its FIN was sent, and its publication answered, at a quiet time: not within
+              WINDOW seconds before a fault, nor during it
+  too early   a delay of DPUB was cut short, or one of a REQ that was sent at a quiet time
+  stuck       a publisher gets no OK within 60 seconds after the end of a fault
+
+The longest wait for an answer to a publication is printed for both ways to accept. `NUTHATCH_BIN` is the binary (default:
+target/release/nuthatch)."""
+
+import contextlib
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
+
+import _trial  # noqa: E402
+import kit  # noqa: E402
+import nats  # noqa: E402
+import nsqlib  # noqa: E402
+
+# The topic whose publications the quorum accepts, and the one whose the node does.
+TOPICS = {b"quorum": "engine", b"stored": "local"}
+CHANNELS = (b"one", b"two")
+# FINs are passed on within 25 ms, and NATS notes them within 100 ms; the rest is for a busy machine.
+WINDOW = 1.0
+# A delay is kept to the millisecond, and clocks are read on both sides.
+EARLY = 0.005
+TIMEOUT_MS = 3000
+PACE = 0.005
+# Messages of a dead node come back after 30 seconds.
+DRAIN_SECONDS = 150
+KINDS = ("leader", "follower", "nuthatch", "two", "stop", "cut")
+
+
+class Oracle:
+    """What all clients know together."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.accepted, self.due = {topic: {} for topic in TOPICS}, {}
+        self.got = {(topic, channel): {} for topic in TOPICS for channel in CHANNELS}
+        self.waits = {topic: [] for topic in TOPICS}
+        # Faults: begin, and end or infinity.
+        self.spells, self.repeated, self.violations = [], [], []
+        self.deliveries = 0
+
+    def is_quiet(self, at):
+        return not any(begin - WINDOW <= at <= end + WINDOW for begin, end in self.spells)
+
+    def answered(self, topic, bodies, asked, is_ok):
+        now = time.monotonic()
+        with self.lock:
+            self.waits[topic].append(now - asked)
+            if is_ok:
+                self.accepted[topic].update(dict.fromkeys(bodies, now))
+
+    def delivered(self, topic, channel, body):
+        """Notes a delivery; what was decided about the one before."""
+        now = time.monotonic()
+        with self.lock:
+            self.deliveries += 1
+            known = self.got[topic, channel]
+            before = known.get(body)
+            if before is None and now < self.due.get(body, 0) - EARLY:
+                self.violations.append(f"too early: {body!r} by {self.due[body] - now:.3f} s")
+            # Judged at the end, when all faults are known.
+            if before is not None:
+                self.repeated.append((topic, channel, body, before, now))
+            known[body] = ("held", now, 0)
+
+    def decided(self, topic, channel, body, verdict, delay=0):
+        with self.lock:
+            self.got[topic, channel][body] = (verdict, time.monotonic(), delay)
+
+    def faults(self):
+        """Everything that is held against the daemons."""
+        found, came_back = list(self.violations), 0
+        for topic, channel, body, (verdict, at, delay), now in self.repeated:
+            published = self.accepted[topic].get(body)
+            quiet = self.is_quiet(at) and published is not None and self.is_quiet(published)
+            if verdict == "FIN":
+                came_back += 1
+                if quiet:
+                    found.append(f"came back: {topic!r} {channel!r} {body!r} {now - at:.3f} s after its FIN")
+            elif verdict == "REQ" and quiet and now < at + delay - EARLY:
+                found.append(f"too early: {topic!r} {channel!r} {body!r} by {at + delay - now:.3f} s")
+        for (topic, channel), bodies in self.got.items():
+            lost = self.accepted[topic].keys() - bodies.keys()
+            found += [f"lost: {topic!r} {channel!r} {body!r}" for body in sorted(lost)]
+        print(f"{came_back} finished messages came again because of faults")
+        return found
+
+    def is_drained(self):
+        with self.lock:
+            return all(self.accepted[topic].keys() <= bodies.keys() for (topic, _), bodies in self.got.items())
+
+
+class Worker(threading.Thread):
+    """A client of a node, which connects again whenever its connection ends."""
+
+    def __init__(self, node, oracle, random):
+        super().__init__(daemon=True)
+        self.node, self.oracle, self.random = node, oracle, random
+        self.ending = threading.Event()
+
+    def run(self):
+        while not self.ending.is_set():
+            with contextlib.suppress(OSError):
+                client = nsqlib.Connection(self.node.ports[0], msg_timeout=TIMEOUT_MS)
+                try:
+                    self.work(client)
+                finally:
+                    client.close()
+            self.ending.wait(0.05)
+
+
+class Publisher(Worker):
+    def __init__(self, node, oracle, random, topic, name):
+        super().__init__(node, oracle, random)
+        self.topic, self.prefix, self.number, self.count = topic, name.encode(), 0, 0
+
+    def work(self, client):
+        while not self.ending.is_set():
+            kind, size = self.random.random(), 1
+            if kind < 0.2:
+                size = self.random.randint(2, 10)
+            bodies = [b"%s-%d" % (self.prefix, self.number + n) for n in range(size)]
+            self.number += size
+            asked = time.monotonic()
+            if size > 1:
+                client.send(nsqlib.mpub(self.topic, bodies))
+            elif kind < 0.4:
+                delay = self.random.randint(50, 2000)
+                with self.oracle.lock:
+                    self.oracle.due[bodies[0]] = asked + delay / 1000
+                client.send(nsqlib.dpub(self.topic, delay, bodies[0]))
+            else:
+                client.send(nsqlib.pub(self.topic, bodies[0]))
+            answer = client.frame()
+            is_ok = answer == (nsqlib.RESPONSE, b"OK")
+            self.oracle.answered(self.topic, bodies, asked, is_ok)
+            if not is_ok:
+                return
+            self.count += size
+            self.ending.wait(PACE)
+
+
+class Consumer(Worker):
+    def __init__(self, node, oracle, random, topic, channel):
+        super().__init__(node, oracle, random)
+        self.topic, self.channel, self.is_finishing = topic, channel, False
+
+    def work(self, client):
+        client.subscribe(self.topic, self.channel, 50)
+        while not self.ending.is_set():
+            for kind, data in client.frames(0.2):
+                if kind != nsqlib.MESSAGE:
+                    raise OSError(f"{data!r}")
+                message = nsqlib.Message(data)
+                self.oracle.delivered(self.topic, self.channel, message.body)
+                chance = 1 if self.is_finishing else self.random.random()
+                if chance < 0.03:
+                    delay = self.random.randint(0, 1500)
+                    self.decide(message, "REQ", delay / 1000)
+                    client.send(b"REQ %s %d\n" % (message.id, delay))
+                elif chance >= 0.04:
+                    self.decide(message, "FIN")
+                    client.send(b"FIN %s\n" % message.id)
+
+    def decide(self, message, verdict, delay=0):
+        self.oracle.decided(self.topic, self.channel, message.body, verdict, delay)
+
+
+class Link:
+    """A way to a server that can be cut: then nothing goes through, and nothing is refused."""
+
+    def __init__(self, target):
+        self.target, self.open = target, threading.Event()
+        self.open.set()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            threading.Thread(target=self.connect, args=(client,), daemon=True).start()
+
+    def connect(self, client):
+        self.open.wait()
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target))
+        except OSError:
+            return client.close()
+        for source, sink in ((client, server), (server, client)):
+            threading.Thread(target=self.pass_on, args=(source, sink), daemon=True).start()
+
+    def pass_on(self, source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self.open.wait()
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+class Fleet:
+    """Three servers, two nuthatches, and the links between them."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.cluster = nats.Cluster(stack, "--no_advertise")
+        stack.callback(self.cluster.stop)
+        self.links, self.nodes = {}, {}
+        for name in ("one", "two"):
+            self.links[name] = [Link(port) for port, _ in self.cluster.ports.values()]
+            self.nodes[name] = self.start(name)
+            stack.callback(lambda name=name: self.nodes[name].kill())
+
+    def start(self, name, ports=None):
+        servers = [f"127.0.0.1:{link.port}" for link in self.links[name]]
+        return nats.start_node(
+            self.stack, name, servers, replicas=3, ports=ports, topics={topic.decode(): how for topic, how in TOPICS.items()}
+        )
+
+    def restart(self, name):
+        """Starts a nuthatch again, whose clients find it at its ports."""
+        self.nodes[name].process = self.start(name, self.nodes[name].ports).process
+
+    def leader(self, topic):
+        """The server that leads a topic's stream; any if none does."""
+        for port, _ in self.cluster.ports.values():
+            with contextlib.suppress(OSError, AssertionError, KeyError):
+                return nats.ask(port, f"STREAM.INFO.nuthatch-{topic.decode()}")["cluster"]["leader"]
+        return next(iter(self.cluster.ports))
+
+    def harm(self, kind, random):
+        """Does it; returns how it ends."""
+        leader = self.leader(random.choice(list(TOPICS)))
+        others = [name for name in self.cluster.ports if name != leader]
+        victims = {"leader": [leader], "follower": [random.choice(others)], "two": [leader, random.choice(others)]}.get(kind)
+        if victims:
+            for name in victims:
+                self.cluster.nodes[name].kill()
+            return lambda: [self.cluster.start(name) for name in victims]
+        node = random.choice(list(self.nodes))
+        if kind == "nuthatch":
+            self.nodes[node].kill()
+            return lambda: self.restart(node)
+        if kind == "stop":
+            server = self.cluster.nodes[random.choice([leader, *others])]
+            server.signal(signal.SIGSTOP)
+            return lambda: server.signal(signal.SIGCONT)
+        for link in self.links[node]:
+            link.open.clear()
+        return lambda: [link.open.set() for link in self.links[node]]
+
+
+def play(fleet, oracle, random, rounds):
+    """The rounds; returns what stuck."""
+    child = lambda: type(random)(random.random())
+    publishers = [
+        Publisher(node, oracle, child(), topic, f"{name}-{topic.decode()}") for topic in TOPICS for name, node in fleet.nodes.items()
+    ]
+    consumers = [
+        Consumer(node, oracle, child(), topic, channel) for topic in TOPICS for channel in CHANNELS for node in fleet.nodes.values()
+    ]
+    stuck = []
+
+    def until_publishing(what):
+        counts = [publisher.count for publisher in publishers]
+        is_moving = lambda: all(its.count > count for its, count in zip(publishers, counts))
+        try:
+            kit.until(is_moving, what)
+        except AssertionError:
+            stuck.append(f"stuck: {what}")
+
+    for worker in consumers + publishers:
+        worker.start()
+    until_publishing("the start")
+    with oracle.lock:
+        for waits in oracle.waits.values():
+            waits.clear()
+    kinds = [kind for _ in range(rounds // len(KINDS) + 1) for kind in random.sample(KINDS, len(KINDS))]
+    for number, kind in enumerate(kinds[:rounds]):
+        time.sleep(random.uniform(0.5, 2))
+        begin = time.monotonic()
+        with oracle.lock:
+            oracle.spells.append((begin, float("inf")))
+        end = fleet.harm(kind, random)
+        time.sleep(random.uniform(1, 7))
+        end()
+        until_publishing(f"round {number}, {kind}")
+        with oracle.lock:
+            oracle.spells[-1] = (begin, time.monotonic())
+        print(f"round {number}: {kind}, {time.monotonic() - begin:.1f} s until all publish again", flush=True)
+    for worker in publishers:
+        worker.ending.set()
+    for worker in publishers:
+        worker.join()
+    for worker in consumers:
+        worker.is_finishing = True
+    with contextlib.suppress(AssertionError):
+        kit.until(oracle.is_drained, "all messages", seconds=DRAIN_SECONDS)
+    for worker in consumers:
+        worker.ending.set()
+    for worker in consumers:
+        worker.join()
+    return stuck
+
+
+def main():
+    options, random = _trial.begin(__doc__, 40, ("two rounds", {"rounds": 2}))
+    if kit.missing("nats-server"):
+        print("SKIPPED: nats-server is not installed")
+        return 0
+    oracle = Oracle()
+    with kit.Stack() as stack:
+        fleet = Fleet(stack)
+        faults = play(fleet, oracle, random, options.rounds)
+    for topic, how in TOPICS.items():
+        waits = sorted(oracle.waits[topic])
+        shown = ", ".join(f"p{share * 100:g} {waits[int(len(waits) * share)] * 1000:.1f} ms" for share in (0.5, 0.99, 0.999))
+        print(f"accept = {how}: {len(oracle.accepted[topic])} accepted, longest wait {waits[-1]:.3f} s, {shown}")
+    print(f"{oracle.deliveries} deliveries, {len(oracle.repeated)} of them again")
+    return _trial.end(oracle.faults() + faults)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
