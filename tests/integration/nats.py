@@ -63,7 +63,7 @@ class Cluster:
             node.kill()
 
 
-def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",), accept="engine", engine="", more=""):
+def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",), accept="engine", engine="", queue=""):
     """A nuthatch whose topics are on the engine: `topics` are globs, or globs with the way to accept. Its ports are those of TCP and HTTP."""
     topics = topics if isinstance(topics, dict) else dict.fromkeys(topics, accept)
     listed = ", ".join(f'"{server}"' for server in servers)
@@ -77,12 +77,12 @@ def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",), acce
 tcp = "127.0.0.1:{tcp}"
 http = "127.0.0.1:{http}"
 data_path = "{stack.path / name}"
+{queue}
 {rules}
 [engine]
 servers = [{listed}]
 replicas = {replicas}
 {engine}
-{more}
 """
         )
         return [kit.BINARY, "run", "-c", file]

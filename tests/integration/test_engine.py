@@ -282,6 +282,20 @@ def logins(directory):
     }
 
 
+@pytest.mark.parametrize("accept", ["engine", "local"])
+def test_a_message_that_nats_does_not_take_is_refused(stack, pair, accept):
+    servers = next(line for line in (stack.path / "one.toml").read_text().splitlines() if "servers" in line)
+    node = stack.keep(start_node(stack, f"large-{accept}", [servers.split('"')[1]], accept=accept))
+    topic = f"large-{accept}"
+    status, answer = kit.fetch(node.ports[1], f"/pub?topic={topic}", "POST", "x" * (1 << 20))
+    assert status == 413 and "MSG_TOO_BIG" in str(answer), (status, answer)
+    largest = b"y" * ((1 << 20) - 256)
+    publish(node, dpub(topic.encode(), 100, largest), pub(topic.encode(), b"small"))
+    reader = consumer(node, topic.encode(), b"c")
+    assert {message.body for message in receive(reader, 2)} == {largest, b"small"}
+    reader.close()
+
+
 def test_a_topic_is_where_its_creator_wants_it(stack, pair):
     one, two = pair
     for path, wanted in (

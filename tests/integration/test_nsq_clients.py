@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 import kit
+import nats
 
 nsq = pytest.importorskip("nsq")
 
@@ -39,14 +40,21 @@ NODE_LAYERS = {
 }
 
 
-@pytest.fixture(scope="module")
-def nsqd(stack):
+@pytest.fixture(scope="module", params=["local", "engine"])
+def nsqd(stack, request):
+    """An nsqd that offers TLS, with topics of its own or on an engine."""
     if kit.missing("openssl"):
         pytest.skip("openssl is not installed")
     cert, key = stack.path / "cert.pem", stack.path / "key.pem"
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     subprocess.run([*made, "-keyout", key, "-out", cert], check=True, capture_output=True)
-    return stack.keep_proxy(kit.start_nsqd(stack.path, f"--tls-cert={cert}", f"--tls-key={key}"))
+    if request.param == "local":
+        return stack.keep_proxy(kit.start_nsqd(stack.path, f"--tls-cert={cert}", f"--tls-key={key}"))
+    if kit.missing("nats-server"):
+        pytest.skip("nats-server is not installed")
+    server = stack.keep(nats.start_nats(stack))
+    queue = f'https = "127.0.0.1:{kit.free_port()}"\ntls_cert = "{cert}"\ntls_key = "{key}"'
+    return stack.keep_proxy(nats.start_node(stack, "engine", [f"127.0.0.1:{server.port}"], queue=queue))
 
 
 class Authority(BaseHTTPRequestHandler):

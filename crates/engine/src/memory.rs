@@ -34,7 +34,9 @@ pub struct Faults {
 /// The engine, shared by its nodes.
 #[derive(Debug)]
 pub struct Memory {
-    mailboxes: Vec<Mailbox>,
+    mailboxes: BTreeMap<usize, Mailbox>,
+    /// Number of the next node.
+    next_node: usize,
     now: Duration,
     random: u64,
     faults: Faults,
@@ -100,7 +102,8 @@ impl Memory {
     /// An empty engine.
     pub fn new(seed: u64, faults: Faults) -> Memory {
         Memory {
-            mailboxes: Vec::new(),
+            mailboxes: BTreeMap::new(),
+            next_node: 0,
             now: Duration::ZERO,
             random: seed | 1,
             faults,
@@ -112,8 +115,9 @@ impl Memory {
 
     /// A new node, and its number. It learns what exists.
     pub fn node(&mut self) -> (usize, Node) {
-        let (number, mailbox) = (self.mailboxes.len(), Mailbox::default());
-        self.mailboxes.push(Arc::clone(&mailbox));
+        let (number, mailbox) = (self.next_node, Mailbox::default());
+        self.next_node += 1;
+        self.mailboxes.insert(number, Arc::clone(&mailbox));
         let mut all = Vec::new();
         for (topic, state) in &self.topics {
             all.push((Arc::clone(topic), None, state.paused));
@@ -124,6 +128,11 @@ impl Memory {
             self.tell(number, Completion::Exists { topic, channel, paused });
         }
         (number, Node(mailbox))
+    }
+
+    /// Forgets a node that has died. What it fetched comes back in time.
+    pub fn leave(&mut self, node: usize) {
+        self.mailboxes.remove(&node);
     }
 
     /// From now on nothing goes wrong.
@@ -140,8 +149,9 @@ impl Memory {
     /// returns the completions that are due: node and completion.
     pub fn step(&mut self, now: Duration, wall: i64) -> Vec<(usize, Completion)> {
         self.now = now;
-        for node in 0..self.mailboxes.len() {
-            let requests: Vec<Request> = lock(&self.mailboxes[node]).drain(..).collect();
+        let asked = self.mailboxes.iter().map(|(node, mailbox)| (*node, lock(mailbox).drain(..).collect()));
+        let asked: Vec<(usize, Vec<Request>)> = asked.collect();
+        for (node, requests) in asked {
             requests.into_iter().for_each(|request| self.carry_out(node, request, wall));
         }
         let names: Vec<Arc<str>> = self.topics.keys().cloned().collect();
@@ -335,7 +345,8 @@ impl Memory {
     }
 
     fn tell_all(&mut self, completion: &Completion) {
-        (0..self.mailboxes.len()).for_each(|node| self.tell(node, completion.clone()));
+        let nodes: Vec<usize> = self.mailboxes.keys().copied().collect();
+        nodes.into_iter().for_each(|node| self.tell(node, completion.clone()));
     }
 
     fn tell(&mut self, node: usize, completion: Completion) {

@@ -136,6 +136,8 @@ pub struct Servers {
     pub connected: String,
     /// Its version.
     pub version: String,
+    /// Bytes of the largest body that it takes.
+    pub body_bytes_max: usize,
     /// Servers that keep what all topics share.
     pub shared: Replicas,
 }

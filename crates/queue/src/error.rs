@@ -63,6 +63,13 @@ pub enum QueueError {
     Exiting,
     /// The engine refused it, or does not answer.
     Engine(String),
+    /// A message is larger than the engine takes.
+    TooLargeForEngine {
+        /// Its bytes.
+        size: usize,
+        /// The most.
+        max: usize,
+    },
     /// There is no engine.
     NoEngine,
     /// A topic is kept elsewhere.
@@ -108,6 +115,9 @@ impl fmt::Display for QueueError {
                 write!(f, "channel {channel} of topic {topic} {by}")
             }
             QueueError::Engine(why) => f.write_str(why),
+            QueueError::TooLargeForEngine { size, max } => {
+                write!(f, "message of {size} bytes is too large for the engine: {max} by its max_payload")
+            }
             QueueError::NoEngine => f.write_str("there is no engine: add [engine] to the configuration"),
             QueueError::StorageIsFixed { topic, on_engine } => {
                 let place = if *on_engine { "on the engine" } else { "local" };

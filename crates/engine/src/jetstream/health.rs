@@ -17,6 +17,8 @@ use crate::request::{Completion, Replicas, Servers};
 const ROUND: Duration = Duration::from_secs(2);
 /// Time for an answer.
 const ANSWER: Duration = Duration::from_secs(3);
+/// Room for the headers of a message, which count as part of it.
+const HEADERS_BYTES: usize = 256;
 /// Time since a leader has heard of a follower after which it counts as lost.
 const SILENCE: Duration = Duration::from_secs(5);
 /// Time without an answer that is no trouble: an election takes some seconds.
@@ -55,7 +57,8 @@ async fn look(hub: &Hub) -> Result<Servers, Fault> {
     let info = hub.client.server_info();
     let shared = replicas(hub, &info.server_name, &name).await?;
     let connected = format!("{} at {}:{}", info.server_name, info.host, info.port);
-    Ok(Servers { connected, version: info.version, shared })
+    let body_bytes_max = info.max_payload.saturating_sub(HEADERS_BYTES);
+    Ok(Servers { connected, version: info.version, body_bytes_max, shared })
 }
 
 /// A leader that has lost its followers still answers.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use async_nats::client::PublishErrorKind;
 use async_nats::connection::State;
 use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
@@ -231,6 +232,7 @@ impl Worker {
         let (subject, later) =
             (self.hub.names.subject(&topic), self.hub.names.deferred_subject(Some(&topic)));
         let messages = self.publishing.send(number, Instant::now());
+        let mut too_large = None;
         let sends = async {
             for (index, message) in messages {
                 let to = if message.due == 0 { &subject } else { &later };
@@ -238,13 +240,23 @@ impl Worker {
                 let headers = headers(&message);
                 let sent =
                     self.hub.client.publish_with_reply_and_headers(to.clone(), reply, headers, message.body);
-                if sent.await.is_err() {
-                    break;
+                match sent.await {
+                    Ok(()) => {}
+                    Err(e) if e.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                        too_large = Some((index, e.to_string()));
+                        break;
+                    }
+                    Err(_) => break,
                 }
             }
         };
         // What was not sent is sent with the next look for overdue batches.
         let _ = timeout(SEND_TIMEOUT, sends).await;
+        if let Some((index, why)) = too_large
+            && let (Some(outcome), _) = self.publishing.answered(number, index, Answer::Refused(why))
+        {
+            self.hub.report(Completion::Published(number, outcome));
+        }
     }
 
     async fn topic_ensured(&mut self, topic: &Arc<str>, result: Result<(), Fault>) {

@@ -118,6 +118,7 @@ impl Queue {
         let (clock, room) = (self.clock(), self.room());
         let max_deferred = self.settings().max_deferred;
         let disk_full = self.out_of_space().is_some();
+        let largest = self.forwardable_bytes(key);
         let topic = self.topic_mut(key).ok_or(QueueError::Exiting)?;
         room.take_messages(topic, count, bytes, delay_ms > 0)?;
         if disk_full && !topic.in_memory() {
@@ -140,6 +141,10 @@ impl Queue {
         let wall_due = due.map_or(0, |due| clock.to_wall(due));
         let mark = topic.mark();
         for body in bodies {
+            if let Some(max) = largest.filter(|max| body.len() > *max) {
+                topic.unstage(mark);
+                return Err(QueueError::TooLargeForEngine { size: body.len(), max });
+            }
             let message = Message { due: wall_due, ..Message::new(clock.wall.0, body) };
             if let Err(e) = topic.stage(&message, due) {
                 topic.unstage(mark);

@@ -24,6 +24,9 @@ impl From<QueueError> for HttpRefusal {
             QueueError::DurabilityIsFixed { .. } => HttpRefusal::bad("DURABILITY_IS_FIXED"),
             QueueError::InUse { .. } => HttpRefusal::new(StatusCode::CONFLICT, "IN_USE"),
             QueueError::Engine(_) => unavailable("ENGINE"),
+            QueueError::TooLargeForEngine { .. } => {
+                HttpRefusal::new(StatusCode::PAYLOAD_TOO_LARGE, "MSG_TOO_BIG")
+            }
             QueueError::NoEngine => HttpRefusal::bad("NO_ENGINE"),
             QueueError::StorageIsFixed { .. } => HttpRefusal::bad("STORAGE_IS_FIXED"),
             QueueError::NotOnEngine(_) => HttpRefusal::bad("NOT_ON_ENGINE"),

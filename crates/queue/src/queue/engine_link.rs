@@ -9,6 +9,9 @@ use rustc_hash::FxHashMap;
 use crate::registry::TopicKey;
 use crate::request::Reply;
 
+/// Bytes of the largest body before the engine has told: NATS takes a mebibyte by default, headers included.
+const BODY_BYTES_MAX: usize = (1 << 20) - 256;
+
 /// The engine, and what it has not answered.
 pub(super) struct EngineLink {
     engine: Box<dyn Engine>,
@@ -67,6 +70,14 @@ impl EngineLink {
     pub fn settle(&mut self, fates: Vec<(Handle, Fate)>) {
         if !fates.is_empty() {
             self.submit(Request::Settle(fates));
+        }
+    }
+
+    /// Bytes of the largest body.
+    pub fn body_bytes_max(&self) -> usize {
+        match self.servers.body_bytes_max {
+            0 => BODY_BYTES_MAX,
+            told => told,
         }
     }
 

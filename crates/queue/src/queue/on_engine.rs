@@ -81,10 +81,24 @@ impl Queue {
                 link.bytes
             )));
         }
+        let (mark, max) = (topic.mark_for_engine(), link.body_bytes_max());
+        for body in bodies {
+            if body.len() > max {
+                topic.unstage_for_engine(mark);
+                return Err(QueueError::TooLargeForEngine { size: body.len(), max });
+            }
+            topic.stage_for_engine(link.id(wall), due, body);
+        }
         link.bytes += bytes;
-        bodies.for_each(|body| topic.stage_for_engine(link.id(wall), due, body));
         self.mark_dirty(key);
         Ok(())
+    }
+
+    /// Bytes of the largest body for a topic whose messages are forwarded; none for another.
+    #[inline]
+    pub(crate) fn forwardable_bytes(&self, key: TopicKey) -> Option<usize> {
+        let link = self.engine.as_ref()?;
+        self.is_forwarded(key).then(|| link.body_bytes_max())
     }
 
     /// Sends a topic's publications and what became of its messages.

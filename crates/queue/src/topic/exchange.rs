@@ -52,6 +52,19 @@ impl<W> Topic<W> {
         }
     }
 
+    /// The end of what is staged for the engine: messages, and bytes of bodies.
+    pub fn mark_for_engine(&self) -> (usize, usize) {
+        self.engine.as_ref().map_or((0, 0), |engine| (engine.staged.len(), engine.bodies.len()))
+    }
+
+    /// Drops what was staged for the engine after this mark.
+    pub fn unstage_for_engine(&mut self, (messages, bytes): (usize, usize)) {
+        if let Some(engine) = &mut self.engine {
+            engine.staged.truncate(messages);
+            engine.bodies.truncate(bytes);
+        }
+    }
+
     /// Takes the staged publications, whose outcome [`Topic::published`] brings under this number.
     pub fn take_publications(&mut self, number: u64) -> Option<(Arc<str>, Vec<Publication>, usize)> {
         let engine = self.engine.as_deref_mut().filter(|engine| !engine.staged.is_empty())?;
