@@ -15,7 +15,8 @@ them:
   too early   a delay of DPUB was cut short, or one of a REQ that was sent at a quiet time
   stuck       a publisher gets no OK within 60 seconds after the end of a fault
 
-The longest wait for an answer to a publication is printed for both ways to accept. `NUTHATCH_BIN` is the binary (default:
+NATS 2.9.10 does not pass: servers that die one after the other forget deliveries (docs/engine.md). --short therefore leaves the
+servers alone. The longest wait for an answer to a publication is printed for both ways to accept. `NUTHATCH_BIN` is the binary (default:
 target/release/nuthatch)."""
 
 import contextlib
@@ -46,6 +47,7 @@ PACE = 0.005
 # Messages of a dead node come back after 30 seconds.
 DRAIN_SECONDS = 150
 KINDS = ("leader", "follower", "nuthatch", "two", "stop", "cut")
+KINDS_SHORT = ("nuthatch", "cut")
 
 
 class Oracle:
@@ -274,7 +276,7 @@ class Fleet:
         return lambda: [link.open.set() for link in self.links[node]]
 
 
-def play(fleet, oracle, random, rounds):
+def play(fleet, oracle, random, rounds, kinds):
     """The rounds; returns what stuck."""
     child = lambda: type(random)(random.random())
     publishers = [
@@ -299,8 +301,8 @@ def play(fleet, oracle, random, rounds):
     with oracle.lock:
         for waits in oracle.waits.values():
             waits.clear()
-    kinds = [kind for _ in range(rounds // len(KINDS) + 1) for kind in random.sample(KINDS, len(KINDS))]
-    for number, kind in enumerate(kinds[:rounds]):
+    order = [kind for _ in range(rounds // len(kinds) + 1) for kind in random.sample(kinds, len(kinds))]
+    for number, kind in enumerate(order[:rounds]):
         time.sleep(random.uniform(0.5, 2))
         begin = time.monotonic()
         with oracle.lock:
@@ -335,7 +337,7 @@ def main():
     oracle = Oracle()
     with kit.Stack() as stack:
         fleet = Fleet(stack)
-        faults = play(fleet, oracle, random, options.rounds)
+        faults = play(fleet, oracle, random, options.rounds, KINDS_SHORT if options.short else KINDS)
     for topic, how in TOPICS.items():
         waits = sorted(oracle.waits[topic])
         shown = ", ".join(f"p{share * 100:g} {waits[int(len(waits) * share)] * 1000:.1f} ms" for share in (0.5, 0.99, 0.999))
