@@ -210,7 +210,7 @@ pub enum Completion {
     Trouble(Option<String>),
     /// The servers as they were a moment ago; told every few seconds while they answer.
     Servers(Servers),
-    /// Where a topic is kept; told now and then.
+    /// The servers of a topic; told now and then.
     Replicas {
         /// The topic.
         topic: Arc<str>,

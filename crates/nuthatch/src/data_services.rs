@@ -12,6 +12,7 @@ use crate::discovery::{self, BoundLookup, Discovery, LookupHttp};
 use crate::lookup_snapshot;
 use crate::queue_service::{self, BoundQueue, DataPath, OpenQueue, QueueService};
 use crate::start_error::StartError;
+use crate::tls_files;
 use crate::users::ProcessUsers;
 
 /// Time at which a process takes the queue's directory.
@@ -127,7 +128,11 @@ impl OpenData {
             }
             _ => None,
         };
-        let queue = queue.map(|queue| queue.run(config.engine.as_ref())).transpose()?;
+        let engine = match &config.engine {
+            Some(engine) => Some((engine, tls_files::to_engine(engine).map_err(StartError::Other)?)),
+            None => None,
+        };
+        let queue = queue.map(|queue| queue.run(engine)).transpose()?;
         Ok(RunningData { lookup, queue })
     }
 }

@@ -63,6 +63,9 @@ pub struct QueueService<Thread = JoinHandle<io::Result<()>>> {
     engine: Option<JoinHandle<()>>,
 }
 
+/// TLS towards the engine, if it is wanted.
+pub type EngineTls = Option<Arc<rustls::ClientConfig>>;
+
 /// The queue with its listeners bound and its TLS files read; its directory is untouched.
 pub struct BoundQueue {
     options: QueueOptions,
@@ -156,11 +159,11 @@ impl OpenQueue {
     ///
     /// # Errors
     /// The system's error.
-    pub fn run(self, engine: Option<&checked::Engine>) -> Result<QueueService, StartError> {
+    pub fn run(self, engine: Option<(&checked::Engine, EngineTls)>) -> Result<QueueService, StartError> {
         let OpenQueue { service, mut queue } = self;
         let QueueService { thread: shard, handle, bound, jobs, http, http_listening, directory, .. } =
             service;
-        let engine = engine.map(|settings| engine::start(settings, &mut queue, &handle));
+        let engine = engine.map(|(settings, tls)| engine::start(settings, tls, &mut queue, &handle));
         let engine = engine.transpose().map_err(failed)?;
         let start = move |io: &mut EventLoop| {
             queue.start(io);

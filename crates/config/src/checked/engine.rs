@@ -18,7 +18,7 @@ pub struct Engine {
     pub prefix: String,
     /// TLS on every connection. None: none, unless NATS asks for it.
     pub tls: Option<TlsToServers>,
-    /// How this process logs in.
+    /// The login of this process.
     pub login: EngineLogin,
 }
 

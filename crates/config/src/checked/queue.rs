@@ -52,7 +52,7 @@ pub struct Queue {
     pub data_path: PathBuf,
     /// Condition for an OK to a publisher.
     pub durability: Durability,
-    /// Where new topics are kept, unless a rule says otherwise.
+    /// Storage of new topics, unless a rule says otherwise.
     pub storage: Storage,
     /// Rules for topics; the first that matches counts.
     pub topics: Vec<TopicRule>,
@@ -154,7 +154,7 @@ impl Queue {
         self.experiments.iter().any(|name| name == NEAR_FIRST)
     }
 
-    /// Where a new topic of this name is kept. Ephemeral ones are always local.
+    /// Storage of a new topic of this name. Ephemeral ones are always local.
     pub fn storage_of(&self, topic: &str) -> Storage {
         if wire::nsq::is_ephemeral(topic) {
             return Storage::Local;

@@ -2,7 +2,7 @@
 
 use access::Glob;
 
-/// Where a topic is kept.
+/// The place of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Storage {
     /// In this process, on its disk.
@@ -35,7 +35,7 @@ impl Storage {
 pub struct TopicRule {
     /// Names that it is for.
     pub pattern: Glob,
-    /// Where new ones are kept. None: as `storage` of `[queue]` says.
+    /// Storage of new ones. None: as `storage` of `[queue]` says.
     pub storage: Option<Storage>,
     /// Publications to those on the engine are accepted here first, and forwarded.
     pub accept_locally: bool,

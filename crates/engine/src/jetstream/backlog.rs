@@ -1,7 +1,7 @@
 //! Backlogs of the channels at the engine, asked every few seconds.
 //!
-//! One request per topic tells those of all its channels. Now and then another one tells which servers keep the
-//! topic.
+//! One request per topic tells those of all its channels. Now and then another one tells which servers
+//! keep the topic.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! Health of the servers, asked every few seconds.
 //!
 //! The connection says nothing about a quorum: a server that has lost its peers keeps its clients. So the
-//! stream that all topics share, the bucket, is asked about itself: its leader answers, or nobody, and a leader
-//! says of whom it hears.
+//! stream that all topics share, the bucket, is asked about itself: its leader answers, or nobody, and a
+//! leader says of whom it hears.
 
 use async_nats::connection::State;
 use async_nats::jetstream::stream::{Info, PeerInfo};

@@ -9,7 +9,7 @@ use async_nats::ConnectOptions;
 pub struct Options {
     /// Addresses, `nats://HOST:PORT` or `tls://HOST:PORT`.
     pub servers: Vec<String>,
-    /// How this process logs in.
+    /// The login of this process.
     pub login: Login,
     /// TLS on every connection. `None`: none, unless a server asks for it.
     pub tls: Option<rustls::ClientConfig>,

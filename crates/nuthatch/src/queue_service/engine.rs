@@ -13,8 +13,6 @@ use engine::jetstream::{self, Login, Options};
 use net::Handle;
 use queue::{Mail, Queue};
 
-use crate::tls_files;
-
 /// Bits of the tag that distinguishes the ids of this process.
 const TAG_BITS: u32 = 24;
 
@@ -27,12 +25,12 @@ const CREDENTIALS_BYTES_MAX: u64 = 64 << 10;
 /// The system's error, or a file that cannot be used.
 pub fn start(
     settings: &checked::Engine,
+    tls: Option<Arc<rustls::ClientConfig>>,
     queue: &mut Queue,
     shard: &Handle<Mail>,
 ) -> io::Result<JoinHandle<()>> {
     let tag = random() >> (u64::BITS - TAG_BITS);
     let login = login(&settings.login)?;
-    let tls = tls_files::to_engine(settings).map_err(io::Error::other)?;
     let options = Options {
         servers: settings.servers.clone(),
         login,

@@ -60,7 +60,7 @@ fn durability(query: &Query) -> Result<Option<Durability>, HttpRefusal> {
     named.map(Some).ok_or_else(bad)
 }
 
-/// Where a new topic is to be kept; `None` for what the configuration says.
+/// Storage of a new topic; `None` for what the configuration says.
 fn storage(query: &Query) -> Result<Option<Storage>, HttpRefusal> {
     if query.get("storage").is_none() {
         return Ok(None);

@@ -199,8 +199,8 @@ impl Queue {
         waiting.into_iter().for_each(|(key, channel)| self.schedule(key, channel));
     }
 
-    /// Messages that wait to be forwarded, and when the oldest of the next batch was published (wall, ns; 0 if
-    /// none is known).
+    /// Messages that wait to be forwarded, and when the oldest of the next batch was published (wall, ns; 0
+    /// if none is known).
     pub(super) fn forwarding(&self) -> (u64, i64) {
         let (mut waiting, mut oldest) = (0, 0);
         for (key, forwarder) in self.forwarders.iter().flat_map(|forwarders| &forwarders.all) {

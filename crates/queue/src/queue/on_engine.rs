@@ -7,8 +7,8 @@
 //! | fates of messages | one for each message that is held here |
 //! | changes | one for each client and request that waits, and for each channel that ends |
 //!
-//! A topic is on the engine if the settings say so when it is created, or whoever creates it, or because another
-//! node has created it there. A topic that exists here stays where it is.
+//! A topic is on the engine if the settings say so when it is created, or whoever creates it, or because
+//! another node has created it there. A topic that exists here stays where it is.
 
 use std::sync::Arc;
 
