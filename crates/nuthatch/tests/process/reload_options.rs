@@ -36,7 +36,7 @@ const OF_SENTINELS: &[&str] =
     &["sentinels", "masters", "sentinel_user", "sentinel_password", "sentinel_password_file", "sentinel_tls"];
 
 /// Options of a pool over a cluster.
-const OF_CLUSTER: &[&str] = &["read_from", "zone", "replica_lag_max"];
+const OF_CLUSTER: &[&str] = &["hedge_after", "zones", "read_from", "zone", "replica_lag_max"];
 
 fn quoted(text: impl std::fmt::Display) -> String {
     format!("\"{text}\"")
@@ -62,6 +62,8 @@ fn two_values(option: &OptionSpec, files: &Path) -> [String; 2] {
         (Scope::Engine, "nkey") => ["A", "B"].map(|letter| quoted(format!("SU{}", letter.repeat(56)))),
         (Scope::Process, "threads") => ["2", "3"].map(str::to_owned),
         (Scope::Pool, "allow") => ["[\"flush\"]", "[\"admin\"]"].map(str::to_owned),
+        (Scope::Pool, "hedge_after") => ["p95", "10ms"].map(quoted),
+        (Scope::Pool, "zones") => ["[\"one=a\"]", "[\"two=b\"]"].map(str::to_owned),
         (Scope::Pool, "masters") => ["[\"one\"]", "[\"two\"]"].map(str::to_owned),
         _ => match option.kind {
             Kind::Bool => ["true", "false"].map(str::to_owned),
@@ -155,6 +157,9 @@ fn file(scope: Scope, option: &str, value: &str, (files, ports): (&Path, &Ports)
         Scope::Pool if OF_CLUSTER.contains(&option) => {
             pool.insert("topology", quoted("cluster"));
             pool.entry("read_from").or_insert(quoted("replica"));
+            if option == "zones" {
+                pool.insert("zone", quoted("a"));
+            }
         }
         Scope::Pool if OF_SENTINELS.contains(&option) => {
             pool.remove("servers");
