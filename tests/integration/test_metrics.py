@@ -78,7 +78,7 @@ def test_rows_move_with_what_they_count(tmp_path):
             wire.ask(bulk(b"SET", b"k", b"v"), b"+OK\r\n")
             wire.ask(bulk(b"GET", b"k") * 3, b"$1\r\nv\r\n" * 3)
             wire.ask(b"PING\r\n", b"+PONG\r\n")
-            wire.ask(bulk(b"EVAL", b"return 1", b"0"), b"-ERR the embedded cache does not serve 'EVAL', which needs a redis server "
+            wire.ask(bulk(b"FCALL", b"f", b"0"), b"-ERR the embedded cache does not serve 'FCALL', which needs a redis server "
                      b"(set servers = [...])\r\n")
             now = metrics(admin)
             assert moved(before, now, "nuthatch_pool_client_connections", '{pool="plain"}') == 1

@@ -35,6 +35,7 @@ SECTIONS = {
     "`tls = { ... }`": "tls",
     "`server_tls = { ... }`": "server_tls",
     "`[queue]`": "queue",
+    "`[[queue.topic]]`": "topic",
     "`[engine]`": "engine",
     "`[lookup]`": "lookup",
     "`[user.NAME]`": "user",
@@ -55,6 +56,8 @@ LEFT = {
     "pool.topology": "the servers of the busy pool are no cluster",
     "pool.read_from": "the busy pool has no replicas; test_redis_cluster.py and the process tests change it",
     "pool.zone": "the busy pool has no replicas; the process tests change it",
+    "pool.zones": "the busy pool has no replicas; the process tests change it",
+    "pool.hedge_after": "the busy pool has no replicas; test_cluster_views.py and the process tests change it",
     "pool.replica_lag_max": "the busy pool has no replicas; the process tests change it",
     "pool.pretend_cluster_peers": "goes with pretend_cluster; the process tests change it",
     "pool.sentinels": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
@@ -64,6 +67,11 @@ LEFT = {
     "pool.sentinel_password_file": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
     "pool.sentinel_tls": "the busy pool has no Sentinels; test_sentinel.py and the process tests change it",
     "queue.tls_key": "goes with its certificate",
+    "queue.storage": "no engine runs here; test_engine.py and the process tests change it",
+    "queue.topic": "no engine runs here; test_engine.py and the process tests change it",
+    "topic.match": "no engine runs here; test_engine.py and the process tests change it",
+    "topic.storage": "no engine runs here; test_engine.py and the process tests change it",
+    "topic.accept": "no engine runs here; test_engine.py and the process tests change it",
 }
 # Another value of each option that no default for its kind fits.
 VALUES = {

@@ -187,7 +187,7 @@ servers = ["local"]
     assert asked(None)[0] == 200 and asked("ops-1")[0] == 200
     status, text = asked("app-1")
     assert status == 403 and b"client_names" in text
-    assert "client_names does not allow" in program.output()
+    kit.until(lambda: "client_names does not allow" in program.output(), "the refusal in the log")
 
 
 def test_the_lookup_lets_operators_change_something(daemon):
