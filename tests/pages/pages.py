@@ -63,7 +63,7 @@ class Session:
         os.mkdir(programs)
         os.symlink(os.path.abspath(BINARY), os.path.join(programs, "nuthatch"))
         data = os.path.join(GOLDEN, "nsqd-data/a-clean-1/data")
-        self.environment = {**os.environ, "PATH": f"{programs}:/usr/sbin:{os.environ['PATH']}", "NSQD_DATA": data, "NATS_PASSWORD": "secret"}
+        self.environment = {**os.environ, "PATH": f"{programs}:/usr/sbin:{os.environ['PATH']}", "NSQD_DATA": data}
         self.environment.pop("NUTHATCH_BIN", None)
 
     def fail(self, text, why):
