@@ -157,9 +157,7 @@ fn file(scope: Scope, option: &str, value: &str, (files, ports): (&Path, &Ports)
         Scope::Pool if OF_CLUSTER.contains(&option) => {
             pool.insert("topology", quoted("cluster"));
             pool.entry("read_from").or_insert(quoted("replica"));
-            if option == "zones" {
-                pool.insert("zone", quoted("a"));
-            }
+            pool.extend((option == "zones").then(|| ("zone", quoted("a"))));
         }
         Scope::Pool if OF_SENTINELS.contains(&option) => {
             pool.remove("servers");
