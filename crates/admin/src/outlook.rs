@@ -1,7 +1,7 @@
 //! Time until something is full, at the rate of the last five minutes.
 //!
 //! A topic with `bytes_max` fills that; journals without it fill the disk, and topics in memory `max_memory`.
-//! What takes longer than [`FAR`] is not told: a rate of minutes says nothing about months. Disk and memory
+//! A time beyond [`FAR`] is not told: a rate of minutes says nothing about months. Disk and memory
 //! are shared, and a burst is no trend: they must have grown over [`LASTING`] points. It is an alarm only
 //! within a day and from half full on.
 

@@ -38,7 +38,7 @@ impl Login {
     /// Checks what is written, which no server sees: the checksum of a seed, the form of credentials.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Login::Nobody | Login::User(..) => Ok(()),

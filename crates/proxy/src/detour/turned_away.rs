@@ -49,10 +49,7 @@ impl Proxy {
         if self.detours.len() >= DETOURS_MAX {
             return false;
         }
-        let (met, works) = self.servers[lane.server].meet(lane.number, (found, error), io.now());
-        if works {
-            self.server_works(lane.server);
-        }
+        let met = self.meet_special(lane, (found, error), io.now());
         let Met::Request(_) = met else { return true };
         if let Some(id) = self.open_detour(detour)
             && !self.follow(io, lane.server, id, error)
@@ -88,10 +85,7 @@ impl Proxy {
         let Some(bytes) = conn.kept.whole(pending).map(|frame| Bytes::copy_from_slice(frame.bytes())) else {
             return false;
         };
-        let (met, works) = self.servers[lane.server].meet(lane.number, (found, error), io.now());
-        if works {
-            self.server_works(lane.server);
-        }
+        let met = self.meet_special(lane, (found, error), io.now());
         let Met::Request(pending) = met else { return true };
         let fresh =
             Pending { expect: pending.expect, ..Pending::new(pending.owner, pending.at, bytes.len()) };

@@ -127,12 +127,8 @@ impl Proxy {
             self.note_reply(io, lane, found.len);
         }
         let hedges = self.servers[lane.server].hedge_wait.is_some();
-        let server = &mut self.servers[lane.server];
-        let opened = server.conns[lane.number as usize].conn;
-        let (met, works) = server.meet(lane.number, (found, &input.bytes()[..found.len]), io.now());
-        if works {
-            self.server_works(lane.server);
-        }
+        let opened = self.server_conn(lane).conn;
+        let met = self.meet_special(lane, (found, &input.bytes()[..found.len]), io.now());
         if let (true, Met::Request(pending)) = (hedges, &met)
             && pending.counted.class == CommandClass::Read
         {

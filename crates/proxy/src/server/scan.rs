@@ -5,7 +5,7 @@ use net::Instant;
 use wire::memcache::{Scan, Status};
 use wire::redis::{Kind, ReplyLimits, ReplyScan};
 
-use crate::keys::ServerKey;
+use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
 use crate::server::Server;
@@ -143,6 +143,16 @@ impl Server {
 }
 
 impl Proxy {
+    /// Pairs a reply that is looked at more closely with its request, as [`Server::meet`], and reports a
+    /// server that works again.
+    pub(crate) fn meet_special(&mut self, lane: LaneKey, reply: (&Found, &[u8]), now: Instant) -> Met {
+        let (met, works) = self.servers[lane.server].meet(lane.number, reply, now);
+        if works {
+            self.server_works(lane.server);
+        }
+        met
+    }
+
     /// Reports that a server that had failed works again.
     #[cold]
     pub(crate) fn server_works(&mut self, server: ServerKey) {

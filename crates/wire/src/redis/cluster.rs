@@ -4,7 +4,7 @@
 //! CLUSTER SLOTS    *n ranges ▸ first, last, then the nodes, master first ▸ host, port, id, *2k metadata (hostname, ip)
 //! CLUSTER SHARDS   *n shards ▸ slots: first, last …; nodes ▸ id, port, tls-port, ip, endpoint, role, health   (Redis 7)
 //! ```
-//! What cannot be read is left out and counted, the rest is used. Counts and lengths are bounded: a view
+//! Unreadable parts are left out and counted, the rest is used. Counts and lengths are bounded: a view
 //! above the limits is refused as a whole, since a part of it would be another cluster.
 
 mod shards;
