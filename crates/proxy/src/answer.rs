@@ -1,7 +1,6 @@
 //! Answers to commands that need no server, so that any client connects without errors.
 
 mod client_info;
-mod cluster;
 mod clients;
 mod facts;
 mod info;
@@ -24,7 +23,6 @@ use crate::response::scanned;
 
 /// nutcracker 0.5.0's text, without the full stop of Redis.
 pub(crate) const NOAUTH: &[u8] = b"-NOAUTH Authentication required\r\n";
-pub(crate) use cluster::Pretended;
 
 pub(crate) const OK: &[u8] = b"+OK\r\n";
 pub(crate) const HELLO_NEEDS_AUTH: &[u8] = b"-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \

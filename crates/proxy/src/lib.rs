@@ -28,6 +28,7 @@ mod clients;
 mod client_tls;
 mod gather;
 mod pool;
+mod pretended;
 mod placement;
 mod cursor;
 mod feeds;

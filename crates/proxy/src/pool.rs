@@ -8,7 +8,6 @@ use net::Instant;
 use net::tls::ClientConfig;
 use telemetry::{KeyReports, PoolStats, SlowLog};
 
-use crate::answer::Pretended;
 use crate::discovery::Discovery;
 use crate::feeds::Feeds;
 use crate::gate::Gate;
@@ -18,6 +17,7 @@ use crate::hot_keys::KeyWatch;
 use crate::ids::PoolId;
 use crate::keys::ServerKey;
 use crate::placement::{Placement, Slots};
+use crate::pretended::Pretended;
 use crate::server::Server;
 use crate::slab::Slab;
 use crate::topology::SlotMap;
