@@ -33,7 +33,7 @@ mod random;
 mod scan;
 mod score;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
-pub(crate) mod script;
+mod script;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
 mod server;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]

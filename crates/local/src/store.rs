@@ -15,7 +15,7 @@ use crate::eviction::Eviction;
 use crate::keyspace::Keyspace;
 use crate::memcache::counters::{CommandCounters, Surroundings};
 use crate::published::Published;
-use crate::redis::script::Scripts;
+use crate::scripts::Scripts;
 use crate::value::Value;
 use crate::watches::Watches;
 pub(crate) use edit::{EditFault, Room};

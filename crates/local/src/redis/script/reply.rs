@@ -13,7 +13,7 @@
 use mlua::{Lua, Table, Value};
 use wire::redis::{Version, encode};
 
-use super::value::double;
+use crate::lua::value::double;
 
 /// Deepest table that becomes a reply.
 const DEPTH_MAX: usize = 200;

@@ -1,8 +1,9 @@
 //! Limits of scripts, and what they may not leave behind. That replies are Redis' is shown beside a real one
 //! (`tests/servers/scripts.rs`).
 
-use super::{Name, SCRIPTS_MAX, SOURCE_BYTES_MAX, budget};
 use crate::Store;
+use crate::lua::{Name, budget};
+use crate::scripts::{SCRIPTS_MAX, SOURCE_BYTES_MAX};
 use wire::redis::Version;
 
 fn ask(store: &mut Store, words: &[&str]) -> String {
@@ -158,16 +159,17 @@ fn scripts_are_kept_up_to_a_limit() {
         }
     }
     assert_eq!(ask(&mut store, &["EVALSHA", &first, "0"]), "$5\r\nfirst\r\n");
-    let scripts = store.scripts.as_ref().expect("there are scripts");
-    assert_eq!(scripts.kept.len(), SCRIPTS_MAX);
+    let size =
+        |store: &Store| store.scripts.as_ref().map(|scripts| scripts.size()).expect("there are scripts");
+    assert_eq!(size(&store).0, SCRIPTS_MAX);
     let long = format!("return 1 --{}", "x".repeat(SOURCE_BYTES_MAX));
     assert!(eval(&mut store, &long).starts_with("-ERR a script has at most"));
     let half = format!("return 1 --{}", "x".repeat(SOURCE_BYTES_MAX / 2));
     for n in 0..4 {
         assert_eq!(eval(&mut store, &format!("{half}{n}")), ":1\r\n");
     }
-    let scripts = store.scripts.as_ref().expect("there are scripts");
-    assert!(scripts.source_bytes <= SOURCE_BYTES_MAX && scripts.kept.len() <= 2);
+    let (kept, source_bytes) = size(&store);
+    assert!(source_bytes <= SOURCE_BYTES_MAX && kept <= 2);
     assert_eq!(ask(&mut store, &["SCRIPT", "FLUSH"]), "+OK\r\n");
     assert!(store.scripts.is_none());
 }

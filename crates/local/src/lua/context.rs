@@ -9,11 +9,21 @@ use super::json::Settings;
 
 /// One for all runs of an interpreter; what belongs to a run is reset when it begins.
 #[derive(Debug)]
-pub(super) struct Context {
-    pub(super) budget: Budget,
+pub(crate) struct Context {
+    pub(crate) budget: Budget,
     pub(super) json: RefCell<Settings>,
     /// Version of the protocol that the script has asked for.
-    pub(super) version: Cell<Version>,
+    pub(crate) version: Cell<Version>,
     /// State of `math.random`.
     pub(super) dice: Cell<u64>,
+}
+
+impl Context {
+    /// Begins a run, with this seed for `math.random`.
+    pub(crate) fn begin(&self, dice: u64) {
+        self.budget.begin();
+        self.version.set(Version::Resp2);
+        *self.json.borrow_mut() = Settings::default();
+        self.dice.set(dice);
+    }
 }

@@ -8,7 +8,7 @@ use super::budget::Over;
 
 /// Failure of a native function.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The script gets this text as an error, behind the place of the call.
     Text(String),
     /// The script gets a table with this error reply.
@@ -37,7 +37,7 @@ impl From<&str> for Fault {
 
 impl Fault {
     /// An error reply with the code `ERR`.
-    pub(super) fn reply(text: &str) -> Fault {
+    pub(crate) fn reply(text: &str) -> Fault {
         Fault::Reply(format!("ERR {text}").into_bytes())
     }
 }
@@ -59,7 +59,7 @@ impl fmt::Display for Raised {
 impl std::error::Error for Raised {}
 
 /// The result of a native function, with its failure as an error of Lua.
-pub(super) fn raised(lua: &Lua, result: Result<MultiValue, Fault>) -> mlua::Result<MultiValue> {
+pub(crate) fn raised(lua: &Lua, result: Result<MultiValue, Fault>) -> mlua::Result<MultiValue> {
     result.map_err(|fault| match fault {
         Fault::Text(text) => {
             let text = [place(lua).as_bytes(), text.as_bytes()].concat();
@@ -71,12 +71,12 @@ pub(super) fn raised(lua: &Lua, result: Result<MultiValue, Fault>) -> mlua::Resu
 }
 
 /// Name of a script's source, as Redis has it.
-pub(super) const CHUNK_NAME: &str = "@user_script";
+pub(crate) const CHUNK_NAME: &str = "@user_script";
 /// Levels of the stack on which the script's place is looked for.
 const LEVELS_MAX: usize = 16;
 
 /// The line of the script that is running, if it is found from a level of the stack on.
-pub(super) fn line_of_script(lua: &Lua) -> Option<usize> {
+pub(crate) fn line_of_script(lua: &Lua) -> Option<usize> {
     for level in 1..LEVELS_MAX {
         let line = lua.inspect_stack(level, |debug| {
             let is_script = debug.source().source.is_some_and(|source| source == CHUNK_NAME);
@@ -95,7 +95,7 @@ fn place(lua: &Lua) -> String {
 }
 
 /// The value that a script sees of an error: a string, or a table with an error reply.
-pub(super) fn value_of_error(lua: &Lua, error: &mlua::Error) -> mlua::Result<Value> {
+pub(crate) fn value_of_error(lua: &Lua, error: &mlua::Error) -> mlua::Result<Value> {
     let mut cause = error;
     while let mlua::Error::CallbackError { cause: inner, .. } = cause {
         cause = inner;
@@ -118,17 +118,17 @@ pub(super) fn value_of_error(lua: &Lua, error: &mlua::Error) -> mlua::Result<Val
 }
 
 /// One value as a result.
-pub(super) fn one(value: Value) -> MultiValue {
+pub(crate) fn one(value: Value) -> MultiValue {
     MultiValue::from_iter([value])
 }
 
 /// The error of an argument that is wrong; they are counted from 1.
-pub(super) fn bad_argument(at: usize, function: &str, what: &str) -> Fault {
+pub(crate) fn bad_argument(at: usize, function: &str, what: &str) -> Fault {
     Fault::Text(format!("bad argument #{at} to '{function}' ({what})"))
 }
 
 /// An argument that is a string, or a number as one.
-pub(super) fn text_of(lua: &Lua, args: &MultiValue, at: usize, function: &str) -> Result<LuaString, Fault> {
+pub(crate) fn text_of(lua: &Lua, args: &MultiValue, at: usize, function: &str) -> Result<LuaString, Fault> {
     let value = args.get(at).cloned().unwrap_or(Value::Nil);
     let name = name_of(args.get(at));
     match value {
@@ -141,7 +141,7 @@ pub(super) fn text_of(lua: &Lua, args: &MultiValue, at: usize, function: &str) -
 }
 
 /// An argument that is a number, or a string that reads as one.
-pub(super) fn number_of(lua: &Lua, args: &MultiValue, at: usize, function: &str) -> Result<f64, Fault> {
+pub(crate) fn number_of(lua: &Lua, args: &MultiValue, at: usize, function: &str) -> Result<f64, Fault> {
     let value = args.get(at).cloned().unwrap_or(Value::Nil);
     let name = name_of(args.get(at));
     lua.coerce_number(value)?
@@ -149,7 +149,7 @@ pub(super) fn number_of(lua: &Lua, args: &MultiValue, at: usize, function: &str)
 }
 
 /// An argument that is a number, if it is there.
-pub(super) fn optional_number(
+pub(crate) fn optional_number(
     lua: &Lua,
     args: &MultiValue,
     at: usize,
@@ -162,7 +162,7 @@ pub(super) fn optional_number(
 }
 
 /// Lua's name for the type of a value.
-pub(super) fn name_of(value: Option<&Value>) -> &'static str {
+pub(crate) fn name_of(value: Option<&Value>) -> &'static str {
     match value {
         None => "no value",
         Some(Value::Integer(_)) => "number",
@@ -173,7 +173,7 @@ pub(super) fn name_of(value: Option<&Value>) -> &'static str {
 }
 
 /// The double of a number.
-pub(super) fn double(value: &Value) -> Option<f64> {
+pub(crate) fn double(value: &Value) -> Option<f64> {
     match value {
         Value::Integer(n) => Some(*n as f64),
         Value::Number(n) => Some(*n),
@@ -182,7 +182,7 @@ pub(super) fn double(value: &Value) -> Option<f64> {
 }
 
 /// A number as C prints it with `%.{digits}g`.
-pub(super) fn print(number: f64, digits: usize) -> String {
+pub(crate) fn print(number: f64, digits: usize) -> String {
     if number.is_nan() {
         return if number.is_sign_negative() { "-nan" } else { "nan" }.to_owned();
     }

@@ -8,21 +8,21 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// Steps of one run.
-pub(super) const STEPS_MAX: u64 = 10_000_000;
+pub(crate) const STEPS_MAX: u64 = 10_000_000;
 /// Longest time of one run.
-pub(super) const TIME_MAX: Duration = Duration::from_secs(1);
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(1);
 /// Instructions between two looks.
-pub(super) const INTERVAL: u32 = 200;
+pub(crate) const INTERVAL: u32 = 200;
 /// Bytes that count as a step where bytes are copied or searched.
 const BYTES_PER_STEP: usize = 16;
 
 /// Text of the error at a limit.
-pub(super) const OVER: &str = "ERR the script ran beyond the limits of the embedded cache (10000000 steps, 1 second) and was stopped; \
+pub(crate) const OVER: &str = "ERR the script ran beyond the limits of the embedded cache (10000000 steps, 1 second) and was stopped; \
      what it had written stays";
 
 /// The steps and the time that are left to a script.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     steps: Cell<u64>,
     until: Cell<Instant>,
     is_over: Cell<bool>,
@@ -30,11 +30,11 @@ pub(super) struct Budget {
 
 /// A limit was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Over;
+pub(crate) struct Over;
 
 impl Budget {
     /// That of a run which begins now.
-    pub(super) fn new() -> Budget {
+    pub(crate) fn new() -> Budget {
         let budget =
             Budget { steps: Cell::new(0), until: Cell::new(Instant::now()), is_over: Cell::new(false) };
         budget.begin();
@@ -42,19 +42,19 @@ impl Budget {
     }
 
     /// Begins the next run.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.steps.set(STEPS_MAX);
         self.until.set(Instant::now() + TIME_MAX);
         self.is_over.set(false);
     }
 
     /// True once a limit was reached in this run.
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.is_over.get()
     }
 
     /// Counts steps.
-    pub(super) fn charge(&self, steps: u64) -> Result<(), Over> {
+    pub(crate) fn charge(&self, steps: u64) -> Result<(), Over> {
         let left = self.steps.get().saturating_sub(steps);
         self.steps.set(left);
         if left == 0 || self.is_over.get() {
@@ -65,12 +65,12 @@ impl Budget {
     }
 
     /// Counts bytes that are copied or searched.
-    pub(super) fn charge_bytes(&self, bytes: usize) -> Result<(), Over> {
+    pub(crate) fn charge_bytes(&self, bytes: usize) -> Result<(), Over> {
         self.charge((bytes / BYTES_PER_STEP) as u64 + 1)
     }
 
     /// Counts steps, and looks at the time.
-    pub(super) fn charge_and_look(&self, steps: u64) -> Result<(), Over> {
+    pub(crate) fn charge_and_look(&self, steps: u64) -> Result<(), Over> {
         if Instant::now() > self.until.get() {
             self.is_over.set(true);
         }

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use mlua::chunk::ChunkMode;
 use mlua::{Function, Lua, MultiValue, Table, Value};
-use sha1::{Digest, Sha1};
 use wire::redis::{Version, lookup};
 
 use super::context::Context;
@@ -190,7 +189,7 @@ fn sha1hex(lua: &Lua, args: &MultiValue, context: &Context) -> Result<MultiValue
     }
     let text = text_of(lua, args, 0, "sha1hex")?;
     context.budget.charge_bytes(text.as_bytes().len())?;
-    let name = super::Name::of(&Sha1::digest(text.as_bytes()).into()).to_string();
+    let name = super::Name::of(&text.as_bytes()).to_string();
     Ok(one(Value::String(lua.create_string(name)?)))
 }
 
