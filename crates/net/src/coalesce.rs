@@ -40,6 +40,7 @@ mod compare;
 mod length;
 #[cfg(test)]
 mod model;
+mod round;
 mod spell;
 #[cfg(test)]
 mod tests;
@@ -48,14 +49,13 @@ use std::time::Duration;
 
 use crate::Instant;
 use compare::Comparison;
-use length::{Length, Target};
+use length::{FEW, Length, Target};
+pub(crate) use round::Round;
 pub(crate) use spell::Clocks;
 use spell::{Reading, Spell};
 
 /// Rounds with at least this many events fill by themselves; while sleeping pays, with half as many more.
 const FULL: f64 = 8.0;
-/// Fewest events that a sleep must gather.
-const FEW: f64 = 5.0;
 /// Fewest clients: half of them can be in one round.
 const CLIENTS_MIN: usize = 2 * FEW as usize;
 /// Bytes per event above which copying dominates, not rounds.
@@ -72,21 +72,6 @@ const REVIEW_SOON: Duration = Duration::from_millis(60);
 const REVIEW: Duration = Duration::from_secs(1);
 /// Comparisons that count as few.
 const SOON: u32 = 4;
-
-/// A round: everything between two polls that may block.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Round {
-    /// Time at which its poll returned.
-    pub(crate) now: Instant,
-    /// Events it found.
-    pub(crate) events: usize,
-    /// Bytes it read.
-    pub(crate) bytes: usize,
-    /// Clients of the shard.
-    pub(crate) clients: usize,
-    /// The next timer.
-    pub(crate) timer: Option<Instant>,
-}
 
 /// Counts of a shard's rounds and sleeps since its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

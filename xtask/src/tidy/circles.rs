@@ -184,6 +184,7 @@ mod tests {
             (a, "fn f(a: &super::A) {}", &["a b"]),
             (a, "fn f(a: &crate::A) {}", &["a b"]),
             (a, "// crate::a::A\n#[cfg(test)]\nmod tests {\n use crate::a::A;\n}", &[]),
+            (a, "#[cfg(test)]\nmod tests;\n\nuse crate::a::A;", &["a b"]),
             ("use super::B;", "use crate::a;", &["a b"]),
             ("use super::B;", "use crate::a::{A};", &["a b"]),
             ("use std::a::b;", "use crate::a::A;", &[]),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::FEW;
-
+/// Fewest events that a sleep must gather.
+pub(super) const FEW: f64 = 5.0;
 /// Events that a sleep is to gather. Twice as many would save a few percent more and cost as much latency.
 const MANY: f64 = 32.0;
 /// Share of the clients that they are at most. Half is all that can come together, since the other

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Round;
+use super::round::Round;
 use crate::Instant;
 
 /// Time for the traffic to settle after a change, not measured ...

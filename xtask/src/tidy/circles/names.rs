@@ -19,9 +19,9 @@ pub struct Named {
     pub used: bool,
 }
 
-/// The code before the unit tests, without comments.
+/// The code without comments and without the unit tests at its end.
 pub fn code(text: &str) -> String {
-    let end = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
     text[..end].lines().map(without_comment).collect::<Vec<_>>().join("\n")
 }
 
