@@ -16,10 +16,13 @@ them:
   stuck       a publisher gets no OK within 60 seconds after the end of a fault
 
 NATS 2.9.10 does not pass: servers that die one after the other forget deliveries (docs/engine.md). --short therefore leaves the
-servers alone. The longest wait for an answer to a publication is printed for both ways to accept. `NUTHATCH_BIN` is the binary (default:
-target/release/nuthatch)."""
+servers alone. The longest wait for an answer to a publication is printed for both ways to accept, and for the local topic.
+`NUTHATCH_BIN` is the binary (default: target/release/nuthatch), `NATS_SERVER` that of NATS (default: nats-server)."""
 
+import base64
+import collections
 import contextlib
+import json
 import signal
 import socket
 import sys
@@ -36,7 +39,9 @@ import nats  # noqa: E402
 import nsqlib  # noqa: E402
 
 # The topic whose publications the quorum accepts, and the one whose the node does.
-TOPICS = {b"quorum": "engine", b"stored": "local"}
+ON_ENGINE = {b"quorum": "engine", b"stored": "local"}
+# With one that is no topic of the engine: what its publishers wait for, the machine makes them wait for.
+TOPICS = {**ON_ENGINE, b"beside": None}
 CHANNELS = (b"one", b"two")
 # FINs are passed on within 25 ms, and NATS notes them within 100 ms; the rest is for a busy machine.
 WINDOW = 1.0
@@ -46,6 +51,8 @@ TIMEOUT_MS = 3000
 PACE = 0.005
 # Messages of a dead node come back after 30 seconds.
 DRAIN_SECONDS = 150
+# Lost messages of each sort that are told one by one.
+DIAGNOSED = 5
 KINDS = ("leader", "follower", "nuthatch", "two", "stop", "cut")
 KINDS_SHORT = ("nuthatch", "cut")
 
@@ -189,39 +196,65 @@ class Consumer(Worker):
         self.oracle.decided(self.topic, self.channel, message.body, verdict, delay)
 
 
-class Link:
-    """A way to a server that can be cut: then nothing goes through, and nothing is refused."""
+class Trail:
+    """Everything that the taps saw of messages."""
 
-    def __init__(self, target):
-        self.target, self.open = target, threading.Event()
-        self.open.set()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+    def __init__(self):
+        # Publications of a topic that wait for their acknowledgement, by where it goes; sequences of those that got it.
+        self.sent, self.stored = {}, {}
+        # Words about deliveries, by stream, consumer and sequence.
+        self.settled = {}
 
-    def accept(self):
+    def published(self, subject, reply, body):
+        self.sent[reply] = (subject.split(b".")[1:], body)
+
+    def acknowledged(self, subject, answer):
+        if subject in self.sent and answer.startswith(b"{"):
+            sequence = json.loads(answer).get("seq")
+            kind, topic = self.sent[subject][0]
+            if sequence:
+                self.stored.setdefault((kind, topic, self.sent[subject][1]), set()).add(sequence)
+
+    def said(self, subject, word):
+        # $JS.ACK.stream.consumer.attempts.sequence…, in newer versions with a domain and an account before the stream.
+        tokens = subject.split(b".")
+        at = 2 if len(tokens) <= 9 else 4
+        self.settled.setdefault((tokens[at], tokens[at + 1], int(tokens[at + 3])), set()).add(word[:4].decode())
+
+
+class Tap(threading.Thread):
+    """A client of one server that sees what Nuthatch publishes, where the stream puts it, and what Nuthatch says of deliveries. It
+    asks for no message and has no interest in deliveries, so it changes nothing."""
+
+    SUBJECTS = (b"nuthatch.topic.>", b"nuthatch.deferred.>", b"$JS.ACK.>", b"_INBOX.*.*", b"_INBOX.*.*.*")
+
+    def __init__(self, port, trail):
+        super().__init__(daemon=True)
+        self.port, self.trail = port, trail
+
+    def run(self):
         while True:
-            client, _ = self.listener.accept()
-            threading.Thread(target=self.connect, args=(client,), daemon=True).start()
+            with contextlib.suppress(OSError, ValueError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as server:
+                wanted = b"".join(b"SUB %s %d\r\n" % (subject, number) for number, subject in enumerate(self.SUBJECTS))
+                server.sendall(b'CONNECT {"verbose":false,"headers":true}\r\n' + wanted + b"PING\r\n")
+                server.settimeout(None)
+                self.read(server.makefile("rb"), server)
+            time.sleep(0.1)
 
-    def connect(self, client):
-        self.open.wait()
-        try:
-            server = socket.create_connection(("127.0.0.1", self.target))
-        except OSError:
-            return client.close()
-        for source, sink in ((client, server), (server, client)):
-            threading.Thread(target=self.pass_on, args=(source, sink), daemon=True).start()
-
-    def pass_on(self, source, sink):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                self.open.wait()
-                sink.sendall(data)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
+    def read(self, lines, server):
+        for line in lines:
+            words = line.split()
+            if words[0] == b"PING":
+                server.sendall(b"PONG\r\n")
+            elif words[0] in (b"MSG", b"HMSG"):
+                head = int(words[-2]) if words[0] == b"HMSG" else 0
+                body = lines.read(int(words[-1]) + 2)[head:-2]
+                if words[1].startswith(b"_INBOX"):
+                    self.trail.acknowledged(words[1], body)
+                elif words[1].startswith(b"$JS.ACK"):
+                    self.trail.said(words[1], body)
+                else:
+                    self.trail.published(words[1], words[3], body)
 
 
 class Fleet:
@@ -231,16 +264,18 @@ class Fleet:
         self.stack = stack
         self.cluster = nats.Cluster(stack, "--no_advertise")
         stack.callback(self.cluster.stop)
-        self.links, self.nodes = {}, {}
+        self.links, self.nodes, self.trail = {}, {}, Trail()
+        for port, _ in self.cluster.ports.values():
+            Tap(port, self.trail).start()
         for name in ("one", "two"):
-            self.links[name] = [Link(port) for port, _ in self.cluster.ports.values()]
+            self.links[name] = [nats.Link(port) for port, _ in self.cluster.ports.values()]
             self.nodes[name] = self.start(name)
             stack.callback(lambda name=name: self.nodes[name].kill())
 
     def start(self, name, ports=None):
         servers = [f"127.0.0.1:{link.port}" for link in self.links[name]]
         return nats.start_node(
-            self.stack, name, servers, replicas=3, ports=ports, topics={topic.decode(): how for topic, how in TOPICS.items()}
+            self.stack, name, servers, replicas=3, ports=ports, topics={topic.decode(): how for topic, how in ON_ENGINE.items()}
         )
 
     def restart(self, name):
@@ -254,9 +289,50 @@ class Fleet:
                 return nats.ask(port, f"STREAM.INFO.nuthatch-{topic.decode()}")["cluster"]["leader"]
         return next(iter(self.cluster.ports))
 
+    def ask(self, subject, request=b""):
+        """The answer of whichever server gives one without an error."""
+        for port, _ in self.cluster.ports.values():
+            with contextlib.suppress(OSError, AssertionError):
+                answer = nats.ask(port, subject, request)
+                if "error" not in answer:
+                    return answer
+        return {}
+
+    def diagnose(self, oracle):
+        """What is known of messages that were lost: whether they were published, are still in a stream, were ever at a nuthatch."""
+        for (topic, channel), bodies in oracle.got.items():
+            lost = oracle.accepted[topic].keys() - bodies.keys()
+            if lost and topic in ON_ENGINE:
+                print(f"{topic!r} {channel!r} lacks {len(lost)}")
+                self.diagnose_part(f"nuthatch-{topic.decode()}", channel, (b"topic", topic), lost)
+                self.diagnose_part("nuthatch~deferred", b"mover", (b"deferred", topic), lost & oracle.due.keys())
+
+    def diagnose_part(self, stream, consumer, part, lost):
+        state = self.ask(f"STREAM.INFO.{stream}").get("state", {"first_seq": 1, "last_seq": 0})
+        found = {}
+        for sequence in range(state["first_seq"], state["last_seq"] + 1):
+            message = self.ask(f"STREAM.MSG.GET.{stream}", b'{"seq":%d}' % sequence).get("message")
+            if message:
+                found[base64.b64decode(message["data"])] = sequence
+        sent = {body for (kind, topic), body in self.trail.sent.values() if (kind, topic) == part}
+        info = self.ask(f"CONSUMER.INFO.{stream}.{consumer.decode()}")
+        told = ", ".join(f"{key} {info.get(key)}" for key in ("delivered", "ack_floor", "num_pending", "num_ack_pending"))
+        print(f"  {stream}, {state.get('messages')} messages, {state['first_seq']} to {state['last_seq']}; {consumer!r}: {told}")
+        counts = collections.Counter()
+        for body in sorted(lost):
+            where = sorted(self.trail.stored.get((*part, body), ()))
+            words = {word for at in where for word in self.trail.settled.get((stream.encode(), consumer, at), ())}
+            row = ("sent" if body in sent else "not sent", "stored" if where else "no PubAck")
+            row += (("in the stream" if body in found else "gone"), " ".join(sorted(words)) or "never at a nuthatch")
+            counts[row] += 1
+            if counts[row] <= DIAGNOSED:
+                print(f"    {body!r} at {where}: {', '.join(row)}")
+        for row, count in counts.items():
+            print(f"  {count}: {', '.join(row)}")
+
     def harm(self, kind, random):
         """Does it; returns how it ends."""
-        leader = self.leader(random.choice(list(TOPICS)))
+        leader = self.leader(random.choice(list(ON_ENGINE)))
         others = [name for name in self.cluster.ports if name != leader]
         victims = {"leader": [leader], "follower": [random.choice(others)], "two": [leader, random.choice(others)]}.get(kind)
         if victims:
@@ -331,17 +407,19 @@ def play(fleet, oracle, random, rounds, kinds):
 
 def main():
     options, random = _trial.begin(__doc__, 40, ("two rounds", {"rounds": 2}))
-    if kit.missing("nats-server"):
-        print("SKIPPED: nats-server is not installed")
+    if kit.missing(nats.SERVER):
+        print(f"SKIPPED: {nats.SERVER} is not installed")
         return 0
+    print(f"NATS {'.'.join(map(str, nats.version()))}", flush=True)
     oracle = Oracle()
     with kit.Stack() as stack:
         fleet = Fleet(stack)
         faults = play(fleet, oracle, random, options.rounds, KINDS_SHORT if options.short else KINDS)
+        fleet.diagnose(oracle)
     for topic, how in TOPICS.items():
         waits = sorted(oracle.waits[topic])
         shown = ", ".join(f"p{share * 100:g} {waits[int(len(waits) * share)] * 1000:.1f} ms" for share in (0.5, 0.99, 0.999))
-        print(f"accept = {how}: {len(oracle.accepted[topic])} accepted, longest wait {waits[-1]:.3f} s, {shown}")
+        print(f"{topic.decode()} (accept = {how}): {len(oracle.accepted[topic])} accepted, longest wait {waits[-1]:.3f} s, {shown}")
     print(f"{oracle.deliveries} deliveries, {len(oracle.repeated)} of them again")
     return _trial.end(oracle.faults() + faults)
 

@@ -1,9 +1,24 @@
-"""Servers of NATS with JetStream, alone or as a cluster, for topics on an engine."""
+"""Servers of NATS with JetStream, alone or as a cluster, for topics on an engine.
 
+`NATS_SERVER` is the program (default: nats-server, as the distribution has it)."""
+
+import contextlib
 import json
+import os
+import re
 import socket
+import subprocess
+import threading
 
 import kit
+
+SERVER = os.environ.get("NATS_SERVER", "nats-server")
+
+
+def version():
+    """Its version, as (2, 9, 10)."""
+    told = subprocess.run([SERVER, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(number) for number in re.search(r"v(\d+)\.(\d+)\.(\d+)", told).groups())
 
 
 def ask(port, subject, request=b""):
@@ -26,7 +41,7 @@ def start_nats(stack, name="nats", ports=None, configuration=""):
     file.write_text(configuration)
 
     def argv(port):
-        return ["nats-server", "-c", file, "-js", "-a", "127.0.0.1", "-p", port, "-sd", stack.path / name]
+        return [SERVER, "-c", file, "-js", "-a", "127.0.0.1", "-p", port, "-sd", stack.path / name]
 
     if ports is None:
         return kit.start(name, 1, argv, stack.path)
@@ -49,7 +64,7 @@ class Cluster:
         port, route = self.ports[name]
         routes = ",".join(f"nats://127.0.0.1:{other}" for _, other in self.ports.values())
         argv = [
-            "nats-server", "-js", "-n", name, "-a", "127.0.0.1", "-p", port, "-sd", self.stack.path / name,
+            SERVER, "-js", "-n", name, "-a", "127.0.0.1", "-p", port, "-sd", self.stack.path / name,
             "-cluster_name", "tests", "-cluster", f"nats://127.0.0.1:{route}", "-routes", routes, *self.options,
         ]
         self.nodes[name] = kit.Program(name, argv, [port], self.stack.path)
@@ -63,8 +78,48 @@ class Cluster:
             node.kill()
 
 
+class Link:
+    """A way to a server. It can be cut: then nothing goes through, and nothing is refused. It can lose a command of the client."""
+
+    def __init__(self, target):
+        self.target, self.open = target, threading.Event()
+        self.open.set()
+        # The next bytes of a client that match are left out, once.
+        self.losing = None
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            threading.Thread(target=self.connect, args=(client,), daemon=True).start()
+
+    def connect(self, client):
+        self.open.wait()
+        try:
+            server = socket.create_connection(("127.0.0.1", self.target))
+        except OSError:
+            return client.close()
+        for ends in ((client, server, True), (server, client, False)):
+            threading.Thread(target=self.pass_on, args=ends, daemon=True).start()
+
+    def pass_on(self, source, sink, sink_is_server):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self.open.wait()
+                if sink_is_server and self.losing:
+                    data, count = self.losing.subn(b"", data, count=1)
+                    self.losing = None if count else self.losing
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
 def start_node(stack, name, servers, replicas=1, ports=None, topics=("*",), accept="engine", engine="", queue=""):
-    """A nuthatch whose topics are on the engine: `topics` are globs, or globs with the way to accept. Its ports are those of TCP and HTTP."""
+    """A nuthatch whose topics are on the engine: `topics` are globs, or globs with the way to accept. Its ports are TCP and HTTP."""
     topics = topics if isinstance(topics, dict) else dict.fromkeys(topics, accept)
     listed = ", ".join(f'"{server}"' for server in servers)
     rules = "".join(f'[[queue.topic]]\nmatch = "{glob}"\nstorage = "engine"\naccept = "{how}"\n' for glob, how in topics.items())

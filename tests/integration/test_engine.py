@@ -2,6 +2,7 @@
 NATS loses a message that was answered with OK."""
 
 import collections
+import re
 import sys
 import threading
 import time
@@ -11,13 +12,13 @@ import pytest
 import kit
 import nkeys
 from authority import Authority
-from nats import Cluster, ask, start_nats, start_node
+from nats import SERVER, Cluster, Link, ask, start_nats, start_node
 
 sys.path.insert(0, str(kit.ROOT / "tests/crash"))
 from nsqlib import MESSAGE, RESPONSE, Connection, Message, dpub, mpub, pub  # noqa: E402
 
 pytestmark = [
-    pytest.mark.needs("nats-server"),
+    pytest.mark.needs(SERVER),
     pytest.mark.skipif(kit.IS_ORIGINAL, reason="the binary is nutcracker"),
 ]
 
@@ -121,6 +122,23 @@ def test_a_delay_is_kept_and_survives_the_node_that_accepted_it(stack, pair):
     assert time.time() - before >= 3.0, "it came early"
     assert message.attempts == 1
     reader.close()
+
+
+def test_a_lost_request_for_deferred_messages_stops_none():
+    """As a server that dies with the request loses it."""
+    with kit.Stack() as own:
+        link = Link(own.keep(start_nats(own)).port)
+        node = own.keep(start_node(own, "alone", [f"127.0.0.1:{link.port}"]))
+        publish(node, dpub(b"later", 10, b"before"))
+        reader = consumer(node, b"later", b"c")
+        assert receive(reader, 1)[0].body == b"before"
+        request = re.compile(rb"PUB \S+MSG\.NEXT\.\S+mover \S+ \d+\r\n[^\r]*\r\n")
+        for n in range(3):
+            link.losing = request
+            publish(node, dpub(b"later", 10, b"%d" % n))
+            assert receive(reader, 1)[0].body == b"%d" % n
+            kit.until(lambda: link.losing is None, "a request")
+        reader.close()
 
 
 def test_requeued_touched_and_timed_out(pair):

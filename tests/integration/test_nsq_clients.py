@@ -50,8 +50,8 @@ def nsqd(stack, request):
     subprocess.run([*made, "-keyout", key, "-out", cert], check=True, capture_output=True)
     if request.param == "local":
         return stack.keep_proxy(kit.start_nsqd(stack.path, f"--tls-cert={cert}", f"--tls-key={key}"))
-    if kit.missing("nats-server"):
-        pytest.skip("nats-server is not installed")
+    if kit.missing(nats.SERVER):
+        pytest.skip(f"{nats.SERVER} is not installed")
     server = stack.keep(nats.start_nats(stack))
     queue = f'https = "127.0.0.1:{kit.free_port()}"\ntls_cert = "{cert}"\ntls_key = "{key}"'
     return stack.keep_proxy(nats.start_node(stack, "engine", [f"127.0.0.1:{server.port}"], queue=queue))

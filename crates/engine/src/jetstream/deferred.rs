@@ -10,7 +10,7 @@ use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
 use async_nats::jetstream::{AckKind, Message};
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use std::time::SystemTime;
 use tokio::time::{Duration, sleep};
 
@@ -25,9 +25,11 @@ pub const PUBLISHED: &str = "Nuthatch-Published";
 /// The shared consumer.
 const MOVER: &str = "mover";
 /// Messages per fetch.
-const BATCH: usize = 100;
-/// Time of a fetch.
-const EXPIRES: Duration = Duration::from_secs(5);
+const BATCH: usize = 256;
+/// Time of a fetch at the server. It is given up here 5 seconds later.
+const EXPIRES: Duration = Duration::from_secs(2);
+/// Moves under way at once.
+const MOVES_MAX: usize = 64;
 /// Pause after an error.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -75,16 +77,15 @@ async fn move_all(hub: &Hub) -> Result<(), Fault> {
     let consumer: PullConsumer =
         stream.get_consumer::<pull::Config>(MOVER).await.map_err(|e| Fault::passing(&e))?;
     loop {
-        let fetch = consumer.fetch().max_messages(1).expires(EXPIRES).messages();
-        let mut first = fetch.await.map_err(|e| Fault::passing(&e))?;
-        while let Some(message) = first.next().await {
-            move_one(hub, message.map_err(|e| Fault::passing(&e))?).await;
-        }
-        let mut more =
-            consumer.fetch().max_messages(BATCH).messages().await.map_err(|e| Fault::passing(&e))?;
-        while let Some(message) = more.next().await {
-            move_one(hub, message.map_err(|e| Fault::passing(&e))?).await;
-        }
+        // With a time after which it ends here too: a request without one is waited for without end when the
+        // server that has it dies.
+        let batch = consumer.batch().max_messages(BATCH).expires(EXPIRES).messages();
+        let batch = batch.await.map_err(|e| Fault::passing(&e))?;
+        let moved = batch.try_for_each_concurrent(MOVES_MAX, |message| async {
+            move_one(hub, message).await;
+            Ok(())
+        });
+        moved.await.map_err(|e| Fault::passing(&e))?;
     }
 }
 
