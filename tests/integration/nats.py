@@ -8,11 +8,15 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import kit
 
 SERVER = os.environ.get("NATS_SERVER", "nats-server")
+# The one of requirements.txt: that of the distribution may be too old to lose nothing.
+RECENT = Path(sys.prefix) / "bin" / "nats-server"
 
 
 def version():

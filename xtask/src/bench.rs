@@ -1,5 +1,5 @@
 //! `cargo xtask bench proxy|cache|tls|floor|queue|single|placement|instructions|tools|upgrade|reload|pubsub|`
-//! `|cluster`: builds the programs to measure, then runs a script of `bench/`.
+//! `|cluster|engine`: builds the programs to measure, then runs a script of `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads
 //! CPU time and memory from /proc, and prints tables. The load generator, where speed matters, is Rust.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{cargo, root};
 
-const BENCHES: [&str; 13] = [
+const BENCHES: [&str; 14] = [
     "proxy",
     "cache",
     "tls",
@@ -24,6 +24,7 @@ const BENCHES: [&str; 13] = [
     "reload",
     "pubsub",
     "cluster",
+    "engine",
 ];
 
 /// Longest run of a bench.
@@ -38,6 +39,11 @@ pub fn run(what: &str, arguments: &[&str]) -> Result<(), Fault> {
     if !arguments.iter().any(|argument| ["--help", "-h", "--list"].contains(argument)) {
         for package in ["nuthatch", "loadgen"] {
             run::shown(cargo().args(["build", "--release", "--package", package]), Duration::from_hours(1))?;
+        }
+        if what == "engine" {
+            let program =
+                ["build", "--release", "--package", "nuthatch-engine", "--example", "jetstream_load"];
+            run::shown(cargo().args(program), Duration::from_hours(1))?;
         }
     }
     run::shown(Command::new("python3").arg(script).args(arguments).current_dir(root()), LIMIT)

@@ -1,4 +1,5 @@
-//! What the client talks to: the binary as nsqd in a directory of its own, and an authorization server.
+//! What the client talks to: the binary as nsqd in a directory of its own, with its topics or with an engine
+//! for them, and an authorization server.
 //!
 //! Ports are the system's choice; the daemon is ready when it accepts connections.
 
@@ -23,6 +24,16 @@ fn binary() -> PathBuf {
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/release/nuthatch"),
         PathBuf::from,
     )
+}
+
+/// The program of the engine.
+fn nats_server() -> String {
+    std::env::var("NATS_SERVER").unwrap_or_else(|_| "nats-server".to_owned())
+}
+
+/// True if topics can be put on an engine here.
+pub fn has_engine() -> bool {
+    Command::new(nats_server()).arg("--version").stdout(Stdio::null()).status().is_ok_and(|it| it.success())
 }
 
 /// From when ports are chosen until the program has them nobody else here looks for some.
@@ -100,6 +111,8 @@ impl Drop for Lookup {
 /// The binary as nsqd, in a directory of its own; killed when dropped.
 pub struct Daemon {
     child: Child,
+    /// The engine of its topics, if they are on one.
+    engine: Option<Child>,
     address: String,
     _directory: tempfile::TempDir,
 }
@@ -131,8 +144,36 @@ impl Daemon {
         }
         command.current_dir(directory.path()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|fault| panic!("{}: {fault}", binary().display()));
-        let mut daemon = Daemon { child, address: tcp, _directory: directory };
+        let mut daemon = Daemon { child, engine: None, address: tcp, _directory: directory };
         listens(&mut daemon.child, &daemon.address).then_some(daemon)
+    }
+
+    /// Starts it with its topics on an engine: a nats-server of its own. `NATS_SERVER` names the program.
+    pub fn start_on_engine() -> Daemon {
+        (0..5).find_map(|_| Daemon::start_on_engine_once()).expect("the daemon and its engine start")
+    }
+
+    fn start_on_engine_once() -> Option<Daemon> {
+        let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = tempfile::tempdir().expect("a directory");
+        let [tcp, http, nats] = free_addresses();
+        let mut engine = Command::new(nats_server());
+        engine.args(["-js", "-a", "127.0.0.1", "-p", nats.rsplit(':').next().expect("a port")]);
+        engine.arg("-sd").arg(directory.path().join("nats")).stdout(Stdio::null()).stderr(Stdio::null());
+        let engine = engine.spawn().expect("nats-server starts");
+        let data = directory.path().display();
+        let configuration = format!(
+            "[queue]\ntcp = \"{tcp}\"\nhttp = \"{http}\"\ndata_path = \"{data}\"\nstorage = \"engine\"\n\
+             [engine]\nservers = [\"{nats}\"]\nreplicas = 1\n"
+        );
+        let file = directory.path().join("nuthatch.toml");
+        std::fs::write(&file, configuration).expect("a configuration");
+        let mut command = Command::new(binary());
+        command.arg("run").arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|fault| panic!("{}: {fault}", binary().display()));
+        let mut daemon = Daemon { child, engine: Some(engine), address: tcp, _directory: directory };
+        let up = daemon.engine.as_mut().is_some_and(|engine| listens(engine, &nats));
+        (up && listens(&mut daemon.child, &daemon.address)).then_some(daemon)
     }
 
     pub fn producer(&self, shared: &NSQConfigShared) -> NSQProducer {
@@ -150,8 +191,10 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for child in [Some(&mut self.child), self.engine.as_mut()].into_iter().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

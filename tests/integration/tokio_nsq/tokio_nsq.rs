@@ -15,7 +15,7 @@ mod daemon;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use daemon::{Authority, Daemon, Lookup};
+use daemon::{Authority, Daemon, Lookup, has_engine};
 use tokio_nsq::{
     NSQConfigShared, NSQConfigSharedCompression as Compression, NSQConfigSharedTLS, NSQConsumer,
     NSQDeflateLevel, NSQEvent, NSQMessage, NSQProducer, NSQRequeueDelay, NSQTopic,
@@ -154,6 +154,16 @@ fn deflate() -> Compression {
 #[tokio::test]
 async fn in_the_clear() {
     converse(&Daemon::start(&[]), NSQConfigShared::new(), &[zeros(), noise()]).await;
+}
+
+/// With bodies that the engine takes: NATS' own limit is a mebibyte, with headers.
+#[tokio::test]
+async fn with_topics_on_an_engine() {
+    if !has_engine() {
+        return println!("SKIPPED: nats-server is not installed");
+    }
+    let large = noise()[..LARGE_BYTES / 2].to_vec();
+    converse(&Daemon::start_on_engine(), NSQConfigShared::new(), &[large]).await;
 }
 
 #[tokio::test]

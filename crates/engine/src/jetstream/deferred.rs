@@ -114,7 +114,8 @@ async fn move_one(hub: &Hub, message: Message) {
         moved = moved.message_id(format!("{id:016x}"));
     }
     let acknowledged = match hub.jetstream.send_publish(hub.names.subject(&topic), moved).await {
-        Ok(acknowledged) => acknowledged.await.is_ok(),
+        // NATS 2.9 says 0 for what it may never have.
+        Ok(acknowledged) => acknowledged.await.is_ok_and(|place| place.sequence > 0),
         Err(_) => false,
     };
     if acknowledged {

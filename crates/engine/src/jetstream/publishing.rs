@@ -51,9 +51,15 @@ pub enum Answer {
     Refused(String),
 }
 
+/// Codes of answers that say "not now": no leader or no quorum; the same id is on its way already.
+const NOT_NOW: [u32; 2] = [503, 409];
+
 #[derive(Deserialize)]
 struct Ack {
     error: Option<AckError>,
+    /// The place in the stream; counted from 1.
+    #[serde(default)]
+    seq: u64,
 }
 
 #[derive(Deserialize)]
@@ -70,9 +76,13 @@ impl Answer {
             return Answer::Nobody;
         }
         match serde_json::from_slice::<Ack>(payload) {
-            Ok(Ack { error: None }) => Answer::Stored,
-            Ok(Ack { error: Some(error) }) if error.code == 503 => Answer::Later(error.description),
-            Ok(Ack { error: Some(error) }) => Answer::Refused(error.description),
+            // NATS 2.9 answers so to a repetition of what most servers do not have yet, and may never have.
+            Ok(Ack { error: None, seq: 0 }) => Answer::Later("the message is on its way".to_owned()),
+            Ok(Ack { error: None, .. }) => Answer::Stored,
+            Ok(Ack { error: Some(error), .. }) if NOT_NOW.contains(&error.code) => {
+                Answer::Later(error.description)
+            }
+            Ok(Ack { error: Some(error), .. }) => Answer::Refused(error.description),
             Err(e) => Answer::Later(format!("acknowledgement cannot be read: {e}")),
         }
     }
@@ -239,6 +249,12 @@ mod tests {
     fn acknowledgements_are_read() {
         let stored = br#"{"stream":"S","seq":1,"duplicate":true}"#;
         assert_eq!(Answer::parse(false, stored), Answer::Stored);
+        for not_yet in [
+            &br#"{"stream":"s","seq":0,"duplicate":true}"#[..],
+            br#"{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"}}"#,
+        ] {
+            assert!(matches!(Answer::parse(false, not_yet), Answer::Later(_)));
+        }
         assert_eq!(Answer::parse(true, b""), Answer::Nobody);
         let later =
             br#"{"error":{"code":503,"err_code":10008,"description":"system temporarily unavailable"}}"#;
