@@ -134,6 +134,57 @@ def test_health_of_nodes_is_shown_and_followed(stack):
     }
 
 
+def test_the_page_says_who_serves_a_slot_and_what_is_believed(stack):
+    """Masters with their slots, replicas with lag and whether they are read from, the age of the map, views refused; and the owner of a
+    key."""
+    nodes = [FakeNode(stack) for _ in range(3)]
+    master, other, replica = nodes
+    for n, node in enumerate(nodes):
+        node.answer = lambda words, n=n: bulk(f"node {n}") if words[0].upper() == "GET" else replication(words, n)
+    ranges = [[(0, 99), (200, HALF - 1)], [(100, 199), (HALF, 16383)]]
+    halves = [
+        shard(ranges[0], [(master.port, "id0", "master", "online"), (replica.port, "id2", "replica", "online")]),
+        shard(ranges[1], [(other.port, "id1", "master", "online")]),
+    ]
+    for node in nodes:
+        node.shards = array(*halves)
+    seeds = [f"127.0.0.1:{node.port}" for node in nodes]
+    names = dict(zip(("master", "other", "replica"), seeds))
+    options = {"read_from": '"prefer_replica"', "zones": '["127.0.0.1=eu-1a"]', "zone": '"eu-1a"', "topology_refresh": '"500ms"'}
+    _, [port], admin = start_pools(stack, "shown", seeds, **options)
+    wait_until_found(admin)
+    page = lambda query="": kit.fetch(admin, f"/pools/c0{query}")[1]
+    kit.until(lambda: ">read from<" in page(), "the replica to be read from")
+    rows = {name: row for row in page().split("<tr")[1:] for name in seeds if f">{name}<" in row.split("</th>")[0] and "online" in row}
+    assert set(rows) == set(seeds), rows
+    assert "0–99, 200–8191" in rows[names["master"]] and "8,092, 49.4 %" in rows[names["master"]]
+    assert "100–199, 8192–16383" in rows[names["other"]]
+    told = rows[names["replica"]]
+    assert "↳" in told and "replica" in told and "eu-1a" in told and "read from" in told, told
+    assert page().index(f">{names['master']}<", page().index('id="topology"')) < page().index(f">{names['replica']}<", page().index('id="topology"'))
+    assert "16,384 of 16,384 slots served" in page() and "epoch 1" in page() and "map confirmed" in page() and "0 views refused" in page()
+    assert "redirects/s" in page()
+    # Slot 12182 is the other's, 5061 the master's, whose replica is named as well.
+    answer = lambda key: page(f"?key={key}").split('id="home"')[1].split("</div>")[0]
+    assert "12,182" in answer("foo") and names["other"] in answer("foo") and names["master"] not in answer("foo")
+    assert "5,061" in answer("%7Bbar%7Dzap") and names["master"] in answer("%7Bbar%7Dzap") and names["replica"] in answer("%7Bbar%7Dzap")
+    assert get(port, "foo") == b"$6\r\nnode 1\r\n" and get(port, "{bar}zap") == b"$6\r\nnode 2\r\n", "as the proxy does"
+    # The other is lost, and half of the slots with it: the page says so, and that nobody has the key.
+    for node in nodes:
+        node.shards, node.epoch = array(halves[0], shard(ranges[1], [(other.port, "id1", "master", "fail")])), 2
+    kit.until(lambda: "failed" in page(), "the failed node to be shown")
+    status = kit.fetch(admin, "/api/pools/c0")[1]["topology"]
+    assert [found["name"] for found in status["replicas"]] == [names["replica"]] and status["replicas"][0]["zone"] == "eu-1a"
+
+
+def replication(words, n):
+    """Replies to the questions about replication: the third node is a replica in step."""
+    if [word.upper() for word in words[:2]] != ["INFO", "REPLICATION"]:
+        return b"+OK\r\n"
+    role = "slave\r\nmaster_link_status:up\r\nslave_repl_offset:7" if n == 2 else "master\r\nmaster_repl_offset:7"
+    return bulk(f"# Replication\r\nrole:{role}\r\n")
+
+
 @pytest.mark.parametrize("pools", [1, 5])
 def test_no_storm_makes_more_than_two_questions_a_second(stack, pools):
     """Every request is answered with MOVED to and fro, or its connection is broken, in every pool at once."""

@@ -616,6 +616,192 @@ def test_pools_of_a_fleet(stack, browser):
     assert f"pools of 127.0.0.1:{two.ports[1]}" in page, "who did not answer is named"
 
 
+class Proxies:
+    """A nuthatch with a queue and two without, with the same pool over the same servers; and an nsqadmin that knows the admin ports
+    of all of them, and the queue of the first."""
+
+    def __init__(self, stack):
+        path = stack.path / "proxies"
+        path.mkdir()
+        self.servers = {name: stack.keep(kit.start_redis(f"proxied-{name}", path)) for name in "ab"}
+        listed = json.dumps([f"127.0.0.1:{server.port}:1 {name}" for name, server in self.servers.items()])
+        self.programs = {}
+        for name in ("one", "two", "three"):
+
+            def argv(pool, admin, tcp=0, http=0, name=name):
+                conf = path / f"{name}.toml"
+                queue = f'[queue]\ntcp = "127.0.0.1:{tcp}"\nhttp = "127.0.0.1:{http}"\ndata_path = "{path / name}"\nbroadcast_address = "127.0.0.1"\n'
+                conf.write_text(
+                    f'threads = 1\n[admin]\nlisten = "127.0.0.1:{admin}"\n[pool.cache]\nlisten = "127.0.0.1:{pool}"\nservers = {listed}\n'
+                    f'hot_keys = true\nslowlog_threshold = "1ms"\nserver_retry_timeout = 31000\n' + (queue if name == "one" else "")
+                )
+                return [kit.BINARY, "run", "-c", conf]
+
+            self.programs[name] = stack.keep_proxy(kit.start(name, 4, argv, path) if name == "one" else kit.start(name, 2, argv, path))
+        self.admins = {name: program.ports[1] for name, program in self.programs.items()}
+        self.queue = f"127.0.0.1:{self.programs['one'].ports[3]}"
+        listed = ",".join(f"127.0.0.1:{port}" for port in self.admins.values())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("NUTHATCH_FLEET_ADMINS", listed)
+            self.admin = stack.keep_proxy(
+                kit.start_nsqadmin(path, f"--nsqd-http-address={self.queue}", "--http-client-request-timeout=1s", name="admin-of-proxies")
+            )
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.admin.port}{path}"
+
+    def node(self, name):
+        return self.queue if name == "one" else f"127.0.0.1:{self.admins[name]}"
+
+    def by_hand(self, server="b"):
+        """What was done to the server by hand at each node."""
+        pools = [kit.fetch(port, "/api/status")[1]["pools"][0] for port in self.admins.values()]
+        return [found["by_hand"] for pool in pools for found in pool["servers"] if found["name"] == server]
+
+    def use(self, name):
+        """Some traffic, while a server is busy: a part of it is slow."""
+        with contextlib.closing(redis.Redis(port=self.programs[name].ports[0])) as client:
+            with contextlib.closing(redis.Redis(port=self.servers["a"].port)) as direct:
+                busy = threading.Thread(target=direct.eval, args=(BUSY, 0))
+                busy.start()
+                while busy.is_alive():
+                    client.mget([f"key:{number}" for number in range(20)])
+            for number in range(200):
+                client.set(f"key:{number % 7}", "x" * 5000)
+                client.get("key:1")
+
+
+@pytest.fixture(scope="module")
+def proxies(stack):
+    return Proxies(stack)
+
+
+def test_a_process_is_in_the_fleet_once(proxies, browser):
+    """With a queue or without; one whose queue and admin port are both known is listed once, by its queue."""
+    browser.screen(1440)
+    browser.open(proxies.url("/pools"))
+    rows = browser.run("[...document.querySelectorAll('#pools tbody tr td:first-child')].map((it) => it.innerText.split(' ')[0])")
+    assert sorted(rows) == sorted(proxies.node(name) for name in proxies.admins), rows
+    browser.open(proxies.url("/nodes"))
+    alone = browser.run("document.getElementById('proxies').innerText")
+    assert proxies.node("two") in alone and proxies.node("one") not in alone, alone
+    browser.click("#proxies a", proxies.node("two"))
+    assert "without a queue" in browser.text() and "cache" in browser.text() and browser.faults == []
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_a_pool_of_the_fleet_has_what_its_own_process_shows(proxies, browser, name):
+    """Settings with their origin, the last hour, slow log, hot keys and big replies: the same pages from another source."""
+    node = proxies.node(name)
+
+    def is_hot():
+        proxies.use(name)
+        admin = proxies.admins[name]
+        return kit.fetch(admin, "/api/keys/cache")[1]["keys"] and kit.fetch(admin, "/api/slowlog/cache")[1]
+
+    kit.until(is_hot, "a hot key and a slow request are seen")
+    for page, path in [("pool", f"/pools/{node}/cache"), ("server", f"/pools/{node}/cache/a"), ("slowlog", f"/slowlog/{node}/cache"), ("keys", f"/keys/{node}/cache")]:
+        look(browser, proxies.url(path), f"proxied-{name}-{page}", [(360, False), (1440, True)] + [(390, True), (1440, False)] * bool(DRAWN))
+    browser.screen(1440)
+    browser.open(proxies.url(f"/pools/{node}/cache"))
+    settings = browser.run("document.getElementById('settings').innerText")
+    assert "server_retry_timeout" in settings and "31s" in settings and f"{name}.toml:" in settings, settings
+    assert "Hit rate" in browser.run("document.getElementById('charts').innerText")
+    assert "p99" in browser.run("document.getElementById('servers').innerText") and "All counters" in browser.text()
+    drawn = lambda: browser.run("[...document.querySelectorAll('#charts path.line')].some((it) => it.getAttribute('d'))")
+    kit.until(lambda: (browser.open(proxies.url(f"/pools/{node}/cache")), drawn())[1], "the last hour has begun")
+    browser.click("main a", "Slow log")
+    assert "key:" in browser.run("document.getElementById('slowlog').innerText")
+    browser.click("#slowlog a", "a")
+    assert browser.run("location.pathname").endswith("/cache/a")
+    kit.until(lambda: (proxies.use(name), "<code>key:1</code>" in kit.fetch(proxies.admin.port, f"/keys/{node}/cache")[1])[1], "the hot key is shown")
+    browser.open(proxies.url(f"/keys/{node}/cache"))
+    assert "key:1" in browser.run("document.getElementById('keys').innerText")
+    assert "KiB" in browser.run("document.getElementById('replies').innerText")
+    assert browser.faults == []
+
+
+def test_a_server_is_ejected_at_one_node_or_at_all(proxies, browser):
+    """With a result of each node; what one did not take is said."""
+    browser.screen(1440)
+    server = lambda name: proxies.url(f"/pools/{proxies.node(name)}/cache/b")
+    do(browser, server("two"), "Eject", "Ejected:")
+    assert proxies.by_hand() == [None, "ejected", None]
+    do(browser, server("two"), "Return", "Returned:")
+    do(browser, server("one"), "Drain", "Draining:", everywhere=True)
+    assert proxies.by_hand() == ["drained"] * 3
+    do(browser, server("three"), "Return", "Returned:", everywhere=True)
+    do(browser, server("one"), "Set the weight", "weight is set", weight="3", everywhere=True)
+    assert proxies.by_hand() == ["weight 3 instead of 1"] * 3
+    assert "weight 3" in browser.run("document.getElementById('state').innerText")
+    proxies.programs["three"].signal(signal.SIGSTOP)
+    try:
+        browser.open(server("one"))
+        browser.submit("Set the weight", weight="", everywhere=True)
+    finally:
+        proxies.programs["three"].signal(signal.SIGCONT)
+    text = browser.text()
+    assert "Not everybody took it" in text and proxies.node("two") in text and "pools of 127.0.0.1" in text, text
+    do(browser, server("one"), "Set the weight", "weight is set", weight="", everywhere=True)
+    assert proxies.by_hand() == [None] * 3
+    events = kit.fetch(proxies.admins["three"], "/api/status")[1]["events"]
+    found = [event["text"] for event in events if event["subject"] == "pool cache, server b"]
+    assert "by hand: drained, by 127.0.0.1" in found, events
+    assert "eject_server" in proxies.admin.output() and "pool cache, server b" in proxies.admin.output(), "an audit line of nsqadmin"
+
+
+def test_log_levels_of_a_fleet(proxies, browser):
+    """Of queues by their HTTP API, of the others at their admin ports."""
+    browser.screen(1440)
+    shown = lambda name: "log level debug" in kit.fetch(proxies.admins[name], "/configuration")[1]
+    do(browser, proxies.url("/nodes"), "Set the log level", "The log level is set.", level="debug")
+    assert kit.fetch(int(proxies.queue.split(":")[1]), "/config/log_level")[1] == 1, "DEBUG, as nsqd says it"
+    assert shown("two") and shown("three")
+    do(browser, proxies.url(f"/nodes/{proxies.node('two')}"), "Set the log level", "The log level is set.", level="info")
+    assert not shown("two") and shown("three")
+    do(browser, proxies.url("/nodes"), "Set the log level", "The log level is set.", level="info")
+
+
+def test_nsqadmin_lends_nobody_its_place_on_this_machine(proxies):
+    """An admin port without users lets clients of this machine change something: not what a stranger sends through nsqadmin."""
+    form = f"change=eject&node={proxies.node('two')}&pool=cache&server=b"
+    for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):
+        status, page = kit.fetch(proxies.admin.port, "/action", "POST", form, {header: "10.0.0.1"})
+        assert status == 200 and "only a client on this machine may change something" in page, (header, page)
+    assert proxies.by_hand() == [None] * 3
+    for bad in ("change=eject&node=10.9.9.9:1&pool=cache&server=b", f"change=weight&node={proxies.node('two')}&pool=cache&server=b&weight=x"):
+        kit.fetch(proxies.admin.port, "/action", "POST", bad)
+    assert proxies.by_hand() == [None] * 3
+
+
+@pytest.mark.parametrize("key", ["session:1", "{user:7}:x", "naïve", "<b>&"])
+def test_the_server_of_a_key(scene, browser, key):
+    """The page names the server that has the key: there the proxy has put it."""
+    with contextlib.closing(redis.Redis(port=scene.pool)) as client:
+        kit.until(lambda: not [client.set(key, "here") for _ in range(1)] == [None], "it is set")
+    browser.screen(1440)
+    browser.open(scene.url("/pools/sessions"))
+    browser.run(f"document.getElementById('key').value = {json.dumps(key)}")
+    browser.click("#whereabouts button", "Find")
+    told = browser.run("document.querySelector('#home b').innerText")
+    having = [name for name, server in scene.servers.items() if name != "c" and redis.Redis(port=server.port).get(key)]
+    assert having == [told], (told, having)
+    assert browser.run("document.querySelector('#home code').innerText") == key and browser.faults == []
+
+
+def test_a_key_of_a_server_that_is_out_says_where_it_belongs(scene, browser):
+    """While c is ejected its keys are served by another, and the page says which they belong to."""
+    browser.screen(1440)
+    for number in range(100):
+        browser.open(scene.url(f"/pools/sessions?key=session:{number}"))
+        told = browser.run("document.getElementById('home').innerText")
+        if "While c is in the ring, it is served by that one" in told:
+            break
+    else:
+        pytest.fail("no key of c among a hundred")
+    assert browser.faults == []
+
+
 def test_settings_have_their_origin(scene, browser):
     """Each setting in force with the place where it was set: of a pool, of a topic and a channel, of the whole process."""
 

@@ -263,6 +263,34 @@ def test_the_master_is_shown(scene):
     assert 'nuthatch_master_sentinels_answering{pool="p",master="m"} 3' in metrics
 
 
+def test_the_page_says_what_is_believed(scene):
+    """The master with its address, which Sentinels answer and whom they name, the replicas that are read from, and the server of a key."""
+    port, admin = kit.free_port(), kit.free_port()
+    listed = [f"127.0.0.1:{sentinel.port}" for sentinel in scene.sentinels]
+    text = (
+        f'threads = 1\n[admin]\nlisten = "127.0.0.1:{admin}"\n[pool.r]\nlisten = "127.0.0.1:{port}"\ntopology = "sentinel"\nsentinels = {listed}\n'
+        'masters = ["m"]\nread_from = "prefer_replica"\nreplica_lag_max = "10s"\ntopology_refresh = "500ms"\n'
+    )
+    kit.start_configured(scene.stack, "shown", text, [port, admin])
+    whole = lambda query="": kit.fetch(admin, f"/pools/r{query}")[1]
+    page = lambda: whole().split('id="topology"')[-1].split('id="whereabouts"')[0]
+    kit.until(lambda: page().count(">read from<") == 2, "both replicas to be read from")
+    kit.until(lambda: page().count(">answers<") == 3, "all Sentinels to answer")
+    address = f"127.0.0.1:{scene.nodes[scene.master()].port}"
+    shown = page()
+    assert "3 of 3 answer" in shown and all(sentinel in shown for sentinel in listed), shown
+    assert shown.count(f"<code>{address}</code>") == 4, "the master's own, and what three Sentinels name"
+    assert f"is served by <b><a href=\"/pools/r/m\">m</a></b> at <code>{address}</code>" in whole("?key=k")
+    replicas = kit.fetch(admin, "/api/status")[1]["replicas"]
+    assert len(replicas) == 2 and all(found["not_read"] is None and found["lag_ms"] < 10_000 for found in replicas), replicas
+    scene.sentinels[0].signal(signal.SIGSTOP)
+    try:
+        kit.until(lambda: "2 of 3 answer" in page() and ">silent<" in page(), "a Sentinel that is silent")
+    finally:
+        scene.sentinels[0].signal(signal.SIGCONT)
+    kit.until(lambda: "3 of 3 answer" in page(), "it answers again")
+
+
 def test_a_planned_failover(scene):
     old, others = scene.master(), kit.Others(scene.program.process.pid)
     before = scene.shown()["changes"]

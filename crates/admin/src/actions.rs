@@ -14,6 +14,7 @@
 //! operator: no page of another site through its browser, and no proxy for a client of another machine
 //! (`may_act`, asked before anything else).
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -26,6 +27,9 @@ use crate::reload::Outcome;
 
 /// Headers that proxies add: the real client may be on another machine.
 const OF_PROXIES: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+/// Header with the client of a proxy, and the most that is recorded of it.
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_CHARS_MAX: usize = 64;
 /// Size limit of a pool, server or level name in a request, in bytes.
 const NAME_BYTES_MAX: usize = 4096;
 
@@ -65,8 +69,29 @@ pub enum ServerChange {
 
 /// Executor of actions.
 pub trait Actor: Send + Sync {
-    /// Carries out an action. None if the process stops.
-    fn act(&self, action: Action) -> Acting;
+    /// Carries out an action. None if the process stops. `by` says who asked for it and from where, for the
+    /// record: `joe from 10.0.0.1`.
+    fn act(&self, action: Action, by: String) -> Acting;
+}
+
+/// Author of a change, and the place it comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Author(pub String);
+
+impl Author {
+    /// The author of a request: its user, if it has logged in, its address, and whom it asks for, if it is a
+    /// proxy.
+    pub fn of(user: Option<&str>, ip: Option<IpAddr>, headers: &HeaderMap) -> Author {
+        let from = ip.map_or_else(|| "a unix socket".to_owned(), |ip| ip.to_canonical().to_string());
+        let other = headers
+            .get(FORWARDED_FOR)
+            .and_then(|other| other.to_str().ok())
+            .filter(|other| !other.is_empty());
+        let other = other.map(|other| other.chars().take(FORWARDED_CHARS_MAX).collect::<String>());
+        let user = user.map(|user| format!("{user} from ")).unwrap_or_default();
+        let other = other.map(|other| format!(" for {other}")).unwrap_or_default();
+        Author(format!("{user}{from}{other}"))
+    }
 }
 
 /// Future returned by [`Actor::act`].
@@ -84,26 +109,29 @@ pub enum Origin {
 /// Answers `POST /api/reload`.
 pub(crate) async fn reload(
     Extension(actor): Extension<Option<Arc<dyn Actor>>>,
+    Extension(author): Extension<Author>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    perform(actor, query, of_reload).await
+    perform(actor, author, query, of_reload).await
 }
 
 /// Answers `POST /api/server/…`.
 pub(crate) async fn server(
     Extension(actor): Extension<Option<Arc<dyn Actor>>>,
+    Extension(author): Extension<Author>,
     Path(change): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    perform(actor, query, |query| of_server(&change, query)).await
+    perform(actor, author, query, |query| of_server(&change, query)).await
 }
 
 /// Answers `POST /api/log/level`.
 pub(crate) async fn log_level(
     Extension(actor): Extension<Option<Arc<dyn Actor>>>,
+    Extension(author): Extension<Author>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    perform(actor, query, |query| Ok(Action::LogLevel(name(query, "level")?))).await
+    perform(actor, author, query, |query| Ok(Action::LogLevel(name(query, "level")?))).await
 }
 
 fn of_reload(query: &Query) -> Result<Action, String> {
@@ -143,6 +171,7 @@ pub(crate) fn name(query: &Query, parameter: &str) -> Result<String, String> {
 
 async fn perform(
     actor: Option<Arc<dyn Actor>>,
+    Author(by): Author,
     query: Option<String>,
     read: impl FnOnce(&Query) -> Result<Action, String>,
 ) -> Response {
@@ -158,7 +187,7 @@ async fn perform(
             Outcome::failed(0, "this process carries out no actions"),
         );
     };
-    match actor.act(action).await {
+    match actor.act(action, by).await {
         Some(outcome) if outcome.ok => answer(StatusCode::OK, outcome),
         Some(outcome) => answer(StatusCode::UNPROCESSABLE_ENTITY, outcome),
         None => answer(StatusCode::SERVICE_UNAVAILABLE, Outcome::failed(0, "the process is stopping")),

@@ -15,7 +15,7 @@ use ui::respond;
 use ui::text::path;
 
 use crate::Watch;
-use crate::actions::{self, Action, Actor};
+use crate::actions::{self, Action, Actor, Author};
 use crate::page::Site;
 use crate::reload::Outcome;
 
@@ -26,6 +26,7 @@ const FORM_BYTES_MAX: usize = 16 << 10;
 pub(crate) async fn change(
     State(watch): State<Arc<Watch>>,
     Extension(actor): Extension<Option<Arc<dyn Actor>>>,
+    Extension(Author(by)): Extension<Author>,
     request: Request,
 ) -> Response {
     let form = match form(request.into_body()).await {
@@ -39,7 +40,7 @@ pub(crate) async fn change(
     let Some(actor) = actor else {
         return refused(&watch, StatusCode::NOT_IMPLEMENTED, "this process carries out no actions").await;
     };
-    match actor.act(action).await {
+    match actor.act(action, by).await {
         Some(Outcome { ok: true, .. }) => respond::see(&format!("{back}?did={word}")).into_response(),
         Some(Outcome { error, .. }) => {
             let reason = error.unwrap_or_else(|| "nothing was changed".into());

@@ -7,9 +7,7 @@ use std::borrow::Cow;
 use telemetry::{PoolStats, Row, ServerStats};
 
 use crate::certificates::{Certificate, CertificateFault};
-use crate::clusters::Cluster;
 use crate::events::Event;
-use crate::masters::Master;
 use crate::process::Process;
 use crate::queue::Condition;
 use crate::reload::Generations;
@@ -18,8 +16,10 @@ use crate::status::{
     ChannelStatus, ErrorCount, Memory, PoolState, PoolStatus, QueueStatus, ServerState, ServerStatus, Status,
     TopicStatus,
 };
+use crate::topology::{Cluster, Master};
 use crate::trouble::{Finding, Severity};
 use crate::upgrades::UpgradeFailures;
+use crate::verdict::severity;
 use ui::format::{bytes, count, micros, rate};
 
 /// Pool errors caused by clients: worth a look in the daytime.
@@ -93,13 +93,15 @@ fn of_certificate(certificate: &Certificate, now_ms: u64) -> Option<Finding> {
 }
 
 fn of_master(master: &Master) -> Option<Finding> {
-    let (severity, text) = master.fault()?;
+    let (level, text) = master.fault()?;
+    let severity = severity(level);
     let subject = format!("pool {}, server {}", master.pool, master.name);
     Some(Finding { section: Some("sentinels"), ..Finding::new(severity, subject, "sentinels", text) })
 }
 
 fn of_cluster(cluster: &Cluster) -> Option<Finding> {
-    let (severity, text) = cluster.fault()?;
+    let (level, text) = cluster.fault()?;
+    let severity = severity(level);
     let subject = format!("pool {}", cluster.pool);
     Some(Finding { section: Some("cluster"), ..Finding::new(severity, subject, "cluster", text) })
 }

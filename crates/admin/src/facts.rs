@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use config::checked::{Config, MetricsLimits, Pool, Protocol, Server};
+use config::checked::{Config, MetricsLimits, Pool, Protocol, Server, Topology};
 use config::endpoint;
 use config::nsqd::machine;
 use serde::Serialize;
@@ -40,6 +40,8 @@ pub struct PoolFacts {
     pub name: String,
     /// `redis` or `memcache`.
     pub protocol: &'static str,
+    /// `ring`, `cluster` or `sentinel`.
+    pub topology: &'static str,
     /// Rule that maps its keys to servers.
     pub placement: Placement,
 }
@@ -77,6 +79,11 @@ impl Facts {
             protocol: match pool.protocol {
                 Protocol::Redis => "redis",
                 Protocol::Memcache => "memcache",
+            },
+            topology: match pool.discovery.topology {
+                Topology::Ring => "ring",
+                Topology::Cluster => "cluster",
+                Topology::Sentinel => "sentinel",
             },
             placement: placement_of(pool),
         };

@@ -41,14 +41,12 @@ mod open_metrics;
 mod reference;
 mod scrape;
 mod page;
+mod pool_source;
 mod runbook;
-mod hot_keys;
-mod slow_log;
 
 pub mod actions;
 mod certificates;
-mod clusters;
-mod masters;
+mod topology;
 pub mod events;
 mod facts;
 pub mod process;
@@ -59,12 +57,14 @@ pub mod source;
 mod upgrades;
 
 pub use certificates::{Certificate, CertificateFault, Certificates, Side};
-pub use clusters::{Cluster, ClusterList, ClusterNode};
 pub use facts::{Facts, Listening, Member, Placement, PoolFacts, wall_ms};
-pub use masters::{Master, MasterList};
 pub use page::{REFRESH_SECONDS, SECTIONS};
 pub use reference::metrics_reference;
 pub use router::{router, serve_client};
+pub use topology::{
+    AskedSentinel, Cluster, ClusterList, ClusterNode, Master, MasterList, Replica, ReplicaList,
+};
 pub use trouble::{Severity, Trouble};
+pub use ui::pools::PoolSource;
 pub use upgrades::{UpgradeFailure, UpgradeFailures, Upgrades};
 pub use watch::Watch;

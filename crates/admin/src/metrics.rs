@@ -9,13 +9,12 @@ use telemetry::Kind;
 use telemetry::render::prometheus::Text;
 
 use crate::certificates::Certificate;
-use crate::clusters::Cluster;
 use crate::facts::Facts;
 use crate::lookup;
-use crate::masters::Master;
 use crate::queue::EngineReport;
 use crate::reload::ServerByHand;
 use crate::status::{QueueStatus, Status};
+use crate::topology::{Cluster, Master};
 
 pub(crate) use self::queue::QueueRows;
 
@@ -86,7 +85,7 @@ fn process(text: &mut Text, facts: &Facts, status: &Status) {
     if !servers_by_hand.is_empty() {
         let help = "a change to a server by hand, in force";
         let mut family = text.family("nuthatch_server_by_hand_info", Kind::Gauge, help);
-        for ServerByHand { pool, server, change } in servers_by_hand {
+        for ServerByHand { pool, server, change, .. } in servers_by_hand {
             family.sample(&[("pool", pool), ("server", server), ("change", change)], 1);
         }
     }

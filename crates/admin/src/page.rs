@@ -10,24 +10,19 @@
 //! | `/configuration` | what runs, what the file says, the difference |
 //! | `/runbook` | what to do about each trouble |
 //!
-//! Topics and channels are pages of `web`, served behind these. Everything is rendered here, complete without
+//! Pages of one pool are written by [`ui::pools`], for this process and for a fleet alike; topics and
+//! channels are pages of `web`, served behind these. Everything is rendered here, complete without
 //! a script.
 
 mod configuration;
 mod engine;
 mod events;
-mod hot_keys;
 mod overview;
-mod pool;
 mod pools;
 mod runbook;
-mod server;
-mod settings;
-mod slow_log;
 mod subject;
 
 use maud::{Markup, html};
-use ui::pools::{History, Place};
 use ui::{Frame, Section};
 
 use crate::status::Status;
@@ -35,13 +30,9 @@ use crate::watch::Watch;
 
 pub(crate) use configuration::configuration;
 pub(crate) use events::events;
-pub(crate) use hot_keys::hot_keys;
 pub(crate) use overview::overview;
-pub(crate) use pool::pool;
 pub(crate) use pools::pools;
 pub(crate) use runbook::runbook;
-pub(crate) use server::server;
-pub(crate) use slow_log::slow_log;
 pub(crate) use subject::path_of;
 
 /// Sections of the site.
@@ -107,20 +98,10 @@ impl Site<'_> {
     }
 }
 
-/// The pools of this process, with their last hour.
-fn pools_at<'a>(history: &'a History<'a>) -> Place<'a> {
-    Place { path: "/pools".into(), history: Some(history) }
-}
-
 /// Sentence about a change on the page after it. Only these words can be in an address.
 fn done(word: &str) -> Option<&'static str> {
     Some(match word {
-        "eject" => "Ejected: the server gets no more requests; its connections stay.",
-        "drain" => "Draining: the server gets no more requests; its connections close once they owe nothing.",
-        "return" => "Returned: the server is in the ring again.",
-        "weight" => "The weight is set.",
         "reload" => "The configuration is in force.",
-        "level" => "The log level is set.",
-        _ => return None,
+        word => return ui::pools::done(word),
     })
 }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use http::{Caller, LoginDesk, Names, Right, browser};
 
 use crate::Watch;
-use crate::actions::{self, Origin};
+use crate::actions::{self, Author, Origin};
 use crate::reload::Outcome;
 
 /// Rules that every request is checked against.
@@ -26,7 +26,7 @@ const NAMES_OPTION: &str = "http_names in [admin]";
 
 /// Admits a request if its page and its user may send it: browsers under our own names only, changes for
 /// pages of ours, from this machine or by an operator who has logged in.
-pub(crate) async fn permit(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(crate) async fn permit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let right = right(request.method(), request.uri().path());
     let facts = gate.watch.facts();
     let names =
@@ -36,20 +36,22 @@ pub(crate) async fn permit(State(gate): State<Gate>, request: Request, next: Nex
     {
         return refusal.answer();
     }
-    let mut logged_in = false;
+    let mut user = None;
+    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
     if let Some(desk) = gate.desk.as_ref().filter(|desk| desk.has_operators()) {
-        let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
         match desk.permit(right, request.headers(), &caller).await {
-            Ok(user) => logged_in = user.is_some(),
+            Ok(found) => user = found,
             Err(refusal) => return refusal.answer(),
         }
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let origin = request.extensions().get::<Origin>().copied().unwrap_or(Origin::Remote);
-        if let Err(reason) = actions::may_act(origin, logged_in, request.headers(), &names) {
+        if let Err(reason) = actions::may_act(origin, user.is_some(), request.headers(), &names) {
             let outcome = Outcome::failed(0, reason);
             return actions::answer(StatusCode::FORBIDDEN, outcome);
         }
+        let author = Author::of(user.as_ref().map(|user| user.name()), caller.ip, request.headers());
+        request.extensions_mut().insert(author);
     }
     next.run(request).await
 }

@@ -11,10 +11,8 @@ use telemetry::render::prometheus::Text;
 use telemetry::{ChannelReport, CommandClass, PoolCells, Registry, TopicReport};
 
 use crate::certificates::{Certificate, Side};
-use crate::clusters::Cluster;
 use crate::facts::{Facts, Placement, PoolFacts};
 use crate::lookup::LookupReport;
-use crate::masters::Master;
 use crate::metrics;
 use crate::process::Process;
 use crate::queue::{EngineReport, QueueReport};
@@ -23,6 +21,7 @@ use crate::rounds::Rounds;
 use crate::sample::Sample;
 use crate::scrape::Page;
 use crate::status::Status;
+use crate::topology::{Cluster, Master};
 use crate::upgrades::{UpgradeFailure, UpgradeFailures};
 
 const HEAD: &str = "# Metrics
@@ -71,7 +70,12 @@ fn example() -> String {
         version: "",
         memory_budget_bytes: 0,
         shards: 1,
-        pools: vec![PoolFacts { name: "p".into(), protocol: "redis", placement: Placement::default() }],
+        pools: vec![PoolFacts {
+            name: "p".into(),
+            protocol: "redis",
+            topology: "ring",
+            placement: Placement::default(),
+        }],
         listening: Vec::new(),
         hostname: String::new(),
         http_names: Vec::new(),
@@ -110,7 +114,7 @@ fn status(facts: &Facts, registry: &Registry) -> Status {
     let mut status = Status::between(&sample, &sample, facts, true);
     let failure = UpgradeFailure { at_ms: 0, reason: String::new() };
     status.upgrade_failures = UpgradeFailures { total: 1, last: Some(failure) };
-    let change = ServerByHand { pool: "p".into(), server: "s".into(), change: String::new() };
+    let change = ServerByHand { pool: "p".into(), server: "s".into(), ..ServerByHand::default() };
     status.configuration.servers_by_hand.push(change);
     status.certificates.push(Certificate {
         pool: "p".into(),
@@ -120,27 +124,13 @@ fn status(facts: &Facts, registry: &Registry) -> Status {
         begins_ms: 0,
         ends_ms: 0,
     });
-    status.clusters.push(Cluster {
-        pool: "p".into(),
-        slots_served: 0,
-        epoch: 0,
-        nodes: Vec::new(),
-        left_out: 0,
-        refreshed_ms: known,
-        questions: 0,
-        views_refused: 0,
-        fault: None,
-        last_error: None,
-        last_error_ms: None,
-    });
+    status.clusters.push(Cluster { pool: "p".into(), refreshed_ms: known, ..Cluster::default() });
     status.masters.push(Master {
         pool: "p".into(),
         name: "m".into(),
         address: Some(String::new()),
         since_ms: known,
-        changes: 0,
-        sentinels_answering: 0,
-        sentinels: 0,
+        ..Master::default()
     });
     status
 }

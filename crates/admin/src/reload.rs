@@ -21,7 +21,7 @@ pub struct Generations {
 }
 
 /// A manual change of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerByHand {
     /// Name of its pool.
     pub pool: String,
@@ -29,6 +29,10 @@ pub struct ServerByHand {
     pub server: String,
     /// The change: `drained`, `weight 5 instead of 1`.
     pub change: String,
+    /// It is out of the ring.
+    pub is_out: bool,
+    /// Its weight in place of the configured one.
+    pub weight: Option<u32>,
 }
 
 /// A failed reload. The previous generation stays in force.

@@ -3,6 +3,8 @@
 //! | path | what |
 //! |---|---|
 //! | `/`, `/pools…`, `/events`, `/configuration` | the pages of this process: [`crate::page`] |
+//! | `/api/pools` | the pools, for the pages of a fleet |
+//! | `/api/pools/POOL` | all that is shown of a pool; with `?server=S` the last hour and the counters of that server |
 //! | `/keys/POOL`, `/api/keys/POOL` | hot keys and big replies of a pool |
 //! | `/slowlog/POOL`, `/api/slowlog/POOL` | the slow log of a pool; `?count=N` of the newest as JSON |
 //! | `/change` | forms of these pages |
@@ -43,15 +45,13 @@ use serde::{Deserialize, Serialize};
 use telemetry::debug;
 use telemetry::render::prometheus::{self, Text};
 use tokio::io::{AsyncRead, AsyncWrite};
+use ui::pools::{self, Place, PoolPage, PoolSource, Written};
 use ui::{assets, respond};
 
 use crate::actions::{self, Actor, Origin};
-use crate::facts::wall_ms;
-use crate::hot_keys::KeysStatus;
 use crate::page::Site;
 use crate::permit::{Gate, permit};
 use crate::reload::Difference;
-use crate::slow_log::SlowEntry;
 use crate::{Watch, change, metrics, open_metrics, page, scrape};
 
 /// Time limit for a request's head, and for an idle connection.
@@ -75,6 +75,8 @@ pub fn router(
         .route("/pools", get(pools_page))
         .route("/pools/{pool}", get(pool_page))
         .route("/pools/{pool}/{server}", get(server_page))
+        .route("/api/pools", get(pools_report))
+        .route("/api/pools/{pool}", get(pool_view))
         .route("/keys/{pool}", get(hot_keys_page))
         .route("/api/keys/{pool}", get(hot_keys))
         .route("/slowlog/{pool}", get(slow_log_page))
@@ -145,10 +147,12 @@ pub async fn serve_client<S, O>(
     }
 }
 
-/// Query of a page after a change.
+/// Query of a page: the word of the change just made.
 #[derive(Deserialize)]
 struct After {
     did: Option<String>,
+    /// Key whose server is looked for.
+    key: Option<String>,
 }
 
 async fn shown(
@@ -187,15 +191,12 @@ async fn pools_page(
 
 async fn pool_page(
     State(watch): State<Arc<Watch>>,
-    Path(name): Path<String>,
+    Path(pool): Path<String>,
     Query(after): Query<After>,
     headers: HeaderMap,
 ) -> Response {
-    shown(&watch, &after, &headers, |site| {
-        let pool = site.status.pools.iter().find(|pool| pool.name == name)?;
-        Some(page::pool(site, pool))
-    })
-    .await
+    let key = after.key.clone();
+    of_pool(&watch, &after, &headers, &pool, PoolPage::Pool(key.as_deref())).await
 }
 
 async fn server_page(
@@ -204,48 +205,66 @@ async fn server_page(
     Query(after): Query<After>,
     headers: HeaderMap,
 ) -> Response {
-    shown(&watch, &after, &headers, |site| {
-        let pool = site.status.pools.iter().find(|known| known.name == pool)?;
-        let server = pool.servers.iter().find(|known| known.name == server)?;
-        Some(page::server(site, pool, server))
-    })
-    .await
+    of_pool(&watch, &after, &headers, &pool, PoolPage::Server(&server)).await
 }
 
 async fn hot_keys_page(
     State(watch): State<Arc<Watch>>,
-    Path(name): Path<String>,
+    Path(pool): Path<String>,
     Query(after): Query<After>,
     headers: HeaderMap,
 ) -> Response {
-    let report =
-        watch.registry().key_reports(&name).map(|reports| reports.merged(wall_ms())).unwrap_or_default();
-    shown(&watch, &after, &headers, |site| {
-        let pool = site.status.pools.iter().find(|pool| pool.name == name)?;
-        Some(page::hot_keys(site, pool, &report))
-    })
-    .await
-}
-
-async fn hot_keys(State(watch): State<Arc<Watch>>, Path(name): Path<String>) -> Response {
-    match watch.registry().key_reports(&name) {
-        Some(reports) => json(&KeysStatus::of(&reports.merged(wall_ms()))),
-        None => answer(StatusCode::NOT_FOUND, TEXT, "there is no such pool\n"),
-    }
+    of_pool(&watch, &after, &headers, &pool, PoolPage::Keys).await
 }
 
 async fn slow_log_page(
     State(watch): State<Arc<Watch>>,
-    Path(name): Path<String>,
+    Path(pool): Path<String>,
     Query(after): Query<After>,
     headers: HeaderMap,
 ) -> Response {
-    let entries = watch.registry().slow_log(&name).map(|log| log.newest(usize::MAX)).unwrap_or_default();
-    shown(&watch, &after, &headers, |site| {
-        let pool = site.status.pools.iter().find(|pool| pool.name == name)?;
-        Some(page::slow_log(site, pool, &entries))
+    of_pool(&watch, &after, &headers, &pool, PoolPage::SlowLog).await
+}
+
+/// A page of a pool of this process.
+async fn of_pool(
+    watch: &Watch,
+    after: &After,
+    headers: &HeaderMap,
+    pool: &str,
+    page: PoolPage<'_>,
+) -> Response {
+    let written = pools::write(watch, &Place::here(), pool, page).await.unwrap_or_default();
+    shown(watch, after, headers, |site| {
+        let Written { title, trail, content } = written?;
+        let mut whole = vec![("Pools", "/pools".to_owned())];
+        whole.extend(trail.iter().map(|(words, path)| (words.as_str(), path.clone())));
+        Some(site.page("pools", &title, &whole, content))
     })
     .await
+}
+
+/// The pools, for the pages of a fleet.
+async fn pools_report(State(watch): State<Arc<Watch>>) -> Response {
+    json(&watch.look().await.pools_report(&watch.facts().hostname))
+}
+
+/// Query of a pool.
+#[derive(Deserialize)]
+struct OfServer {
+    server: Option<String>,
+}
+
+async fn pool_view(
+    State(watch): State<Arc<Watch>>,
+    Path(pool): Path<String>,
+    Query(OfServer { server }): Query<OfServer>,
+) -> Response {
+    of_source(watch.view(&pool, server.as_deref()).await, |view| json(&view))
+}
+
+async fn hot_keys(State(watch): State<Arc<Watch>>, Path(pool): Path<String>) -> Response {
+    of_source(watch.keys(&pool).await, |keys| json(&keys))
 }
 
 /// Query of a slow log.
@@ -256,14 +275,22 @@ struct Newest {
 
 async fn slow_log(
     State(watch): State<Arc<Watch>>,
-    Path(name): Path<String>,
+    Path(pool): Path<String>,
     Query(newest): Query<Newest>,
 ) -> Response {
-    let Some(log) = watch.registry().slow_log(&name) else {
-        return answer(StatusCode::NOT_FOUND, TEXT, "there is no such pool\n");
-    };
-    let entries = log.newest(newest.count.unwrap_or(usize::MAX));
-    json(&entries.iter().map(|entry| SlowEntry::of(entry)).collect::<Vec<_>>())
+    of_source(watch.slow_log(&pool).await, |mut entries| {
+        entries.truncate(newest.count.unwrap_or(usize::MAX));
+        json(&entries)
+    })
+}
+
+/// The answer about a pool, if there is one.
+fn of_source<T>(found: Result<Option<T>, String>, answer_with: impl FnOnce(T) -> Response) -> Response {
+    match found {
+        Ok(Some(found)) => answer_with(found),
+        Ok(None) => answer(StatusCode::NOT_FOUND, TEXT, "there is no such pool\n"),
+        Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
+    }
 }
 
 async fn events_page(
@@ -347,7 +374,7 @@ fn verdict(well: bool, reasons: &[String]) -> Response {
 }
 
 async fn runbook_page(State(watch): State<Arc<Watch>>, headers: HeaderMap) -> Response {
-    shown(&watch, &After { did: None }, &headers, |site| Some(page::runbook(site))).await
+    shown(&watch, &After { did: None, key: None }, &headers, |site| Some(page::runbook(site))).await
 }
 
 async fn icon() -> Response {

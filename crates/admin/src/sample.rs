@@ -67,8 +67,12 @@ pub(crate) mod tests {
 
     /// Facts for tests: one shard, a budget of 1000 bytes, pools `a` (redis) and `m` (memcache).
     pub(crate) fn facts() -> Facts {
-        let pool =
-            |name: &str, protocol| PoolFacts { name: name.into(), protocol, placement: Placement::default() };
+        let pool = |name: &str, protocol| PoolFacts {
+            name: name.into(),
+            protocol,
+            topology: "ring",
+            placement: Placement::default(),
+        };
         Facts {
             version: "1.2.3",
             memory_budget_bytes: 1000,

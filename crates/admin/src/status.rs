@@ -13,15 +13,14 @@ use serde::Serialize;
 use ui::pools::PoolsReport;
 
 use crate::certificates::Certificate;
-use crate::clusters::Cluster;
 use crate::events::Event;
 use crate::facts::{Facts, Listening};
 use crate::lookup::LookupReport;
-use crate::masters::Master;
 use crate::process::Process;
 use crate::queue::QueueReport;
 use crate::reload::Generations;
 use crate::sample::Sample;
+use crate::topology::{Cluster, Master, Replica};
 use crate::trouble::Trouble;
 use crate::upgrades::UpgradeFailures;
 use window::Window;
@@ -82,6 +81,8 @@ pub struct Status {
     pub masters: Vec<Master>,
     /// Clusters that pools have discovered.
     pub clusters: Vec<Cluster>,
+    /// Replicas of the pools that read from them.
+    pub replicas: Vec<Replica>,
 }
 
 /// Bytes held for requests and replies, against the limit.
@@ -102,9 +103,12 @@ impl Memory {
 
 impl Status {
     /// The pools, for the pages of a fleet.
-    pub fn pools_report(&self) -> PoolsReport {
+    pub fn pools_report(&self, hostname: &str) -> PoolsReport {
         PoolsReport {
             version: self.version.to_owned(),
+            has_queue: self.queue.is_some(),
+            process: format!("{hostname} {}", self.started_ms),
+            hostname: hostname.to_owned(),
             now_ms: self.now_ms,
             window_seconds: self.window_seconds,
             pools: self.pools.clone(),
@@ -143,6 +147,7 @@ impl Status {
             certificates: Vec::new(),
             masters: Vec::new(),
             clusters: Vec::new(),
+            replicas: Vec::new(),
         }
     }
 }

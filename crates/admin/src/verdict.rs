@@ -17,6 +17,15 @@ pub(crate) fn of(troubles: &[Trouble]) -> Verdict {
     Verdict { level, words }
 }
 
+/// Severity of a fault that the pages show at this level.
+pub(crate) fn severity(level: Level) -> Severity {
+    match level {
+        Level::Critical => Severity::Critical,
+        Level::Warning => Severity::Warning,
+        Level::Notice | Level::Well => Severity::Notice,
+    }
+}
+
 /// Level of a severity.
 pub(crate) fn level(severity: Severity) -> Level {
     match severity {

@@ -17,16 +17,15 @@ use ui::{Host, Level, Verdict};
 
 use crate::actions::{Action, Actor};
 use crate::certificates::{Certificate, Certificates};
-use crate::clusters::{Cluster, ClusterList};
 use crate::events::{Event, Events, Teller};
 use crate::facts::Facts;
-use crate::masters::{Master, MasterList};
 use crate::reload::{Difference, Generations, Outcome};
 use crate::rings::Rings;
 use crate::sample::{Reports, Sample};
 use crate::scrape::Scrapes;
 use crate::source::{Source, Sources};
 use crate::status::{Status, note_changes_by_hand};
+use crate::topology::{Cluster, ClusterList, Master, MasterList, Replica, ReplicaList};
 use crate::trouble::{Severity, Tracker};
 use crate::upgrades::{UpgradeFailures, Upgrades};
 use crate::{diagnosis, health, outlook, verdict};
@@ -58,6 +57,7 @@ pub struct Watch {
     certificates: Certificates,
     masters: MasterList,
     clusters: ClusterList,
+    replicas: ReplicaList,
     history: tokio::sync::Mutex<History>,
     /// The last dry run of a reload.
     difference: tokio::sync::Mutex<Option<(Instant, Outcome)>>,
@@ -101,6 +101,7 @@ impl Watch {
             certificates: Certificates::default(),
             masters: MasterList::default(),
             clusters: ClusterList::default(),
+            replicas: ReplicaList::default(),
             history: tokio::sync::Mutex::new(history),
             difference: tokio::sync::Mutex::default(),
             rings: Mutex::default(),
@@ -157,6 +158,11 @@ impl Watch {
         &self.clusters
     }
 
+    /// Replicas of pools that read from them.
+    pub fn replicas(&self) -> &ReplicaList {
+        &self.replicas
+    }
+
     /// The current status: at most a second old, but never older than the start of a stop.
     pub async fn look(&self) -> Arc<Status> {
         // Held while the queue is queried, so that concurrent callers get the same answer.
@@ -178,9 +184,10 @@ impl Watch {
         };
         let sample = Sample::take(&self.registry, reports);
         let certificates = self.certificates.get();
-        let masters = self.masters.get();
-        let clusters = self.clusters.get();
-        let told = Told { draining, upgrade_failures, configuration, certificates, masters, clusters };
+        let masters = self.masters.get().concat();
+        let (clusters, replicas) = (self.clusters.get(), self.replicas.get().concat());
+        let told =
+            Told { draining, upgrade_failures, configuration, certificates, masters, clusters, replicas };
         let status = Arc::new(history.take(sample, &self.facts(), self.sources.queue.is_some(), told));
         history.latest = Some(Arc::clone(&status));
         self.rings().add(&status);
@@ -197,7 +204,7 @@ impl Watch {
         {
             return Difference::Known(outcome.clone());
         }
-        match actor.act(Action::Reload { dry_run: true }).await {
+        match actor.act(Action::Reload { dry_run: true }, String::new()).await {
             Some(mut outcome) => {
                 // It differs each time and would make every page a new one.
                 outcome.took_us = 0;
@@ -299,6 +306,7 @@ struct Told {
     certificates: Vec<Certificate>,
     masters: Vec<Master>,
     clusters: Vec<Cluster>,
+    replicas: Vec<Replica>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -321,8 +329,9 @@ impl History {
             Some(before) => Status::between(before, &sample, facts, has_queue),
             None => Status::between(&sample, &sample, facts, has_queue),
         };
-        let Told { draining, upgrade_failures, configuration, certificates, masters, clusters } = told;
-        (status.masters, status.clusters) = (masters, clusters);
+        let Told { draining, upgrade_failures, configuration, certificates, masters, clusters, replicas } =
+            told;
+        (status.masters, status.clusters, status.replicas) = (masters, clusters, replicas);
         (status.draining, status.upgrade_failures) = (draining, upgrade_failures);
         (status.configuration, status.certificates) = (configuration, certificates);
         note_changes_by_hand(&mut status.pools, &status.configuration.servers_by_hand);

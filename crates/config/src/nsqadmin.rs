@@ -14,6 +14,9 @@ use crate::log_level::LogLevel;
 use crate::nsq_program::Program;
 use crate::nsqd::go_listen;
 
+/// Environment variable with the admin ports of the fleet's nuthatches.
+pub const ADMINS_OPTION: &str = "NUTHATCH_FLEET_ADMINS";
+
 /// nsqadmin and its flags.
 pub const PROGRAM: Program =
     Program { name: "nsqadmin", flags: FLAGS, show_default: go_flags::shown_default };
@@ -29,10 +32,26 @@ pub fn logging(values: &GoValues) -> (LogLevel, String) {
 ///
 /// nsqadmin's error, which precedes the first line of its log.
 pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
+    check_with(values, Vec::new())
+}
+
+/// Checks resolved values together with admin ports of nuthatches, which the environment names: with them no
+/// queue is needed.
+///
+/// # Errors
+///
+/// nsqadmin's error, or the fault of an address.
+pub fn check_with(values: &GoValues, admins: Vec<String>) -> Result<Nsqadmin, String> {
+    for address in &admins {
+        let bare = address.strip_prefix("https://").unwrap_or(address);
+        address_fault(bare).map_or(Ok(()), |fault| Err(format!("{ADMINS_OPTION} ({address}) - {fault}")))?;
+    }
     let (lookups, nsqds) =
         (values.texts("lookupd-http-address").to_vec(), values.texts("nsqd-http-address").to_vec());
     match (lookups.is_empty(), nsqds.is_empty()) {
-        (true, true) => return Err("--nsqd-http-address or --lookupd-http-address required".into()),
+        (true, true) if admins.is_empty() => {
+            return Err("--nsqd-http-address or --lookupd-http-address required".into());
+        }
         (false, false) => return Err("use --nsqd-http-address or --lookupd-http-address not both".into()),
         _ => {}
     }
@@ -54,6 +73,7 @@ pub fn check(values: &GoValues) -> Result<Nsqadmin, String> {
         base_path: clean(values.text("base-path")),
         lookups,
         nsqds,
+        admins,
         client,
         graphite: Graphite {
             url: values.text("graphite-url").into(),

@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use admin::Watch;
 use admin::actions::Origin;
 use admin::lookup::LookupReport;
 use admin::queue::{EngineReport, QueueReport};
 use admin::source::{self, Source};
 use admin::status::{ChannelStatus, TopicStatus};
+use admin::{PoolSource, Watch};
 use axum::Router;
 use config::nsqd::machine;
 use http::{Caller, LoginDesk, ServerTls};
@@ -93,7 +93,14 @@ impl Surroundings for Around {
             if status.pools.is_empty() {
                 return None;
             }
-            serde_json::to_string(&status.pools_report()).ok()
+            serde_json::to_string(&status.pools_report(&self.0.facts().hostname)).ok()
+        })
+    }
+
+    fn pool<'a>(&'a self, pool: &'a str, server: Option<&'a str>) -> PoolsAnswer<'a> {
+        Box::pin(async move {
+            let view = self.0.view(pool, server).await.ok()??;
+            serde_json::to_string(&view).ok()
         })
     }
 }

@@ -92,17 +92,18 @@ impl Overrides {
     pub fn of_servers(&self, config: &Config) -> Vec<ServerByHand> {
         let mut found = Vec::new();
         for (name @ (pool, server), by_hand) in &self.servers {
-            let mut add = |change: String| {
-                found.push(ServerByHand { pool: pool.clone(), server: server.clone(), change });
+            let mut add = |change: String, weight: Option<u32>| {
+                let (pool, server, is_out) = (pool.clone(), server.clone(), weight.is_none());
+                found.push(ServerByHand { pool, server, change, is_out, weight });
             };
             match by_hand.out {
-                Some(Out::Ejected) => add("ejected".into()),
-                Some(Out::Drained) => add("drained".into()),
+                Some(Out::Ejected) => add("ejected".into(), None),
+                Some(Out::Drained) => add("drained".into(), None),
                 None => {}
             }
             if let Some(weight) = by_hand.weight {
                 let configured = find(config, name).map_or(0, |server| server.weight);
-                add(format!("weight {weight} instead of {configured}"));
+                add(format!("weight {weight} instead of {configured}"), Some(weight));
             }
         }
         found
@@ -112,7 +113,7 @@ impl Overrides {
     pub fn lines(&self, config: &Config) -> Vec<String> {
         let servers = self.of_servers(config).into_iter();
         let mut lines: Vec<String> = servers
-            .map(|ServerByHand { pool, server, change }| format!("pool {pool}: server {server} {change}"))
+            .map(|ServerByHand { pool, server, change, .. }| format!("pool {pool}: server {server} {change}"))
             .collect();
         let level = self.log_level.map(LogLevel::name);
         lines.extend(level.map(|level| format!("log level {level} instead of {}", config.log.level.name())));

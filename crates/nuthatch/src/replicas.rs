@@ -13,6 +13,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use admin::ReplicaList;
 use config::checked::ReadFrom;
 use proxy::PoolPlan;
 use tokio::sync::{mpsc, watch as latest};
@@ -26,6 +27,8 @@ use watch::{Nodes, Settings};
 pub struct Replicas {
     pools: BTreeMap<String, Pool>,
     found: mpsc::Sender<Found>,
+    /// Replicas that the admin port shows.
+    shown: ReplicaList,
 }
 
 struct Pool {
@@ -35,9 +38,9 @@ struct Pool {
 }
 
 impl Replicas {
-    /// Watches nothing yet. What is found is sent to `found`.
-    pub fn new(found: mpsc::Sender<Found>) -> Replicas {
-        Replicas { pools: BTreeMap::new(), found }
+    /// Watches nothing yet. What is found is sent to `found`, and shown in `shown`.
+    pub fn new(found: mpsc::Sender<Found>, shown: ReplicaList) -> Replicas {
+        Replicas { pools: BTreeMap::new(), found, shown }
     }
 
     /// Watches the replicas of these pools, and no others. A pool whose settings stay goes on with its nodes
@@ -55,13 +58,15 @@ impl Replicas {
             .collect();
         self.pools
             .retain(|name, pool| wanted.get(name).is_some_and(|(settings, _)| *settings == pool.settings));
+        self.shown.retain(|name| wanted.contains_key(name));
         for (name, (settings, nodes)) in wanted {
             if let Some(pool) = self.pools.get(&name) {
                 pool.nodes.send_if_modified(|known| std::mem::replace(known, Arc::clone(&nodes)) != nodes);
                 continue;
             }
             let (sender, receiver) = latest::channel(nodes);
-            let task = Task::spawn(watch::run(settings.clone(), receiver, self.found.clone()));
+            let task =
+                Task::spawn(watch::run(settings.clone(), receiver, self.found.clone(), self.shown.clone()));
             self.pools.insert(name, Pool { settings, nodes: sender, _task: task });
         }
     }

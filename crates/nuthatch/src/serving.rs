@@ -156,6 +156,11 @@ impl Serving {
         self.running.teller.tell(severity, "process".into(), text);
     }
 
+    /// Reports a change by hand of a subject to the admin port.
+    pub fn tell_of(&self, subject: &str, text: String) {
+        self.running.teller.tell(Severity::Notice, subject.to_owned(), text);
+    }
+
     /// Reports a failed upgrade to the admin port.
     pub fn upgrade_failed(&self, reason: &str) {
         self.tell(Severity::Warning, format!("upgrade failed: {reason}"));

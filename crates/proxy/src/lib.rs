@@ -83,5 +83,5 @@ pub use mail::{Departure, Doubt, HandOver, ListenerChange, Mail, Moved, Receipt,
 pub use master_watch::{MasterView, MasterWatch, NodeAddress, Role};
 pub use notice::Notice;
 pub use proxy::{Proxy, Setup};
-pub use replica_watch::{ReplicaRules, ReplicaWatch, Standing};
+pub use replica_watch::{ReplicaReport, ReplicaRules, ReplicaWatch, Standing};
 pub use topology::{Disbelief, Member, NOBODY, NODES_MAX, SlotMap, View};

@@ -140,6 +140,11 @@ impl MasterWatch {
         found.map(|(address, _)| address.clone()).take(REPLICAS_MAX).collect()
     }
 
+    /// Each Sentinel that was asked, with the address that it names; None if it names none.
+    pub fn names_by_sentinel(&self) -> impl Iterator<Item = (&str, Option<&NodeAddress>)> {
+        self.views.iter().map(|(sentinel, view)| (sentinel.as_str(), view.as_ref().map(|view| &view.address)))
+    }
+
     /// Number of Sentinels that answer for it.
     pub fn sentinels(&self) -> usize {
         self.views.values().flatten().count()

@@ -11,6 +11,7 @@
 //! Pure: callers report what they hear, with its time.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::Duration;
 
 use net::Instant;
@@ -31,6 +32,47 @@ pub struct Standing {
     pub is_fit: bool,
     /// Distance from here: zone first, then round trips.
     pub distance: u8,
+}
+
+/// A replica as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaReport {
+    /// Its name in the pool.
+    pub name: String,
+    /// Name of its master.
+    pub master: String,
+    /// Its zone, if one is known.
+    pub zone: Option<String>,
+    /// Mean of the round trips of questions to it.
+    pub round_trip: Option<Duration>,
+    /// Greatest age of its data; None if that is not known.
+    pub age: Option<Duration>,
+    /// The reason it may not be read from now; None if it may.
+    pub unfit: Option<Unfit>,
+}
+
+/// The reason a replica may not be read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It does not answer, or has not been asked yet.
+    Silent,
+    /// It is not connected to its master.
+    Unlinked,
+    /// It says that it is a master.
+    Master,
+    /// Its data may be older than `replica_lag_max`.
+    Old,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unfit::Silent => "it does not answer",
+            Unfit::Unlinked => "it is not connected to its master",
+            Unfit::Master => "it is a master now",
+            Unfit::Old => "its data may be older than replica_lag_max",
+        })
+    }
 }
 
 /// Rules by which nodes are compared.
@@ -118,17 +160,53 @@ impl ReplicaWatch {
         standings
     }
 
+    /// Reports on the replicas; `masters` has each with its master.
+    pub fn reports<'a>(
+        &self,
+        masters: impl Iterator<Item = (&'a str, &'a str)>,
+        now: Instant,
+    ) -> Vec<ReplicaReport> {
+        let report = |(replica, master): (&str, &str)| {
+            let node = self.nodes.get(replica);
+            ReplicaReport {
+                name: replica.to_owned(),
+                master: master.to_owned(),
+                zone: node.and_then(|node| node.zone.clone()),
+                round_trip: node.and_then(|node| node.round_trip),
+                age: self.age(replica, master, now),
+                unfit: self.fault(replica, master, now),
+            }
+        };
+        masters.map(report).collect()
+    }
+
     fn is_fit(&self, replica: &str, master: &str, now: Instant) -> bool {
+        self.fault(replica, master, now).is_none()
+    }
+
+    /// The reason a replica may not be read from now.
+    fn fault(&self, replica: &str, master: &str, now: Instant) -> Option<Unfit> {
         let report = self.nodes.get(replica).and_then(|node| node.report);
-        let Some((Replication::Replica { is_linked: true, offset }, at)) = report else { return false };
-        if now.since(at) > FRESH {
-            return false;
+        match report {
+            None => return Some(Unfit::Silent),
+            Some((_, at)) if now.since(at) > FRESH => return Some(Unfit::Silent),
+            Some((Replication::Replica { is_linked: true, .. }, _)) => {}
+            Some((Replication::Replica { is_linked: false, .. }, _)) => return Some(Unfit::Unlinked),
+            Some((Replication::Master { .. }, _)) => return Some(Unfit::Master),
         }
-        let Some(lag_max) = self.rules.lag_max else { return true };
-        let offsets = self.nodes.get(master).map(|node| &node.offsets);
-        let mut reached = offsets.into_iter().flatten().rev().filter(|(written, _)| *written <= offset);
+        let lag_max = self.rules.lag_max?;
+        let is_young = self.age(replica, master, now).is_some_and(|age| age <= lag_max);
+        (!is_young).then_some(Unfit::Old)
+    }
+
+    /// Age of a replica's data: it is as old at most; None if that is not known.
+    fn age(&self, replica: &str, master: &str, now: Instant) -> Option<Duration> {
+        let (report, at) = self.nodes.get(replica)?.report?;
+        let Replication::Replica { offset, .. } = report else { return None };
+        let offsets = &self.nodes.get(master)?.offsets;
+        let mut reached = offsets.iter().rev().filter(|(written, _)| *written <= offset);
         // It had reached it when it was asked, and may have stood still since.
-        reached.next().is_some_and(|(_, written_at)| now.since((*written_at).min(at)) <= lag_max)
+        reached.next().map(|(_, written_at)| now.since((*written_at).min(at)))
     }
 
     fn distance(&self, node: &Node) -> u8 {
@@ -219,6 +297,31 @@ mod tests {
             replica(&mut w, true, 3100, ms);
         }
         assert!(is_fit(&w, 5500));
+    }
+
+    #[test]
+    fn reports_say_why_a_replica_is_not_read_from() {
+        let report = |w: &ReplicaWatch, ms| w.reports([("r", "m")].into_iter(), at(ms)).remove(0);
+        let mut w = watch(Some(1000));
+        assert_eq!(report(&w, 0).unfit, Some(Unfit::Silent));
+        replica(&mut w, true, 100, 0);
+        assert_eq!(
+            (report(&w, 0).age, report(&w, 0).unfit),
+            (None, Some(Unfit::Old)),
+            "its age is not known"
+        );
+        master(&mut w, 100, 0);
+        assert_eq!((report(&w, 250).age, report(&w, 250).unfit), (Some(Duration::from_millis(250)), None));
+        assert_eq!(report(&w, 1001).unfit, Some(Unfit::Old));
+        replica(&mut w, false, 100, 1100);
+        assert_eq!(report(&w, 1100).unfit, Some(Unfit::Unlinked));
+        w.hear("r", Some((Replication::Master { offset: 9 }, Duration::ZERO)), at(1200));
+        assert_eq!(report(&w, 1200).unfit, Some(Unfit::Master));
+        // Without a limit the age is told all the same.
+        let mut w = watch(None);
+        master(&mut w, 100, 0);
+        replica(&mut w, true, 100, 10);
+        assert_eq!((report(&w, 500).age, report(&w, 500).unfit), (Some(Duration::from_millis(500)), None));
     }
 
     #[test]

@@ -55,12 +55,12 @@ pub struct SlotMap {
 }
 
 /// A node of a cluster, as it is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member<'a> {
     /// Its address.
     pub name: &'a str,
-    /// Number of slots that it has.
-    pub slots: usize,
+    /// Ranges of the slots that it has: the first and the last of each.
+    pub ranges: Vec<(u16, u16)>,
     /// Its master, if it is a replica that serves.
     pub master: Option<&'a str>,
     /// Its health.
@@ -129,11 +129,7 @@ impl SlotMap {
 
     /// The nodes: those that serve or could, by address, then the others.
     pub fn members(&self) -> Vec<Member<'_>> {
-        let mut slots: BTreeMap<u16, usize> = BTreeMap::new();
-        self.owners
-            .iter()
-            .filter(|owner| **owner != NOBODY)
-            .for_each(|owner| *slots.entry(*owner).or_default() += 1);
+        let mut ranges = self.ranges();
         let masters: BTreeMap<u16, u16> = self
             .replicas
             .iter()
@@ -142,14 +138,28 @@ impl SlotMap {
         let name = |index: u16| self.servers.get(usize::from(index)).map(|server| server.identity.as_str());
         let members = (0..).zip(&self.servers).map(|(index, server)| Member {
             name: &server.identity,
-            slots: slots.get(&index).copied().unwrap_or(0),
+            ranges: ranges.remove(&index).unwrap_or_default(),
             master: masters.get(&index).and_then(|master| name(*master)),
             health: self.unfit.get(&server.identity).copied().unwrap_or_default(),
         });
         let known: BTreeSet<&str> = self.servers.iter().map(|server| server.identity.as_str()).collect();
         let unfit = self.unfit.iter().filter(|(name, _)| !known.contains(name.as_str()));
-        let unfit = unfit.map(|(name, health)| Member { name, slots: 0, master: None, health: *health });
+        let unfit =
+            unfit.map(|(name, health)| Member { name, ranges: Vec::new(), master: None, health: *health });
         members.chain(unfit).collect()
+    }
+
+    /// Ranges of slots by the index of their owner.
+    fn ranges(&self) -> BTreeMap<u16, Vec<(u16, u16)>> {
+        let mut ranges: BTreeMap<u16, Vec<(u16, u16)>> = BTreeMap::new();
+        for (slot, owner) in (0..).zip(&self.owners).filter(|(_, owner)| **owner != NOBODY) {
+            let of_owner = ranges.entry(*owner).or_default();
+            match of_owner.last_mut() {
+                Some((_, last)) if *last + 1 == slot => *last = slot,
+                _ => of_owner.push((slot, slot)),
+            }
+        }
+        ranges
     }
 
     /// Number of masters that have slots.
@@ -368,15 +378,21 @@ mod tests {
         assert_eq!(map.unfit, unfit.map(|(name, health)| (name.to_owned(), health)).into());
         assert_eq!((map.replicas[&0].len(), map.ids.len()), (1, 5));
         let shown = |member: Member<'_>| {
-            format!("{} {} {} {:?}", member.name, member.slots, member.master.unwrap_or("-"), member.health)
+            format!(
+                "{} {:?} {} {:?}",
+                member.name,
+                member.ranges,
+                member.master.unwrap_or("-"),
+                member.health
+            )
         };
         let members: Vec<String> = map.members().into_iter().map(shown).collect();
         let wanted = [
-            "m:1 16384 - Online",
-            "new:1 0 - Online",
-            "r:1 0 m:1 Online",
-            "f:1 0 - Failed",
-            "l:1 0 - Loading",
+            "m:1 [(0, 16383)] - Online",
+            "new:1 [] - Online",
+            "r:1 [] m:1 Online",
+            "f:1 [] - Failed",
+            "l:1 [] - Loading",
         ];
         assert_eq!(members, wanted);
     }

@@ -31,6 +31,7 @@
 //! | `GET /channel/peek?what=&count=` | shows messages `queued`, `deferred`, `in_flight` or `dead` without consuming them |
 //! | `GET /topic/peek?count=` | the same for messages waiting in a topic without channels |
 //! | `GET /pools` | shows the pools of the process, for the pages of a fleet; 404 if it has none to show |
+//! | `GET /pools/POOL?server=` | shows one of them, with settings, topology and the last hour; of a server, if one is named |
 //! | `POST /channel/redrive?count=&since=&until=` | returns dead letters (that died in this time) to their channel; `{"count"}` is their number |
 //!
 //! `/debug/pprof/` serves the command line and a heap profile; CPU and Go-specific profiles answer 501 and
@@ -96,9 +97,13 @@ pub trait Adjustable: Send + Sync {
 pub trait Surroundings: Send + Sync {
     /// The pools of the process, as JSON; None if there are none.
     fn pools(&self) -> PoolsAnswer<'_>;
+
+    /// All that is shown of one of them, as JSON, with the last hour of a server if one is named; None if
+    /// there is no such pool.
+    fn pool<'a>(&'a self, pool: &'a str, server: Option<&'a str>) -> PoolsAnswer<'a>;
 }
 
-/// Future returned by [`Surroundings::pools`].
+/// Future returned by [`Surroundings`].
 pub type PoolsAnswer<'a> = Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
 
 /// Passes a request to the queue, unless it has stopped or too many are pending.

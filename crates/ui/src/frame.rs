@@ -1,12 +1,14 @@
 //! The frame of every page: head, sections, title, verdict, foot.
 
 use maud::{DOCTYPE, Markup, html};
+use serde::{Deserialize, Serialize};
 
 use crate::assets::address;
 use crate::text::{clean, path};
 
 /// Grade of a state, from good to bad; a CSS class each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Level {
     /// As it should be.
     Well,

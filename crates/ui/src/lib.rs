@@ -26,6 +26,7 @@ pub mod respond;
 pub mod chart;
 pub mod listing;
 pub mod parts;
+pub mod settings;
 pub mod pools;
 
 pub use frame::{Frame, Level, Section, Verdict};

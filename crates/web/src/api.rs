@@ -92,7 +92,11 @@ impl Api {
     /// a tokio runtime, in which notifications are sent.
     pub(crate) fn new(parts: Parts, rows: &'static [Row<Api>], budget: Budget, site: Site) -> Api {
         let Parts { settings, version, hostname, upstreams, desk, notifications, log } = parts;
-        let addresses = Addresses { lookups: settings.lookups.clone(), nsqds: settings.nsqds.clone() };
+        let addresses = Addresses {
+            lookups: settings.lookups.clone(),
+            nsqds: settings.nsqds.clone(),
+            admins: settings.admins.clone(),
+        };
         Api {
             rows,
             site,
@@ -118,7 +122,7 @@ impl Api {
     /// Replaces the lookups to query.
     pub(crate) fn set_lookups(&self, lookups: Vec<String>) {
         let mut addresses = self.addresses.write().unwrap_or_else(PoisonError::into_inner);
-        *addresses = Arc::new(Addresses { lookups, nsqds: addresses.nsqds.clone() });
+        *addresses = Arc::new(Addresses { lookups, ..(**addresses).clone() });
     }
 
     /// Source of figures over all topics.

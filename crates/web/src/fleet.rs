@@ -5,10 +5,13 @@
 
 mod actions;
 mod ask;
+mod failures;
 mod latency;
 mod names;
 mod own;
 mod pools;
+mod pool_changes;
+mod pool_source;
 mod producers;
 mod request;
 mod stats;
@@ -20,6 +23,8 @@ pub use self::ask::{Told, Upstreams};
 pub use self::latency::Latency;
 pub use self::names::Inactive;
 pub use self::own::{OwnAnswer, OwnQueue};
+pub use self::pool_changes::{LogLevelChange, ServerChange};
+pub use self::pool_source::PoolsOfNode;
 pub use self::pools::NodePools;
 pub use self::producers::{Producer, ProducerTopic};
 pub use self::request::DaemonRequest;
@@ -50,6 +55,8 @@ pub struct Addresses {
     pub lookups: Vec<String>,
     /// HTTP addresses of queues.
     pub nsqds: Vec<String>,
+    /// Admin ports of nuthatches.
+    pub admins: Vec<String>,
 }
 
 /// A fleet at its current addresses.

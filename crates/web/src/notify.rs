@@ -25,6 +25,9 @@ pub(crate) struct Notice {
     channel: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     node: String,
+    /// Subject of the change, if that is no topic or channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<String>,
     /// Seconds since 1970.
     timestamp: u64,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -44,6 +47,7 @@ impl Notice {
             topic,
             channel,
             node,
+            details: None,
             timestamp: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             user: sender.basic_user(),
             remote_ip: sender.remote.clone(),
@@ -51,6 +55,13 @@ impl Notice {
             url: sender.url(),
             via: via.to_owned(),
         }
+    }
+}
+
+impl Notice {
+    /// This notice with a subject besides topics and channels.
+    pub(crate) fn with_details(self, details: Option<String>) -> Notice {
+        Notice { details, ..self }
     }
 }
 

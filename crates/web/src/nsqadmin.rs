@@ -51,6 +51,8 @@ const ROWS: &[Row<Api>] = &[
     get("/pools", |api, asked| Box::pin(page::pools(api, asked))),
     get("/pools/:node/:pool", |api, asked| Box::pin(page::pool(api, asked))),
     get("/pools/:node/:pool/:server", |api, asked| Box::pin(page::server(api, asked))),
+    messages(get("/slowlog/:node/:pool", |api, asked| Box::pin(page::slow_log(api, asked)))),
+    messages(get("/keys/:node/:pool", |api, asked| Box::pin(page::keys(api, asked)))),
     get("/counter", |api, asked| Box::pin(page::counter(api, asked))),
     get("/lookup", |api, asked| Box::pin(page::lookup(api, asked))),
     post("/action", |api, asked| Box::pin(page::action(api, asked))),

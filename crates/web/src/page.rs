@@ -34,7 +34,7 @@ pub(crate) use self::lookup::lookup;
 pub(crate) use self::messages::messages;
 pub(crate) use self::node::node;
 pub(crate) use self::nodes::nodes;
-pub(crate) use self::pools::{pool, pools, server};
+pub(crate) use self::pools::{keys, pool, pools, server, slow_log};
 pub(crate) use self::settings::settings;
 pub(crate) use self::topic::topic;
 pub(crate) use self::topics::topics;

@@ -1,5 +1,7 @@
 //! The request for a change: fields of its body, and its sender.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use axum::http::header::{AUTHORIZATION, HOST, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, Uri};
@@ -83,6 +85,15 @@ impl Sender {
             uri: asked.uri.clone(),
             headers: asked.headers.clone(),
         }
+    }
+
+    /// Its address, if it is on another machine, or may be: a proxy in front says that it is.
+    pub(crate) fn distant_host(&self) -> Option<String> {
+        let proxied = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+        let is_proxied = proxied.iter().any(|name| self.headers.contains_key(*name));
+        let host = self.host().trim_matches(['[', ']']);
+        let is_local = host == "@" || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback());
+        (is_proxied || !is_local).then(|| host.to_owned())
     }
 
     /// Its address without the port.

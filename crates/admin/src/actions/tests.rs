@@ -7,7 +7,8 @@ use super::*;
 struct Noted(Mutex<Vec<Action>>);
 
 impl Actor for Noted {
-    fn act(&self, action: Action) -> Acting {
+    fn act(&self, action: Action, by: String) -> Acting {
+        assert_eq!(by, "joe from 10.0.0.1");
         self.0.lock().unwrap().push(action);
         Box::pin(async { Some(Outcome { ok: true, generation: 2, ..Outcome::default() }) })
     }
@@ -17,7 +18,7 @@ impl Actor for Noted {
 async fn asked(query: &str, read: impl FnOnce(&Query) -> Result<Action, String>) -> (u16, Option<Action>) {
     let noted = Arc::new(Noted::default());
     let actor = Some(Arc::clone(&noted) as Arc<dyn Actor>);
-    let response = perform(actor, Some(query.to_owned()), read).await;
+    let response = perform(actor, Author("joe from 10.0.0.1".into()), Some(query.to_owned()), read).await;
     let action = noted.0.lock().unwrap().pop();
     (response.status().as_u16(), action)
 }
@@ -91,6 +92,16 @@ async fn requests_are_read() {
 
 #[tokio::test]
 async fn without_an_actor_nothing_is_done() {
-    let response = perform(None, None, of_reload).await;
+    let response = perform(None, Author::default(), None, of_reload).await;
     assert_eq!(response.status(), StatusCode::NOT_IMPLEMENTED);
+}
+
+#[test]
+fn who_asks_and_from_where() {
+    let mut headers = HeaderMap::new();
+    let ip = Some("::ffff:10.0.0.1".parse().expect("an address"));
+    assert_eq!(Author::of(Some("joe"), ip, &headers).0, "joe from 10.0.0.1");
+    assert_eq!(Author::of(None, None, &headers).0, "a unix socket");
+    headers.insert("x-forwarded-for", "1".repeat(1000).parse().expect("a header"));
+    assert_eq!(Author::of(None, ip, &headers).0, format!("10.0.0.1 for {}", "1".repeat(64)));
 }

@@ -2,9 +2,11 @@
 
 use maud::{Markup, html};
 use ui::parts::{Action, badge, empty, moment, note, scroll};
+use ui::settings::table;
 use ui::text::clean;
 
-use super::{Site, settings};
+use super::Site;
+use crate::pool_source::setting;
 use crate::reload::{Difference, Outcome};
 use crate::verdict::level;
 
@@ -54,7 +56,7 @@ pub(crate) fn configuration(site: &Site<'_>, difference: &Difference) -> Markup 
                 h2 { "What runs" small { "each option, and where its value comes from" } }
                 @for section in sections.iter() {
                     h3 { @if section.heading.is_empty() { "The process, at the top of the file" } @else { (clean(&section.heading)) } }
-                    (settings::table(section))
+                    (table(&section.rows.iter().map(setting).collect::<Vec<_>>()))
                 }
             }
         }

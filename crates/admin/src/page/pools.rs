@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use ui::Level;
 use ui::parts::{empty, scroll};
-use ui::pools::{columns, pool_cells, pool_state};
+use ui::pools::{Place, columns, pool_cells, pool_state};
 
 use super::Site;
 
@@ -27,7 +27,8 @@ pub(crate) fn pools(site: &Site<'_>) -> Markup {
 /// The table of pools.
 pub(super) fn table(site: &Site<'_>) -> Markup {
     let history = |subject: &[&str], measure: &str| site.series(subject, measure);
-    let place = super::pools_at(&history);
+    let here = Place::here();
+    let place = here.with_series(&history);
     html! {
         table {
             thead { tr { (columns(&place)) } }

@@ -41,7 +41,12 @@ fn place(queue: Option<QueueReport>) -> Place {
         version: "1.2.3",
         memory_budget_bytes: 1 << 20,
         shards: 2,
-        pools: vec![PoolFacts { name: "a".into(), protocol: "redis", placement: Placement::default() }],
+        pools: vec![PoolFacts {
+            name: "a".into(),
+            protocol: "redis",
+            topology: "ring",
+            placement: Placement::default(),
+        }],
         listening: vec![Listening { what: "redis pool a".into(), address: "127.0.0.1:1".into() }],
         hostname: "box".into(),
         http_names: vec!["dash.example.com".into()],

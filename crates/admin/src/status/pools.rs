@@ -79,6 +79,9 @@ fn pool(before: Option<&PoolReport>, now: &PoolReport, facts: &Facts, window: Wi
         clients: new("client_connections"),
         in_flight: new("requests_in_flight"),
         memory_bytes: new("memory_bytes"),
+        topology: known.map_or("", |pool| pool.topology).into(),
+        redirects_per_second: window.rate(old("redirects"), new("redirects")),
+        replica_reads_per_second: window.rate(old("replica_reads"), new("replica_reads")),
         requests_total: new("client_requests"),
         requests_per_second: window.rate(old("client_requests"), new("client_requests")),
         hit_percent: hit_percent(old, new, window),
@@ -120,6 +123,8 @@ fn server(before: Option<&ServerReport>, now: &ServerReport, window: Window) -> 
         slow: false,
         errors: errors(&SERVER_ERRORS, old, new, window),
         by_hand: None,
+        out_by_hand: false,
+        weight_by_hand: None,
     }
 }
 
@@ -145,12 +150,16 @@ fn by_class(before: Option<&Times>, now: &Times) -> ByClass {
 
 /// Adds manual changes to their servers.
 pub(crate) fn note_changes_by_hand(pools: &mut [PoolStatus], changes: &[ServerByHand]) {
-    for ServerByHand { pool, server, change } in changes {
+    for ServerByHand { pool, server, change, is_out, weight } in changes {
         let of_pool = pools.iter_mut().filter(|status| status.name == *pool);
         let servers = of_pool.flat_map(|status| &mut status.servers).filter(|status| status.name == *server);
-        servers.for_each(|status| match &mut status.by_hand {
-            Some(text) => *text = format!("{text}, {change}"),
-            none => *none = Some(change.clone()),
+        servers.for_each(|status| {
+            status.out_by_hand |= is_out;
+            status.weight_by_hand = status.weight_by_hand.or(*weight);
+            match &mut status.by_hand {
+                Some(text) => *text = format!("{text}, {change}"),
+                none => *none = Some(change.clone()),
+            }
         });
     }
 }

@@ -21,6 +21,8 @@ pub struct Nsqadmin {
     pub lookups: Vec<String>,
     /// HTTP addresses of the queues, if there is no lookup.
     pub nsqds: Vec<String>,
+    /// Admin ports of nuthatches: `HOST:PORT`, with `https://` before it for TLS.
+    pub admins: Vec<String>,
     /// Client for other daemons.
     pub client: HttpClient,
     /// Graphs.

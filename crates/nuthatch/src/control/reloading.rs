@@ -36,13 +36,18 @@ pub async fn by_request(
     attention: &mut Attention<'_>,
     asked: Asked,
 ) -> Ended {
-    let Asked { action, answer } = asked;
+    let Asked { action, by, answer } = asked;
     let (outcome, ended) = match action {
-        Action::Reload { dry_run } => reload(reloads, serving, attention, dry_run).await,
-        Action::Server { pool, server, change } => {
-            (reloads.change_server(serving, (&pool, &server), change).await, None)
+        Action::Reload { dry_run } => {
+            if !dry_run {
+                serving.tell_of("configuration", format!("reload asked for, by {by}"));
+            }
+            reload(reloads, serving, attention, dry_run).await
         }
-        Action::LogLevel(level) => (reloads.set_log_level(serving, &level), None),
+        Action::Server { pool, server, change } => {
+            (reloads.change_server(serving, (&pool, &server), change, &by).await, None)
+        }
+        Action::LogLevel(level) => (reloads.set_log_level(serving, &level, &by), None),
     };
     let _ = answer.send(outcome);
     ended

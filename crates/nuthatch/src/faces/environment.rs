@@ -6,6 +6,7 @@
 //! | `NUTHATCH_LOOKUP_SNAPSHOT` | the file of nsqlookupd's snapshot, as `snapshot` of `[lookup]`; none by default |
 //! | `NUTHATCH_USERS` | a file in nuthatch.toml's format with the sections `[user.NAME]`, for nsqd, nsqlookupd and nsqadmin; none by default |
 //! | `NUTHATCH_HTTP_NAMES` | host names under which browsers may use nsqadmin, separated by commas, as `http_names` in a nuthatch.toml |
+//! | `NUTHATCH_FLEET_ADMINS` | admin ports of nuthatches that nsqadmin shows and changes, separated by commas: `HOST:PORT`, or `https://HOST:PORT` |
 
 use std::path::{Path, PathBuf};
 
@@ -63,8 +64,18 @@ pub fn lookup_snapshot() -> Option<PathBuf> {
 
 /// Names of this machine that browsers may use.
 pub fn http_names() -> Vec<String> {
-    let names = std::env::var(web::nsqadmin::NAMES_OPTION).unwrap_or_default();
-    names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    listed(web::nsqadmin::NAMES_OPTION)
+}
+
+/// Admin ports of the nuthatches of a fleet.
+pub fn fleet_admins() -> Vec<String> {
+    listed(config::nsqadmin::ADMINS_OPTION)
+}
+
+/// The words of a variable, separated by commas.
+fn listed(variable: &str) -> Vec<String> {
+    let words = std::env::var(variable).unwrap_or_default();
+    words.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
 fn admin_at(address: &str) -> Result<Option<Admin>, String> {

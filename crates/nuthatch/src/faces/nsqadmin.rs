@@ -27,7 +27,8 @@ pub fn main(arguments: Vec<String>) -> ExitCode {
         Err(exit) => return end(exit, "[nsqadmin] "),
     };
     let (level, prefix) = nsqadmin::logging(&values);
-    let checked = nsqadmin::check(&values).and_then(|settings| verify(&settings).map(|()| settings));
+    let checked = nsqadmin::check_with(&values, environment::fleet_admins())
+        .and_then(|settings| verify(&settings).map(|()| settings));
     let settings = match checked {
         Ok(settings) => Nsqadmin { http_names: environment::http_names(), ..settings },
         Err(reason) => return refuse_as(NAME, &reason, &prefix),

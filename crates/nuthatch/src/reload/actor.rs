@@ -13,6 +13,8 @@ const WAITING_MAX: usize = 16;
 pub struct Asked {
     /// The action.
     pub action: Action,
+    /// Its author, and the place it comes from.
+    pub by: String,
     /// Takes the outcome. Dropping it means that the process is stopping.
     pub answer: oneshot::Sender<Outcome>,
 }
@@ -23,11 +25,11 @@ pub type Actions = mpsc::Receiver<Asked>;
 struct Sender(mpsc::Sender<Asked>);
 
 impl Actor for Sender {
-    fn act(&self, action: Action) -> Acting {
+    fn act(&self, action: Action, by: String) -> Acting {
         let sender = self.0.clone();
         Box::pin(async move {
             let (answer, outcome) = oneshot::channel();
-            sender.send(Asked { action, answer }).await.ok()?;
+            sender.send(Asked { action, by, answer }).await.ok()?;
             outcome.await.ok()
         })
     }

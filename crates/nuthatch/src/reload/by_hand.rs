@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use admin::Severity;
 use admin::actions::ServerChange;
 use admin::reload::Outcome;
 use config::checked::LogLevel;
@@ -19,24 +18,32 @@ impl Reloads {
         serving: &mut Serving,
         (pool, server): (&str, &str),
         change: ServerChange,
+        by: &str,
     ) -> Outcome {
         let begun = Instant::now();
         let done = serving.change_server((pool, server), change).await;
-        let line = format!("pool {pool}: server {server} {}", described(change));
-        self.conclude(serving, begun, line, done)
+        let what = described(change);
+        let made = Made {
+            line: format!("pool {pool}: server {server} {what}"),
+            subject: format!("pool {pool}, server {server}"),
+            what,
+            by,
+        };
+        self.conclude(serving, begun, made, done)
     }
 
     /// Sets the log level.
-    pub fn set_log_level(&self, serving: &mut Serving, name: &str) -> Outcome {
+    pub fn set_log_level(&self, serving: &mut Serving, name: &str, by: &str) -> Outcome {
         let begun = Instant::now();
         let level = LogLevel::of(name.as_bytes())
             .ok_or_else(|| format!("there is no level {name:?}: {}", LogLevel::names().join(", ")));
         let line = format!("log level {name}");
+        let made = Made { what: line.clone(), line, subject: "configuration".into(), by };
         let done = level.map(|level| {
             serving.set_log_level(level);
             Vec::new()
         });
-        self.conclude(serving, begun, line, done)
+        self.conclude(serving, begun, made, done)
     }
 
     /// Reports to the log and the admin port. Returns the outcome.
@@ -44,18 +51,19 @@ impl Reloads {
         &self,
         serving: &Serving,
         begun: Instant,
-        line: String,
+        made: Made<'_>,
         done: Result<Vec<String>, String>,
     ) -> Outcome {
+        let Made { line, subject, what, by } = made;
         let generation = self.generations.generation;
         let mut outcome = Outcome { generation, took_us: micros(begun.elapsed()), ..Outcome::default() };
         match done {
             Ok(doubts) => {
-                info!(took_us = outcome.took_us, "by hand: {line}");
+                info!(by, took_us = outcome.took_us, "by hand: {line}");
                 for doubt in &doubts {
                     warn!("by hand: {doubt}");
                 }
-                serving.tell(Severity::Notice, format!("by hand: {line}"));
+                serving.tell_of(&subject, format!("by hand: {what}, by {by}"));
                 serving.show(self.generations.clone());
                 outcome.ok = true;
                 outcome.changes.push(line);
@@ -68,6 +76,18 @@ impl Reloads {
         }
         outcome
     }
+}
+
+/// A change as it is reported.
+struct Made<'a> {
+    /// Subject and change, for the log and the answer.
+    line: String,
+    /// Subject of the event.
+    subject: String,
+    /// The change.
+    what: String,
+    /// Its author, and the place it comes from.
+    by: &'a str,
 }
 
 /// A change in words, to follow the name of its server.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admin::{Replica, ReplicaList};
 use config::checked::{Pool, ReadFrom};
-use proxy::{ReplicaNode, ReplicaRules, ReplicaWatch, Standing};
+use proxy::{ReplicaNode, ReplicaReport, ReplicaRules, ReplicaWatch, Standing};
 use tokio::sync::{mpsc, watch as latest};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -66,7 +67,12 @@ struct Watch {
 }
 
 /// Watches until it is aborted.
-pub(super) async fn run(settings: Settings, nodes: latest::Receiver<Nodes>, found: mpsc::Sender<Found>) {
+pub(super) async fn run(
+    settings: Settings,
+    nodes: latest::Receiver<Nodes>,
+    found: mpsc::Sender<Found>,
+    shown: ReplicaList,
+) {
     let (reports, mut reported) = mpsc::channel(REPORTS);
     let replicas = ReplicaWatch::new(settings.rules.clone());
     let mut tick = interval((settings.interval() / 2).max(FASTEST));
@@ -80,6 +86,7 @@ pub(super) async fn run(settings: Settings, nodes: latest::Receiver<Nodes>, foun
             Some(report) = reported.recv() => watch.take(report),
             Ok(()) = watch.nodes.changed() => watch.meet(),
             _ = tick.tick() => {
+                shown.set(&watch.settings.pool, watch.shown());
                 let standings = watch.standings();
                 if standings != told {
                     let (pool, news) = (watch.settings.pool.clone(), News::Standings(standings.clone()));
@@ -130,9 +137,33 @@ impl Watch {
 
     fn standings(&self) -> BTreeMap<String, Standing> {
         let nodes = Nodes::clone(&self.nodes.borrow());
-        let masters = nodes.iter().filter_map(|node| Some((node.name.as_str(), node.master.as_deref()?)));
-        self.replicas.standings(masters, self.time(Instant::now()))
+        self.replicas.standings(masters(&nodes), self.time(Instant::now()))
     }
+
+    /// The replicas as the admin port shows them.
+    fn shown(&self) -> Vec<Replica> {
+        let nodes = Nodes::clone(&self.nodes.borrow());
+        let replica = |report: ReplicaReport| {
+            let ReplicaReport { name, master, zone, round_trip, age, unfit } = report;
+            let number = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+            Replica {
+                pool: self.settings.pool.clone(),
+                name,
+                master,
+                zone,
+                round_trip_us: round_trip.map(|time| number(time.as_micros())),
+                lag_ms: age.map(|age| number(age.as_millis())),
+                not_read: unfit.map(|unfit| unfit.to_string()),
+            }
+        };
+        let reports = self.replicas.reports(masters(&nodes), self.time(Instant::now()));
+        reports.into_iter().map(replica).collect()
+    }
+}
+
+/// Each replica with its master.
+fn masters(nodes: &Nodes) -> impl Iterator<Item = (&str, &str)> {
+    nodes.iter().filter_map(|node| Some((node.name.as_str(), node.master.as_deref()?)))
 }
 
 #[cfg(test)]

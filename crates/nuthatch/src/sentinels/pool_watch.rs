@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{Master, wall_ms};
+use admin::{AskedSentinel, Master, wall_ms};
 use config::checked::ReadFrom;
 use proxy::{MasterWatch, Named, NodeAddress};
 use telemetry::warn;
@@ -261,6 +261,17 @@ impl PoolWatch {
         }
     }
 
+    /// The Sentinels that are asked, and what each says about a master.
+    fn asked(&self, master: &MasterWatch) -> Vec<AskedSentinel> {
+        let views: BTreeMap<&str, Option<&NodeAddress>> = master.names_by_sentinel().collect();
+        let sentinel = |address: &NodeAddress| {
+            let shown = name(address);
+            let names = views.get(shown.as_str()).copied().flatten().map(name);
+            AskedSentinel { answers: self.known.contains_key(address), names, address: shown }
+        };
+        self.sentinels.keys().map(sentinel).collect()
+    }
+
     /// Publishes what the admin port shows.
     fn show(&self) {
         let pool = &self.settings.pool.name;
@@ -272,10 +283,13 @@ impl PoolWatch {
             changes: shown.changes,
             sentinels_answering: self.known.len(),
             sentinels: self.sentinel_count(),
+            asked: self.asked(watch),
         });
-        let masters = masters.collect();
-        self.shared.1.send_modify(|status| {
+        let masters: Vec<Master> = masters.collect();
+        self.shared.1.send_if_modified(|status| {
+            let is_new = status.get(pool) != Some(&masters);
             status.insert(pool.clone(), masters);
+            is_new
         });
     }
 }

@@ -25,8 +25,8 @@ impl Serving {
         let (mut status, watch) = (self.sentinels.status(), self.running.watch.clone());
         tokio::spawn(async move {
             while status.changed().await.is_ok() {
-                let masters = status.borrow_and_update().values().flatten().cloned().collect();
-                watch.masters().set(masters);
+                let masters = status.borrow_and_update().clone();
+                watch.masters().set_all(masters);
             }
         });
         if let Some(mut doubts) = self.running.doubts.1.take() {

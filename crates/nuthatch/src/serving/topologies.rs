@@ -24,7 +24,7 @@ impl Topologies {
     /// Starts the scouts. Needs a tokio runtime.
     pub(super) fn begin(running: &Running) -> (Topologies, Discoveries) {
         let (scouts, discoveries) = Scouts::begin(running.watch.clusters().clone());
-        let replicas = Replicas::new(scouts.reports());
+        let replicas = Replicas::new(scouts.reports(), running.watch.replicas().clone());
         let (maps, standings) = (BTreeMap::new(), BTreeMap::new());
         let mut topologies = Topologies { maps, standings, scouts, replicas };
         topologies.follow(running);

@@ -244,7 +244,7 @@ impl Scout {
     fn show(&self) {
         let state = self.shared.discovery.state();
         let (map, error) = (self.known.as_deref(), self.last_error.clone());
-        self.shared.shown.set(Cluster {
+        let cluster = Cluster {
             pool: self.brief.pool.clone(),
             slots_served: map.map_or(0, SlotMap::slots_served),
             epoch: map.map_or(0, |map| map.epoch),
@@ -256,12 +256,14 @@ impl Scout {
             fault: state.fault.map(|fault| fault.to_string()),
             last_error_ms: error.as_ref().map(|(_, at)| *at),
             last_error: error.map(|(reason, _)| reason),
-        });
+        };
+        self.shared.shown.set(&self.brief.pool, cluster);
     }
 }
 
 fn shown(member: Member<'_>) -> ClusterNode {
-    let Member { name, slots, master, health } = member;
+    let Member { name, ranges, master, health } = member;
+    let slots = ranges.iter().map(|(first, last)| usize::from(last - first) + 1).sum();
     let role = match (master, slots) {
         (Some(_), _) => "replica",
         (None, 1..) => "master",
@@ -272,7 +274,8 @@ fn shown(member: Member<'_>) -> ClusterNode {
         NodeHealth::Loading => "loading",
         NodeHealth::Failed => "failed",
     };
-    ClusterNode { name: name.to_owned(), role, slots, master: master.map(str::to_owned), health }
+    let (name, master) = (name.to_owned(), master.map(str::to_owned));
+    ClusterNode { name, role: role.into(), slots, ranges, master, health: health.into() }
 }
 
 fn address(server: &Server) -> Option<(String, u16)> {

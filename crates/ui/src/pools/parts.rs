@@ -1,8 +1,10 @@
 //! Latencies, errors and shares, as pages of pools and servers have them.
 
+use std::borrow::Cow;
+
 use maud::{Markup, html};
 
-use super::{ByClass, Errors, Latency};
+use super::{ByClass, ErrorCount, Errors, Latency, errors_per_second};
 use crate::format::{count, micros, rate};
 use crate::parts::{scroll, tile};
 use crate::text::clean;
@@ -119,10 +121,31 @@ pub fn errors(errors: &Errors) -> Markup {
     }
 }
 
+/// Errors in a cell of a table, with each kind on hover: the rate of those that occur now, or else the sum of
+/// all.
+pub fn error_sum(errors: &Errors) -> Markup {
+    let per_second = errors_per_second(errors);
+    let total = errors.values().fold(0u64, |sum, error| sum.saturating_add(error.total));
+    let is_alarm = errors.iter().any(|(kind, error)| error.per_second > 0.0 && !MILD.contains(&&**kind));
+    let each = |(kind, error): (&Cow<'static, str>, &ErrorCount)| {
+        let now = if error.per_second > 0.0 {
+            format!(", {}/s now", rate(error.per_second))
+        } else {
+            String::new()
+        };
+        format!("{}: {}{now}", clean(words(kind)), count(error.total))
+    };
+    let title = errors.iter().map(each).collect::<Vec<_>>().join("\n");
+    html! {
+        @if errors.is_empty() { span.past { "none" } }
+        @else if per_second > 0.0 { span.error.(if is_alarm { "now" } else { "mild" }) title=(title) { (rate(per_second)) "/s" } }
+        @else { span.error.past title=(title) { (count(total)) } }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pools::ErrorCount;
 
     #[test]
     fn only_what_fails_here_is_an_alarm() {

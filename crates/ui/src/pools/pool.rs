@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::{
-    Place, PoolStatus, ServerStatus, bars, errors, errors_per_second, latency, pool_state, quantiles,
-    server_state, share, times,
-};
+use super::parts::{bars, error_sum, latency, quantiles, share, times};
+use super::server::server_state;
+use super::table::pool_state;
+use super::{Place, PoolStatus, ServerStatus, errors_per_second};
 use crate::Level;
 use crate::chart::{Unit, bar, chart, distribution, spark};
 use crate::format::{bytes, count, counted, rate};
@@ -37,18 +37,6 @@ pub fn pool_charts(place: &Place<'_>, pool: &PoolStatus) -> Markup {
     }
 }
 
-/// Its figures now, where their last hour is not known.
-pub fn pool_figures(pool: &PoolStatus) -> Markup {
-    html! {
-        dl.tiles {
-            (tile("Requests", html! { (rate(pool.requests_per_second)) "/s" }))
-            (tile("Errors", html! { (rate(errors_per_second(&pool.errors))) "/s" }))
-            (tile("Hit rate", html! { (share(pool.hit_percent)) }))
-            (tile("Clients", html! { (count(pool.clients)) }))
-        }
-    }
-}
-
 /// The table of its servers.
 pub fn pool_servers(place: &Place<'_>, pool: &PoolStatus) -> Markup {
     let whole = Whole::of(pool);
@@ -61,8 +49,8 @@ pub fn pool_servers(place: &Place<'_>, pool: &PoolStatus) -> Markup {
                     th.n scope="col" title="of the keys by weight, of the traffic now" { "Keys, traffic" }
                     th.n.wide scope="col" title="time to be written to the server" { "Queue p99" }
                     th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" } th.n scope="col" title="share of the keys read that were found" { "Hits" }
-                    th.n.wide scope="col" { "Waiting" } th.n.wide scope="col" { "In flight" }
-                    th.n.wide scope="col" { "Connections" } th scope="col" { "Errors" }
+                    th.n.wide scope="col" title="waiting to be sent, and sent without a reply yet" { "Waiting, sent" }
+                    th.n.wide scope="col" { "Connections" } th.n scope="col" title="now, or else since the start" { "Errors" }
                 } }
                 tbody { @for server in &pool.servers { (row(place, pool, server, &whole)) } }
             }
@@ -106,10 +94,9 @@ fn row(place: &Place<'_>, pool: &PoolStatus, server: &ServerStatus, whole: &Whol
             td.n.wide { (latency(server.latency.p50_us)) }
             td.n { (latency(server.latency.p99_us)) (bar("p99", slow)) }
             td.n { (share(server.hit_percent)) }
-            td.n.wide { (count(server.waiting)) }
-            td.n.wide { (count(server.in_flight)) }
+            td.n.wide { (count(server.waiting)) ", " (count(server.in_flight)) }
             td.n.wide { (count(server.connections)) }
-            td { (errors(&server.errors)) }
+            td.n { (error_sum(&server.errors)) }
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::{
-    Place, PoolStatus, ServerState, ServerStatus, bars, errors, errors_per_second, quantiles, times,
-};
+use super::parts::{bars, errors, quantiles, times};
+use super::{Place, PoolStatus, PoolView, ServerState, ServerStatus, errors_per_second};
 use crate::Level;
 use crate::chart::{Unit, chart, distribution};
 use crate::format::{bytes, count, counted, rate};
@@ -26,11 +25,16 @@ pub fn server_state(server: &ServerStatus) -> (Level, String) {
 }
 
 /// State, address, connections.
-pub fn server_facts(pool: &PoolStatus, server: &ServerStatus) -> Markup {
+pub fn server_facts(view: &PoolView, server: &ServerStatus) -> Markup {
     let (level, words) = server_state(server);
+    let master = view.topology.masters.iter().find(|master| master.name == server.name);
+    let member = view.pool.placement.member(&server.name);
+    let address =
+        master.map_or_else(|| member.map(|member| &member.address), |master| master.address.as_ref());
     html! {
         (badge(level, &words)) " "
-        @if let Some(member) = pool.placement.member(&server.name) { code { (clean(&member.address)) } " · weight " (member.weight) " · " }
+        @if let Some(address) = address { code { (clean(address)) } " · " }
+        @if let Some(member) = member { "weight " (server.weight_by_hand.unwrap_or(member.weight)) " · " }
         (counted(server.connections, "connection")) " · " (count(server.waiting)) " waiting to be sent · " (count(server.in_flight)) " in flight"
         @if let Some(since) = server.ejected_since_ms { " · ejected since " (moment(since)) " on " (counted(server.ejected_shards, "shard")) }
     }

@@ -14,6 +14,12 @@ use serde::{Deserialize, Serialize};
 pub struct PoolsReport {
     /// Version of the program.
     pub version: String,
+    /// Identity of the process: host name and start. The same process may be reached at several addresses.
+    pub process: String,
+    /// Host name of its machine.
+    pub hostname: String,
+    /// It has a queue as well.
+    pub has_queue: bool,
     /// Time of the report, in milliseconds since the Unix epoch.
     pub now_ms: u64,
     /// Period of the rates and latencies.
@@ -33,6 +39,8 @@ pub struct PoolStatus {
     pub name: String,
     /// `redis` or `memcache`.
     pub protocol: Cow<'static, str>,
+    /// `ring`, `cluster` or `sentinel`.
+    pub topology: Cow<'static, str>,
     /// Rule that maps its keys to servers.
     pub placement: Placement,
     /// Availability.
@@ -49,6 +57,10 @@ pub struct PoolStatus {
     pub requests_per_second: f64,
     /// Share of the keys read lately that were found, in percent; none if none was read.
     pub hit_percent: Option<f64>,
+    /// Requests sent again lately because a node of the cluster said that another has their slot.
+    pub redirects_per_second: f64,
+    /// Reads sent to replicas lately.
+    pub replica_reads_per_second: f64,
     /// Latency as clients see it.
     pub latency: Latency,
     /// Time that requests waited to be written to a server.
@@ -131,6 +143,10 @@ pub struct ServerStatus {
     pub errors: Errors,
     /// Manual changes of this server, if any: `drained`, `weight 5 instead of 1`.
     pub by_hand: Option<String>,
+    /// It was taken out of the ring by hand.
+    pub out_by_hand: bool,
+    /// Weight set by hand in place of the configured one.
+    pub weight_by_hand: Option<u32>,
 }
 
 /// Presence of a server in the ring.

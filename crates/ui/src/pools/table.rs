@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::{Place, PoolState, PoolStatus, errors, latency, share};
+use super::parts::{error_sum, latency, share};
+use super::{Place, PoolState, PoolStatus};
 use crate::Level;
 use crate::chart::{Unit, spark};
 use crate::format::{count, rate};
@@ -16,14 +17,13 @@ pub fn columns(place: &Place<'_>) -> Markup {
         @if place.history.is_some() { th.wide scope="col" { "Last hour" } }
         th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" }
         th.n scope="col" title="share of the keys read that were found" { "Hits" } th.n.wide scope="col" { "Clients" }
-        th.n.wide scope="col" { "In flight" } th.n.wide scope="col" { "Servers up" } th scope="col" { "Errors" }
+        th.n.wide scope="col" { "In flight" } th.n.wide scope="col" { "Servers up" } th.n scope="col" title="now, or else since the start" { "Errors" }
     }
 }
 
 /// Cells of a pool, its name first.
 pub fn pool_cells(place: &Place<'_>, pool: &PoolStatus) -> Markup {
     let (level, state) = pool_state(pool);
-    let up = pool.servers.iter().filter(|server| server.ejected_shards == 0).count();
     html! {
         th scope="row" { a href=(place.of_pool(&pool.name)) { (clean(&pool.name)) } " " small.wide { (clean(&pool.protocol)) } }
         td { (badge(level, state)) }
@@ -36,9 +36,14 @@ pub fn pool_cells(place: &Place<'_>, pool: &PoolStatus) -> Markup {
         td.n { (share(pool.hit_percent)) }
         td.n.wide { (count(pool.clients)) }
         td.n.wide { (count(pool.in_flight)) }
-        td.n.wide { (up) " of " (pool.servers.len()) }
-        td { (errors(&pool.errors)) }
+        td.n.wide { (servers_up(pool)) " of " (pool.servers.len()) }
+        td.n { (error_sum(&pool.errors)) }
     }
+}
+
+/// Number of its servers that no shard has ejected.
+pub fn servers_up(pool: &PoolStatus) -> usize {
+    pool.servers.iter().filter(|server| server.ejected_shards == 0).count()
 }
 
 /// State of a pool.

@@ -82,8 +82,12 @@ impl Api {
         let (topic, channel, node) =
             (change.topic(), change.channel().unwrap_or_default(), change.node().unwrap_or_default());
         let user = sender.shown_user(&self.settings.acl_header);
+        let details = change.details();
         for action in change.actions() {
-            info!(topic, channel, node, user, remote = sender.remote, "{action}");
+            match &details {
+                Some(what) => info!(what, node, user, remote = sender.remote, "{action}"),
+                None => info!(topic, channel, node, user, remote = sender.remote, "{action}"),
+            }
             if let Some(host) = &self.site.host {
                 host.record(ManualChange {
                     subject: if channel.is_empty() {
@@ -98,7 +102,8 @@ impl Api {
             }
             if let Some(notifier) = &self.notifier {
                 let channel = if action == "create_topic" { "" } else { channel };
-                notifier.tell(Notice::new(action, [topic, channel, node], sender, &self.hostname));
+                let notice = Notice::new(action, [topic, channel, node], sender, &self.hostname);
+                notifier.tell(notice.with_details(details.clone()));
             }
         }
     }

@@ -225,5 +225,6 @@ impl Api {
     /// Forgets what was gathered: a change has been made.
     pub(crate) async fn forget_overview(&self) {
         *self.overview.lock().await = None;
+        *self.pools.lock().await = None;
     }
 }

@@ -6,9 +6,10 @@
 use http::query::escape_query;
 
 use super::ask::Told;
+use super::failures::{failures, with_failures};
 use super::producers::Producer;
 use super::request::DaemonRequest;
-use super::{Fleet, Gathered, Outcome};
+use super::{Fleet, Gathered, LogLevelChange, Outcome, ServerChange};
 
 /// A change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,10 @@ pub enum Change {
     Seek(String, String, String),
     /// Replaces the settings of a topic or a channel with this JSON.
     Configure(String, Option<String>, String),
+    /// Changes a server of a pool.
+    Server(ServerChange),
+    /// Sets the log level.
+    LogLevel(LogLevelChange),
 }
 
 /// Dead letters to be returned.
@@ -77,10 +82,17 @@ impl Change {
             Change::Seek(..) => vec!["seek_channel"],
             Change::Configure(_, None, _) => vec!["configure_topic"],
             Change::Configure(_, Some(_), _) => vec!["configure_channel"],
+            Change::Server(change) => vec![match change.word {
+                "eject" => "eject_server",
+                "drain" => "drain_server",
+                "return" => "return_server",
+                _ => "weigh_server",
+            }],
+            Change::LogLevel(_) => vec!["set_log_level"],
         }
     }
 
-    /// Topic that is changed.
+    /// Topic that is changed; empty for others.
     pub fn topic(&self) -> &str {
         match self {
             Change::Create(topic, _)
@@ -93,6 +105,7 @@ impl Change {
             | Change::Redrive(topic, ..)
             | Change::Seek(topic, ..)
             | Change::Configure(topic, ..) => topic,
+            Change::Server(_) | Change::LogLevel(_) => "",
         }
     }
 
@@ -106,14 +119,31 @@ impl Change {
             | Change::Empty(_, channel)
             | Change::Configure(_, channel, _) => channel.as_deref(),
             Change::Redrive(_, channel, _) | Change::Seek(_, channel, _) => Some(channel),
-            Change::Tombstone(..) | Change::Publish(..) => None,
+            Change::Tombstone(..) | Change::Publish(..) | Change::Server(_) | Change::LogLevel(_) => None,
         }
     }
 
-    /// Queue that is changed.
+    /// Node that is changed, if it is one.
     pub fn node(&self) -> Option<&str> {
         match self {
             Change::Tombstone(_, node) => Some(node),
+            Change::Server(change) => Some(&change.node).filter(|_| !change.everywhere).map(String::as_str),
+            Change::LogLevel(change) => change.node.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl Change {
+    /// Subject of a change that is about no topic or channel, with its new value.
+    pub fn details(&self) -> Option<String> {
+        match self {
+            Change::Server(ServerChange { word, pool, server, weight, everywhere, .. }) => {
+                let weight = if *word == "weight" { format!(", weight {weight}") } else { String::new() };
+                let all = if *everywhere { ", on all nodes" } else { "" };
+                Some(format!("pool {pool}, server {server}{weight}{all}"))
+            }
+            Change::LogLevel(change) => Some(format!("log level {}", change.level)),
             _ => None,
         }
     }
@@ -145,6 +175,8 @@ impl Fleet {
                     let path = format!("/channel/redrive?{}{}", query(topic, Some(channel)), letters.query());
                     self.tell_producers(topic, &path, DaemonRequest::Post).await
                 }
+                Change::Server(change) => self.change_server(change).await,
+                Change::LogLevel(change) => self.set_log_level(change).await,
                 Change::Seek(topic, channel, to) => {
                     let to = escape_query(to);
                     let path = format!("/channel/seek?{}&to={to}", query(topic, Some(channel)));
@@ -242,13 +274,4 @@ impl Fleet {
         let addresses = producers.iter().map(Producer::http_address).collect();
         self.upstreams.tell_each(addresses, path, ask).await
     }
-}
-
-fn failures(told: &[Told]) -> Vec<String> {
-    told.iter().filter_map(|told| told.result.as_ref().err().cloned()).collect()
-}
-
-fn with_failures(mut warnings: Vec<String>, told: Vec<Told>) -> Gathered<Vec<Told>> {
-    warnings.extend(failures(&told));
-    Gathered { value: told, warnings }
 }

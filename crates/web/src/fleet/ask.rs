@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
 use config::go_flags::number::quote;
 use http::base64;
@@ -18,6 +18,12 @@ use tokio::task::JoinSet;
 
 use super::own::{self, OwnQueue};
 use super::request::{DaemonRequest, unexpected};
+
+/// Begin of the address of an admin port with TLS.
+pub(super) const TLS: &str = "https://";
+/// Header with the client that a change is made for: an admin port lets no client of another machine change
+/// something without a login.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Concurrent requests, over all pages being served.
 const AT_ONCE: usize = 128;
@@ -164,17 +170,23 @@ async fn over_http(
 ) -> Result<Bytes, String> {
     let verb = match &ask {
         DaemonRequest::Get => "Get",
-        DaemonRequest::Post | DaemonRequest::Publish(_) => "Post",
+        DaemonRequest::Post | DaemonRequest::PostFor(_) | DaemonRequest::Publish(_) => "Post",
         DaemonRequest::Put(_) => "Put",
     };
     let failed = |url: &str, error: &ClientError| format!("{verb} {}: {}", quote(url), said(error));
-    let shown = format!("http://{address}{path}");
-    let mut url = endpoint(address, path).map_err(|error| failed(&shown, &error))?;
+    let (scheme, address) = address.strip_prefix(TLS).map_or(("http://", address), |address| (TLS, address));
+    let shown = format!("{scheme}{address}{path}");
+    let url = endpoint(address, path).map_err(|error| failed(&shown, &error))?;
+    let mut url = url.replacen("http://", scheme, 1);
     loop {
         debug!(url, "asking");
         let call = match ask.clone() {
             DaemonRequest::Get => Call::get(url.clone()),
-            DaemonRequest::Post => Call::post_nothing(url.clone()),
+            DaemonRequest::Post | DaemonRequest::PostFor(None) => Call::post_nothing(url.clone()),
+            DaemonRequest::PostFor(Some(client)) => {
+                let client = HeaderValue::from_str(&client).unwrap_or(HeaderValue::from_static("unknown"));
+                Call::post_nothing(url.clone()).header(FORWARDED_FOR, client)
+            }
             DaemonRequest::Publish(body) => Call::post_bytes(url.clone(), body),
             DaemonRequest::Put(body) => Call::put(url.clone(), JSON, body),
         };

@@ -40,7 +40,7 @@ pub(super) async fn exchange(queue: &dyn OwnQueue, path: &str, ask: DaemonReques
     let mut api = queue.api().ok_or("no queue runs in this process")?;
     let (method, body) = match ask {
         DaemonRequest::Get => (Method::GET, Bytes::new()),
-        DaemonRequest::Post => (Method::POST, Bytes::new()),
+        DaemonRequest::Post | DaemonRequest::PostFor(_) => (Method::POST, Bytes::new()),
         DaemonRequest::Publish(body) => (Method::POST, body),
         DaemonRequest::Put(body) => (Method::PUT, body),
     };

@@ -115,6 +115,9 @@ impl Fleet {
     /// If no daemon answers.
     pub async fn producers(&self) -> Outcome<Vec<Producer>> {
         if !self.has_lookups() {
+            if self.at.nsqds.is_empty() && !self.at.admins.is_empty() {
+                return Ok(Gathered { value: Vec::new(), warnings: Vec::new() });
+            }
             return self.themselves(self.at.nsqds.clone(), None).await;
         }
         let answers = self.upstreams.each(self.at.lookups.clone(), |upstreams, address| async move {

@@ -16,6 +16,8 @@ pub enum DaemonRequest {
     Get,
     /// A POST without a body.
     Post,
+    /// A POST to an admin port, for a client of another machine, if one is named.
+    PostFor(Option<String>),
     /// A POST of a message.
     Publish(Bytes),
     /// A PUT of JSON.

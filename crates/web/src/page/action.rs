@@ -9,17 +9,20 @@ use http::{Asked, HttpRefusal, Query};
 use maud::html;
 use ui::Level;
 use ui::parts::{badge, note, scroll};
+use ui::pools;
 use ui::respond;
 use ui::text::clean;
 
 use super::settings::of_form;
 use super::{Page, at};
 use crate::api::{Api, Warnings, changes};
-use crate::fleet::{Change, Letters, Told};
-use crate::request::form;
+use crate::fleet::{Change, Letters, LogLevelChange, ServerChange, Told};
+use crate::request::{Sender, form};
 
 /// Longest delay of a test message: nsqd's.
 const DEFER_MS_MAX: u64 = 3_600_000;
+/// Changes of servers of pools.
+const SERVER_CHANGES: [&str; 4] = ["eject", "drain", "return", "weight"];
 /// Characters shown of a daemon's answer.
 const SHOWN_CHARS_MAX: usize = 300;
 
@@ -29,7 +32,7 @@ pub(crate) async fn action(api: &Api, asked: Asked) -> Result<Response<Body>, Ht
         Err(refusal) => return Ok(refused(api, refusal.status(), refusal.message())),
     };
     let form = form(&api.budget, link.host(), &sender.headers, body).await?;
-    let change = match change(&form) {
+    let change = match change(&form, &sender) {
         Ok(change) => change,
         Err(refusal) => return Ok(refused(api, refusal.status(), refusal.message())),
     };
@@ -46,7 +49,7 @@ pub(crate) async fn action(api: &Api, asked: Asked) -> Result<Response<Body>, Ht
     }
 }
 
-fn change(form: &Query) -> Result<Change, HttpRefusal> {
+fn change(form: &Query, sender: &Sender) -> Result<Change, HttpRefusal> {
     let text = |name| form.text(name).unwrap_or_default().to_owned();
     let said = |why: String| HttpRefusal::said(StatusCode::BAD_REQUEST, why);
     let (topic, channel) = (text("topic"), Some(text("channel")).filter(|channel| !channel.is_empty()));
@@ -78,7 +81,23 @@ fn change(form: &Query) -> Result<Change, HttpRefusal> {
             let settings = of_form(form, channel.as_deref()).map_err(said)?;
             Ok(Change::Configure(topic, channel, settings))
         }
-        word => changes::action(word, topic, channel),
+        "level" => Ok(Change::LogLevel(LogLevelChange {
+            level: text("level"),
+            node: Some(text("node")).filter(|node| !node.is_empty()),
+            client: sender.distant_host(),
+        })),
+        word => match SERVER_CHANGES.iter().find(|known| **known == word) {
+            Some(word) => Ok(Change::Server(ServerChange {
+                word,
+                pool: text("pool"),
+                server: text("server"),
+                weight: text("weight"),
+                node: text("node"),
+                everywhere: form.text("everywhere") == Some("true"),
+                client: sender.distant_host(),
+            })),
+            None => changes::action(word, topic, channel),
+        },
     }
 }
 
@@ -109,6 +128,8 @@ fn word(change: &Change) -> &'static str {
         Change::Redrive(..) => "redrive",
         Change::Seek(..) => "seek",
         Change::Configure(..) => "configure",
+        Change::Server(change) => change.word,
+        Change::LogLevel(..) => "level",
     }
 }
 
@@ -125,7 +146,7 @@ pub(super) fn done(word: &str) -> Option<&'static str> {
         "redrive" => "Dead letters are back in the channel.",
         "seek" => "Moved.",
         "configure" => "Saved.",
-        _ => return None,
+        word => return pools::done(word),
     })
 }
 
@@ -136,7 +157,11 @@ fn result(api: &Api, change: &Change) -> String {
         Change::Create(topic, None) if api.site.host.is_some() => at(api, &["topics", topic]),
         Change::Create(..) if api.site.host.is_none() => at(api, &["topics"]),
         Change::Delete(topic, Some(_)) => at(api, &["topics", topic]),
-        Change::Tombstone(_, node) => at(api, &["nodes", node]),
+        Change::Tombstone(_, node) | Change::LogLevel(LogLevelChange { node: Some(node), .. }) => {
+            at(api, &["nodes", node])
+        }
+        Change::LogLevel(_) => at(api, &["nodes"]),
+        Change::Server(change) => at(api, &["pools", &change.node, &change.pool, &change.server]),
         change => {
             let words = ["topics", change.topic()].into_iter().chain(change.channel());
             at(api, &words.collect::<Vec<_>>())

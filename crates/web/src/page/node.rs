@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use http::{Asked, HttpRefusal};
+use http::{Asked, HttpRefusal, Query};
 use maud::{Markup, html};
 use ui::Level;
 use ui::parts::{badge, empty, note, scroll};
@@ -10,13 +10,14 @@ use ui::text::clean;
 
 use super::action::done;
 use super::channel::consumers;
+use super::nodes::log_level;
 use super::numbers::{count, counted, split};
 use super::pools::of_node;
 use super::topic::{channel_cells, channel_head};
 use super::{Page, at, controls};
 use crate::api::views::{NoNode, NodeView};
 use crate::api::{Api, Warnings, word};
-use crate::fleet::{ChannelStats, Gathered, TopicStats, Unavailable};
+use crate::fleet::{ChannelStats, Gathered, NodePools, TopicStats, Unavailable};
 
 pub(crate) async fn node(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
     let name = word(&asked, 0);
@@ -27,19 +28,20 @@ pub(crate) async fn node(api: &Api, asked: Asked) -> Result<Response<Body>, Http
     let node = match api.gather_node(name, &mut warnings).await {
         Ok(node) => node,
         Err(NoNode::Unknown) => {
+            if let Some(content) = without_queue(api, name, &query, &mut warnings).await {
+                return Ok(page.answer(&asked.headers, &warnings, content));
+            }
             let next =
                 html! { "It is not registered any more. " a href=(at(api, &["nodes"])) { "All nodes" } };
             return Ok(page.answer(&asked.headers, &warnings, empty("Nobody knows this node.", next)));
         }
         Err(NoNode::Unavailable(reason)) => return Ok(page.unavailable(&asked.headers, &warnings, &reason)),
     };
-    // A node that shows no pools is shown all the same.
-    let pools = api.fleet().pools_of(name).await;
-    let pools = pools.unwrap_or_else(|Unavailable(why)| Gathered { value: None, warnings: vec![why] });
-    let pools = warnings.take(Ok(pools)).ok().flatten();
+    let pools = of_name(api, name, &mut warnings).await;
     let content = html! {
         @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
         p #facts .facts data-live { (counted(node.total_messages, "message")) " so far · " (counted(node.total_clients, "consumer")) }
+        div.actions { (log_level(api, Some(name))) }
         @if let Some(pools) = pools.filter(|pools| !pools.pools.is_empty()) { (of_node(api, &pools)) }
         section #topics data-live {
             h2 { "Topics" small { "a tombstone hides a topic of this node from consumers for a while and deletes it here" } }
@@ -48,6 +50,30 @@ pub(crate) async fn node(api: &Api, asked: Asked) -> Result<Response<Body>, Http
         }
     };
     Ok(page.answer(&asked.headers, &warnings, content))
+}
+
+/// The pools of a node. One that shows none is shown all the same.
+async fn of_name(api: &Api, name: &str, warnings: &mut Warnings) -> Option<NodePools> {
+    let nodes = match api.gather_pools(warnings).await {
+        Ok(nodes) => nodes,
+        Err(Unavailable(why)) => {
+            let nothing = Gathered { value: (), warnings: vec![why] };
+            let _ = warnings.take(Ok(nothing));
+            return None;
+        }
+    };
+    nodes.iter().find(|node| node.node == name).cloned()
+}
+
+/// The page of a nuthatch without a queue.
+async fn without_queue(api: &Api, name: &str, query: &Query, warnings: &mut Warnings) -> Option<Markup> {
+    let node = of_name(api, name, warnings).await?;
+    Some(html! {
+        @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
+        p #facts .facts data-live { (clean(&node.hostname)) " · nuthatch " (clean(&node.version)) " · without a queue" }
+        div.actions { (log_level(api, Some(name))) }
+        (of_node(api, &node))
+    })
 }
 
 fn of_topic(api: &Api, topic: &TopicStats, node: &NodeView) -> Markup {

@@ -6,12 +6,16 @@ use http::{Asked, HttpRefusal};
 use maud::{Markup, html};
 use ui::Level;
 use ui::listing::{Column, Listing};
-use ui::parts::{badge, empty, scroll};
+use ui::parts::{Action, badge, empty, note, scroll};
 use ui::text::clean;
 
+use super::action::done;
 use super::{Page, at};
 use crate::api::{Api, Warnings};
-use crate::fleet::Producer;
+use crate::fleet::{NodePools, Producer};
+
+/// Most nodes without a queue that are shown.
+const ROWS_MAX: usize = 1_000;
 
 const COLUMNS: [Column; 7] = [
     Column::text("node", "Node"),
@@ -31,6 +35,9 @@ pub(crate) async fn nodes(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
         Ok(nodes) => nodes,
         Err(reason) => return Ok(page.unavailable(&asked.headers, &warnings, &reason)),
     };
+    // Nodes that show no pools are listed all the same.
+    let others = api.gather_pools(&mut warnings).await.unwrap_or_default();
+    let others: Vec<&NodePools> = others.iter().filter(|node| !node.has_queue).collect();
     let path = at(api, &["nodes"]);
     let listing = Listing::of(&query, &COLUMNS[0]);
     let total = nodes.len();
@@ -38,12 +45,20 @@ pub(crate) async fn nodes(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
     let rows: Vec<Producer> = nodes.into_iter().filter(admitted).collect();
     let cut = listing.cut(rows, |a, b| order(listing.sort(), a, b));
     let content = html! {
+        @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
+        @if total > 0 || !others.is_empty() { div.actions { (log_level(api, None)) } }
         section {
             (listing.search(&path, "Name contains"))
             div #nodes data-live {
                 @if total == 0 { (empty("No queue is registered.", html! { "Start a queue with the addresses of the lookups, or name queues by --nsqd-http-address." })) }
                 @else { (scroll("Nodes", table(api, &listing, &path, &cut.rows))) }
                 (listing.pager(&path, &cut, "nodes"))
+            }
+        }
+        @if !others.is_empty() {
+            section #proxies data-live {
+                h2 { "Without a queue" small { "nuthatches that are found by their admin ports" } }
+                (scroll("Nodes without a queue", without_queue(api, &others)))
             }
         }
     };
@@ -74,6 +89,45 @@ fn table(api: &Api, listing: &Listing, path: &str, nodes: &[Producer]) -> Markup
             }
         }
     }
+}
+
+fn without_queue(api: &Api, nodes: &[&NodePools]) -> Markup {
+    html! {
+        table {
+            thead { tr { th scope="col" { "Node" } th.wide scope="col" { "Machine" } th scope="col" { "Version" } th.n scope="col" { "Pools" } } }
+            tbody {
+                @for node in nodes.iter().take(ROWS_MAX) {
+                    tr {
+                        th scope="row" { a href=(at(api, &["nodes", &node.node])) { (clean(&node.node)) } }
+                        td.wide { (clean(&node.hostname)) }
+                        td { (clean(&node.version)) }
+                        td.n { (node.pools.len()) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The form that sets the log level of a node, or of all.
+pub(super) fn log_level(api: &Api, node: Option<&str>) -> Markup {
+    let mut fields = vec![("change", "level")];
+    fields.extend(node.map(|node| ("node", node)));
+    let whose = if node.is_some() { "this node" } else { "every node" };
+    let action = Action {
+        path: &at(api, &["action"]),
+        fields: &fields,
+        words: "Set the log level",
+        confirmation: Some(format!(
+            "Of {whose}, until its next restart. Debug writes a line for much of what happens."
+        )),
+        loses: false,
+    };
+    action.form_with(&html! {
+        p { label { "Level " select name="level" { @for level in ["error", "warn", "info", "debug"] {
+            option selected[level == "info"] { (level) }
+        } } } }
+    })
 }
 
 fn topics(node: &Producer) -> usize {

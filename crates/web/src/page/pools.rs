@@ -1,25 +1,27 @@
-//! Pools of the fleet's nuthatches: all of them, a pool of a node, a server of it. What changes a server is
-//! done at the admin port of its own process.
+//! Pools of the fleet's nuthatches: all of them; and the pages of a pool of a node, which are those that a
+//! process has of its own ([`ui::pools::write`]).
 
 use std::cmp::Ordering;
 
 use axum::body::Body;
-use axum::http::Response;
-use http::{Asked, HttpRefusal};
+use axum::http::{HeaderMap, Response};
+use config::nsqadmin::ADMINS_OPTION;
+use http::{Asked, HttpRefusal, Query};
 use maud::{Markup, html};
 use ui::Level;
 use ui::format::counted;
 use ui::listing::{Column, Listing};
-use ui::parts::{empty, scroll};
+use ui::parts::{empty, note, scroll};
 use ui::pools::{
-    Place, PoolState, PoolStatus, columns, errors, errors_per_second, pool_cells, pool_facts, pool_figures,
-    pool_latency, pool_placement, pool_servers, pool_state, server_facts, server_latency, server_traffic,
+    self, Place, PoolPage, PoolState, PoolStatus, Written, columns, errors_per_second, pool_cells,
+    pool_state, servers_up,
 };
 use ui::text::clean;
 
-use super::{Page, at};
-use crate::api::{Api, Warnings, word};
-use crate::fleet::NodePools;
+use super::{Page, at, base};
+use crate::acl;
+use crate::api::{Api, Warnings};
+use crate::fleet::{NodePools, PoolsOfNode, Unavailable};
 
 const COLUMNS: [Column; 11] = [
     Column::text("node", "Node"),
@@ -32,12 +34,12 @@ const COLUMNS: [Column; 11] = [
     Column::number("clients", "Clients", "").wide(),
     Column::number("in_flight", "In flight", "").wide(),
     Column::number("up", "Servers up", "").wide(),
-    Column::text("errors", "Errors"),
+    Column::number("errors", "Errors", "now, or else since the start"),
 ];
 
 /// Place of the pages about the pools of a node.
-pub(super) fn place<'a>(api: &Api, node: &str) -> Place<'a> {
-    Place { path: at(api, &["pools", node]), history: None }
+fn place<'a>(base: &'a str, node: &'a NodePools) -> Place<'a> {
+    Place { base, node: Some(&node.node), has_admin: node.admin.is_some(), peers: 1, history: None }
 }
 
 /// `/pools`.
@@ -62,7 +64,7 @@ pub(crate) async fn pools(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
             div #pools data-live {
                 @if nodes.is_empty() {
                     (empty("No node of this fleet has pools.", html! {
-                        "A nuthatch with a queue shows its pools here; one that runs without a queue is not in the fleet, and has its own pages at its admin port."
+                        "A nuthatch with a queue shows its pools here; one without a queue is found by the address of its admin port, in " code { (ADMINS_OPTION) } "."
                     }))
                 } @else if cut.rows.is_empty() {
                     (empty("No pool has such a name.", html! { a href=(path) { "Show all" } }))
@@ -75,6 +77,7 @@ pub(crate) async fn pools(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
 }
 
 fn table(api: &Api, listing: &Listing, path: &str, rows: &[(&NodePools, &PoolStatus)]) -> Markup {
+    let base = base(api);
     html! {
         table {
             (listing.head(path, &COLUMNS))
@@ -83,7 +86,7 @@ fn table(api: &Api, listing: &Listing, path: &str, rows: &[(&NodePools, &PoolSta
                     @let (level, _) = pool_state(pool);
                     tr.(if level == Level::Well { "" } else { level.class() }) {
                         td { a href=(at(api, &["nodes", &node.node])) { (clean(&node.node)) } " " small.wide { (clean(&node.hostname)) } }
-                        (pool_cells(&place(api, &node.node), pool))
+                        (pool_cells(&place(&base, node), pool))
                     }
                 }
             }
@@ -107,20 +110,17 @@ fn order(column: &str, a: (&NodePools, &PoolStatus), b: (&NodePools, &PoolStatus
         "hits" => by(|pool| pool.hit_percent.unwrap_or(-1.0)),
         "clients" => a.1.clients.cmp(&b.1.clients),
         "in_flight" => a.1.in_flight.cmp(&b.1.in_flight),
-        "up" => up(a.1).cmp(&up(b.1)),
+        "up" => servers_up(a.1).cmp(&servers_up(b.1)),
         "errors" => by(|pool| errors_per_second(&pool.errors)),
         _ => Ordering::Equal,
     };
     ordered.then_with(|| (&a.0.node, &a.1.name).cmp(&(&b.0.node, &b.1.name)))
 }
 
-fn up(pool: &PoolStatus) -> usize {
-    pool.servers.iter().filter(|server| server.ejected_shards == 0).count()
-}
-
 /// The pools of a node, on its page.
 pub(super) fn of_node(api: &Api, node: &NodePools) -> Markup {
-    let place = place(api, &node.node);
+    let base = base(api);
+    let place = place(&base, node);
     html! {
         section #pools data-live {
             h2 { "Pools" small { (counted(node.pools.len() as u64, "pool")) } }
@@ -139,89 +139,121 @@ pub(super) fn of_node(api: &Api, node: &NodePools) -> Markup {
     }
 }
 
-/// `/pools/NODE/POOL`.
+/// `/pools/NODE/POOL`, and where a key of it is.
 pub(crate) async fn pool(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
-    let (node, name) = (word(&asked, 0), word(&asked, 1));
-    let title = format!("Pool {name}");
-    let page = under_node(Page::new(api, "pools", &title), node);
-    let mut warnings = Warnings::default();
-    let known = match warnings.take(api.fleet().pools_of(node).await) {
-        Ok(known) => known,
-        Err(reason) => return Ok(page.unavailable(&asked.headers, &warnings, &reason)),
-    };
-    let known = known.unwrap_or_default();
-    let Some(pool) = known.pools.iter().find(|pool| pool.name == name) else {
-        return Ok(page.answer(
-            &asked.headers,
-            &warnings,
-            gone(api, "No pool of this name is at this node."),
-        ));
-    };
-    let place = place(api, node);
-    let content = html! {
-        p #state .facts data-live { (pool_facts(pool)) }
-        section #figures data-live { (pool_figures(pool)) }
-        section #servers data-live {
-            h2 { "Servers" small { "share of keys by weight beside share of traffic: a hot key shows as a difference" } }
-            (pool_servers(&place, pool))
-        }
-        section #errors data-live { h2 { "Errors" small { "now first, then since the start" } } (errors(&pool.errors)) }
-        div.columns {
-            section #latency data-live { (pool_latency(pool)) }
-            section #placement data-live { (pool_placement(pool)) }
-        }
-        (elsewhere())
-    };
-    Ok(page.answer(&asked.headers, &warnings, content))
+    let query = asked.query()?;
+    written(api, &asked.headers, &asked.words, &query, PoolPage::Pool(query.text("key"))).await
 }
 
 /// `/pools/NODE/POOL/SERVER`.
 pub(crate) async fn server(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
-    let (node, pool_name, name) = (word(&asked, 0), word(&asked, 1), word(&asked, 2));
-    let title = format!("Server {name}");
-    let page = under_node(Page::new(api, "pools", &title), node)
-        .under(pool_name, at(api, &["pools", node, pool_name]));
-    let mut warnings = Warnings::default();
-    let known = match warnings.take(api.fleet().pools_of(node).await) {
-        Ok(known) => known,
-        Err(reason) => return Ok(page.unavailable(&asked.headers, &warnings, &reason)),
-    };
-    let known = known.unwrap_or_default();
-    let pool = known.pools.iter().find(|pool| pool.name == pool_name);
-    let server = pool.and_then(|pool| pool.servers.iter().find(|server| server.name == name));
-    let Some((pool, server)) = pool.zip(server) else {
-        return Ok(page.answer(
-            &asked.headers,
-            &warnings,
-            gone(api, "No server of this name is in this pool."),
-        ));
-    };
-    let content = html! {
-        p #state .facts data-live { (server_facts(pool, server)) }
-        div.columns {
-            section #latency data-live { (server_latency(server)) }
-            section #traffic data-live { (server_traffic(server)) }
-        }
-        (elsewhere())
-    };
-    Ok(page.answer(&asked.headers, &warnings, content))
+    let query = asked.query()?;
+    let page = PoolPage::Server(asked.words.get(2).map_or("", String::as_str));
+    written(api, &asked.headers, &asked.words, &query, page).await
 }
 
-fn under_node<'a>(page: Page<'a>, node: &str) -> Page<'a> {
-    let (pools, own) = (at(page.api, &["pools"]), at(page.api, &["nodes", node]));
-    page.under("Pools", pools).under(node, own)
+/// `/slowlog/NODE/POOL`.
+pub(crate) async fn slow_log(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
+    acl::admit(&api.settings, &asked.headers)?;
+    let query = asked.query()?;
+    written(api, &asked.headers, &asked.words, &query, PoolPage::SlowLog).await
+}
+
+/// `/keys/NODE/POOL`.
+pub(crate) async fn keys(api: &Api, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
+    acl::admit(&api.settings, &asked.headers)?;
+    let query = asked.query()?;
+    written(api, &asked.headers, &asked.words, &query, PoolPage::Keys).await
+}
+
+/// A page about a pool of a node.
+async fn written(
+    api: &Api,
+    headers: &HeaderMap,
+    words: &[String],
+    query: &Query,
+    page: PoolPage<'_>,
+) -> Result<Response<Body>, HttpRefusal> {
+    let [name, pool, ..] = words else { return Err(HttpRefusal::missing("NOT_FOUND")) };
+    let mut warnings = Warnings::default();
+    let found = match api.gather_pools(&mut warnings).await {
+        Ok(nodes) => write_of(api, &nodes, name, pool, page).await,
+        Err(Unavailable(reason)) => Err(reason),
+    };
+    let title = |title: &str| framed(api, name, title.to_owned());
+    match found {
+        Ok(Some((written, has_admin))) => {
+            let content = html! {
+                @if let Some(text) = query.text("did").and_then(pools::done) { (note(Level::Well, text)) }
+                (written.content)
+                @if !has_admin { (elsewhere()) }
+            };
+            let framed = title(&written.title);
+            let mut page = framed.page();
+            for (words, path) in written.trail {
+                page = page.under(&words, path);
+            }
+            Ok(page.answer(headers, &warnings, content))
+        }
+        Ok(None) => {
+            let framed = title(&format!("Pool {pool}"));
+            let gone = gone(api, "No pool or server of this name is at this node.");
+            Ok(framed.page().answer(headers, &warnings, gone))
+        }
+        Err(reason) => {
+            let framed = title(&format!("Pool {pool}"));
+            Ok(framed.page().unavailable(headers, &warnings, &Unavailable(reason)))
+        }
+    }
+}
+
+/// The page, and whether the admin port of its node is known; None if there is no such node or pool.
+async fn write_of(
+    api: &Api,
+    nodes: &[NodePools],
+    name: &str,
+    pool: &str,
+    page: PoolPage<'_>,
+) -> Result<Option<(Written, bool)>, String> {
+    let Some(node) = nodes.iter().find(|node| node.node == name) else { return Ok(None) };
+    let peers = match page {
+        PoolPage::Server(server) => nodes.iter().filter(|node| node.has(pool, server)).count(),
+        _ => 1,
+    };
+    let (base, source) = (base(api), PoolsOfNode { node, upstreams: &api.upstreams });
+    let place = Place { peers, ..place(&base, node) };
+    let written = pools::write(&source, &place, pool, page).await?;
+    Ok(written.map(|written| (written, node.admin.is_some())))
+}
+
+/// A page to be, with its title.
+struct Framed<'a> {
+    api: &'a Api,
+    node: &'a str,
+    title: String,
+}
+
+fn framed<'a>(api: &'a Api, node: &'a str, title: String) -> Framed<'a> {
+    Framed { api, node, title }
+}
+
+impl Framed<'_> {
+    fn page(&self) -> Page<'_> {
+        let (pools, own) = (at(self.api, &["pools"]), at(self.api, &["nodes", self.node]));
+        Page::new(self.api, "pools", &self.title).under("Pools", pools).under(self.node, own)
+    }
 }
 
 fn gone(api: &Api, words: &str) -> Markup {
     empty(words, html! { "It may be gone since a reload. " a href=(at(api, &["pools"])) { "All pools" } })
 }
 
-/// A note about the parts that only the admin port of the process has.
+/// A note about the parts for which the admin port of the process is needed.
 fn elsewhere() -> Markup {
     html! {
         p.facts.more {
-            "The last hour, slow log, hot keys, settings, and ejecting, draining or returning a server: at the admin port of that process ("
-            code { "[admin] listen" } ", by default 127.0.0.1:22220 on its machine)."
+            "Slow log, hot keys, and ejecting, draining or returning a server need the admin port of this process ("
+            code { "[admin] listen" } "): name it in " code { (ADMINS_OPTION) } " of this nsqadmin, or go there."
         }
     }
 }
