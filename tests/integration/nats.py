@@ -27,9 +27,14 @@ def version():
 
 def ask(port, subject, request=b""):
     """The answer to a request of JetStream's API, such as `STREAM.INFO.name`."""
+    return put(port, f"$JS.API.{subject}", request)
+
+
+def put(port, subject, value):
+    """The answer to a message, such as that a stream has stored it."""
     with socket.create_connection(("127.0.0.1", port), timeout=kit.ANSWER_SECONDS) as server, server.makefile("rb") as answers:
         server.sendall(
-            b'CONNECT {"verbose":false}\r\nSUB answer 1\r\nPUB $JS.API.%s answer %d\r\n%s\r\n' % (subject.encode(), len(request), request)
+            b'CONNECT {"verbose":false}\r\nSUB answer 1\r\nPUB %s answer %d\r\n%s\r\n' % (subject.encode(), len(value), value)
         )
         for line in answers:
             words = line.split()

@@ -247,15 +247,15 @@ def test_an_ephemeral_channel_belongs_to_its_node(pair):
     reader.close()
 
 
-@pytest.mark.parametrize("path", [
-    "/topic/create?topic=plain&durability=fsync", "/channel/seek?topic=plain&channel=c&to=beginning",
-    "/channel/redrive?topic=plain&channel=c",
+@pytest.mark.parametrize("method, path, body", [
+    ("POST", "/topic/create?topic=plain&durability=fsync", ""),
+    ("PUT", "/topic/settings?topic=plain", '{"durability": "fsync"}'),
+    ("PUT", "/topic/settings?topic=plain", '{"retention_seconds": 60, "retention_bytes": 1000}'),
 ])
-def test_what_the_engine_does_not_do_is_refused(pair, path):
+def test_what_the_engine_does_not_do_is_refused(pair, method, path, body):
     one, _ = pair
     post(one, "/topic/create?topic=plain")
-    post(one, "/channel/create?topic=plain&channel=c")
-    status, answer = kit.fetch(one.ports[1], path, "POST", "")
+    status, answer = kit.fetch(one.ports[1], path, method, body)
     assert status == 400 and "not available for topics on the engine" in str(answer), (status, answer)
 
 

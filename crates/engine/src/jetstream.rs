@@ -13,10 +13,13 @@ mod changes;
 mod deferred;
 mod fault;
 mod fetching;
+mod headers;
 mod health;
 mod hub;
 mod options;
 mod publishing;
+mod retention;
+mod tasks;
 mod watch;
 mod worker;
 

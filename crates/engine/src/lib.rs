@@ -4,6 +4,7 @@
 //!  queue shard ─Request▸ mailbox ▸ jetstream: worker ─┬ publishing ▸ stream of the topic ▸ PubAck
 //!                                                     ├ fetching   ▸ pull consumer of the channel
 //!                                                     ├ changes    ▸ streams, consumers, bucket of settings
+//!                                                     ├ tasks      ▸ moves of channels, looks at messages, redrives
 //!                                                     ├ deferred   ▸ stream of messages that are not due
 //!                                                     └ watch      ▸ what other nodes created, paused, deleted
 //!  queue shard ◀mail─ Completion ◀────────────────────┘
@@ -19,7 +20,8 @@ pub mod jetstream;
 pub mod memory;
 mod names;
 
-pub use names::is_valid_prefix;
+pub use names::{is_valid_prefix, mix};
 pub use request::{
-    Arrival, Change, Completion, Engine, EngineError, Fate, Handle, Publication, Replicas, Request, Servers,
+    Arrival, Change, Completion, Engine, EngineError, Fate, Handle, Place, Publication, Replicas, Request,
+    Servers, Shown, Task, TaskResult,
 };

@@ -4,15 +4,16 @@
 //! order, acknowledgements and fetches are lost, a publication fails although its messages are stored. Time
 //! is given by the caller, and the seed alone decides what happens.
 
+mod tasks;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use crate::names::is_ephemeral;
 use crate::request::{
-    ACK_WAIT, Arrival, Change, Completion, Engine, EngineError, Fate, Handle, Publication, Request,
+    ACK_WAIT, Arrival, AtLimit, Change, Completion, Engine, EngineError, Fate, Handle, Heeded, Publication,
+    Request,
 };
 
 /// Time after which a fetch ends.
@@ -56,16 +57,20 @@ struct Topic {
     next: u64,
     messages: BTreeMap<u64, Stored>,
     ids: BTreeSet<u64>,
+    /// Bodies of all messages that it ever stored.
+    bodies: Vec<String>,
     deferred: Vec<Publication>,
     channels: BTreeMap<Arc<str>, Channel>,
     paused: bool,
+    settings: Option<Arc<str>>,
+    /// Number of the first message that is kept although every channel has finished it.
+    kept: Option<u64>,
 }
 
 #[derive(Debug)]
 struct Stored {
-    id: u64,
+    message: Publication,
     timestamp: i64,
-    body: Bytes,
     /// Channels that have not finished it.
     wanted: BTreeSet<Arc<str>>,
 }
@@ -78,6 +83,7 @@ struct Channel {
     attempts: BTreeMap<u64, u16>,
     fetches: VecDeque<Fetch>,
     paused: bool,
+    settings: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -120,12 +126,18 @@ impl Memory {
         self.mailboxes.insert(number, Arc::clone(&mailbox));
         let mut all = Vec::new();
         for (topic, state) in &self.topics {
-            all.push((Arc::clone(topic), None, state.paused));
+            all.push((Arc::clone(topic), None, state.paused, state.settings.clone()));
             let lasting = state.channels.iter().filter(|(name, _)| !is_ephemeral(name));
-            all.extend(lasting.map(|(name, its)| (Arc::clone(topic), Some(Arc::clone(name)), its.paused)));
+            all.extend(lasting.map(|(name, its)| {
+                (Arc::clone(topic), Some(Arc::clone(name)), its.paused, its.settings.clone())
+            }));
         }
-        for (topic, channel, paused) in all {
-            self.tell(number, Completion::Exists { topic, channel, paused });
+        for (topic, channel, paused, settings) in all {
+            let (its, of) = (Arc::clone(&topic), channel.clone());
+            self.tell(number, Completion::Exists { topic: its, channel: of, paused });
+            if let Some(settings) = settings {
+                self.tell(number, Completion::Configured { topic, channel, settings });
+            }
         }
         (number, Node(mailbox))
     }
@@ -138,6 +150,16 @@ impl Memory {
     /// From now on nothing goes wrong.
     pub fn heal(&mut self) {
         self.faults = Faults::default();
+    }
+
+    /// From now on this goes wrong.
+    pub fn fail(&mut self, faults: Faults) {
+        self.faults = faults;
+    }
+
+    /// Bodies of everything that a topic ever stored.
+    pub fn published(&self, topic: &str) -> Vec<String> {
+        self.topics.get(topic).map(|topic| topic.bodies.clone()).unwrap_or_default()
     }
 
     /// Messages that some channel has not finished, and those without a channel.
@@ -165,16 +187,16 @@ impl Memory {
         match request {
             Request::Publish { number, topic, messages } => {
                 self.create(&topic, None);
-                for message in messages {
-                    let topic = self.topics.entry(Arc::clone(&topic)).or_default();
-                    if !topic.ids.insert(message.id) {
-                        continue;
-                    }
-                    if message.due > wall { topic.deferred.push(message) } else { topic.store(message, wall) }
-                }
-                let outcome = match self.happens(self.faults.failed_publications) {
-                    true => Err(EngineError("engine: no acknowledgement".to_owned())),
-                    false => Ok(()),
+                let topic = self.topics.entry(Arc::clone(&topic)).or_default();
+                let stored = messages.into_iter().map(|message| topic.publish(message, wall));
+                let stored: Vec<bool> = stored.collect();
+                let full = stored.contains(&false);
+                let stored = stored.iter().enumerate().filter(|(_, stored)| **stored);
+                let stored: Vec<usize> = stored.map(|(index, _)| index).collect();
+                let outcome = match (full, self.happens(self.faults.failed_publications)) {
+                    (true, _) => Err(EngineError { text: "topic is full".to_owned(), full, stored }),
+                    (false, true) => Err(EngineError::new("engine: no acknowledgement")),
+                    (false, false) => Ok(()),
                 };
                 self.tell(node, Completion::Published(number, outcome));
             }
@@ -195,6 +217,10 @@ impl Memory {
             Request::Change { number, topic, channel, change } => {
                 self.change(&topic, channel.as_ref(), change);
                 self.tell(node, Completion::Changed(number, Ok(())));
+            }
+            Request::Task { number, topic, channel, task } => {
+                let result = self.task(&topic, channel.as_ref(), task, wall);
+                self.tell(node, Completion::Finished(number, result));
             }
         }
     }
@@ -236,6 +262,18 @@ impl Memory {
                 }
                 let (topic, channel) = (Arc::clone(topic), channel.cloned());
                 self.tell_all(&Completion::Exists { topic, channel, paused });
+            }
+            Change::Configure(settings) => {
+                let Some(state) = self.topics.get_mut(topic) else { return };
+                match channel {
+                    None => state.configure(&settings),
+                    Some(name) => {
+                        let Some(channel) = state.channels.get_mut(name) else { return };
+                        channel.settings = Some(Arc::clone(&settings));
+                    }
+                }
+                let (topic, channel) = (Arc::clone(topic), channel.cloned());
+                self.tell_all(&Completion::Configured { topic, channel, settings });
             }
         }
     }
@@ -313,11 +351,13 @@ impl Memory {
                     let attempts = channel.attempts.entry(sequence).or_default();
                     let handle = format!("{name}/{channel_name}/{sequence}/{}", self.deliveries);
                     messages.push(Arrival {
-                        id: stored.id,
+                        id: stored.message.id,
                         timestamp: stored.timestamp,
                         attempts: *attempts,
                         handle: Handle(handle.into()),
-                        body: stored.body.clone(),
+                        only: stored.message.only.clone(),
+                        origin: stored.message.origin.clone(),
+                        body: stored.message.body.clone(),
                     });
                     *attempts = attempts.saturating_add(1);
                     channel.pending.insert(sequence, now + ACK_WAIT);
@@ -369,6 +409,42 @@ impl Memory {
 }
 
 impl Topic {
+    /// Stores a message, unless it is a repetition. False if the topic is full.
+    fn publish(&mut self, message: Publication, wall: i64) -> bool {
+        if self.ids.contains(&message.id) {
+            return true;
+        }
+        let bytes = |stored: &Stored| stored.message.body.len() as u64;
+        let max = self.heeded().bytes_max;
+        let mut held: u64 = self.messages.values().map(bytes).sum();
+        while max > 0 && held + message.body.len() as u64 > max {
+            if self.heeded().at_limit == AtLimit::Reject {
+                return false;
+            }
+            let Some((_, oldest)) = self.messages.pop_first() else { break };
+            held -= bytes(&oldest);
+        }
+        self.ids.insert(message.id);
+        self.bodies.push(String::from_utf8_lossy(&message.body).into_owned());
+        if message.due > wall {
+            self.deferred.push(message)
+        } else {
+            self.store(message, wall)
+        }
+        true
+    }
+
+    fn heeded(&self) -> Heeded {
+        self.settings.as_ref().map(|settings| Heeded::of(settings)).unwrap_or_default()
+    }
+
+    /// Retention keeps what is published from now on, for ever.
+    fn configure(&mut self, settings: &Arc<str>) {
+        self.settings = Some(Arc::clone(settings));
+        let kept = self.kept.unwrap_or(self.next + 1);
+        self.kept = (self.heeded().retention_seconds > 0).then_some(kept);
+    }
+
     fn store(&mut self, message: Publication, wall: i64) {
         self.next += 1;
         let sequence = self.next;
@@ -376,7 +452,8 @@ impl Topic {
             channel.waiting.push_back(sequence);
         }
         let wanted = self.channels.keys().cloned().collect();
-        let stored = Stored { id: message.id, timestamp: wall, body: message.body, wanted };
+        let timestamp = if message.published == 0 { wall } else { message.published };
+        let stored = Stored { message, timestamp, wanted };
         self.messages.insert(sequence, stored);
     }
 
@@ -384,6 +461,7 @@ impl Topic {
         if let Some(message) = self.messages.get_mut(&sequence)
             && message.wanted.remove(channel)
             && message.wanted.is_empty()
+            && self.kept.is_none_or(|kept| sequence < kept)
             && self.channels.keys().any(|name| !is_ephemeral(name))
         {
             self.messages.remove(&sequence);

@@ -6,7 +6,11 @@
 //! | consumer of a channel | `CHANNEL`; of an ephemeral one `~NODE~CHANNEL` |
 //! | consumer that keeps messages before the first channel | `~hold` |
 //! | stream of deferred messages | `PREFIX~deferred`, with the subjects `PREFIX.deferred.TOPIC` |
+//! | consumer that keeps messages while a channel is moved | `~seek~CHANNEL` |
+//! | consumers that keep finished messages | `~kept~NUMBER` |
 //! | bucket of what exists and is paused | `PREFIX`, with the keys `topic.TOPIC` and `channel.TOPIC.CHANNEL` |
+//! | settings in the bucket | the same keys after `settings.` |
+//! | channels that are being moved, in the bucket | the same keys after `seek.` |
 //!
 //! A dot separates tokens in NATS and may be part of an NSQ name: it is written `=`, which may not.
 
@@ -55,6 +59,11 @@ impl Names {
         }
     }
 
+    /// Consumer that keeps the messages of a topic while a channel is moved.
+    pub fn seek_consumer(&self, channel: &str) -> String {
+        format!("~seek~{}", self.consumer(channel))
+    }
+
     /// Stream of deferred messages.
     pub fn deferred_stream(&self) -> String {
         format!("{}~deferred", self.prefix)
@@ -82,23 +91,58 @@ pub fn is_ephemeral(channel: &str) -> bool {
     channel.ends_with(EPHEMERAL)
 }
 
-/// Key of a topic or a channel in the bucket.
-pub fn key(topic: &str, channel: Option<&str>) -> String {
-    match channel {
-        None => format!("topic.{}", encode(topic)),
-        Some(channel) => format!("channel.{}.{}", encode(topic), encode(channel)),
+/// The fact about a topic or a channel that a key in the bucket holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    /// It exists, and is paused or not.
+    Exists,
+    /// Its settings.
+    Settings,
+    /// It is being moved.
+    Seek,
+}
+
+impl Fact {
+    const ALL: [Fact; 3] = [Fact::Exists, Fact::Settings, Fact::Seek];
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Fact::Exists => "",
+            Fact::Settings => "settings.",
+            Fact::Seek => "seek.",
+        }
     }
 }
 
-/// Topic and channel of a key in the bucket; `None` if it is not one of ours.
-pub fn parse_key(key: &str) -> Option<(Arc<str>, Option<Arc<str>>)> {
-    let mut tokens = key.split('.');
+/// Key of a fact about a topic or a channel in the bucket.
+pub fn key(fact: Fact, topic: &str, channel: Option<&str>) -> String {
+    let prefix = fact.prefix();
+    match channel {
+        None => format!("{prefix}topic.{}", encode(topic)),
+        Some(channel) => format!("{prefix}channel.{}.{}", encode(topic), encode(channel)),
+    }
+}
+
+/// A key in the bucket: the fact, the topic, and the channel if it is about one.
+pub type Key = (Fact, Arc<str>, Option<Arc<str>>);
+
+/// Reads a key in the bucket; `None` if it is not one of ours.
+pub fn parse_key(key: &str) -> Option<Key> {
+    let fact = Fact::ALL.into_iter().rev().find(|fact| key.starts_with(fact.prefix()))?;
+    let mut tokens = key.strip_prefix(fact.prefix())?.split('.');
     let parsed = match (tokens.next()?, tokens.next()?, tokens.next()) {
-        ("topic", topic, None) => (decode(topic).into(), None),
-        ("channel", topic, Some(channel)) => (decode(topic).into(), Some(decode(channel).into())),
+        ("topic", topic, None) => (fact, decode(topic).into(), None),
+        ("channel", topic, Some(channel)) => (fact, decode(topic).into(), Some(decode(channel).into())),
         _ => return None,
     };
     tokens.next().is_none().then_some(parsed)
+}
+
+/// An id that follows from another one: the finalizer of splitmix64.
+pub fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
 }
 
 fn encode(name: &str) -> String {
@@ -126,11 +170,14 @@ mod tests {
 
     #[test]
     fn keys_are_found_again() {
-        for (topic, channel) in [("a.b", None), ("a", Some("c.d"))] {
-            let (found, its) = parse_key(&key(topic, channel)).unwrap();
-            assert_eq!((&*found, its.as_deref()), (topic, channel));
+        for fact in Fact::ALL {
+            for (topic, channel) in [("a.b", None), ("a", Some("c.d")), ("settings", Some("topic"))] {
+                let (found, its, of) = parse_key(&key(fact, topic, channel)).unwrap();
+                assert_eq!((found, &*its, of.as_deref()), (fact, topic, channel));
+            }
         }
-        for odd in ["", "topic", "other.a", "channel.a", "topic.a.b", "channel.a.b.c"] {
+        for odd in ["", "topic", "other.a", "channel.a", "topic.a.b", "channel.a.b.c", "seek.a", "settings."]
+        {
             assert_eq!(parse_key(odd), None, "{odd}");
         }
     }

@@ -1,12 +1,15 @@
 //! Requests to an engine, and its completions.
 //!
-//! Every [`Request::Publish`] and [`Request::Change`] is answered once, by its number. Everything else is
-//! unnumbered: a lost acknowledgement brings a message back, a lost fetch ends by its own timeout.
+//! Every [`Request::Publish`], [`Request::Change`] and [`Request::Task`] is answered once, by its number.
+//! Everything else is unnumbered: a lost acknowledgement brings a message back, a lost fetch ends by its own
+//! timeout.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// Time after which the engine gives an unanswered message to another consumer. Extended while a message is
 /// held ([`Fate::Extend`]), so that it covers only nodes that are dead or cut off.
@@ -28,8 +31,21 @@ pub struct Publication {
     pub id: u64,
     /// Wall time in nanoseconds before which it is not delivered; 0 for now.
     pub due: i64,
+    /// Wall time in nanoseconds when it was published; 0 for when the engine stores it.
+    pub published: i64,
+    /// The only channel it is meant for; `None` for all.
+    pub only: Option<Arc<str>>,
+    /// History of a dead letter (JSON); empty for other messages.
+    pub origin: Bytes,
     /// Its body.
     pub body: Bytes,
+}
+
+impl Publication {
+    /// A message for all channels, to be delivered now.
+    pub fn new(id: u64, body: Bytes) -> Publication {
+        Publication { id, due: 0, published: 0, only: None, origin: Bytes::new(), body }
+    }
 }
 
 /// The engine's name for one delivery, by which it is settled.
@@ -48,7 +64,7 @@ pub enum Fate {
 }
 
 /// A change to topics and channels, which all nodes see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// Create it, unless it exists.
     Create,
@@ -58,6 +74,102 @@ pub enum Change {
     Empty,
     /// Pause (true) or resume it.
     Pause(bool),
+    /// Set its settings, a JSON object. The engine itself heeds those of [`Heeded`].
+    Configure(Arc<str>),
+}
+
+/// Settings of a topic that the engine itself heeds; it keeps the others for the nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Heeded {
+    /// Most bytes of a topic's messages; 0 for no limit.
+    pub bytes_max: u64,
+    /// Action at `bytes_max`.
+    pub at_limit: AtLimit,
+    /// Seconds for which finished messages are kept; 0 for not at all.
+    pub retention_seconds: u64,
+}
+
+/// Action on publications when a topic is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtLimit {
+    /// They are refused.
+    #[default]
+    Reject,
+    /// The oldest messages are dropped.
+    DropOldest,
+}
+
+impl Heeded {
+    /// Reads them from the settings of a topic; what cannot be read has its default.
+    pub fn of(settings: &str) -> Heeded {
+        serde_json::from_str(settings).unwrap_or_default()
+    }
+}
+
+/// Work that the engine does by itself, and of which it tells the result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Move a channel. All nodes drop what they hold of it.
+    Seek(Place),
+    /// Show messages without consuming them.
+    Peek {
+        /// The kind of messages.
+        what: Shown,
+        /// Most messages.
+        count: usize,
+    },
+    /// Bring dead letters back to their channel, and to no other.
+    Redrive {
+        /// The topic of the letters.
+        letters: Arc<str>,
+        /// Most letters.
+        count: usize,
+        /// Only letters that died in this time (wall, ns).
+        died: Option<Range<i64>>,
+    },
+}
+
+/// Target of moving a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// To the oldest kept message.
+    Beginning,
+    /// To the first message published at or after this wall time (ns).
+    Time(i64),
+    /// To the end.
+    End,
+}
+
+/// The kind of messages to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Those that no node has got yet; without a channel, those that wait for a first one.
+    Waiting,
+    /// All that the topic keeps.
+    Kept,
+    /// Those of the topic whose due time has not come.
+    Deferred,
+}
+
+/// Result of a [`Task`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskResult {
+    /// Of [`Task::Seek`].
+    Sought {
+        /// Messages that the channel has yet to read.
+        count: u64,
+        /// False if kept messages may not reach back to the place.
+        complete: bool,
+        /// Publication time (wall, ns) of the oldest kept message; `None` if nothing is kept.
+        oldest: Option<i64>,
+    },
+    /// Of [`Task::Peek`].
+    Shown(Vec<Publication>),
+    /// Of [`Task::Redrive`]: letters brought back.
+    Count(u64),
 }
 
 /// A request.
@@ -102,6 +214,17 @@ pub enum Request {
         /// The change.
         change: Change,
     },
+    /// Do some work on a topic, or on one of its channels.
+    Task {
+        /// For the answer.
+        number: u64,
+        /// The topic.
+        topic: Arc<str>,
+        /// The channel, if the work is on one.
+        channel: Option<Arc<str>>,
+        /// The work.
+        task: Task,
+    },
 }
 
 /// A message that arrived for a channel.
@@ -115,17 +238,35 @@ pub struct Arrival {
     pub attempts: u16,
     /// Names this delivery.
     pub handle: Handle,
+    /// The only channel it is meant for; `None` for all. Another channel finishes it undelivered.
+    pub only: Option<Arc<str>>,
+    /// History of a dead letter (JSON); empty for other messages.
+    pub origin: Bytes,
     /// Its body.
     pub body: Bytes,
 }
 
-/// The reason a request failed; the text is for operators and clients.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EngineError(pub String);
+/// The reason a request failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EngineError {
+    /// The reason, for operators and clients.
+    pub text: String,
+    /// The topic is at its limit of bytes.
+    pub full: bool,
+    /// Messages of a failed publication that the engine has all the same, by their index in it.
+    pub stored: Vec<usize>,
+}
+
+impl EngineError {
+    /// An error with this text.
+    pub fn new(text: impl Into<String>) -> EngineError {
+        EngineError { text: text.into(), ..EngineError::default() }
+    }
+}
 
 impl std::fmt::Display for EngineError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -163,6 +304,8 @@ pub enum Completion {
     Published(u64, Result<(), EngineError>),
     /// A change was made, or refused.
     Changed(u64, Result<(), EngineError>),
+    /// A task ended.
+    Finished(u64, Result<TaskResult, EngineError>),
     /// Messages arrived for a channel.
     Arrived {
         /// The topic.
@@ -189,6 +332,25 @@ pub enum Completion {
         channel: Option<Arc<str>>,
         /// True while it is paused.
         paused: bool,
+    },
+    /// A topic or channel that exists has these settings (JSON), whoever set them.
+    Configured {
+        /// The topic.
+        topic: Arc<str>,
+        /// The channel, if it is one.
+        channel: Option<Arc<str>>,
+        /// The settings.
+        settings: Arc<str>,
+    },
+    /// A channel is being moved (true), whoever moves it, or has been (false): what nodes hold of it is void,
+    /// and they fetch nothing until it has been.
+    Seeking {
+        /// The topic.
+        topic: Arc<str>,
+        /// The channel.
+        channel: Arc<str>,
+        /// True until it has been moved.
+        active: bool,
     },
     /// A topic or channel is gone, whoever deleted it.
     Gone {

@@ -280,7 +280,11 @@ impl Channel {
     pub fn add(&mut self, message: Waiting) {
         // One that the engine delivers again was counted before.
         self.counters.messages += u64::from(self.engine.is_none() || message.attempts == 0);
-        self.wait_again(message);
+        if self.comes_too_often(&message) {
+            self.dead_letters.push_back(DeadLetter { message, reason: "attempts used up" });
+        } else {
+            self.wait_again(message);
+        }
     }
 
     /// Queues a returned message behind what is in the stream now.

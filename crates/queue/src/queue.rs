@@ -13,6 +13,7 @@ mod requests;
 mod dead_letters;
 mod engine_link;
 mod engine_news;
+mod engine_tasks;
 mod forward;
 mod forwarders;
 mod clients;

@@ -82,6 +82,13 @@ pub struct Counters {
 pub enum StageError {
     /// The topic is full.
     Full,
+    /// The engine does not take a message of this size.
+    TooLarge {
+        /// Bytes of its body.
+        size: usize,
+        /// The limit.
+        max: usize,
+    },
     /// The journal rejected it.
     Journal(journal::AppendError),
 }
@@ -90,6 +97,9 @@ impl std::fmt::Display for StageError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             StageError::Full => f.write_str("topic is full"),
+            StageError::TooLarge { size, max } => {
+                write!(f, "message of {size} bytes is too large for the engine: {max}")
+            }
             StageError::Journal(e) => e.fmt(f),
         }
     }
@@ -99,6 +109,7 @@ impl From<StageError> for QueueError {
     fn from(error: StageError) -> QueueError {
         match error {
             StageError::Full => QueueError::TopicFull,
+            StageError::TooLarge { size, max } => QueueError::TooLargeForEngine { size, max },
             StageError::Journal(error) => QueueError::Journal(error.into()),
         }
     }

@@ -4,6 +4,9 @@
 #[allow(dead_code, reason = "shared by several test programs")]
 mod harness;
 
+#[path = "on_engine/features.rs"]
+mod features;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use harness::World;
 use journal::files::Crash;
 use net::{App, ConnId};
 use nuthatch_queue::request::{Answer, Request};
+use nuthatch_queue::settings::{Durability, TopicSettings};
 use nuthatch_queue::{Mail, QueueOptions};
 
 /// Nodes over one engine.
@@ -413,9 +417,13 @@ fn the_engine_is_in_the_statistics() {
 fn what_the_engine_does_not_do_is_refused() {
     let mut fleet = Fleet::new(1, 1, Faults::default());
     assert!(matches!(fleet.ask(0, Request::CreateTopic("e".into(), None)), Answer::Done));
-    let answer = fleet.ask(0, Request::ConfigureTopic("e".into(), Default::default()));
-    let Answer::Refused(why) = answer else { panic!("{answer:?}") };
-    assert_eq!(why.to_string(), "limits and settings are not available for topics on the engine");
+    let durable = TopicSettings { durability: Some(Durability::Os), ..TopicSettings::default() };
+    let replayed = TopicSettings { retention_bytes: 1, ..TopicSettings::default() };
+    for (settings, what) in [(durable, "a durability"), (replayed, "retention_bytes")] {
+        let answer = fleet.ask(0, Request::ConfigureTopic("e".into(), settings));
+        let Answer::Refused(why) = answer else { panic!("{answer:?}") };
+        assert_eq!(why.to_string(), format!("{what} is not available for topics on the engine"));
+    }
 }
 
 /// Publishers and consumers at three nodes that do and suffer random things, over an engine that fails in

@@ -13,7 +13,7 @@ use tokio::time::{Duration, sleep};
 
 use super::fault::Fault;
 use super::hub::Hub;
-use super::{changes, health};
+use super::{changes, health, retention};
 use crate::names::HOLD;
 use crate::request::{Completion, Replicas};
 
@@ -66,6 +66,7 @@ async fn ask(hub: &Hub, topic: &Arc<str>, doubtful: &mut FxHashSet<Arc<str>>) ->
             report(hub, topic, Some(channel), info.num_pending);
         }
     }
+    retention::tend(hub, topic, &consumers).await?;
     if held.is_none() || !consumers.iter().any(|info| !info.name.starts_with('~')) {
         doubtful.remove(topic);
     } else if !doubtful.insert(Arc::clone(topic)) {

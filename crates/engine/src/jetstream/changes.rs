@@ -18,8 +18,8 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::fault::Fault;
 use super::hub::Hub;
-use crate::names::{HOLD, is_ephemeral, key};
-use crate::request::{ACK_WAIT, Change, PUBLISH_TIMEOUT};
+use crate::names::{Fact, HOLD, is_ephemeral, key};
+use crate::request::{ACK_WAIT, AtLimit, Change, Heeded, PUBLISH_TIMEOUT};
 
 /// Time for which the engine recognizes a repeated message.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_mins(2);
@@ -31,7 +31,7 @@ const RETRY: Duration = Duration::from_millis(250);
 pub const PAUSED: &str = "paused";
 
 /// Carries out a change, again and again while it fails in passing.
-pub async fn carry_out(hub: &Hub, topic: &str, channel: Option<&str>, change: Change) -> Result<(), Fault> {
+pub async fn carry_out(hub: &Hub, topic: &str, channel: Option<&str>, change: &Change) -> Result<(), Fault> {
     let deadline = Instant::now() + PUBLISH_TIMEOUT;
     loop {
         match attempt(hub, topic, channel, change).await {
@@ -41,7 +41,7 @@ pub async fn carry_out(hub: &Hub, topic: &str, channel: Option<&str>, change: Ch
     }
 }
 
-async fn attempt(hub: &Hub, topic: &str, channel: Option<&str>, change: Change) -> Result<(), Fault> {
+async fn attempt(hub: &Hub, topic: &str, channel: Option<&str>, change: &Change) -> Result<(), Fault> {
     match (channel, change) {
         (None, Change::Create) => ensure_topic(hub, topic).await,
         (None, Change::Delete) => delete_topic(hub, topic).await,
@@ -50,9 +50,14 @@ async fn attempt(hub: &Hub, topic: &str, channel: Option<&str>, change: Change) 
         (Some(channel), Change::Delete) => delete_channel(hub, topic, channel).await,
         (Some(channel), Change::Empty) => empty_channel(hub, topic, channel).await,
         (channel, Change::Pause(paused)) => {
-            let value = if paused { PAUSED } else { "" };
-            let put = bucket(hub)?.put(key(topic, channel), value.into()).await;
-            put.map(drop).map_err(|e| Fault::passing(&e))
+            let value = if *paused { PAUSED } else { "" };
+            put(hub, &key(Fact::Exists, topic, channel), value.to_owned()).await
+        }
+        (channel, Change::Configure(settings)) => {
+            if channel.is_none() {
+                limit_topic(hub, topic, Heeded::of(settings)).await?;
+            }
+            put(hub, &key(Fact::Settings, topic, channel), (**settings).to_owned()).await
         }
     }
 }
@@ -87,6 +92,38 @@ fn bucket(hub: &Hub) -> Result<&kv::Store, Fault> {
     hub.bucket.get().ok_or_else(|| Fault::passing(&"no connection, or no quorum, since the start"))
 }
 
+/// Writes a key of the bucket.
+pub async fn put(hub: &Hub, key: &str, value: String) -> Result<(), Fault> {
+    bucket(hub)?.put(key, value.into()).await.map(drop).map_err(|e| Fault::passing(&e))
+}
+
+/// Deletes a key of the bucket.
+pub async fn delete(hub: &Hub, key: &str) -> Result<(), Fault> {
+    bucket(hub)?.delete(key).await.map_err(|e| Fault::passing(&e))
+}
+
+/// Sets the limits of a topic's stream. What finished messages are kept beyond them counts as well.
+async fn limit_topic(hub: &Hub, topic: &str, heeded: Heeded) -> Result<(), Fault> {
+    let stream = stream(hub, &hub.names.stream(topic)).await?;
+    let mut config = stream.get_info().await.map_err(|e| Fault::passing(&e))?.config;
+    let max_bytes = match i64::try_from(heeded.bytes_max).unwrap_or(i64::MAX) {
+        0 => -1,
+        max => max,
+    };
+    let discard = match heeded.at_limit {
+        AtLimit::Reject => DiscardPolicy::New,
+        AtLimit::DropOldest => DiscardPolicy::Old,
+    };
+    if (config.max_bytes, config.discard) == (max_bytes, discard) {
+        return Ok(());
+    }
+    (config.max_bytes, config.discard) = (max_bytes, discard);
+    hub.jetstream.update_stream(&config).await.map(drop).map_err(|e| match e.kind() {
+        CreateStreamErrorKind::JetStream(error) => Fault::sent("stream cannot be changed", &error),
+        _ => Fault::passing(&e),
+    })
+}
+
 /// Makes sure that a topic exists and keeps what is published.
 pub async fn ensure_topic(hub: &Hub, topic: &str) -> Result<(), Fault> {
     // Without a bucket the other nodes would not learn of it.
@@ -111,8 +148,17 @@ pub async fn ensure_topic(hub: &Hub, topic: &str) -> Result<(), Fault> {
     announce(hub, topic, None).await
 }
 
-/// Creates a channel of a topic.
+/// Creates a channel of a topic. The first one gets the backlog.
 pub async fn create_channel(hub: &Hub, topic: &str, channel: &str) -> Result<(), Fault> {
+    open_channel(hub, topic, channel, DeliverPolicy::New).await
+}
+
+/// Creates a channel of a topic, which begins with what is kept.
+pub async fn create_channel_from_beginning(hub: &Hub, topic: &str, channel: &str) -> Result<(), Fault> {
+    open_channel(hub, topic, channel, DeliverPolicy::All).await
+}
+
+async fn open_channel(hub: &Hub, topic: &str, channel: &str, from: DeliverPolicy) -> Result<(), Fault> {
     ensure_topic(hub, topic).await?;
     let stream = hub.names.stream(topic);
     let consumer = hub.names.consumer(channel);
@@ -132,7 +178,7 @@ pub async fn create_channel(hub: &Hub, topic: &str, channel: &str) -> Result<(),
     }
     let channels = lasting_channels(hub, &stream).await?;
     if !channels.contains(&consumer) {
-        let deliver_policy = if channels.is_empty() { DeliverPolicy::All } else { DeliverPolicy::New };
+        let deliver_policy = if channels.is_empty() { DeliverPolicy::All } else { from };
         create_consumer(hub, &stream, pull::Config { deliver_policy, ..durable(&consumer) }).await?;
     }
     release(hub, &stream).await?;
@@ -149,8 +195,15 @@ async fn delete_channel(hub: &Hub, topic: &str, channel: &str) -> Result<(), Fau
         hold(hub, &stream).await?;
     }
     delete_consumer(hub, &stream, &consumer).await?;
-    let deleted = bucket(hub)?.delete(key(topic, Some(channel))).await;
-    deleted.map_err(|e| Fault::passing(&e))
+    forget(hub, topic, Some(channel)).await
+}
+
+/// Deletes the keys of a topic or channel.
+async fn forget(hub: &Hub, topic: &str, channel: Option<&str>) -> Result<(), Fault> {
+    if hub.settings(topic, channel).is_some() {
+        delete(hub, &key(Fact::Settings, topic, channel)).await?;
+    }
+    delete(hub, &key(Fact::Exists, topic, channel)).await
 }
 
 async fn empty_channel(hub: &Hub, topic: &str, channel: &str) -> Result<(), Fault> {
@@ -168,10 +221,9 @@ async fn empty_channel(hub: &Hub, topic: &str, channel: &str) -> Result<(), Faul
 
 async fn delete_topic(hub: &Hub, topic: &str) -> Result<(), Fault> {
     for channel in hub.channels(topic) {
-        let deleted = bucket(hub)?.delete(key(topic, Some(&channel))).await;
-        deleted.map_err(|e| Fault::passing(&e))?;
+        forget(hub, topic, Some(&channel)).await?;
     }
-    bucket(hub)?.delete(key(topic, None)).await.map_err(|e| Fault::passing(&e))?;
+    forget(hub, topic, None).await?;
     purge_deferred(hub, topic).await?;
     match hub.jetstream.delete_stream(hub.names.stream(topic)).await {
         Ok(_) => Ok(()),
@@ -229,7 +281,7 @@ pub async fn create_consumer(hub: &Hub, stream: &str, config: pull::Config) -> R
     }
 }
 
-async fn delete_consumer(hub: &Hub, stream: &str, consumer: &str) -> Result<(), Fault> {
+pub async fn delete_consumer(hub: &Hub, stream: &str, consumer: &str) -> Result<(), Fault> {
     match hub.jetstream.delete_consumer_from_stream(consumer, stream).await {
         Ok(_) => Ok(()),
         Err(e) => match e.kind() {
@@ -285,7 +337,7 @@ pub async fn stream(hub: &Hub, name: &str) -> Result<jetstream::stream::Stream<(
 /// Tells the other nodes that a topic or channel exists. One that is known keeps its pause.
 async fn announce(hub: &Hub, topic: &str, channel: Option<&str>) -> Result<(), Fault> {
     let bucket = bucket(hub)?;
-    let key = key(topic, channel);
+    let key = key(Fact::Exists, topic, channel);
     match bucket.create(key, bytes::Bytes::new()).await {
         Ok(_) => Ok(()),
         Err(e) if e.kind() == kv::CreateErrorKind::AlreadyExists => Ok(()),

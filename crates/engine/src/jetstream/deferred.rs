@@ -5,7 +5,6 @@
 //! message puts it back until its due time, by the clock of this node, or publishes it to its topic with the
 //! same id, so that a move that is repeated makes no second copy.
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
@@ -16,12 +15,10 @@ use tokio::time::{Duration, sleep};
 
 use super::changes::{self, DUPLICATE_WINDOW};
 use super::fault::Fault;
+use super::headers;
 use super::hub::Hub;
+use crate::request::Publication;
 
-/// Header with the due time (wall, ns).
-pub const DUE: &str = "Nuthatch-Due";
-/// Header with the publication time (wall, ns) of a message that was deferred.
-pub const PUBLISHED: &str = "Nuthatch-Published";
 /// The shared consumer.
 const MOVER: &str = "mover";
 /// Messages per fetch.
@@ -32,16 +29,6 @@ const EXPIRES: Duration = Duration::from_secs(2);
 const MOVES_MAX: usize = 64;
 /// Pause after an error.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// The id in a message's headers.
-pub fn id_of(headers: Option<&HeaderMap>) -> Option<u64> {
-    u64::from_str_radix(headers?.get(async_nats::header::NATS_MESSAGE_ID)?.as_str(), 16).ok()
-}
-
-/// The publication time in a message's headers.
-pub fn published(headers: Option<&HeaderMap>) -> Option<i64> {
-    headers?.get(PUBLISHED)?.as_str().parse().ok()
-}
 
 /// Creates the stream and its consumer, unless they exist.
 pub async fn open(hub: &Hub) -> Result<(), Fault> {
@@ -91,12 +78,7 @@ async fn move_all(hub: &Hub) -> Result<(), Fault> {
 
 /// Moves a message if it is due. One that cannot be moved comes again.
 async fn move_one(hub: &Hub, message: Message) {
-    let due: i64 = message
-        .headers
-        .as_ref()
-        .and_then(|headers| headers.get(DUE))
-        .and_then(|due| due.as_str().parse().ok())
-        .unwrap_or(0);
+    let due = headers::due(message.headers.as_ref());
     let left = due.saturating_sub(wall());
     if left > 0 {
         let delay = Duration::from_nanos(left.unsigned_abs());
@@ -107,12 +89,12 @@ async fn move_one(hub: &Hub, message: Message) {
         let _ = message.ack_with(AckKind::Term).await;
         return;
     };
-    let published = message.info().map_or(0, |info| info.published.unix_timestamp_nanos());
-    let mut moved =
-        PublishMessage::build().payload(message.payload.clone()).header(PUBLISHED, published.to_string());
-    if let Some(id) = id_of(message.headers.as_ref()) {
-        moved = moved.message_id(format!("{id:016x}"));
-    }
+    let info = message.info().map(|info| (info.stream_sequence, info.published.unix_timestamp_nanos()));
+    let (sequence, stored) = info.unwrap_or_default();
+    let stored = i64::try_from(stored).unwrap_or(i64::MAX);
+    let moved = headers::read(message.headers.as_ref(), sequence, stored, message.payload.clone());
+    let moved = headers::of(&Publication { due: 0, ..moved });
+    let moved = PublishMessage::build().payload(message.payload.clone()).headers(moved);
     let acknowledged = match hub.jetstream.send_publish(hub.names.subject(&topic), moved).await {
         // NATS 2.9 says 0 for what it may never have.
         Ok(acknowledged) => acknowledged.await.is_ok_and(|place| place.sequence > 0),

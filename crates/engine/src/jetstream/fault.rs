@@ -24,6 +24,11 @@ impl Fault {
         Fault { text: error.to_string(), lasting: false }
     }
 
+    /// A refusal of ours.
+    pub fn refused(text: &str) -> Fault {
+        Fault { text: text.to_owned(), lasting: true }
+    }
+
     /// An error that the server has sent.
     pub fn sent(what: &str, error: &jetstream::Error) -> Fault {
         Fault { text: format!("{what}: {error}"), lasting: error.code() != UNAVAILABLE }
@@ -32,6 +37,6 @@ impl Fault {
 
 impl From<Fault> for EngineError {
     fn from(fault: Fault) -> EngineError {
-        EngineError(format!("engine: {}", fault.text))
+        EngineError::new(format!("engine: {}", fault.text))
     }
 }

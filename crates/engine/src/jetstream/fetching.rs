@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
 
 use super::changes;
-use super::deferred::{self, id_of};
+use super::headers;
 use super::hub::Hub;
 use crate::names::is_ephemeral;
 use crate::request::{Arrival, Completion, Handle};
@@ -230,9 +230,10 @@ fn arrival(context: &jetstream::Context, message: Message) -> Option<Arrival> {
         let published = i64::try_from(info.published.unix_timestamp_nanos()).unwrap_or(i64::MAX);
         (info.delivered, published, info.stream_sequence)
     };
-    let id = id_of(message.headers.as_ref()).unwrap_or(sequence);
-    let timestamp = deferred::published(message.headers.as_ref()).unwrap_or(published);
+    let id = headers::id(message.headers.as_ref()).unwrap_or(sequence);
+    let timestamp = headers::published(message.headers.as_ref()).unwrap_or(published);
     let handle = Handle(bytes::Bytes::copy_from_slice(message.reply.as_ref()?.as_bytes()));
     let attempts = u16::try_from(attempts.saturating_sub(1)).unwrap_or(u16::MAX);
-    Some(Arrival { id, timestamp, attempts, handle, body: message.message.payload })
+    let (only, origin) = (headers::only(message.headers.as_ref()), headers::origin(message.headers.as_ref()));
+    Some(Arrival { id, timestamp, attempts, handle, only, origin, body: message.message.payload })
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_nats::jetstream::{Context, kv};
 use tokio::sync::OnceCell;
+use tokio::time::{Duration, Instant};
 
 use crate::names::Names;
 use crate::request::Completion;
@@ -16,6 +17,10 @@ pub type Report = Arc<dyn Fn(Completion) + Send + Sync>;
 
 /// Topics with their channels.
 type Known = BTreeMap<Arc<str>, BTreeSet<Arc<str>>>;
+/// Settings (JSON) of topics and channels.
+type Settings = BTreeMap<(Arc<str>, Option<Arc<str>>), Arc<str>>;
+/// Channels that are being moved: where to, and since when that is known.
+type Seeks = BTreeMap<(Arc<str>, Arc<str>), (String, Instant)>;
 
 /// The shared part.
 #[derive(Clone)]
@@ -32,13 +37,25 @@ pub struct Hub {
     pub bucket: Arc<OnceCell<kv::Store>>,
     report: Report,
     known: Arc<Mutex<Known>>,
+    settings: Arc<Mutex<Settings>>,
+    seeks: Arc<Mutex<Seeks>>,
 }
 
 impl Hub {
     /// A hub over a connection.
     pub fn new(client: async_nats::Client, names: Names, replicas: usize, report: Report) -> Hub {
         let jetstream = async_nats::jetstream::new(client.clone());
-        Hub { client, jetstream, names, replicas, bucket: Arc::default(), report, known: Arc::default() }
+        Hub {
+            client,
+            jetstream,
+            names,
+            replicas,
+            bucket: Arc::default(),
+            report,
+            known: Arc::default(),
+            settings: Arc::default(),
+            seeks: Arc::default(),
+        }
     }
 
     /// Sends a completion.
@@ -72,5 +89,44 @@ impl Hub {
     pub fn channels(&self, topic: &str) -> Vec<Arc<str>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(topic).map(|channels| channels.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// True if a topic or channel is known to exist.
+    pub fn is_known(&self, topic: &str, channel: Option<&str>) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(topic).is_some_and(|channels| channel.is_none_or(|channel| channels.contains(channel)))
+    }
+
+    /// The settings of a topic or channel, if it has any.
+    pub fn settings(&self, topic: &str, channel: Option<&str>) -> Option<Arc<str>> {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.get(&(topic.into(), channel.map(Arc::from))).cloned()
+    }
+
+    /// Notes settings; `None` if they are gone.
+    pub fn set_settings(&self, topic: &Arc<str>, channel: Option<&Arc<str>>, value: Option<&str>) {
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (Arc::clone(topic), channel.cloned());
+        match value {
+            Some(value) => drop(settings.insert(key, value.into())),
+            None => drop(settings.remove(&key)),
+        }
+    }
+
+    /// Notes that a channel is being moved; `None` if it has been.
+    pub fn set_seek(&self, topic: &Arc<str>, channel: &Arc<str>, value: Option<&str>) {
+        let mut seeks = self.seeks.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (Arc::clone(topic), Arc::clone(channel));
+        match value {
+            Some(value) => drop(seeks.insert(key, (value.to_owned(), Instant::now()))),
+            None => drop(seeks.remove(&key)),
+        }
+    }
+
+    /// Channels that have been moved for this long, with where to.
+    pub fn seeks_older_than(&self, age: Duration) -> Vec<(Arc<str>, Arc<str>, String)> {
+        let seeks = self.seeks.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = seeks.iter().filter(|(_, (_, since))| since.elapsed() >= age);
+        old.map(|((topic, channel), (value, _))| (topic.clone(), channel.clone(), value.clone())).collect()
     }
 }

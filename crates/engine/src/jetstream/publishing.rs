@@ -49,10 +49,15 @@ pub enum Answer {
     Later(String),
     /// Refused.
     Refused(String),
+    /// Refused, because the topic is at its limit of bytes.
+    Full,
 }
 
 /// Codes of answers that say "not now": no leader or no quorum; the same id is on its way already.
 const NOT_NOW: [u32; 2] = [503, 409];
+
+/// NATS' refusal at a stream's limit of bytes. Its code is that of "not now", but trying again helps nobody.
+const MAXIMUM_BYTES: &str = "maximum bytes exceeded";
 
 #[derive(Deserialize)]
 struct Ack {
@@ -79,12 +84,21 @@ impl Answer {
             // NATS 2.9 answers so to a repetition of what most servers do not have yet, and may never have.
             Ok(Ack { error: None, seq: 0 }) => Answer::Later("the message is on its way".to_owned()),
             Ok(Ack { error: None, .. }) => Answer::Stored,
+            Ok(Ack { error: Some(error), .. }) if error.description == MAXIMUM_BYTES => Answer::Full,
             Ok(Ack { error: Some(error), .. }) if NOT_NOW.contains(&error.code) => {
                 Answer::Later(error.description)
             }
             Ok(Ack { error: Some(error), .. }) => Answer::Refused(error.description),
             Err(e) => Answer::Later(format!("acknowledgement cannot be read: {e}")),
         }
+    }
+}
+
+impl Batch {
+    /// Messages that are stored, by their index.
+    fn stored(&self) -> Vec<usize> {
+        let stored = self.acknowledged.iter().enumerate().filter(|(_, stored)| **stored);
+        stored.map(|(index, _)| index).collect()
     }
 }
 
@@ -153,8 +167,12 @@ impl Publishing {
                 (None, false)
             }
             Answer::Refused(why) => {
-                self.batches.remove(&number);
-                (Some(Err(EngineError(format!("engine: {why}")))), false)
+                let stored = self.batches.remove(&number).map(|batch| batch.stored()).unwrap_or_default();
+                (Some(Err(EngineError { text: format!("engine: {why}"), full: false, stored })), false)
+            }
+            Answer::Full => {
+                let stored = self.batches.remove(&number).map(|batch| batch.stored()).unwrap_or_default();
+                (Some(Err(EngineError { text: "topic is full".to_owned(), full: true, stored })), false)
             }
         }
     }
@@ -190,7 +208,8 @@ impl Publishing {
         let late: Vec<u64> = self.numbers(|batch| batch.deadline <= now);
         let why = |batch: Batch| {
             let trouble = batch.trouble.as_deref().unwrap_or("no acknowledgement");
-            EngineError(format!("engine: {trouble} within {} s", PUBLISH_TIMEOUT.as_secs()))
+            let text = format!("engine: {trouble} within {} s", PUBLISH_TIMEOUT.as_secs());
+            EngineError { text, full: false, stored: batch.stored() }
         };
         late.into_iter().filter_map(|n| Some((n, why(self.batches.remove(&n)?)))).collect()
     }
@@ -214,7 +233,7 @@ mod tests {
     fn batch(count: u64) -> (Publishing, Instant) {
         let mut publishing = Publishing::default();
         let now = Instant::now();
-        let message = |id| Publication { id, due: 0, body: bytes::Bytes::from_static(b"x") };
+        let message = |id| Publication::new(id, bytes::Bytes::from_static(b"x"));
         publishing.begin(7, "t".into(), (0..count).map(message).collect(), now);
         (publishing, now)
     }
@@ -246,6 +265,15 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_fails_says_what_is_stored() {
+        let (mut publishing, now) = batch(3);
+        publishing.send(7, now);
+        publishing.answered(7, 1, Answer::Stored);
+        let (Some(Err(error)), _) = publishing.answered(7, 2, Answer::Full) else { panic!("no outcome") };
+        assert_eq!((error.full, error.stored), (true, vec![1]));
+    }
+
+    #[test]
     fn acknowledgements_are_read() {
         let stored = br#"{"stream":"S","seq":1,"duplicate":true}"#;
         assert_eq!(Answer::parse(false, stored), Answer::Stored);
@@ -260,7 +288,12 @@ mod tests {
             br#"{"error":{"code":503,"err_code":10008,"description":"system temporarily unavailable"}}"#;
         assert_eq!(Answer::parse(false, later), Answer::Later("system temporarily unavailable".into()));
         let full = br#"{"error":{"code":400,"description":"maximum bytes exceeded"}}"#;
-        assert_eq!(Answer::parse(false, full), Answer::Refused("maximum bytes exceeded".into()));
+        assert_eq!(Answer::parse(false, full), Answer::Full);
+        let sealed = br#"{"error":{"code":400,"description":"invalid operation on sealed stream"}}"#;
+        assert_eq!(
+            Answer::parse(false, sealed),
+            Answer::Refused("invalid operation on sealed stream".into())
+        );
         assert!(matches!(Answer::parse(false, b"{"), Answer::Later(_)));
     }
 }

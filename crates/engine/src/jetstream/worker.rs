@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_nats::client::PublishErrorKind;
 use async_nats::connection::State;
-use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
+use async_nats::{Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -19,9 +19,9 @@ use super::fetching::Fetching;
 use super::hub::{Hub, Report};
 use super::options::Options;
 use super::publishing::{Answer, Publishing};
-use super::{backlog, changes, deferred, health, watch};
+use super::{backlog, changes, deferred, headers, health, tasks, watch};
 use crate::names::Names;
-use crate::request::{Completion, EngineError, Fate, Handle, Publication, Request};
+use crate::request::{Completion, EngineError, Fate, Handle, Request};
 
 /// Time between looks for batches to be sent again or given up.
 const TICK: Duration = Duration::from_millis(250);
@@ -142,10 +142,11 @@ fn away(servers: &str) -> String {
 /// Answers everything with an error, because the configured servers cannot be used at all.
 async fn refuse_all(mailbox: &mut mpsc::UnboundedReceiver<Request>, report: &Report) {
     while let Some(request) = mailbox.recv().await {
-        let why = || Err(EngineError("engine: its servers cannot be used, see the log".to_owned()));
+        let why = || EngineError::new("engine: its servers cannot be used, see the log");
         match request {
-            Request::Publish { number, .. } => report(Completion::Published(number, why())),
-            Request::Change { number, .. } => report(Completion::Changed(number, why())),
+            Request::Publish { number, .. } => report(Completion::Published(number, Err(why()))),
+            Request::Change { number, .. } => report(Completion::Changed(number, Err(why()))),
+            Request::Task { number, .. } => report(Completion::Finished(number, Err(why()))),
             Request::Fetch { .. } | Request::StopFetching { .. } | Request::Settle(_) => {}
         }
     }
@@ -169,7 +170,13 @@ async fn open(hub: Hub, servers: String) {
         sleep(OPEN_SPACING).await;
     }
     hub.report(Completion::Trouble(None));
-    tokio::join!(watch::run(&hub), deferred::run(&hub), backlog::run(&hub), health::run(&hub));
+    tokio::join!(
+        watch::run(&hub),
+        deferred::run(&hub),
+        backlog::run(&hub),
+        health::run(&hub),
+        tasks::run(&hub)
+    );
 }
 
 /// Waits for the first connection, and tells when it takes long.
@@ -209,8 +216,15 @@ impl Worker {
                 self.ensured.remove(&topic);
                 let hub = self.hub.clone();
                 tokio::spawn(async move {
-                    let result = changes::carry_out(&hub, &topic, channel.as_deref(), change).await;
+                    let result = changes::carry_out(&hub, &topic, channel.as_deref(), &change).await;
                     hub.report(Completion::Changed(number, result.map_err(EngineError::from)));
+                });
+            }
+            Request::Task { number, topic, channel, task } => {
+                let hub = self.hub.clone();
+                tokio::spawn(async move {
+                    let result = tasks::carry_out(&hub, &topic, channel.as_deref(), &task).await;
+                    hub.report(Completion::Finished(number, result.map_err(EngineError::from)));
                 });
             }
         }
@@ -237,7 +251,7 @@ impl Worker {
             for (index, message) in messages {
                 let to = if message.due == 0 { &subject } else { &later };
                 let reply = format!("{}.{number}.{index}", self.inbox);
-                let headers = headers(&message);
+                let headers = headers::of(&message);
                 let sent =
                     self.hub.client.publish_with_reply_and_headers(to.clone(), reply, headers, message.body);
                 match sent.await {
@@ -270,7 +284,7 @@ impl Worker {
             }
             Err(fault) if fault.lasting => {
                 for number in self.publishing.refuse(topic) {
-                    let why = EngineError(format!("engine: {}", fault.text));
+                    let why = EngineError::new(format!("engine: {}", fault.text));
                     self.hub.report(Completion::Published(number, Err(why)));
                 }
             }
@@ -346,13 +360,4 @@ impl Worker {
         }
         let _ = self.hub.client.flush().await;
     }
-}
-
-fn headers(message: &Publication) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(async_nats::header::NATS_MESSAGE_ID, format!("{:016x}", message.id));
-    if message.due != 0 {
-        headers.insert(deferred::DUE, message.due.to_string());
-    }
-    headers
 }

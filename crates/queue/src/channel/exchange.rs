@@ -36,10 +36,27 @@ impl Channel {
         }
     }
 
+    /// The position of a message that it holds: in flight, or to be set aside.
+    pub fn held(&self, id: u64) -> Option<Position> {
+        if let Some(flight) = self.in_flight.get(id) {
+            return Some(flight.at);
+        }
+        let mut letters = self.dead_letters.iter().chain(self.departing.letters());
+        letters.find(|letter| letter.message.id == id).map(|letter| letter.message.at)
+    }
+
+    /// True if a message has come from the engine so often that it is set aside undelivered. An arrival
+    /// need not have been a delivery, so this takes twice the attempts that a consumer has.
+    pub(super) fn comes_too_often(&self, message: &Waiting) -> bool {
+        let max = u32::from(self.settings.max_attempts);
+        self.engine.is_some() && max > 0 && u32::from(message.attempts) >= 2 * max
+    }
+
     /// Says what the channel needs; messages that no consumer here can take are returned. `closed` if it may
     /// not deliver.
     pub fn need(&mut self, closed: bool) -> Need {
-        let room = if closed || self.paused { 0 } else { self.room() };
+        let seeking = self.engine.as_ref().is_some_and(|engine| engine.seeking);
+        let room = if closed || self.paused || seeking { 0 } else { self.room() };
         if room == 0 {
             self.give_back();
         }

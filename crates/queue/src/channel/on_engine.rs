@@ -17,6 +17,8 @@ pub struct OnEngine {
     pub outstanding: u32,
     /// Messages that wait at the engine, when it last told.
     pub backlog: u64,
+    /// It is being moved: what it held is void, and nothing is fetched.
+    pub seeking: bool,
     pub(super) handles: FxHashMap<Position, Handle>,
 }
 

@@ -2,12 +2,15 @@
 //!
 //! They are written there in batches, and the channel finishes a batch once it is safe there
 //! ([`super::moves`]). A failed write is retried every second; an unreadable message is lost, counted and
-//! logged.
+//! logged. Letters of a topic on the engine go to a topic there, unless one of that name is local.
 
+use bytes::Bytes;
+use engine::{Publication, mix};
 use journal::{Block, ReadError, ReadOutcome};
 use serde::Serialize;
 
 use super::conditions::Subject;
+use super::forwarders::id_at_engine;
 use super::{Queue, Waiter};
 use crate::channel::DeadLetter;
 use crate::disk::{Job, Purpose};
@@ -42,6 +45,13 @@ pub(super) fn dead_letter_topic(topic: &str, channel: &str) -> String {
     format!("{topic}.{channel}.dead")
 }
 
+/// The id of a letter on the engine, however often it is written: by it the engine recognizes a letter whose
+/// message came back because its node died before it had finished it.
+fn id_of_letter(id: u64, timestamp: i64, topic: &str, channel: &str) -> u64 {
+    let names = topic.bytes().chain([b'/']).chain(channel.bytes());
+    names.fold(id_at_engine(id, timestamp.cast_unsigned()), |id, byte| mix(id ^ u64::from(byte)))
+}
+
 /// Readable part of a dead letter.
 enum Remains {
     /// Its record.
@@ -64,18 +74,28 @@ impl Queue {
             return;
         }
         let names = (topic.name.clone(), channel.name.clone());
+        let on_engine = topic.is_on_engine();
         let target = match channel.settings.dead_letter_topic.as_str() {
             "" => dead_letter_topic(&names.0, &names.1),
             name => name.to_owned(),
         };
         let target =
-            self.open_local_topic(&target, None).and_then(|target| match self.move_refused(target) {
+            self.open_letters(&target, on_engine).and_then(|target| match self.move_refused(target) {
                 Some(why) => Err(why),
                 None => Ok(target),
             });
         let written = target.and_then(|target| self.write_batch((key, channel_key), &names, target));
         if let Err(why) = written {
             self.refuse_letters((key, channel_key), &why.to_string());
+        }
+    }
+
+    /// The topic of dead letters, created if necessary where the topic is that they come from.
+    fn open_letters(&mut self, name: &str, on_engine: bool) -> Result<TopicKey, QueueError> {
+        if on_engine && !wire::nsq::is_ephemeral(name) {
+            self.open_engine_topic(name)
+        } else {
+            self.open_local_topic(name, None)
         }
     }
 
@@ -179,10 +199,35 @@ impl Queue {
             died: self.clock.wall.0,
         };
         let origin = serde_json::to_vec(&origin).unwrap_or_default();
+        if self.topics.get(target).is_some_and(|target| target.is_on_engine()) {
+            let id = id_of_letter(letter.message.id, message.timestamp, topic, channel);
+            return self.stage_letter_for_engine(target, id, origin, message.body).map(|()| true);
+        }
         let letter = Message { origin: &origin, ..Message::new(self.clock.wall.0, message.body) };
         // The topic was opened in this turn.
         let Some(target) = self.topics.get_mut(target) else { return Err(StageError::Full) };
         target.stage(&letter, None).map(|_| true)
+    }
+
+    fn stage_letter_for_engine(
+        &mut self,
+        target: TopicKey,
+        id: u64,
+        origin: Vec<u8>,
+        body: &[u8],
+    ) -> Result<(), StageError> {
+        let (Some(link), Some(target)) = (&mut self.engine, self.topics.get_mut(target)) else {
+            return Err(StageError::Full);
+        };
+        let max = link.body_bytes_max();
+        if body.len() > max {
+            return Err(StageError::TooLarge { size: body.len(), max });
+        }
+        // The history counts as part of the message, and is less important.
+        let origin = if body.len() + origin.len() <= max { origin.into() } else { Bytes::new() };
+        link.bytes += body.len();
+        target.stage_for_engine(Publication { origin, ..Publication::new(id, Bytes::new()) }, body);
+        Ok(())
     }
 
     /// Handles the outcome of a batch of dead letters.

@@ -6,6 +6,7 @@ use engine::{Change, Engine, Fate, Handle, Request, Servers};
 use net::ConnId;
 use rustc_hash::FxHashMap;
 
+use crate::error::QueueError;
 use crate::registry::TopicKey;
 use crate::request::Reply;
 
@@ -26,7 +27,12 @@ pub(super) struct EngineLink {
     /// Bytes of these, and of what is staged.
     pub bytes: usize,
     pub changes: FxHashMap<u64, PendingChange>,
+    /// Requests that wait for a task.
+    pub tasks: FxHashMap<u64, Reply>,
 }
+
+/// Bytes of unanswered publications above which more are refused.
+const PUBLISHING_MAX: usize = 64 << 20;
 
 /// A change that the engine has not answered.
 pub(super) struct PendingChange {
@@ -58,6 +64,7 @@ impl EngineLink {
             publishing: FxHashMap::default(),
             bytes: 0,
             changes: FxHashMap::default(),
+            tasks: FxHashMap::default(),
         }
     }
 
@@ -79,6 +86,16 @@ impl EngineLink {
             0 => BODY_BYTES_MAX,
             told => told,
         }
+    }
+
+    /// Checks that so many more bytes may be published.
+    pub fn has_room(&self, bytes: usize) -> Result<(), QueueError> {
+        let held = self.bytes;
+        if held + bytes <= PUBLISHING_MAX {
+            return Ok(());
+        }
+        let text = format!("engine is behind: {held} bytes wait for it, {PUBLISHING_MAX} allowed");
+        Err(QueueError::Engine(text))
     }
 
     /// The number of a request.

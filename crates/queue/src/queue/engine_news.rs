@@ -4,9 +4,9 @@
 use engine::{Replicas, Servers};
 use net::Io;
 
-use super::Queue;
+use super::{Queue, TopicKey};
 use crate::settings::Durability;
-use crate::topic::ControlError;
+use crate::topic::{ChannelKey, ControlError};
 
 /// The oldest version of NATS over which `tests/crash/engine.py` lost nothing: servers of 2.9 come to number
 /// the messages of a stream differently, so that consumers miss some (docs/engine.md).
@@ -34,6 +34,45 @@ impl Queue {
         if let Err(why) = done {
             telemetry::warn!(topic, channel, error = %why, "not served here, though it exists at the engine");
         }
+    }
+
+    /// Takes notice of settings that a topic or channel on the engine has, whoever set them.
+    pub(super) fn configured_at_engine(&mut self, topic: &str, channel: Option<&str>, settings: &str) {
+        let clock = self.clock;
+        let Some(key) = self.topics.find(topic) else { return };
+        let done = match channel {
+            None => serde_json::from_str(settings).map_err(|why| why.to_string()).and_then(|settings| {
+                self.with_topic(key, |topic| Ok(topic.configure_on_engine(settings)))
+                    .map_err(|why| why.to_string())
+            }),
+            Some(channel) => serde_json::from_str(settings).map_err(|why| why.to_string()).and_then(|new| {
+                let Some((key, channel)) = self.engine_channel(topic, channel) else { return Ok(()) };
+                self.with_topic(key, |topic| topic.configure_channel(channel, new, clock))
+                    .map_err(|why| why.to_string())
+            }),
+        };
+        if let Err(why) = done {
+            telemetry::warn!(topic, channel, error = why, "settings at the engine cannot be used");
+        }
+    }
+
+    /// Takes notice that a channel is being moved, or has been: what is held of it is void.
+    pub(super) fn seeking(&mut self, topic: &str, channel: &str, active: bool) {
+        let clock = self.clock;
+        let Some((key, channel)) = self.engine_channel(topic, channel) else { return };
+        if active && self.with_topic(key, |topic| topic.empty_channel(channel, clock)).is_err() {
+            return;
+        }
+        if let Some(engine) = self.channel_at((key, channel)).and_then(|channel| channel.engine.as_mut()) {
+            engine.seeking = active;
+        }
+        self.schedule(key, channel);
+    }
+
+    /// True while a channel is being moved.
+    pub(super) fn is_seeking(&self, (key, channel): (TopicKey, ChannelKey)) -> bool {
+        let channel = self.topics.get(key).and_then(|topic| topic.channel(channel));
+        channel.and_then(|channel| channel.engine.as_ref()).is_some_and(|engine| engine.seeking)
     }
 
     /// Takes notice that a topic or channel was deleted at the engine.

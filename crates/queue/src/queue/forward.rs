@@ -151,20 +151,21 @@ impl Queue {
             Err(_) => forwarder.not_before = clock.now + RETRY,
         }
         let (consumer, target) = (forwarder.consumer, Arc::clone(&forwarder.target));
-        let count = departed.len() as u64;
-        if outcome.is_ok()
-            && let Some(target) = self.topics.find(&target).and_then(|key| self.topics.get_mut(key))
-        {
-            target.counters.messages += count;
+        let stored: Vec<bool> = match outcome {
+            Ok(()) => vec![true; departed.len()],
+            Err(why) => (0..departed.len()).map(|index| why.stored.contains(&index)).collect(),
+        };
+        if let Some(target) = self.topics.find(&target).and_then(|key| self.topics.get_mut(key)) {
+            target.counters.messages += stored.iter().filter(|stored| **stored).count() as u64;
         }
         let Some(channel) = self.topics.get_mut(key).and_then(|topic| topic.channel_mut(channel_key)) else {
             return true;
         };
-        for id in departed {
+        for (id, stored) in departed.into_iter().zip(stored) {
             // In flight to the forwarder, unless the channel was emptied meanwhile.
-            let _ = match outcome {
-                Ok(()) => channel.finish(consumer, id).map(drop),
-                Err(_) => channel.requeue(consumer, id, Duration::ZERO, clock),
+            let _ = match stored {
+                true => channel.finish(consumer, id).map(drop),
+                false => channel.requeue(consumer, id, Duration::ZERO, clock),
             };
         }
         self.mark_dirty(key);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::Publication;
+use engine::{Publication, mix};
 use net::{ConnId, Instant};
 use rustc_hash::FxHashMap;
 use wire::nsq::MessageId;
@@ -61,21 +61,14 @@ impl Sink for Batch {
         let published = i64::try_from(timestamp).unwrap_or(i64::MAX);
         self.oldest = if self.oldest == 0 { published } else { self.oldest.min(published) };
         self.bytes += body.len();
-        let body = Bytes::copy_from_slice(body);
-        self.messages.push(Publication { id: id_at_engine(id, timestamp), due: 0, body });
+        let message = Publication::new(id_at_engine(id, timestamp), Bytes::copy_from_slice(body));
+        self.messages.push(Publication { published, ..message });
         self.bytes < BATCH_BYTES
     }
 }
 
 /// The id under which a message is forwarded, however often: its own is unique on this node, and together
 /// with the nanosecond of its publication on all.
-fn id_at_engine(id: u64, timestamp: u64) -> u64 {
+pub(super) fn id_at_engine(id: u64, timestamp: u64) -> u64 {
     mix(id ^ mix(timestamp))
-}
-
-/// The finalizer of splitmix64.
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }

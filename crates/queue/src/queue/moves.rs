@@ -5,7 +5,7 @@
 //!          stays at the source until then; if refused, poisoned or deleted at the target: returned to the source
 //! ```
 //! Two journals, one promise: the source finishes a message only after the target holds it, at the higher
-//! durability of the two. A crash in between leaves both copies, never neither. A move waits for the target
+//! durability of the two. A target on the engine is safe with the engine's answer. A crash in between leaves both copies, never neither. A move waits for the target
 //! as a publisher does ([`Waiter`]), and each source has at most one batch under way.
 
 use super::{Queue, TopicKey, Waiter};
@@ -18,18 +18,18 @@ impl Queue {
         let source = self.topics.get(source).map(|topic| topic.journal.options().durability);
         if let Some(topic) = self.topics.get_mut(target) {
             match source {
-                Some(Durability::Fsync) => topic.wait_for_device(waiter),
+                Some(Durability::Fsync) if !topic.is_on_engine() => topic.wait_for_device(waiter),
                 _ => topic.wait(waiter),
             }
         }
         self.commit_topic(target);
     }
 
-    /// The reason nothing can be moved to a topic now: memory is full, or the remaining disk space is
-    /// reserved for work that frees space.
+    /// The reason nothing can be moved to a topic now: memory is full, the engine is behind, or the remaining
+    /// disk space is reserved for work that frees space.
     pub(super) fn move_refused(&self, target: TopicKey) -> Option<QueueError> {
         if self.topics.get(target).is_some_and(|topic| topic.is_on_engine()) {
-            return Some(QueueError::NotOnEngine("moving messages to it is"));
+            return self.engine.as_ref().and_then(|link| link.has_room(0).err());
         }
         if self.topics.get(target).is_some_and(|topic| topic.in_memory()) {
             return self.has_room_for_messages(0).err();

@@ -12,7 +12,8 @@
 
 use std::sync::Arc;
 
-use engine::{Arrival, Change, Completion, Engine, EngineError, Fate, Request as ToEngine};
+use bytes::Bytes;
+use engine::{Arrival, Change, Completion, Engine, EngineError, Fate, Publication, Request as ToEngine};
 use net::{ConnId, Io};
 use wire::nsq::{Refusal, Verb};
 
@@ -25,11 +26,9 @@ use crate::connection::{Connection, Holdup};
 use crate::error::QueueError;
 use crate::registry::{Entry, TopicKey};
 use crate::request::{Answer, Reply, Request};
-use crate::settings::{Durability, Storage};
+use crate::settings::{Durability, Storage, TopicSettings};
 use crate::topic::ChannelKey;
 
-/// Bytes of unanswered publications above which more are refused.
-const PUBLISHING_MAX: usize = 64 << 20;
 /// Ticks between extensions of what is held: a third of the time after which the engine gives it away.
 const EXTEND_TICKS: u64 = 10;
 
@@ -75,19 +74,15 @@ impl Queue {
         let (Some(link), Some(topic)) = (&mut self.engine, self.topics.get_mut(key)) else {
             return Err(QueueError::Exiting);
         };
-        if link.bytes + bytes > PUBLISHING_MAX {
-            return Err(QueueError::Engine(format!(
-                "engine is behind: {} bytes wait for it, {PUBLISHING_MAX} allowed",
-                link.bytes
-            )));
-        }
+        link.has_room(bytes)?;
         let (mark, max) = (topic.mark_for_engine(), link.body_bytes_max());
         for body in bodies {
             if body.len() > max {
                 topic.unstage_for_engine(mark);
                 return Err(QueueError::TooLargeForEngine { size: body.len(), max });
             }
-            topic.stage_for_engine(link.id(wall), due, body);
+            let message = Publication { due, ..Publication::new(link.id(wall), Bytes::new()) };
+            topic.stage_for_engine(message, body);
         }
         link.bytes += bytes;
         self.mark_dirty(key);
@@ -186,8 +181,12 @@ impl Queue {
     pub(super) fn change(&mut self, topic: &str, channel: Option<&str>, change: Change, asker: Asker) {
         let Some(link) = &mut self.engine else { return };
         let (number, topic, channel) = (link.number(), Arc::from(topic), channel.map(Arc::from));
-        let request =
-            ToEngine::Change { number, topic: Arc::clone(&topic), channel: channel.clone(), change };
+        let request = ToEngine::Change {
+            number,
+            topic: Arc::clone(&topic),
+            channel: channel.clone(),
+            change: change.clone(),
+        };
         link.changes.insert(number, PendingChange { topic, channel, change, asker });
         link.submit(request);
     }
@@ -196,6 +195,7 @@ impl Queue {
         match completion {
             Completion::Published(number, outcome) => self.published(number, outcome),
             Completion::Changed(number, outcome) => self.changed(io, number, outcome),
+            Completion::Finished(number, outcome) => self.task_finished(number, outcome),
             Completion::Arrived { topic, channel, messages } => self.arrived(&topic, &channel, messages),
             Completion::Unfilled { topic, channel, count } => {
                 if let Some(at) = self.engine_channel(&topic, &channel) {
@@ -205,6 +205,10 @@ impl Queue {
             Completion::Exists { topic, channel, paused } => {
                 self.appeared(&topic, channel.as_deref(), paused);
             }
+            Completion::Configured { topic, channel, settings } => {
+                self.configured_at_engine(&topic, channel.as_deref(), &settings);
+            }
+            Completion::Seeking { topic, channel, active } => self.seeking(&topic, &channel, active),
             Completion::Gone { topic, channel } => self.disappeared(io, &topic, channel.as_deref()),
             Completion::Backlog { topic, channel, waiting } => {
                 self.backlog_told(&topic, channel.as_deref(), waiting);
@@ -276,6 +280,7 @@ impl Queue {
                 }
             };
         }
+        let (request, reply) = self.ask_task(request, reply)?;
         let topic = request.topic().filter(|topic| self.is_on_engine(topic)).map(str::to_owned);
         let Some(topic) = topic else { return Some((request, reply)) };
         let (channel, change) = match &request {
@@ -287,6 +292,12 @@ impl Queue {
             Request::DeleteChannel(_, channel) => (Some(channel), Change::Delete),
             Request::EmptyChannel(_, channel) => (Some(channel), Change::Empty),
             Request::PauseChannel(_, channel, paused) => (Some(channel), Change::Pause(*paused)),
+            Request::ConfigureTopic(_, settings) if may_configure(settings).is_ok() => {
+                (None, Change::Configure(json(settings)))
+            }
+            Request::ConfigureChannel(_, channel, settings) => {
+                (Some(channel), Change::Configure(json(settings)))
+            }
             other => match not_on_engine(other) {
                 Some(what) => {
                     reply.send(Answer::Refused(QueueError::NotOnEngine(what)));
@@ -376,6 +387,10 @@ impl Queue {
                 self.appeared(topic, channel, paused);
                 Ok(())
             }
+            (channel, Change::Configure(settings)) => {
+                self.configured_at_engine(topic, channel, &settings);
+                Ok(())
+            }
             (None, Change::Empty) => Ok(()),
             (Some(channel), Change::Empty) => {
                 let Some((key, channel)) = self.engine_channel(topic, channel) else { return Ok(()) };
@@ -399,12 +414,17 @@ impl Queue {
 
     fn arrived(&mut self, topic: &str, channel: &str, messages: Vec<Arrival>) {
         let clock = self.clock;
-        let found = self.engine_channel(topic, channel);
+        let mut found = self.engine_channel(topic, channel);
         if let Some(at) = found {
             self.count_off(at, messages.len() as u32);
         }
+        found = found.filter(|at| !self.is_seeking(*at));
         let mut refused = Vec::new();
         for arrival in messages {
+            if arrival.only.as_deref().is_some_and(|only| only != channel) {
+                refused.push((arrival.handle, Fate::Finish));
+                continue;
+            }
             let staged = found.is_some_and(|(key, channel)| {
                 let topic = self.topics.get_mut(key);
                 topic.is_some_and(|topic| topic.stage_arrival(channel, &arrival, clock).is_ok())
@@ -430,7 +450,7 @@ impl Queue {
         self.schedule(key, channel);
     }
 
-    fn engine_channel(&self, topic: &str, channel: &str) -> Option<(TopicKey, ChannelKey)> {
+    pub(super) fn engine_channel(&self, topic: &str, channel: &str) -> Option<(TopicKey, ChannelKey)> {
         let key = self.topics.find(topic)?;
         let topic = self.topics.get(key).filter(|topic| topic.is_on_engine())?;
         Some((key, topic.find(channel)?))
@@ -451,10 +471,20 @@ impl Queue {
 fn not_on_engine(request: &Request) -> Option<&'static str> {
     match request {
         Request::CreateTopic(_, Some(_)) => Some("a durability is"),
-        Request::ConfigureTopic(..) | Request::ConfigureChannel(..) => Some("limits and settings are"),
-        Request::Seek(..) => Some("moving a channel is"),
-        Request::Peek { .. } => Some("looking at messages is"),
-        Request::Redrive { .. } => Some("dead letters are"),
+        Request::ConfigureTopic(_, settings) => may_configure(settings).err(),
         _ => None,
     }
+}
+
+/// Checks settings of a topic; an error says which one is not available.
+fn may_configure(settings: &TopicSettings) -> Result<(), &'static str> {
+    match settings {
+        TopicSettings { durability: Some(_), .. } => Err("a durability is"),
+        TopicSettings { retention_bytes: 1.., .. } => Err("retention_bytes is"),
+        _ => Ok(()),
+    }
+}
+
+fn json(settings: &impl serde::Serialize) -> Arc<str> {
+    serde_json::to_string(settings).unwrap_or_default().into()
 }

@@ -9,12 +9,16 @@
 //! it ends, and are then back in their topic as if never taken, behind its other messages.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use engine::{Publication, mix};
 use journal::{Block, ReadError};
 use net::ConnId;
 use wire::nsq::MessageId;
 use wire::nsq::frame::MESSAGE_HEADER_BYTES;
 
+use super::forwarders::id_at_engine;
 use super::order::Redrive;
 use super::{Queue, TopicKey, Waiter};
 use crate::consumers::Terms;
@@ -190,10 +194,41 @@ impl Queue {
         if let Some(why) = self.move_refused(key) {
             return Err(why);
         }
+        if self.topics.get(key).is_some_and(|target| target.is_on_engine()) {
+            return self.bring_back_to_engine((key, channel), taken);
+        }
         let target = self.topics.get_mut(key).ok_or(QueueError::NoTopic)?;
         let messages: Vec<Message<'_>> =
             taken.iter().map(|letter| Message::new(letter.timestamp, &letter.body)).collect();
         Ok(target.stage_private(channel, &messages, clock)?)
+    }
+
+    /// Stages a batch of local letters for a channel on the engine.
+    fn bring_back_to_engine(
+        &mut self,
+        (key, channel): (TopicKey, ChannelKey),
+        taken: &[Letter],
+    ) -> Result<(), QueueError> {
+        let bytes = taken.iter().map(|letter| letter.body.len()).sum();
+        let (Some(link), Some(target)) = (&mut self.engine, self.topics.get_mut(key)) else {
+            return Err(QueueError::NoTopic);
+        };
+        let only = target.channel(channel).map(|channel| Arc::from(channel.name.as_str()));
+        if only.is_none() {
+            return Err(QueueError::NoChannel);
+        }
+        let max = link.body_bytes_max();
+        if let Some(letter) = taken.iter().find(|letter| letter.body.len() > max) {
+            return Err(QueueError::TooLargeForEngine { size: letter.body.len(), max });
+        }
+        link.has_room(bytes)?;
+        link.bytes += bytes;
+        for letter in taken {
+            let id = mix(id_at_engine(letter.id, letter.timestamp.cast_unsigned()));
+            let message = Publication { only: only.clone(), ..Publication::new(id, Bytes::new()) };
+            target.stage_for_engine(message, &letter.body);
+        }
+        Ok(())
     }
 
     /// Handles the outcome of a redrive's batch.

@@ -75,7 +75,7 @@ impl Queue {
             Request::TopicSettings(topic) => {
                 let key = self.named(&topic)?;
                 let topic = self.topics.get(key).ok_or(QueueError::NoTopic)?;
-                return Ok(Answer::TopicSettings(topic.settings));
+                return Ok(Answer::TopicSettings(topic.configured()));
             }
             Request::ConfigureTopic(topic, settings) => {
                 let key = self.named(&topic)?;

@@ -118,7 +118,7 @@ impl Queue {
             paused: topic.is_paused(),
             latency: quantiles(&sum, &percentiles),
             stored_bytes: topic.journal.stored_bytes(),
-            bytes_max: topic.settings.bytes_max,
+            bytes_max: topic.configured().bytes_max,
             rejected: topic.counters.rejected,
             dropped: topic.counters.dropped,
             replicas: topic.engine.as_ref().map(|engine| engine.replicas.clone()),

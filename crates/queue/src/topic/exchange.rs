@@ -18,6 +18,7 @@ use super::{ControlError, Topic};
 use crate::clock::Clock;
 use crate::error::QueueError;
 use crate::message::Message;
+use crate::settings::TopicSettings;
 
 impl<W> Topic<W> {
     /// Puts a new topic on the engine. Its journal is in memory.
@@ -44,11 +45,24 @@ impl<W> Topic<W> {
         self.engine.is_some()
     }
 
-    /// Stages a message for the engine; `due` is a wall time (ns), 0 for now.
-    pub fn stage_for_engine(&mut self, id: u64, due: i64, body: &[u8]) {
+    /// Stages a message with this body for the engine.
+    pub fn stage_for_engine(&mut self, message: Publication, body: &[u8]) {
         if let Some(engine) = &mut self.engine {
             engine.bodies.extend_from_slice(body);
-            engine.staged.push((id, due, engine.bodies.len()));
+            engine.staged.push((message, engine.bodies.len()));
+        }
+    }
+
+    /// Its settings, as they were set.
+    pub fn configured(&self) -> TopicSettings {
+        self.engine.as_ref().map_or(self.settings, |engine| engine.settings)
+    }
+
+    /// Takes new settings of a topic on the engine. Here only those about delivery matter.
+    pub fn configure_on_engine(&mut self, settings: TopicSettings) {
+        if let Some(engine) = &mut self.engine {
+            engine.settings = settings;
+            self.settings = TopicSettings { ttl_seconds: settings.ttl_seconds, ..TopicSettings::default() };
         }
     }
 
@@ -73,10 +87,10 @@ impl<W> Topic<W> {
         let messages: Vec<Publication> = engine
             .staged
             .drain(..)
-            .map(|(id, due, end)| {
+            .map(|(message, end)| {
                 let body = bodies.slice(from..end);
                 from = end;
-                Publication { id, due, body }
+                Publication { body, ..message }
             })
             .collect();
         let sent = Sent {
@@ -100,7 +114,8 @@ impl<W> Topic<W> {
                 self.committing.written.extend(sent.waiters.into_iter().map(|w| (CommitSeq(0), w)));
             }
             Err(why) => {
-                let why = QueueError::Engine(why.to_string());
+                let why = if why.full { QueueError::TopicFull } else { QueueError::Engine(why.text) };
+                self.counters.rejected += if why == QueueError::TopicFull { sent.messages } else { 0 };
                 self.committing.refused.extend(sent.waiters.into_iter().map(|w| (w, why.clone())));
             }
         }
@@ -113,8 +128,8 @@ impl<W> Topic<W> {
         }
     }
 
-    /// Stages a message that the engine gave for a channel. A message that is in flight here, which the
-    /// engine believed lost, only gets its new handle.
+    /// Stages a message that the engine gave for a channel. A message that is held here, which the engine
+    /// believed lost, only gets its new handle.
     pub fn stage_arrival(
         &mut self,
         key: ChannelKey,
@@ -122,14 +137,14 @@ impl<W> Topic<W> {
         clock: Clock,
     ) -> Result<(), ControlError> {
         let channel = self.channel_mut(key).ok_or(ControlError::NoChannel)?;
-        if let Some(flight) = channel.in_flight().get(arrival.id) {
-            let at = flight.at;
+        if let Some(at) = channel.held(arrival.id) {
             channel.hold_handle(at, arrival.handle.clone());
             return Ok(());
         }
         let message = Message {
             id: Some(arrival.id),
             attempts: arrival.attempts,
+            origin: &arrival.origin,
             ..Message::new(arrival.timestamp, &arrival.body)
         };
         self.stage_private(key, &[message], clock)?;

@@ -5,8 +5,10 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use engine::Replicas;
+use engine::{Publication, Replicas};
 use rustc_hash::FxHashMap;
+
+use crate::settings::TopicSettings;
 
 /// The engine's part of a topic.
 #[derive(Debug)]
@@ -17,11 +19,13 @@ pub struct OnEngine<W> {
     pub backlog: u64,
     /// Servers that keep it, when the engine last told.
     pub replicas: Replicas,
+    /// Settings that hold at all nodes; the engine heeds those about limits and retention.
+    pub settings: TopicSettings,
     /// Publications are accepted here first, and forwarded.
     pub(super) accepts_locally: bool,
     pub(super) bodies: BytesMut,
-    /// Publications of this turn: id, due time, and the end of the body in `bodies`.
-    pub(super) staged: Vec<(u64, i64, usize)>,
+    /// Publications of this turn, without their bodies, and the end of each body in `bodies`.
+    pub(super) staged: Vec<(Publication, usize)>,
     pub(super) waiters: Vec<W>,
     pub(super) sent: FxHashMap<u64, Sent<W>>,
 }
@@ -41,6 +45,7 @@ impl<W> OnEngine<W> {
             name: name.into(),
             backlog: 0,
             replicas: Replicas::default(),
+            settings: TopicSettings::default(),
             accepts_locally: false,
             bodies: BytesMut::new(),
             staged: Vec::new(),

@@ -1,0 +1,122 @@
+//! Tasks of the engine in memory: they are done at once.
+
+use std::sync::Arc;
+
+use super::{Memory, Stored};
+use crate::names::mix;
+use crate::request::{Completion, EngineError, Place, Publication, Shown, Task, TaskResult};
+
+/// The channel that dead letters are read through.
+const REDRIVE: &str = "redrive";
+
+impl Memory {
+    pub(super) fn task(
+        &mut self,
+        topic: &Arc<str>,
+        channel: Option<&Arc<str>>,
+        task: Task,
+        wall: i64,
+    ) -> Result<TaskResult, EngineError> {
+        match (channel, task) {
+            (Some(channel), Task::Seek(place)) => self.seek(topic, channel, place),
+            (channel, Task::Peek { what, count }) => {
+                Ok(TaskResult::Shown(self.shown(topic, channel.map(|channel| &**channel), what, count)))
+            }
+            (Some(channel), Task::Redrive { letters, count, died }) => {
+                let all = i64::MIN..i64::MAX;
+                let back = self.take_letters(&letters, count, &died.unwrap_or(all));
+                let moved = back.len() as u64;
+                let Some(target) = self.topics.get_mut(topic) else { return Ok(TaskResult::Count(0)) };
+                for letter in back {
+                    let only = Some(Arc::clone(channel));
+                    target
+                        .publish(Publication { only, ..Publication::new(mix(letter.id), letter.body) }, wall);
+                }
+                Ok(TaskResult::Count(moved))
+            }
+            (None, Task::Seek(_) | Task::Redrive { .. }) => Err(EngineError::new("a channel is missing")),
+        }
+    }
+
+    fn seek(
+        &mut self,
+        topic: &Arc<str>,
+        channel: &Arc<str>,
+        place: Place,
+    ) -> Result<TaskResult, EngineError> {
+        let missing = || EngineError::new("channel not found");
+        let target = self.topics.get_mut(topic).ok_or_else(missing)?;
+        let reader = target.channels.get_mut(channel).ok_or_else(missing)?;
+        reader.pending.clear();
+        reader.attempts.clear();
+        reader.waiting.clear();
+        let mut over = Vec::new();
+        for (sequence, stored) in &mut target.messages {
+            let reads = match place {
+                Place::Beginning => true,
+                Place::Time(time) => stored.timestamp >= time,
+                Place::End => false,
+            };
+            if reads {
+                stored.wanted.insert(Arc::clone(channel));
+                reader.waiting.push_back(*sequence);
+            } else {
+                over.push(*sequence);
+            }
+        }
+        let count = reader.waiting.len() as u64;
+        over.into_iter().for_each(|sequence| target.finish(channel, sequence));
+        let oldest = target.messages.values().map(|stored| stored.timestamp).min();
+        for active in [true, false] {
+            let (topic, channel) = (Arc::clone(topic), Arc::clone(channel));
+            self.tell_all(&Completion::Seeking { topic, channel, active });
+        }
+        Ok(TaskResult::Sought { count, complete: true, oldest })
+    }
+
+    fn shown(&self, topic: &str, channel: Option<&str>, what: Shown, count: usize) -> Vec<Publication> {
+        let Some(topic) = self.topics.get(topic) else { return Vec::new() };
+        if what == Shown::Deferred {
+            return topic.deferred.iter().take(count).cloned().collect();
+        }
+        let all = channel.is_none() && (what == Shown::Kept || topic.channels.is_empty());
+        let read = |stored: &Stored| Publication { published: stored.timestamp, ..stored.message.clone() };
+        match channel.map(|channel| topic.channels.get(channel)) {
+            Some(Some(channel)) => {
+                let waiting = channel.waiting.iter().filter_map(|sequence| topic.messages.get(sequence));
+                waiting.take(count).map(read).collect()
+            }
+            Some(None) => Vec::new(),
+            None if all => topic.messages.values().take(count).map(read).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Takes letters that died in this time.
+    fn take_letters(
+        &mut self,
+        letters: &Arc<str>,
+        count: usize,
+        died: &std::ops::Range<i64>,
+    ) -> Vec<Publication> {
+        if !self.topics.contains_key(letters) {
+            return Vec::new();
+        }
+        let reader: Arc<str> = REDRIVE.into();
+        self.create(letters, Some(&reader));
+        let Some(topic) = self.topics.get_mut(letters) else { return Vec::new() };
+        let Some(channel) = topic.channels.get_mut(&reader) else { return Vec::new() };
+        let (mut taken, mut left) = (Vec::new(), std::collections::VecDeque::new());
+        for sequence in std::mem::take(&mut channel.waiting) {
+            match topic.messages.get(&sequence) {
+                Some(stored) if taken.len() < count && died.contains(&stored.timestamp) => {
+                    taken.push((sequence, stored.message.clone()));
+                }
+                _ => left.push_back(sequence),
+            }
+        }
+        channel.waiting = left;
+        taken.iter().for_each(|(sequence, _)| topic.finish(&reader, *sequence));
+        taken.into_iter().map(|(_, letter)| letter).collect()
+    }
+}
