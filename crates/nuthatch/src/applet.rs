@@ -12,7 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::admin_client::AdminAddress;
 use crate::stdout::show;
 use crate::version::VERSION;
-use crate::{doctor, faces, health, manual, overrides, reload, running_process, upgrade};
+use crate::{doctor, faces, health, manual, overrides, reload, running_process, topic_move, upgrade};
 
 /// A program that this binary can act as.
 pub struct Face {
@@ -120,6 +120,8 @@ enum Native {
     Server(overrides::command::ServerCommand),
     /// Have a running process log from another level on
     LogLevel(overrides::command::LogLevelCommand),
+    /// Change a topic of a running process
+    Topic(topic_move::TopicCommand),
     /// Look at everything outside a configuration that decides how well it runs: kernel, clock, disk,
     /// servers, rings
     Doctor(doctor::Doctor),
@@ -206,6 +208,7 @@ fn native(command: Native) -> ExitCode {
         Native::Upgrade(options) => upgrade::command::main(&options),
         Native::Server(options) => overrides::command::server(&options),
         Native::LogLevel(options) => overrides::command::log_level(&options),
+        Native::Topic(options) => topic_move::main(&options),
         Native::Doctor(options) => doctor::main(&options),
         Native::Bench(bench) => told(tools::bench::run(bench)),
         Native::Health(options) => health::main(&options),

@@ -63,6 +63,7 @@ mod systemd;
 mod pem_files;
 mod tls_files;
 mod tls_prints;
+mod topic_move;
 mod topology;
 mod upgrade;
 mod users;

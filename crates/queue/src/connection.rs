@@ -155,6 +155,8 @@ pub struct Connection {
     pub batch_topic: Option<String>,
     /// Its subscription.
     pub subscription: Option<Subscription>,
+    /// Its subscription before its topic was moved, through which it still holds messages.
+    pub former: Option<Subscription>,
     /// Answers that are outstanding.
     pub owed: OwedLine,
     /// Messages published, by topic.
@@ -203,6 +205,7 @@ impl Connection {
             holdup: None,
             batch_topic: None,
             subscription: None,
+            former: None,
             owed: OwedLine::default(),
             published: Vec::new(),
             last_topic: LastTopic::default(),

@@ -25,6 +25,7 @@ mod kept;
 mod logins;
 mod memory;
 mod moves;
+mod moving;
 mod on_engine;
 mod open_error;
 mod open_files;

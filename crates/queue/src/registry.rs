@@ -122,6 +122,14 @@ impl<W> Registry<W> {
         Some(*topic)
     }
 
+    /// Gives a topic another name, which must be new. Its files keep theirs.
+    pub fn rename(&mut self, key: TopicKey, name: &str) {
+        let Some(topic) = self.get_mut(key) else { return };
+        let old = std::mem::replace(&mut topic.name, name.to_owned());
+        self.names.remove(&old);
+        self.names.insert(name.to_owned(), key.slot);
+    }
+
     /// A topic by name.
     #[inline]
     pub fn find(&self, name: &str) -> Option<TopicKey> {

@@ -28,6 +28,8 @@ pub enum Request {
     CreateTopic(String, Option<Durability>),
     /// Create a topic that is kept there, with this durability if given.
     CreateTopicOn(String, Storage, Option<Durability>),
+    /// Move a topic there; answered once its publishers and consumers use it there.
+    MoveTopic(String, Storage),
     /// Delete a topic.
     DeleteTopic(String),
     /// Drop the messages waiting in a topic.
@@ -99,6 +101,7 @@ impl Request {
         match self {
             Request::CreateTopic(topic, _)
             | Request::CreateTopicOn(topic, ..)
+            | Request::MoveTopic(topic, _)
             | Request::DeleteTopic(topic)
             | Request::EmptyTopic(topic)
             | Request::PauseTopic(topic, _)

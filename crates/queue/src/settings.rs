@@ -40,6 +40,14 @@ pub struct TopicSettings {
     pub retention_seconds: u64,
     /// Most bytes of finished messages kept for replay, if `retention_seconds` is set; 0 for no limit.
     pub retention_bytes: u64,
+    /// Its messages are being moved to a topic of its name on the engine. Nobody sets it but a move.
+    #[serde(skip_serializing_if = "is_false")]
+    pub moving: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl TopicSettings {

@@ -236,6 +236,17 @@ impl<W> Topic<W> {
         self.depth() + each.max().unwrap_or(0)
     }
 
+    /// True if no channel has anything left, and nothing waits.
+    pub fn is_finished(&self) -> bool {
+        let done = |channel: &Channel| {
+            channel.depth() == 0
+                && channel.in_flight_count() == 0
+                && channel.waiting().next().is_none()
+                && channel.events.is_empty()
+        };
+        self.depth() == 0 && self.iter().all(|(_, channel)| done(channel)) && !self.has_staged()
+    }
+
     /// Deferred messages in all channels and in the topic itself.
     pub fn deferred_count(&self) -> u64 {
         let in_channels: usize = self.iter().map(|(_, channel)| channel.deferred_count()).sum();

@@ -287,7 +287,7 @@ mod tests {
         let later =
             br#"{"error":{"code":503,"err_code":10008,"description":"system temporarily unavailable"}}"#;
         assert_eq!(Answer::parse(false, later), Answer::Later("system temporarily unavailable".into()));
-        let full = br#"{"error":{"code":400,"description":"maximum bytes exceeded"}}"#;
+        let full = br#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}"#;
         assert_eq!(Answer::parse(false, full), Answer::Full);
         let sealed = br#"{"error":{"code":400,"description":"invalid operation on sealed stream"}}"#;
         assert_eq!(

@@ -11,7 +11,7 @@ use crate::queue::Queue;
 impl Queue {
     pub(super) fn finish<I: Io>(&mut self, io: &mut I, client: &mut Connection, raw: RawId) -> Flow {
         let clock = self.clock();
-        let finished = match (client.subscription, MessageId::from_hex(&raw)) {
+        let finished = match (self.holding(client, &raw), MessageId::from_hex(&raw)) {
             (Some(subscription), Some(id)) => match self.channel_of(subscription) {
                 Some(channel) => channel.finish(subscription.consumer, id.0).map(|flight| {
                     if channel.latency.is_enabled() {

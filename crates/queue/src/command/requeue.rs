@@ -25,7 +25,7 @@ impl Queue {
             self.refuse(io, client, &Refusal::Failed(Verb::Req, "too many deferred messages"));
             return Flow::Next;
         }
-        let requeued = match (client.subscription, MessageId::from_hex(&raw)) {
+        let requeued = match (self.holding(client, &raw), MessageId::from_hex(&raw)) {
             (Some(subscription), Some(id)) => match self.channel_of(subscription) {
                 Some(channel) => {
                     channel.requeue(subscription.consumer, id.0, delay, clock).map(|()| subscription)

@@ -11,7 +11,7 @@ use crate::queue::Queue;
 impl Queue {
     pub(super) fn touch<I: Io>(&mut self, io: &mut I, client: &mut Connection, raw: RawId) -> Flow {
         let now = self.clock().now;
-        let touched = match (client.subscription, MessageId::from_hex(&raw)) {
+        let touched = match (self.holding(client, &raw), MessageId::from_hex(&raw)) {
             (Some(subscription), Some(id)) => match self.channel_of(subscription) {
                 Some(channel) => channel.touch(subscription.consumer, id.0, now).map(|()| subscription),
                 None => Err(Refused::NotInFlight),

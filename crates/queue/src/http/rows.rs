@@ -51,6 +51,7 @@ pub(super) const ROWS: &[Row<Api>] = &[
     post("/damage/acknowledge", |api, _| Box::pin(api.show(Request::AcknowledgeDamage))),
     quiet(get("/pools", |api, _| Box::pin(api.pools()))),
     quiet(get("/pools/:pool", |api, asked| Box::pin(api.pool(asked)))),
+    post("/topic/move", |api, asked| Box::pin(api.move_topic(asked))),
     get("/topic/settings", |api, asked| Box::pin(api.read_topic_settings(asked))),
     put("/topic/settings", |api, asked| Box::pin(api.write_topic_settings(asked))),
     messages(get("/topic/peek", |api, asked| Box::pin(api.peek_topic(asked)))),

@@ -26,6 +26,14 @@ impl Api {
         .await
     }
 
+    pub(super) async fn move_topic(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
+        let query = asked.query()?;
+        let topic = topic(&query)?;
+        let missing = || HttpRefusal::bad("MISSING_ARG_STORAGE").help("storage: local or engine");
+        let to = storage(&query)?.ok_or_else(missing)?;
+        self.order(Request::MoveTopic(topic, to)).await
+    }
+
     pub(super) async fn empty_topic(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
         self.order(Request::EmptyTopic(topic(&asked.query()?)?)).await
     }

@@ -229,7 +229,7 @@ impl Queue {
         if let Some(timer) = client.timer {
             io.cancel_timer(timer);
         }
-        if let Some(subscription) = client.subscription {
+        for subscription in [client.subscription, client.former].into_iter().flatten() {
             self.unsubscribe(subscription);
         }
     }

@@ -5,12 +5,12 @@
 //! logged. Letters of a topic on the engine go to a topic there, unless one of that name is local.
 
 use bytes::Bytes;
-use engine::{Publication, mix};
+use engine::Publication;
 use journal::{Block, ReadError, ReadOutcome};
 use serde::Serialize;
 
 use super::conditions::Subject;
-use super::forwarders::id_at_engine;
+use super::forwarders::{id_at_engine, id_for};
 use super::{Queue, Waiter};
 use crate::channel::DeadLetter;
 use crate::disk::{Job, Purpose};
@@ -48,8 +48,7 @@ pub(super) fn dead_letter_topic(topic: &str, channel: &str) -> String {
 /// The id of a letter on the engine, however often it is written: by it the engine recognizes a letter whose
 /// message came back because its node died before it had finished it.
 fn id_of_letter(id: u64, timestamp: i64, topic: &str, channel: &str) -> u64 {
-    let names = topic.bytes().chain([b'/']).chain(channel.bytes());
-    names.fold(id_at_engine(id, timestamp.cast_unsigned()), |id, byte| mix(id ^ u64::from(byte)))
+    id_for(id_for(id_at_engine(id, timestamp.cast_unsigned()), topic), channel)
 }
 
 /// Readable part of a dead letter.
@@ -73,8 +72,12 @@ impl Queue {
         {
             return;
         }
-        let names = (topic.name.clone(), channel.name.clone());
-        let on_engine = topic.is_on_engine();
+        let name = match topic.settings.moving {
+            true => topic.name.strip_suffix(super::moving::SUFFIX).unwrap_or(&topic.name),
+            false => &topic.name,
+        };
+        let names = (name.to_owned(), channel.name.clone());
+        let on_engine = topic.is_on_engine() || topic.settings.moving;
         let target = match channel.settings.dead_letter_topic.as_str() {
             "" => dead_letter_topic(&names.0, &names.1),
             name => name.to_owned(),

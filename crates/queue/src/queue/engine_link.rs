@@ -6,6 +6,7 @@ use engine::{Change, Engine, Fate, Handle, Request, Servers};
 use net::ConnId;
 use rustc_hash::FxHashMap;
 
+use super::moving::Departure;
 use crate::error::QueueError;
 use crate::registry::TopicKey;
 use crate::request::Reply;
@@ -50,6 +51,8 @@ pub(super) enum Asker {
     Client(ConnId),
     /// A request of the control thread.
     Request(Reply),
+    /// A move of a topic.
+    Move(Departure),
 }
 
 impl EngineLink {

@@ -81,8 +81,8 @@ impl Queue {
         let Some(found) = self.topics.get(key).filter(|topic| topic.is_on_engine()) else { return };
         let done = match channel.map(|channel| found.find(channel)) {
             None => {
-                let waiting = self.forward_topic_of(topic);
-                let forgotten = waiting.map_or(Ok(()), |waiting| self.delete_topic(io, waiting));
+                let waiting = [self.forward_topic_of(topic), self.moving_to(topic)];
+                let forgotten = waiting.into_iter().flatten().try_for_each(|key| self.delete_topic(io, key));
                 forgotten.and_then(|()| self.delete_topic(io, key))
             }
             Some(Some(channel)) => self.delete_channel(io, key, channel),

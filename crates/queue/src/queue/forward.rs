@@ -32,8 +32,14 @@ const CHANNEL: &str = "engine";
 const BATCH: u32 = 500;
 /// Pause after a batch that failed.
 const RETRY: Duration = Duration::from_secs(1);
-/// An id that no client has.
-const NOBODY: ConnId = ConnId { index: u32::MAX, generation: u32::MAX };
+/// A forwarder as a consumer. Its id is one that no client has.
+pub(super) const TERMS: Terms = Terms {
+    conn: ConnId { index: u32::MAX, generation: u32::MAX },
+    timeout: Duration::from_hours(24),
+    timeout_max: Duration::from_hours(24),
+    sample_rate: 0,
+    nearness: Nearness::Elsewhere,
+};
 
 impl Queue {
     /// The topic in which a publication for this one waits: itself, or a local one from which it is
@@ -79,18 +85,12 @@ impl Queue {
             self.configure_topic(local, TopicSettings { bytes_max, at_limit: AtLimit::Reject, ..settings })?;
         }
         let (_, channel) = self.open_channel(&name, CHANNEL)?;
-        let terms = Terms {
-            conn: NOBODY,
-            timeout: Duration::from_hours(24),
-            timeout_max: Duration::from_hours(24),
-            sample_rate: 0,
-            nearness: Nearness::Elsewhere,
-        };
         let now = self.clock.now;
         let Some(source) = self.channel_at((local, channel)) else { return Err(QueueError::Exiting) };
-        let consumer = source.subscribe(terms);
+        let consumer = source.subscribe(TERMS);
         let (target, departing) = (Arc::from(target), Vec::new());
-        let forwarder = Forwarder { target, channel, consumer, departing, oldest: 0, not_before: now };
+        let forwarder =
+            Forwarder { target, only: None, channel, consumer, departing, oldest: 0, not_before: now };
         if let Some(forwarders) = &mut self.forwarders {
             forwarders.all.insert(local, forwarder);
         }
@@ -104,15 +104,14 @@ impl Queue {
         self.forwarders.as_ref().is_some_and(|forwarders| forwarders.all.contains_key(&key))
     }
 
-    /// Sends the next batch of a topic, unless one is under way.
-    pub(super) fn forward(&mut self, key: TopicKey) {
+    /// Sends the next batch of a channel, unless one is under way.
+    pub(super) fn forward(&mut self, key: TopicKey, channel_key: ChannelKey) {
         let clock = self.clock;
         let (Some(forwarders), Some(link)) = (&mut self.forwarders, &mut self.engine) else { return };
-        let Some(forwarder) = forwarders.all.get_mut(&key) else { return };
+        let Some(forwarder) = forwarders.get_mut((key, channel_key)) else { return };
         if !forwarder.departing.is_empty() || clock.now < forwarder.not_before || self.stopping {
             return;
         }
-        let channel_key = forwarder.channel;
         let Some(topic) = self.topics.get_mut(key) else { return };
         let Some(channel) = topic.channel_mut(channel_key) else { return };
         if channel.notes.reading {
@@ -120,7 +119,8 @@ impl Queue {
         }
         channel.set_blocked(forwarder.consumer, false);
         channel.set_ready(forwarder.consumer, BATCH);
-        let mut taken = Batch::default();
+        let body_bytes_max = link.body_bytes_max();
+        let mut taken = Batch { only: forwarder.only.clone(), body_bytes_max, ..Batch::default() };
         let job = deliver(topic, forwarder.channel, clock, &mut taken);
         if let Some(channel) = topic.channel_mut(forwarder.channel) {
             channel.set_ready(forwarder.consumer, 0);
@@ -130,8 +130,8 @@ impl Queue {
             let number = link.number();
             forwarder.departing = taken.ids;
             forwarder.oldest = taken.oldest;
-            forwarders.batches.insert(number, key);
             let (topic, messages) = (Arc::clone(&forwarder.target), taken.messages);
+            forwarders.batches.insert(number, (key, channel_key));
             link.submit(Request::Publish { number, topic, messages });
         }
         if let Some(job) = job {
@@ -143,9 +143,9 @@ impl Queue {
     pub(super) fn forwarded(&mut self, number: u64, outcome: &Result<(), EngineError>) -> bool {
         let clock = self.clock;
         let Some(forwarders) = &mut self.forwarders else { return false };
-        let Some(key) = forwarders.batches.remove(&number) else { return false };
-        let Some(forwarder) = forwarders.all.get_mut(&key) else { return true };
-        let (channel_key, departed) = (forwarder.channel, std::mem::take(&mut forwarder.departing));
+        let Some((key, channel_key)) = forwarders.batches.remove(&number) else { return false };
+        let Some(forwarder) = forwarders.get_mut((key, channel_key)) else { return true };
+        let departed = std::mem::take(&mut forwarder.departing);
         match outcome {
             Ok(()) => forwarder.oldest = 0,
             Err(_) => forwarder.not_before = clock.now + RETRY,

@@ -23,8 +23,20 @@ pub(super) struct Forwarders {
     /// Bytes that may wait for the engine, per topic; 0 for no limit.
     pub bytes_max: u64,
     pub all: FxHashMap<TopicKey, Forwarder>,
+    /// Those of topics that are being moved: one for each channel.
+    pub movers: FxHashMap<(TopicKey, ChannelKey), Forwarder>,
     /// Batches under way, by their number.
-    pub batches: FxHashMap<u64, TopicKey>,
+    pub batches: FxHashMap<u64, (TopicKey, ChannelKey)>,
+}
+
+impl Forwarders {
+    /// The forwarder of a channel.
+    pub fn get_mut(&mut self, (key, channel): (TopicKey, ChannelKey)) -> Option<&mut Forwarder> {
+        match self.all.get_mut(&key).filter(|forwarder| forwarder.channel == channel) {
+            Some(forwarder) => Some(forwarder),
+            None => self.movers.get_mut(&(key, channel)),
+        }
+    }
 }
 
 /// A forwarder.
@@ -32,6 +44,8 @@ pub(super) struct Forwarders {
 pub(super) struct Forwarder {
     /// The topic on the engine.
     pub target: Arc<str>,
+    /// The only channel there that gets the messages; `None` for all.
+    pub only: Option<Arc<str>>,
     pub channel: ChannelKey,
     pub consumer: ConsumerKey,
     /// Ids of the batch under way, as the local topic has them.
@@ -50,19 +64,29 @@ pub(super) struct Batch {
     pub ids: Vec<u64>,
     /// Publication time (wall, ns) of the oldest; 0 without one.
     pub oldest: i64,
-    bytes: usize,
+    pub bytes: usize,
+    /// The only channel that gets them; `None` for all.
+    pub only: Option<Arc<str>>,
+    /// Bytes of the largest body that the engine takes; a larger message stays where it is.
+    pub body_bytes_max: usize,
 }
 
 impl Sink for Batch {
     fn deliver(&mut self, _conn: ConnId, head: &[u8; MESSAGE_HEADER_BYTES], body: &[u8]) -> bool {
+        if body.len() > self.body_bytes_max {
+            return true;
+        }
         let timestamp = head[8..16].try_into().map_or(0, u64::from_be_bytes);
         let id = head[18..].try_into().ok().and_then(|hex| MessageId::from_hex(&hex)).map_or(0, |id| id.0);
         self.ids.push(id);
         let published = i64::try_from(timestamp).unwrap_or(i64::MAX);
         self.oldest = if self.oldest == 0 { published } else { self.oldest.min(published) };
         self.bytes += body.len();
-        let message = Publication::new(id_at_engine(id, timestamp), Bytes::copy_from_slice(body));
-        self.messages.push(Publication { published, ..message });
+        let id = id_at_engine(id, timestamp);
+        // Each channel gets a copy of its own.
+        let id = self.only.as_deref().map_or(id, |channel| id_for(id, channel));
+        let message = Publication::new(id, Bytes::copy_from_slice(body));
+        self.messages.push(Publication { published, only: self.only.clone(), ..message });
         self.bytes < BATCH_BYTES
     }
 }
@@ -71,4 +95,9 @@ impl Sink for Batch {
 /// with the nanosecond of its publication on all.
 pub(super) fn id_at_engine(id: u64, timestamp: u64) -> u64 {
     mix(id ^ mix(timestamp))
+}
+
+/// The id of a copy of a message that is for this channel, or from it.
+pub(super) fn id_for(id: u64, channel: &str) -> u64 {
+    channel.bytes().fold(mix(id), |id, byte| mix(id ^ u64::from(byte)))
 }

@@ -7,6 +7,7 @@
 use journal::{DELETED_SUFFIX, DeleteJob};
 use rustc_hash::FxHashSet;
 
+use super::moving::SUFFIX as SUFFIX_MOVING;
 use super::store::{SUFFIX, topic_tag};
 use super::{Queue, Waiter};
 use crate::disk::Job;
@@ -152,7 +153,10 @@ impl Queue {
                 _ => 0,
             };
             let end = topic.end().saturating_sub(unsafe_bytes);
-            (topic.name.clone(), Listed { tag: topic.tag(), end, messages: topic.unfinished() })
+            // Its files have the name that it had before.
+            let name = topic.name.strip_suffix(SUFFIX_MOVING).filter(|_| topic.settings.moving);
+            let name = name.unwrap_or(&topic.name).to_owned();
+            (name, Listed { tag: topic.tag(), end, messages: topic.unfinished() })
         });
         // With `fsync`, nothing is promised that is not on the device yet.
         let topics = topics.filter(|(_, listed)| listed.end > 0);

@@ -47,6 +47,7 @@ impl Queue {
     pub fn use_engine(&mut self, engine: Box<dyn Engine>, tag: u32, forward_bytes_max: u64) {
         self.engine = Some(EngineLink::new(engine, tag));
         self.forwarders = Some(Forwarders { bytes_max: forward_bytes_max, ..Forwarders::default() });
+        self.resume_moves();
     }
 
     /// True if a new topic of this name belongs on the engine.
@@ -280,6 +281,10 @@ impl Queue {
                 }
             };
         }
+        if let Request::MoveTopic(topic, storage) = &request {
+            self.begin_move(topic, *storage, reply);
+            return None;
+        }
         let (request, reply) = self.ask_task(request, reply)?;
         let topic = request.topic().filter(|topic| self.is_on_engine(topic)).map(str::to_owned);
         let Some(topic) = topic else { return Some((request, reply)) };
@@ -350,9 +355,12 @@ impl Queue {
             return;
         };
         let PendingChange { topic, channel, change, asker } = pending;
-        let done = outcome
-            .map_err(|why| QueueError::Engine(why.to_string()))
-            .and_then(|()| self.carry_out_change(io, &topic, channel.as_deref(), change));
+        let outcome = outcome.map_err(|why| QueueError::Engine(why.to_string()));
+        if let Asker::Move(departure) = asker {
+            // The topic is still local here.
+            return self.prepared(departure, outcome);
+        }
+        let done = outcome.and_then(|()| self.carry_out_change(io, &topic, channel.as_deref(), change));
         match asker {
             Asker::Nobody => {
                 if let Err(why) = done {
@@ -360,6 +368,7 @@ impl Queue {
                 }
             }
             Asker::Client(conn) => self.subscription_prepared(io, conn, done),
+            Asker::Move(_) => {}
             Asker::Request(reply) => reply.send(done.map_or_else(Answer::Refused, |()| Answer::Done)),
         }
     }
@@ -481,10 +490,11 @@ fn may_configure(settings: &TopicSettings) -> Result<(), &'static str> {
     match settings {
         TopicSettings { durability: Some(_), .. } => Err("a durability is"),
         TopicSettings { retention_bytes: 1.., .. } => Err("retention_bytes is"),
+        TopicSettings { moving: true, .. } => Err("moving is"),
         _ => Ok(()),
     }
 }
 
-fn json(settings: &impl serde::Serialize) -> Arc<str> {
+pub(super) fn json(settings: &impl serde::Serialize) -> Arc<str> {
     serde_json::to_string(settings).unwrap_or_default().into()
 }

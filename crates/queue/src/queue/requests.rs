@@ -5,6 +5,7 @@ use net::Io;
 use super::{Queue, TopicKey, Waiter};
 use crate::error::QueueError;
 use crate::request::{Answer, Reply, Request};
+use crate::settings::TopicSettings;
 use crate::topic::{ChannelKey, ControlError, Outcome};
 
 impl Queue {
@@ -79,7 +80,8 @@ impl Queue {
             }
             Request::ConfigureTopic(topic, settings) => {
                 let key = self.named(&topic)?;
-                self.configure_topic(key, settings)?;
+                let moving = self.is_moving(key);
+                self.configure_topic(key, TopicSettings { moving, ..settings })?;
             }
             Request::ChannelSettings(topic, channel) => {
                 let at = self.named_channel(&topic, &channel)?;
@@ -95,7 +97,10 @@ impl Queue {
                 let sought = self.with_topic(topic, |topic| topic.seek(channel, to, clock))?;
                 return Ok(Answer::Sought(sought));
             }
-            Request::Publish { .. } | Request::Peek { .. } | Request::Redrive { .. } => {}
+            Request::Publish { .. }
+            | Request::Peek { .. }
+            | Request::Redrive { .. }
+            | Request::MoveTopic(..) => {}
         }
         Ok(Answer::Done)
     }

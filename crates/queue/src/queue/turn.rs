@@ -241,8 +241,8 @@ impl Queue {
         }
         if on_engine {
             self.tend_channel(topic_key, channel_key);
-        } else if self.is_forwarded(topic_key) {
-            self.forward(topic_key);
+        } else if self.is_forwarded(topic_key) || self.is_moving(topic_key) {
+            self.forward(topic_key, channel_key);
         }
     }
 
@@ -304,6 +304,7 @@ impl Queue {
         self.retry_dead_letters();
         self.tend_engine();
         self.tend_forwarders();
+        self.tend_moves(io);
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let again = self.ticks.is_multiple_of(RETRY_TICKS);
@@ -357,7 +358,7 @@ impl Queue {
         // outcome is known.
         for conn in conns {
             let Some(mut client) = self.take_client(conn) else { continue };
-            if let Some(subscription) = client.subscription.take() {
+            for subscription in [client.subscription.take(), client.former.take()].into_iter().flatten() {
                 self.unsubscribe(subscription);
             }
             Self::close_after_owed(io, &mut client);

@@ -13,6 +13,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{AckKind, Message};
 use futures_util::StreamExt;
 use rustc_hash::FxHashSet;
+use tokio::time::Duration;
 
 use crate::jetstream::changes;
 use crate::jetstream::fault::Fault;
@@ -25,6 +26,8 @@ use crate::request::Publication;
 const CHANNEL: &str = "redrive";
 /// Letters per fetch.
 const BATCH: usize = 256;
+/// Time for which a fetch waits for more letters.
+const EXPIRES: Duration = Duration::from_millis(500);
 /// Most letters that are passed over because they died at another time.
 const PASSED_OVER_MAX: usize = 100_000;
 
@@ -68,7 +71,8 @@ async fn bring_back(
 ) -> Result<u64, Fault> {
     let mut moved = 0;
     while moved < count && passed.messages.len() < PASSED_OVER_MAX {
-        let fetch = reader.fetch().max_messages(BATCH.min(count - moved)).messages();
+        // With a time after which it ends here too: the server that has it may die.
+        let fetch = reader.batch().max_messages(BATCH.min(count - moved)).expires(EXPIRES).messages();
         let mut fetched = fetch.await.map_err(|e| Fault::passing(&e))?;
         let (mut taken, mut news) = (Vec::new(), false);
         while let Some(message) = fetched.next().await {
