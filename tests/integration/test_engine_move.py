@@ -47,27 +47,31 @@ def test_clients_stay_connected_while_their_topic_moves():
         publisher = Publisher(one, b"live", "p")
         publisher.start()
         kit.until(lambda: len(publisher.accepted) > 50, "publications before the move")
-        moved = move(one, "live")
+        outcomes = []
+        order = threading.Thread(target=lambda: outcomes.append(move(one, "live")), daemon=True)
+        order.start()
+        kit.until(lambda: stats(one, "live").get("storage") == "engine", "the switch")
         # What was held before is finished over the same connection.
-        assert moved.returncode == 0, moved.stderr
-        assert "publishers and consumers use the engine topic" in moved.stdout
-        kit.until(lambda: stats(two, "live"), "the topic at the other node")
-        assert stats(one, "live")["storage"] == "engine"
         for message in held:
             got[message.body] += 1
             first.send(b"FIN %s\n" % message.id)
         enough = len(publisher.accepted)
-        take_each(first, lambda body: got.update([body]), lambda: len(publisher.accepted) > enough + 50 and sum(got.values()) > 5000)
+        take_each(first, lambda body: got.update([body]), lambda: len(publisher.accepted) > enough + 50)
         publisher.ending.set()
         publisher.join()
         expected = set(publisher.accepted) | {b"old-%d" % n for n in range(5000)}
         take_each(first, lambda body: got.update([body]), lambda: expected <= set(got))
+        order.join()
+        [moved] = outcomes
+        assert moved.returncode == 0, moved.stderr
+        assert "publishers and consumers use the engine topic" in moved.stdout
         print(f"longest stall of a publisher: {publisher.stall * 1000:.0f} ms")
+        kit.until(lambda: channel(two, "live", "b"), "the channel at the other node")
         second = consumer(two, b"live", b"b")
         others = collections.Counter()
         take_each(second, lambda body: others.update([body]), lambda: expected <= set(others))
         assert max(others.values()) == 1, "nothing was given to it before"
-        assert sum(got.values()) - len(got) <= 20, "only what was held may come twice"
+        assert max(got.values()) == 1, [body for body, count in got.items() if count > 1][:5]
         kit.until(lambda: stats(one, "live.moving") is None, "the end of the move")
         assert move(one, "live").returncode == 0, "it is there"
         refused = move(one, "live", "local")

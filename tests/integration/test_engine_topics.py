@@ -135,7 +135,7 @@ def test_only_letters_that_died_in_time_are_brought_back(pair):
     requeue(reader, 1)
     letters = "/channel/peek?topic=late&channel=c&what=dead"
     kit.until(lambda: shown(one, letters) == ["early"], "the first letter")
-    between = send(one, "GET", letters)["messages"][0]["timestamp"] + 1
+    between = send(one, "GET", letters)["messages"][0]["timestamp"] + 1_000_000
     publish(one, pub(b"late", b"late"))
     requeue(reader, 1)
     kit.until(lambda: shown(one, letters) == ["early", "late"], "both letters")

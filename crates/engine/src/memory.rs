@@ -427,9 +427,9 @@ impl Topic {
         self.ids.insert(message.id);
         self.bodies.push(String::from_utf8_lossy(&message.body).into_owned());
         if message.due > wall {
-            self.deferred.push(message)
+            self.deferred.push(message);
         } else {
-            self.store(message, wall)
+            self.store(message, wall);
         }
         true
     }

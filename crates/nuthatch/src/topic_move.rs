@@ -36,7 +36,7 @@ struct Move {
     /// Name of the topic
     #[arg(value_name = "TOPIC")]
     topic: String,
-    /// Where it is to be kept
+    /// The place where it is to be kept
     #[arg(long, value_name = "STORAGE")]
     storage: Place,
     /// Do not wait until everything has been moved
@@ -51,7 +51,7 @@ struct Move {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Place {
-    /// NATS JetStream
+    /// The engine of the configuration
     Engine,
     /// The journal of the node
     Local,

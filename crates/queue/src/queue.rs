@@ -20,6 +20,7 @@ mod clients;
 mod conditions;
 mod configure;
 mod create;
+mod departure;
 mod inventory;
 mod kept;
 mod logins;

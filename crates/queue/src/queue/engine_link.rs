@@ -6,7 +6,7 @@ use engine::{Change, Engine, Fate, Handle, Request, Servers};
 use net::ConnId;
 use rustc_hash::FxHashMap;
 
-use super::moving::Departure;
+use super::departure::Departure;
 use crate::error::QueueError;
 use crate::registry::TopicKey;
 use crate::request::Reply;

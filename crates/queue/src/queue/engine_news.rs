@@ -41,10 +41,7 @@ impl Queue {
         let clock = self.clock;
         let Some(key) = self.topics.find(topic) else { return };
         let done = match channel {
-            None => serde_json::from_str(settings).map_err(|why| why.to_string()).and_then(|settings| {
-                self.with_topic(key, |topic| Ok(topic.configure_on_engine(settings)))
-                    .map_err(|why| why.to_string())
-            }),
+            None => self.configure_topic_at_engine(key, settings),
             Some(channel) => serde_json::from_str(settings).map_err(|why| why.to_string()).and_then(|new| {
                 let Some((key, channel)) = self.engine_channel(topic, channel) else { return Ok(()) };
                 self.with_topic(key, |topic| topic.configure_channel(channel, new, clock))
@@ -54,6 +51,15 @@ impl Queue {
         if let Err(why) = done {
             telemetry::warn!(topic, channel, error = why, "settings at the engine cannot be used");
         }
+    }
+
+    fn configure_topic_at_engine(&mut self, key: TopicKey, settings: &str) -> Result<(), String> {
+        let settings = serde_json::from_str(settings).map_err(|why| why.to_string())?;
+        let configured = self.with_topic(key, |topic| {
+            topic.configure_on_engine(settings);
+            Ok(())
+        });
+        configured.map_err(|why| why.to_string())
     }
 
     /// Takes notice that a channel is being moved, or has been: what is held of it is void.

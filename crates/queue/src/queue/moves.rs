@@ -5,8 +5,9 @@
 //!          stays at the source until then; if refused, poisoned or deleted at the target: returned to the source
 //! ```
 //! Two journals, one promise: the source finishes a message only after the target holds it, at the higher
-//! durability of the two. A target on the engine is safe with the engine's answer. A crash in between leaves both copies, never neither. A move waits for the target
-//! as a publisher does ([`Waiter`]), and each source has at most one batch under way.
+//! durability of the two. A target on the engine is safe with the engine's answer. A crash in between leaves
+//! both copies, never neither. A move waits for the target as a publisher does ([`Waiter`]), and each source
+//! has at most one batch under way.
 
 use super::{Queue, TopicKey, Waiter};
 use crate::error::QueueError;

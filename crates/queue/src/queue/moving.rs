@@ -10,7 +10,6 @@
 //! start goes on. A mover is a forwarder ([`super::forward`]): a message is finished here once the engine has
 //! it, and has the same id however often it is sent.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use engine::Change;
@@ -18,6 +17,7 @@ use net::Io;
 use wire::nsq::RawId;
 
 use super::Queue;
+use super::departure::{Departure, Steps};
 use super::engine_link::Asker;
 use super::forward::TERMS;
 use super::forwarders::Forwarder;
@@ -34,14 +34,6 @@ use crate::topic::ChannelKey;
 pub(super) const SUFFIX: &str = ".moving";
 /// The channel that moves what waited for a first channel.
 const ALL: &str = "all.moving";
-
-/// A move that is being prepared at the engine.
-pub(super) struct Departure {
-    topic: String,
-    /// Changes at the engine that are still to be made.
-    steps: VecDeque<(Option<String>, Change)>,
-    reply: Reply,
-}
 
 /// A channel as it is to be at the engine.
 struct Moved {
@@ -61,13 +53,8 @@ impl Queue {
         }
     }
 
-    /// What has to be done at the engine before the switch; `None` if the topic is there.
-    #[allow(clippy::type_complexity)]
-    fn plan_move(
-        &self,
-        name: &str,
-        to: Storage,
-    ) -> Result<Option<VecDeque<(Option<String>, Change)>>, QueueError> {
+    /// Changes to be made at the engine before the switch; `None` if the topic is there.
+    fn plan_move(&self, name: &str, to: Storage) -> Result<Option<Steps>, QueueError> {
         let key = self.named(name)?;
         let topic = self.topics.get(key).ok_or(QueueError::NoTopic)?;
         let on_engine = topic.is_on_engine();
@@ -92,7 +79,7 @@ impl Queue {
         if self.topics.find(&format!("{name}{SUFFIX}")).is_some() {
             return Err(QueueError::NotOnEngine("moving a topic while another of its name is moved is"));
         }
-        let mut steps = VecDeque::from([(None, Change::Create)]);
+        let mut steps = Steps::from([(None, Change::Create)]);
         let settings = settings_at_engine(topic.settings);
         if settings != TopicSettings::default() {
             steps.push_back((None, Change::Configure(json(&settings))));
@@ -193,7 +180,7 @@ impl Queue {
         let mut consumers: Vec<(crate::consumers::ConsumerKey, Terms, u32, bool)> = Vec::new();
         if let Some(from) = self.channel_at((old, moved.old)) {
             let each = |(key, consumer): (_, &crate::consumers::Consumer)| {
-                (key, consumer.terms.clone(), consumer.ready, consumer.closing)
+                (key, consumer.terms, consumer.ready, consumer.closing)
             };
             consumers.extend(from.consumers.iter().map(each));
         }
@@ -309,13 +296,15 @@ impl Queue {
             // Their connections stay.
             if let Some(channel) = self.channel_at((key, channel)) {
                 let consumers: Vec<_> = channel.consumers.iter().map(|(key, _)| key).collect();
-                consumers.into_iter().for_each(|consumer| drop(channel.consumers.remove(consumer)));
+                for consumer in consumers {
+                    channel.consumers.remove(consumer);
+                }
             }
         }
         match self.delete_topic(io, key) {
             Ok(()) => telemetry::info!(topic = target, "moved to the engine"),
             Err(why) => {
-                telemetry::warn!(topic = target, error = %why, "moved, but its files are not deleted")
+                telemetry::warn!(topic = target, error = %why, "moved, but its files are not deleted");
             }
         }
     }
