@@ -114,7 +114,10 @@ async fn publish(
         sent.push((ack.map_err(|e| Fault::passing(&e))?, letter));
     }
     for (ack, letter) in sent {
-        ack.await.map_err(|e| Fault::passing(&e))?;
+        // Without a number it is not stored yet, and may never be.
+        if ack.await.map_err(|e| Fault::passing(&e))?.sequence == 0 {
+            return Err(Fault::passing(&"a message is on its way"));
+        }
         letter.double_ack().await.map_err(|e| Fault::passing(&e))?;
     }
     Ok(count)
