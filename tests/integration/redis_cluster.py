@@ -27,7 +27,7 @@ class Node:
             options = {
                 "port": port, "cluster-port": bus, "bind": "127.0.0.1", "cluster-enabled": "yes", "dir": directory,
                 "cluster-node-timeout": NODE_TIMEOUT_MS, "save": "", "appendonly": "no", "repl-diskless-sync-delay": 0,
-                "enable-debug-command": "yes",
+                "enable-debug-command": "yes", **self.cluster.options(port, bus),
             }
             words = [word for key, value in options.items() for word in (f"--{key}", value)]
             return ["redis-server", *words]
@@ -60,8 +60,8 @@ class Node:
 class Cluster:
     """Three masters share the slots, and each has a replica."""
 
-    def __init__(self, stack):
-        self.path = stack.path / "cluster"
+    def __init__(self, stack, name="cluster", options=lambda _port, _bus: {}):
+        self.path, self.options = stack.path / name, options
         self.path.mkdir()
         self.nodes = [Node(self, f"node{n}") for n in range(6)]
         stack.callback(lambda: [node.program.kill() for node in self.nodes])
@@ -77,7 +77,11 @@ class Cluster:
         self.wait_until_whole()
 
     def meet(self, node):
-        node.say("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.nodes[0].ports[1])
+        node.say("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port, self.bus_of(self.nodes[0]))
+
+    def bus_of(self, node):
+        """The port at which other nodes reach one."""
+        return self.options(*node.ports).get("cluster-announce-bus-port", node.ports[1])
 
     def alive(self):
         return [node for node in self.nodes if node.program.process.poll() is None]

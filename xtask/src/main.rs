@@ -41,7 +41,7 @@ usage: cargo xtask CHORE [ARGUMENTS]
   test [SUITE]...      the whole test run, or the suites named; --list names them
   fuzz [TARGET] [SECONDS]
                        play one fuzz target, or each, for so long (10 s); --list names them
-  sim [cache|queue] [--from N] [--seeds N]
+  sim [cache|cluster|queue] [--from N] [--seeds N]
                        play seeds of the simulator (1000 from 0 on); what fails is printed with how to replay it
   package [deb|static] [--profile PROFILE]
                        build the Debian package (needs cargo-deb), the static binary and the context of its image

@@ -147,6 +147,9 @@ fn masters(text: &mut Text, status: &Status) {
     family("nuthatch_master_sentinels_answering", Kind::Gauge, help, &answering);
     let help = "Sentinels that are asked about this master";
     family("nuthatch_master_sentinels", Kind::Gauge, help, &|master| Some(master.sentinels as u64));
+    let help = "replicas of this master beyond the 256 that are read of a Sentinel's list";
+    let left_out = |master: &Master| Some(master.replicas_left_out as u64);
+    family("nuthatch_master_replicas_left_out", Kind::Gauge, help, &left_out);
 }
 
 fn clusters(text: &mut Text, status: &Status) {

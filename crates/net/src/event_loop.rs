@@ -92,6 +92,8 @@ pub struct EventLoop {
     silent: Vec<ConnId>,
     /// Time of the next accept attempt.
     accept_timer: Option<(Instant, TimerId)>,
+    /// Bytes that never left of the outgoing connection that was closed last, if there were any.
+    left_behind: Option<(ConnId, Vec<u8>)>,
     /// The client being announced to the app, and its listener's TLS: nothing was read or written yet.
     newcomer: Option<(ConnId, ServerTls)>,
 }
@@ -137,6 +139,7 @@ impl EventLoop {
             accepted_at: now,
             silent: Vec::new(),
             accept_timer: None,
+            left_behind: None,
             newcomer: None,
         };
         for listener in listeners {
@@ -150,6 +153,7 @@ impl EventLoop {
     pub(crate) fn tick(&mut self, now: Instant) {
         self.now = now;
         self.wall.set(None);
+        self.left_behind = None;
         self.load.tick(now);
     }
 
@@ -206,6 +210,9 @@ impl EventLoop {
     fn close(&mut self, id: ConnId) {
         let Some(conn) = self.conns.remove(id) else { return };
         self.buffered -= conn.held();
+        if conn.flags.outgoing && conn.layers.is_none() && conn.outbox.len() > 0 {
+            self.left_behind = Some((id, conn.outbox.unwritten()));
+        }
         if !conn.flags.outgoing {
             self.places.give_back();
             self.clients -= 1;
@@ -263,6 +270,10 @@ impl Io for EventLoop {
     #[inline]
     fn unsent(&self, conn: ConnId) -> usize {
         self.conns.get(conn).map_or(0, Conn::unsent)
+    }
+
+    fn take_unsent(&mut self, conn: ConnId) -> Vec<u8> {
+        self.left_behind.take_if(|(id, _)| *id == conn).map(|(_, bytes)| bytes).unwrap_or_default()
     }
 
     fn notify_drained(&mut self, conn: ConnId) {

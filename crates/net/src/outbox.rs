@@ -83,6 +83,18 @@ impl Outbox {
         self.len + self.written + self.tail.capacity() - self.tail.len()
     }
 
+    /// The bytes that are not written yet.
+    pub(crate) fn unwritten(&self) -> Vec<u8> {
+        let all = self.queue.iter().map(|piece| &piece[..]).chain([&self.tail[..]]);
+        let mut bytes = Vec::with_capacity(self.len);
+        let mut skip = self.written;
+        for piece in all {
+            bytes.extend_from_slice(&piece[skip.min(piece.len())..]);
+            skip = skip.saturating_sub(piece.len());
+        }
+        bytes
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, bytes: &[u8], spare: &mut Spare) {
         if self.tail.len() + bytes.len() > TAIL_MAX && !self.tail.is_empty() {
@@ -258,6 +270,7 @@ mod tests {
                         out.push(&piece[n..], &mut spare);
                     }
                 }
+                assert!([&to.got[..], &out.unwritten()].concat() == expected, "step {step}, piece {i}");
             }
             while out.len() > 0 {
                 out.write_to(&mut to, &mut spare).unwrap();

@@ -18,6 +18,7 @@ mod turned_away;
 use std::time::Duration;
 
 use net::{Instant, Io};
+use wire::redis::Redirect;
 
 use crate::alarm::Alarm;
 use crate::detours::{DETOURS_MAX, Detour, Next};
@@ -167,9 +168,13 @@ impl Proxy {
     /// Answers a detour with the last error that it met.
     fn give_up<I: Io>(&mut self, io: &mut I, id: DetourId) {
         let Some((mut detour, next)) = self.close_detour(id) else { return };
-        if detour.error.is_empty() {
-            let protocol = config::checked::Protocol::Redis;
-            detour.error = Failure::Unserved.reply(protocol);
+        // A redirect is not for clients: one in cluster mode would follow it, past the proxy.
+        let unserved = match Redirect::of(&detour.error) {
+            Some(Redirect::Moved(..) | Redirect::Ask(..)) => Some(Failure::Redirected),
+            _ => detour.error.is_empty().then_some(Failure::Unserved),
+        };
+        if let Some(failure) = unserved {
+            detour.error = failure.reply(config::checked::Protocol::Redis);
         }
         if let Some(pool) = self.pools.get(detour.pool) {
             pool.stats.forward_error.inc();

@@ -51,6 +51,8 @@ pub(crate) enum Failure {
     Superseded,
     /// No node of the cluster served the key's slot before the deadline.
     Unserved,
+    /// Nodes of the cluster sent the request from one to another until its deadline.
+    Redirected,
     /// Its user is over its request limit.
     UserLimit,
     /// The pool is over its request limit.
@@ -128,6 +130,9 @@ impl Failure {
             Failure::Removed => "the server was removed from the pool",
             Failure::Superseded => "the node did not answer before another took its place",
             Failure::Unserved => "no node is known that serves this key's slot",
+            Failure::Redirected => {
+                "the nodes redirected the request until its deadline, and none has executed it"
+            }
             Failure::UserLimit => {
                 "too many requests: limit_requests of this user is reached, try again later"
             }
@@ -159,7 +164,7 @@ impl Failure {
         out.extend_from_slice(match (protocol, self) {
             // The code of Redis for a missing password, which clients know.
             (Protocol::Redis, Failure::Password) => b"-NOAUTH ",
-            (Protocol::Redis, Failure::Unserved) => b"-CLUSTERDOWN ",
+            (Protocol::Redis, Failure::Unserved | Failure::Redirected) => b"-CLUSTERDOWN ",
             (Protocol::Redis, _) => b"-ERR ",
             (Protocol::Memcache, _) => b"SERVER_ERROR ",
         });

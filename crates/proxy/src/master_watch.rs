@@ -30,7 +30,7 @@ use net::Instant;
 pub type NodeAddress = (String, u16);
 
 /// Most replicas of one master that are known.
-const REPLICAS_MAX: usize = 64;
+const REPLICAS_MAX: usize = 256;
 /// Most nodes asked for their role.
 const ASKED_MAX: usize = 16;
 /// Age up to which a role counts.

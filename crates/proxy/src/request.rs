@@ -24,6 +24,7 @@ mod reader;
 pub(crate) use embedded::wall_ms;
 pub(crate) use first_key::first_key;
 pub(crate) use split::merge_of;
+pub(crate) use transaction::MULTI;
 
 use bytes::Bytes;
 

@@ -300,6 +300,10 @@ impl Io for FakeIo {
     fn unsent(&self, conn: ConnId) -> usize {
         self.unsent.get(&conn).copied().unwrap_or(0)
     }
+    fn take_unsent(&mut self, conn: ConnId) -> Vec<u8> {
+        let (all, left) = (self.sent(conn), self.unsent(conn));
+        all[all.len() - left..].to_vec()
+    }
     fn notify_drained(&mut self, conn: ConnId) {
         self.drain_wanted.push(conn);
     }

@@ -106,6 +106,8 @@ pub(crate) struct Loop {
     timers: BTreeMap<(Instant, u64), Due>,
     timer_at: BTreeMap<u64, Instant>,
     next_timer: u64,
+    /// Bytes that never left of the connection that was closed last.
+    left_behind: Option<(ConnId, Vec<u8>)>,
     pub(crate) buffered: usize,
     /// Listeners, and the close times of those being closed.
     listeners: Vec<(Listener, Option<Instant>)>,
@@ -136,6 +138,7 @@ impl Loop {
             timers: BTreeMap::new(),
             timer_at: BTreeMap::new(),
             next_timer: 0,
+            left_behind: None,
             buffered: 0,
             listeners: Vec::new(),
             opening: Vec::new(),
@@ -199,6 +202,7 @@ impl Loop {
         slot.0 += 1;
         self.free.push(id.index);
         self.buffered -= conn.inbox.len() + conn.outbox.len();
+        self.left_behind = Some((id, conn.outbox.to_vec()));
         if let Some(timer) = conn.timer {
             self.cancel(timer);
         }
@@ -374,6 +378,11 @@ impl Io for View<'_> {
 
     fn unsent(&self, conn: ConnId) -> usize {
         self.looped.get(conn).map_or(0, |c| c.outbox.len())
+    }
+
+    fn take_unsent(&mut self, conn: ConnId) -> Vec<u8> {
+        let left = self.looped.left_behind.take_if(|(id, _)| *id == conn);
+        left.map(|(_, bytes)| bytes).unwrap_or_default()
     }
 
     fn notify_drained(&mut self, conn: ConnId) {

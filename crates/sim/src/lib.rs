@@ -41,6 +41,7 @@ mod report;
 mod tamper;
 mod rng;
 
+pub mod cluster;
 pub mod messaging;
 pub mod sentinels;
 

@@ -1,7 +1,7 @@
 //! Plays any number of simulator seeds, on all cores.
 //!
 //! ```text
-//! cargo xtask sim [cache|queue] [--from N] [--seeds N]
+//! cargo xtask sim [cache|cluster|queue] [--from N] [--seeds N]
 //! ```
 #![forbid(unsafe_code)]
 
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const USAGE: &str = "usage: cargo xtask sim [cache|queue] [--from N] [--seeds N]";
+const USAGE: &str = "usage: cargo xtask sim [cache|cluster|queue] [--from N] [--seeds N]";
 
 /// Number of broken seeds after which the run stops.
 const BROKEN_MAX: usize = 10;
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
 fn understand(words: &[String]) -> Option<(Vec<World>, u64, u64)> {
     let mut worlds: Vec<World> = vec![
         ("cache", |seed| nuthatch_sim::run(seed).map(drop)),
+        ("cluster", |seed| nuthatch_sim::cluster::run(seed).map(drop)),
         ("queue", |seed| nuthatch_sim::messaging::run(seed).map(drop)),
     ];
     let (mut from, mut seeds) = (0, 1000);

@@ -10,7 +10,7 @@ use proxy::{MasterWatch, Named, NodeAddress};
 use telemetry::warn;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep};
-use wire::redis::sentinel::SentinelNode;
+use wire::redis::sentinel::{NODES_MAX, SentinelNode};
 use wire::url::host_port;
 
 use super::node;
@@ -55,6 +55,10 @@ struct Shown {
     changes: u64,
     /// It was reported that Sentinels do not know it.
     is_unknown: bool,
+    /// Replicas beyond those that are read, as the Sentinel says that answered last,
+    left_out: usize,
+    /// and that there are such was reported.
+    told_left_out: bool,
 }
 
 /// Watches until it is aborted.
@@ -99,8 +103,9 @@ impl PoolWatch {
     fn take(&mut self, report: Report) {
         let now = self.now();
         match report {
-            Report::View { sentinel, id, master, view, peers } => {
+            Report::View { sentinel, id, master, view, left_out, peers } => {
                 self.warn_if_unknown(&sentinel, &master, view.is_none());
+                self.note_left_out(&master, left_out);
                 if let Some((watch, _)) = self.masters.get_mut(&master) {
                     watch.hear(&name(&sentinel), view);
                 }
@@ -261,6 +266,19 @@ impl PoolWatch {
         }
     }
 
+    /// Notes how many replicas of a master are beyond those that are read; says so once.
+    fn note_left_out(&mut self, master: &str, left_out: usize) {
+        let Some((_, shown)) = self.masters.get_mut(master) else { return };
+        if std::mem::replace(&mut shown.left_out, left_out) == left_out {
+            return;
+        }
+        if left_out > 0 && !std::mem::replace(&mut shown.told_left_out, true) {
+            let pool = &self.settings.pool.name;
+            warn!(%pool, %master, left_out, read = NODES_MAX, "the master has more replicas than are read: the others get no reads");
+        }
+        self.show();
+    }
+
     /// The Sentinels that are asked, and what each says about a master.
     fn asked(&self, master: &MasterWatch) -> Vec<AskedSentinel> {
         let views: BTreeMap<&str, Option<&NodeAddress>> = master.names_by_sentinel().collect();
@@ -283,6 +301,7 @@ impl PoolWatch {
             changes: shown.changes,
             sentinels_answering: self.known.len(),
             sentinels: self.sentinel_count(),
+            replicas_left_out: shown.left_out,
             asked: self.asked(watch),
         });
         let masters: Vec<Master> = masters.collect();

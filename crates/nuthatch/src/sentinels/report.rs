@@ -17,6 +17,8 @@ pub(super) enum Report {
         id: String,
         master: String,
         view: Option<MasterView>,
+        /// Replicas beyond those that are read.
+        left_out: usize,
         peers: Vec<SentinelNode>,
     },
     /// A Sentinel does not answer.

@@ -7,7 +7,7 @@ use proxy::{MasterView, NodeAddress};
 use telemetry::{info, warn};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
-use wire::redis::sentinel::{self, SentinelNode};
+use wire::redis::sentinel::{self, SentinelNode, SentinelNodes};
 use wire::url::host_port;
 
 use super::report::{Pace, Report};
@@ -155,7 +155,7 @@ async fn ask(sentinel: &Sentinel, client: &mut RedisClient, id: &str) -> Result<
             return Err(String::from_utf8_lossy(refusal.trim_ascii()).into_owned());
         }
         let view = sentinel::address(address).zip(sentinel::master(state));
-        let replicas = sentinel::nodes(replicas).unwrap_or_default();
+        let SentinelNodes { nodes: replicas, left_out } = sentinel::nodes(replicas).unwrap_or_default();
         let address_of = |node: &SentinelNode| (node.host.clone(), node.port);
         let view = view.map(|(address, state)| MasterView {
             address,
@@ -166,9 +166,9 @@ async fn ask(sentinel: &Sentinel, client: &mut RedisClient, id: &str) -> Result<
             replicas: replicas.iter().map(address_of).collect(),
             fit: replicas.iter().filter(|replica| replica.is_fit).map(address_of).collect(),
         });
-        let peers = sentinel::nodes(peers).unwrap_or_default();
+        let peers = sentinel::nodes(peers).unwrap_or_default().nodes;
         let (address, master, id) = (sentinel.address.clone(), master.clone(), id.to_owned());
-        sentinel.report(Report::View { sentinel: address, id, master, view, peers }).await?;
+        sentinel.report(Report::View { sentinel: address, id, master, view, left_out, peers }).await?;
     }
     Ok(())
 }

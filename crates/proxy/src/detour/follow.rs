@@ -163,6 +163,7 @@ impl Proxy {
         let Some(detour) = self.detours.records.get_mut(&id) else { return };
         detour.error = failure.reply(config::checked::Protocol::Redis);
         let (pool, number) = (detour.pool, detour.lane);
+        self.recount_detour(id);
         if self.is_no_owner(server, id) {
             // A read that a replica has lost, or whose owner has changed.
             self.set_next(id, Next::Owner);
@@ -186,6 +187,7 @@ impl Proxy {
         detour.error.clear();
         detour.error.extend_from_slice(error);
         let (pool, slot, hops) = (detour.pool, detour.slot, detour.hops);
+        self.recount_detour(id);
         match redirect {
             // A script may say anything of other slots.
             Redirect::Moved(of, _) | Redirect::Ask(of, _) if of != slot => return false,

@@ -53,10 +53,11 @@ impl Proxy {
         let record = self.gathers.get_mut(gather);
         let Some(piece) = &mut record.piece else { return Err(Failure::Unserved) };
         (piece.lane, piece.is_unsent) = (lane, false);
-        let requests: Vec<Bytes> = piece.requests().collect();
+        let (requests, at): (Vec<Bytes>, _) = (piece.requests().collect(), record.at);
         record.waiting = requests.len() as u32;
         record.error = None;
         record.parts.iter_mut().for_each(Vec::clear);
+        self.gathers.recount(gather);
         if !self.servers[lane.server].is_open(lane.number) {
             self.servers[lane.server].may_connect(lane.number, now)?;
             self.open_lane(io, lane);
@@ -68,7 +69,7 @@ impl Proxy {
         for (n, request) in requests.iter().enumerate() {
             let (part, keys) = if n == last { (0, EXEC) } else { (QUEUED_PART, 0) };
             let expect = Expect { keys, ..ANY_REPLY };
-            let pending = Pending { expect, ..Pending::new(Owner::Part(gather, part), now, request.len()) };
+            let pending = Pending { expect, ..Pending::new(Owner::Part(gather, part), at, request.len()) };
             // Only the first can fail, for want of a connection.
             self.enqueue(io, lane, Frame::Slice(request), pending, Keep::default())?;
         }

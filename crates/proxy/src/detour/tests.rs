@@ -471,3 +471,92 @@ fn a_transaction_does_not_overtake_what_its_client_has_sent_to_a_slot_that_moves
     c.at(1, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
     assert_eq!(c.w.sent(client), ":1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
 }
+
+#[test]
+fn requests_behind_a_full_socket_have_not_left_and_go_to_the_next_owner() {
+    let mut c = Cluster::new();
+    let clients = [c.ask(&["INCR foo"]), c.ask(&["RPUSH {foo}l x"]), c.ask(&["SET foo 2"]), transact(&mut c)];
+    let old = c.node(2);
+    c.handshake(2);
+    // The first has left whole, the second in part.
+    let behind: usize = ["SET foo 2"].iter().chain(&PIECE).map(|words| request(words).len()).sum();
+    c.w.io.unsent.insert(old, behind + 1);
+    c.w.proxy.failed(&mut c.w.io, old, Fault::Reset);
+    assert_eq!(c.w.sent(clients[0]), "-ERR Connection reset by peer\r\n");
+    c.learn(7, &[(0, 9999, 1), (10000, 16383, 3)]);
+    let again: Vec<&str> = ["RPUSH {foo}l x", "SET foo 2"].into_iter().chain(PIECE).collect();
+    c.at(3, &again, ":1\r\n+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+    assert_eq!(c.w.sent(clients[1]), ":1\r\n");
+    assert_eq!(c.w.sent(clients[2]), "+OK\r\n");
+    assert_eq!(outcome(&c, clients[3]), "*2\r\n+OK\r\n:2\r\n");
+}
+
+#[test]
+fn a_transaction_of_which_the_end_has_not_left_was_not_executed() {
+    let mut c = Cluster::new();
+    let client = transact(&mut c);
+    c.at(2, &PIECE, "+OK\r\n+QUEUED\r\n");
+    let old = c.node(2);
+    c.w.io.unsent.insert(old, 1);
+    c.w.proxy.failed(&mut c.w.io, old, Fault::Reset);
+    c.learn(7, &[(0, 9999, 1), (10000, 16383, 3)]);
+    c.at(3, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+    assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n");
+}
+
+/// Found by the simulator.
+#[test]
+fn a_transaction_is_bound_to_its_slot_and_not_to_the_owner_of_the_moment() {
+    let mut c = Cluster::new();
+    let client = c.ask(&["MULTI", "SET foo 1"]);
+    c.learn(7, &[(0, 12181, 1), (12182, 12182, 3), (12183, 16383, 2)]);
+    assert_eq!(c.more(client, &["INCR foo", "EXEC"]), 2);
+    c.at(3, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+    assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n");
+    // Without an owner it waits, as any request does.
+    let mut c = Cluster::unknown();
+    c.learn(6, &[(0, 9999, 1)]);
+    let client = transact(&mut c);
+    c.learn(7, &[(0, 9999, 1), (10000, 16383, 2)]);
+    c.at(2, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+    assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n");
+}
+
+/// Found by the simulator: a client in cluster mode would follow the redirect, past the proxy.
+#[test]
+fn a_redirect_is_no_reply_even_at_the_deadline() {
+    let mut c = Cluster::new();
+    let client = c.ask(&["GET foo"]);
+    c.at(2, &["GET foo"], "-MOVED 12182 127.0.0.1:9\r\n");
+    for _ in 0..100 {
+        if !c.pending(2).is_empty() {
+            c.at(2, &["GET foo"], "-MOVED 12182 127.0.0.1:9\r\n");
+        }
+        c.pass(20);
+    }
+    let error =
+        "-CLUSTERDOWN the nodes redirected the request until its deadline, and none has executed it\r\n";
+    assert_eq!(c.w.sent(client), error);
+}
+
+/// Found by the simulator: the deadline of what is sent again was that of the younger requests before it.
+#[test]
+fn a_request_that_is_sent_again_keeps_its_deadline_behind_younger_ones() {
+    let mut c = Cluster::new();
+    let old = c.ask(&["GET foo"]);
+    c.at(2, &["GET foo"], "");
+    c.pass(240);
+    let young = c.ask(&["GET bar"]);
+    c.at(1, &["GET bar"], "");
+    c.at(2, &[], "-MOVED 12182 127.0.0.1:1\r\n");
+    c.at(1, &["GET foo"], "");
+    c.pass(761);
+    assert_eq!(c.w.sent(old), "-ERR Connection timed out\r\n");
+    assert_eq!(c.w.sent(young), "");
+    c.at(1, &[], "$1\r\n1\r\n$1\r\n2\r\n");
+    assert_eq!(
+        (c.w.sent(old), c.w.sent(young)),
+        ("-ERR Connection timed out\r\n".into(), "$1\r\n1\r\n".into())
+    );
+    assert_eq!(c.w.proxy.census().detours, 0);
+}

@@ -163,3 +163,39 @@ fn what_has_not_left_for_the_old_master_goes_to_the_new_one() {
     let census = w.proxy.census();
     assert_eq!(census.held, census.held_counted);
 }
+
+/// Each was counted as sent, and got the error of one that may have been executed.
+#[test]
+fn requests_behind_a_full_socket_go_to_the_next_master() {
+    const MULTI: &str = "*1\r\n$5\r\nMULTI\r\n";
+    const EXEC: &str = "*1\r\n$4\r\nEXEC\r\n";
+    let piece = [MULTI, SET, EXEC].concat();
+    // Bytes that have not left, from the end: whole requests, part of one, and part of a transaction.
+    let cases = [
+        (piece.len() + SET.len(), 1, vec!["+OK\r\n", "*1\r\n+OK\r\n"]),
+        (piece.len() + SET.len() - 1, 2, vec!["*1\r\n+OK\r\n"]),
+        (piece.len() - 1, 3, vec![]),
+    ];
+    for (unsent, lost, replies) in cases {
+        let mut w = world();
+        let clients = [w.ask(SET), w.ask(SET), w.ask(&piece)];
+        let old = w.server(0);
+        w.receive(old, MASTER);
+        w.io.unsent.insert(old, unsent);
+        w.reload(named(2));
+        let again = [SET, SET, piece.as_str()][lost..].concat();
+        if !again.is_empty() {
+            let new = w.server(1);
+            w.receive(new, MASTER);
+            assert_eq!(w.sent(new), format!("{ROLE}{again}"), "{unsent}");
+            let answers = "+OK\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n";
+            let skip = if again.starts_with(MULTI) { "+OK\r\n".len() } else { 0 };
+            w.receive(new, &answers.as_bytes()[skip..]);
+        }
+        let heard: Vec<String> = clients.iter().map(|client| w.sent(*client)).collect();
+        assert_eq!(heard.iter().filter(|text| text.contains("replaced")).count(), lost, "{heard:?}");
+        for (client, reply) in heard[lost..].iter().zip(replies) {
+            assert!(client.ends_with(reply), "{unsent}: {client}");
+        }
+    }
+}

@@ -34,6 +34,8 @@ use crate::tally::Change;
 
 /// Error text of Redis.
 pub(super) const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
+/// The request that begins a transaction, as servers get it.
+pub(crate) const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const NESTED: &[u8] = b"-ERR MULTI calls can not be nested\r\n";
 const WATCH_INSIDE: &[u8] = b"-ERR WATCH inside MULTI is not allowed\r\n";
 const QUEUED: &[u8] = b"+QUEUED\r\n";
@@ -87,6 +89,15 @@ impl Proxy {
         }
         match route {
             Route::Local(local) => self.step_local(client, local, command),
+            Route::One(key) if self.is_by_slot(client) => {
+                self.step_by_slot(client, command, std::iter::once(key.bytes()))
+            }
+            Route::Same(keys) | Route::Block(keys, _) if self.is_by_slot(client) => {
+                self.step_by_slot(client, command, keys.map(|key| key.bytes()))
+            }
+            Route::Split(_, parts) if self.is_by_slot(client) => {
+                self.step_by_slot(client, command, parts.map(|part| part.key.bytes()))
+            }
             Route::One(key) => match self.pools[client.pool].placement.home_of_key(key.bytes()) {
                 Some(server) => self.step_to(client, command, server),
                 None => Step::Spoil(Failure::Refused.reply(config::checked::Protocol::Redis)),
@@ -120,6 +131,7 @@ impl Proxy {
                     watched.is_none() && wanted.is_some_and(|queued| self.is_unsettled(client, queued));
                 let step = if is_unsettled { Step::ExecLater } else { Step::Exec };
                 step(wanted.and_then(|transaction| match transaction.server {
+                    _ if self.is_by_slot(client) => self.lane_by_slot(client, transaction),
                     Some(server) => {
                         self.servers.get(server).map(|server| own_lane(client, server.lane_of(client)))
                     }
@@ -134,8 +146,43 @@ impl Proxy {
     /// True if the hash slot of a transaction is unsettled, in a cluster.
     fn is_unsettled(&self, client: &Client, queued: &Transaction) -> bool {
         let Some(slots) = self.pools[client.pool].placement.slots() else { return false };
-        let slot = queued.requests().find_map(first_key).map(|key| ring::key_slot(&key));
-        slot.is_some_and(|slot| slots.settled_owner(slot).is_none())
+        slot_of(queued).is_some_and(|slot| slots.settled_owner(slot).is_none())
+    }
+
+    /// True if a client's transaction is bound to the owner of its hash slot, whoever that is at `EXEC`: in a
+    /// cluster, but with watched keys, which bind it to a connection.
+    fn is_by_slot(&self, client: &Client) -> bool {
+        self.pools[client.pool].placement.slots().is_some() && client.session.watched().is_none()
+    }
+
+    /// Queues a request with keys of the transaction's slot, or of another one that has the same owner now.
+    /// The owner may change from one request to the next, or be unknown: the node has the last word.
+    fn step_by_slot<'a>(
+        &self,
+        client: &Client,
+        command: &'static Command,
+        mut keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Step {
+        let Some(slots) = self.pools[client.pool].placement.slots() else { return Step::Queue(None) };
+        let queued = client.session.transaction().and_then(slot_of);
+        let Some(slot) = queued.or_else(|| keys.next().map(ring::key_slot)) else { return Step::Queue(None) };
+        let owner = slots.owner(slot);
+        let is_near = |of: u16| of == slot || (owner.is_some() && slots.owner(of) == owner);
+        if keys.all(|key| is_near(ring::key_slot(key))) {
+            Step::Queue(owner)
+        } else {
+            self.step_across(client, command)
+        }
+    }
+
+    /// The connection for a transaction of a cluster: to the owner of its slot, or while there is none to any
+    /// node. None without a node, or if it has no keys and no node has slots.
+    fn lane_by_slot(&self, client: &Client, queued: &Transaction) -> Option<LaneKey> {
+        let pool = &self.pools[client.pool];
+        let Some(slot) = slot_of(queued) else { return self.any_lane(client) };
+        let owner = pool.placement.slots().and_then(|slots| slots.owner(slot));
+        let server = owner.or_else(|| pool.servers.first().copied())?;
+        self.servers.get(server).map(|server| server.lane_of(client))
     }
 
     fn step_to_all<'a>(
@@ -304,20 +351,18 @@ impl Proxy {
         let gather = self.open_gather(io, client, Merge::Exec);
         self.gathers.get_mut(gather).waiting = queued.ends.len() as u32 + 2;
         let traits = Traits::redis(false);
-        let multi: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
         let exec: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
         let is_shared = lane.number < self.servers[lane.server].first_private();
         if is_shared && self.pools[client.pool].placement.slots().is_some() {
-            let slot = queued.requests().find_map(first_key).map(|key| ring::key_slot(&key));
-            if let Some(slot) = slot {
-                let all = std::iter::once(multi).chain(queued.requests()).chain([exec]);
+            if let Some(slot) = slot_of(queued) {
+                let all = std::iter::once(MULTI).chain(queued.requests()).chain([exec]);
                 let piece = Piece::new(all, slot, lane);
                 self.gathers.get_mut(gather).piece = Some(Box::new(piece));
                 self.gathers.recount(gather);
                 return self.send_first(io, client, gather);
             }
         }
-        let before = std::iter::once(multi).chain(queued.requests()).map(|request| (request, QUEUED_PART, 0));
+        let before = std::iter::once(MULTI).chain(queued.requests()).map(|request| (request, QUEUED_PART, 0));
         for (request, part, keys) in before.chain([(exec, 0, EXEC)]) {
             let expect = Expect { keys, ..traits.expect };
             let owner = Owner::Part(gather, part);
@@ -335,6 +380,11 @@ impl Proxy {
             }
         }
     }
+}
+
+/// The hash slot of a transaction: that of its first key.
+fn slot_of(queued: &Transaction) -> Option<u16> {
+    queued.requests().find_map(first_key).map(|key| ring::key_slot(&key))
 }
 
 fn about_the_connection(command: &Command) -> Step {

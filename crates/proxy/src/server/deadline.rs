@@ -13,7 +13,7 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::server::Server;
 use crate::server::connection::ServerConn;
-use crate::server::pending::{Owner, Pending};
+use crate::server::pending::{Hedge, Owner, Pending};
 
 impl Proxy {
     /// Handles a connection's timer: its oldest request may have timed out, or a client may have held it up
@@ -53,7 +53,7 @@ impl Proxy {
         if stuck_at.is_some_and(|at| at <= now) {
             return self.close_lane(io, lane, Failure::TimedOut);
         }
-        let next = conn.line.get(conn.expired).map(|p| p.at + timeout);
+        let next = conn.oldest().map(|at| at + timeout);
         let at = [next, stuck_at, patience].into_iter().flatten().min();
         self.look_again(io, lane, at.map(|at| at.max(now)));
     }
@@ -66,30 +66,52 @@ impl Proxy {
 }
 
 impl Server {
-    /// Marks the oldest waiting request as expired, if it is, and returns it to be answered with an error.
+    /// Marks a waiting request as expired, if there is one that is, and returns it to be answered with an error.
     fn expire(&mut self, lane: u16, timeout: Duration, now: Instant) -> Option<Pending> {
         let conn = &mut self.conns[lane as usize];
+        let pending = conn.expire_front(timeout, now).or_else(|| conn.expire_behind(timeout, now))?;
+        self.stats.request_timeouts.inc();
+        self.pool_stats.timeouts.inc();
+        Some(pending)
+    }
+}
+
+impl ServerConn {
+    /// Marks the oldest waiting request as expired, if it is.
+    fn expire_front(&mut self, timeout: Duration, now: Instant) -> Option<Pending> {
         loop {
-            let at = conn.expired;
-            let pending = conn.line.get(at).copied()?;
+            let at = self.expired;
+            let pending = self.line.get(at).copied()?;
             // A handshake has no deadline of its own, and must not hide that of a resent request.
             let handshake = matches!(pending.owner, Owner::Handshake(_) | Owner::Unwanted);
             if !handshake && pending.at + timeout > now {
                 return None;
             }
-            conn.expired += 1;
+            self.expired += 1;
             // A streamed reply is late only if it makes no progress.
-            if !pending.owner.is_awaited() || (at == 0 && conn.passage.is_some()) {
-                continue;
+            if pending.owner.is_awaited() && !(at == 0 && self.passage.is_some()) {
+                return Some(pending);
             }
-            self.stats.request_timeouts.inc();
-            self.pool_stats.timeouts.inc();
-            return Some(pending);
         }
     }
-}
 
-impl ServerConn {
+    /// Takes its owner off a request that has expired behind younger ones: it was sent again. Its reply will
+    /// be discarded in its place.
+    fn expire_behind(&mut self, timeout: Duration, now: Instant) -> Option<Pending> {
+        let mut behind = self.line.iter_mut().skip(self.expired);
+        let late = behind.find(|pending| !pending.owner.is_ours() && pending.at + timeout <= now)?;
+        let pending = *late;
+        (late.owner, late.hedge) = (Owner::Unwanted, Hedge::Over);
+        Some(pending)
+    }
+
+    /// Time at which the oldest waiting request was accepted.
+    fn oldest(&self) -> Option<Instant> {
+        let waiting = || self.line.iter().skip(self.expired);
+        let first = waiting().next().map(|pending| pending.at);
+        waiting().filter(|pending| !pending.owner.is_ours()).map(|pending| pending.at).chain(first).min()
+    }
+
     /// True if it was not read for a while because of a client: late replies are then not the server's fault.
     fn was_held_up(&self) -> bool {
         self.passage.as_ref().is_some_and(|passage| passage.was_held_up())

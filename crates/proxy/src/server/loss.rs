@@ -1,16 +1,17 @@
 //! Loss of a server connection: safe requests are resent once, on a new connection; the rest fail.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use net::{ConnId, Io};
 
 use crate::client::Wait;
 use crate::fail::Failure;
+use crate::gather::Merge;
 use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
-use crate::request::Frame;
+use crate::request::{Frame, MULTI};
 use crate::server::Server;
 use crate::server::connection::ServerConn;
 use crate::server::health::State;
@@ -27,9 +28,13 @@ struct Lost {
     mid_reply: bool,
     line: VecDeque<Pending>,
     expired: usize,
+    /// Number of requests that may have been executed: the first ones. The others have not left.
+    left: usize,
     kept: Kept,
     /// Requests that waited for the handshake.
     unready: Vec<u8>,
+    /// Bytes that never left: those of the last requests, before `unready`.
+    unsent: Vec<u8>,
     passage: Option<Box<Passage>>,
     /// Clients that are not read because they wait for it.
     waiting: Vec<ConnId>,
@@ -41,17 +46,39 @@ impl Lost {
         self.was_connected && pending.safe && !(n == 0 && self.mid_reply)
     }
 
-    /// Ranges of the requests in `unready`, if that has all of them: they have not left.
-    fn unsent(&self) -> Vec<Range<usize>> {
-        let mut end = 0;
-        let lens = self.line.iter().filter(|pending| !matches!(pending.owner, Owner::Handshake(_)));
-        let places = lens.map(|pending| {
-            let start = end;
-            end += pending.len as usize;
-            start..end
+    /// Requests at the front of the line of which all bytes have left, or may have: any other cannot have been
+    /// executed, since a server needs all of a request.
+    fn count_left(&self) -> usize {
+        if self.is_unsent {
+            return 0;
+        }
+        let mut behind = 0;
+        let never_left = self.line.iter().rev().take_while(|pending| {
+            let is_cut = behind < self.unsent.len();
+            behind += pending.len as usize;
+            is_cut
         });
-        let places: Vec<_> = places.collect();
-        if self.is_unsent && end == self.unready.len() { places } else { Vec::new() }
+        self.line.len() - never_left.count()
+    }
+
+    /// The bytes of the last requests of the line, none of which has left, each with its request's place.
+    fn unsent(&self) -> BTreeMap<usize, Range<usize>> {
+        let bytes = self.unsent_bytes();
+        let mut end = bytes.len();
+        let mut places = BTreeMap::new();
+        for (n, pending) in self.line.iter().enumerate().rev() {
+            let Some(start) = end.checked_sub(pending.len as usize).filter(|_| end > 0) else { break };
+            if matches!(pending.owner, Owner::Handshake(_)) {
+                break;
+            }
+            places.insert(n, start..end);
+            end = start;
+        }
+        places
+    }
+
+    fn unsent_bytes(&self) -> &[u8] {
+        if self.is_unsent { &self.unready } else { &self.unsent }
     }
 
     /// True if the request at `n` is settled: it has an error, or the beginning of its reply.
@@ -70,6 +97,7 @@ impl Server {
         let mut waiting = std::mem::take(&mut conn.waiting_clients);
         waiting.extend(std::mem::take(&mut conn.bulky_waiting));
         let is_unsent = !conn.connected || !conn.ready();
+        let unsent = conn.conn.map(|id| io.take_unsent(id)).unwrap_or_default();
         let ServerConn { conn: id, connected, mid_reply, line, expired, kept, unready, passage, .. } =
             conn.take();
         self.count_loss(failure, connected);
@@ -80,8 +108,10 @@ impl Server {
             mid_reply,
             line,
             expired,
+            left: usize::MAX,
             kept,
             unready,
+            unsent,
             passage,
             waiting,
         }
@@ -154,17 +184,20 @@ impl Proxy {
         let repeats = up && failure.lets_repeat();
         // The master has another address: what has not left for the old one goes there.
         let moves = failure == Failure::Replaced && lane.number < server.first_private();
-        let mut unsent = if moves { lost.unsent() } else { Vec::new() }.into_iter();
+        let mut unsent = if moves { self.without_torn(&lost) } else { BTreeMap::new() };
+        lost.left = lost.count_left();
         for (n, pending) in std::mem::take(&mut lost.line).into_iter().enumerate() {
             let settled = lost.is_settled(n);
             self.log_slow_loss(io, lane, (&pending, settled), lost.kept.beginning(&pending));
-            let whole = if matches!(pending.owner, Owner::Handshake(_)) { None } else { unsent.next() };
+            let whole = unsent.remove(&n);
             if !settled && self.leave_to_twin(lane, &pending) {
                 lost.kept.release(&pending);
                 continue;
             }
             if !settled {
-                if whole.is_some_and(|whole| self.send_unsent(io, lane, &pending, &lost.unready[whole])) {
+                if whole
+                    .is_some_and(|whole| self.send_unsent(io, lane, &pending, &lost.unsent_bytes()[whole]))
+                {
                     lost.kept.release(&pending);
                     continue;
                 }
@@ -186,6 +219,23 @@ impl Proxy {
         for client in lost.waiting {
             self.resume_client(io, client, Wait::Server);
         }
+    }
+
+    /// The requests that have not left, without the rest of a transaction whose beginning has: its requests
+    /// must not be executed by themselves.
+    fn without_torn(&self, lost: &Lost) -> BTreeMap<usize, Range<usize>> {
+        let mut unsent = lost.unsent();
+        while let Some(entry) = unsent.first_entry() {
+            let is_part = match lost.line[*entry.key()].owner {
+                Owner::Part(gather, _) => self.gathers.get(gather).merge == Merge::Exec,
+                _ => false,
+            };
+            if !is_part || lost.unsent_bytes()[entry.get().clone()] == *MULTI {
+                break;
+            }
+            entry.remove();
+        }
+        unsent
     }
 
     /// Applies a loss to the server's health.
@@ -240,14 +290,15 @@ impl Proxy {
         failure: Failure,
     ) -> bool {
         let in_cluster = self.servers[lane.server].resend == Resend::All;
-        let may = lost.is_unsent || lost.may_repeat(n, pending);
+        let has_left = n < lost.left;
+        let may = !has_left || lost.may_repeat(n, pending);
         if !in_cluster || !may || failure.is_handshake() || self.stop.is_some() || !self.is_wanted(pending) {
             return false;
         }
         if let Owner::Part(gather, _) = pending.owner
             && let Some(piece) = &mut self.gathers.get_mut(gather).piece
         {
-            piece.is_unsent = lost.is_unsent;
+            piece.is_unsent = !has_left;
             return false;
         }
         let bytes = lost.kept.whole(pending);
@@ -263,7 +314,7 @@ impl Proxy {
         lost: &Lost,
     ) -> bool {
         let Some(master) = self.servers[lane.server].fallback(lane.number) else { return false };
-        let may = lost.is_unsent || lost.may_repeat(n, pending);
+        let may = n >= lost.left || lost.may_repeat(n, pending);
         may && self.is_wanted(pending) && self.send_again(io, master, pending, &lost.kept)
     }
 

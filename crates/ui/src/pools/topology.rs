@@ -100,6 +100,8 @@ pub struct Master {
     pub sentinels_answering: usize,
     /// and all that are asked.
     pub sentinels: usize,
+    /// Replicas beyond the 256 that are read of a Sentinel's list: they get no reads.
+    pub replicas_left_out: usize,
     /// Each that is asked, by address.
     pub asked: Vec<AskedSentinel>,
 }

@@ -73,7 +73,7 @@ pub fn cluster(bytes: &[u8]) {
     }
     assert!(sentinel::address(bytes).is_none_or(|(host, port)| port > 0 && (1..=255).contains(&host.len())));
     let _ = (sentinel::master(bytes), sentinel::is_master(bytes), sentinel::text(bytes));
-    for node in sentinel::nodes(bytes).unwrap_or_default() {
+    for node in sentinel::nodes(bytes).unwrap_or_default().nodes {
         assert!(node.port > 0 && (1..=255).contains(&node.host.len()) && node.id.len() <= 255);
     }
 }

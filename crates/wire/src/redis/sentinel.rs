@@ -6,15 +6,16 @@
 //! SENTINEL REPLICAS | SENTINELS name      *n of such
 //! ROLE                                    * `master` | `slave` | `sentinel`, …
 //! ```
-//! A node that cannot be read is left out. Counts and lengths are bounded.
+//! A node that cannot be read is left out; so is one beyond [`NODES_MAX`], and those are counted. Lengths are
+//! bounded.
 
 use std::collections::BTreeMap;
 
 use super::report::{self, scanned};
 use super::{Kind, Reply};
 
-/// Most replicas, or Sentinels, of one master.
-const NODES_MAX: usize = 256;
+/// Most replicas, or Sentinels, of one master that are read; the others are left out.
+pub const NODES_MAX: usize = 256;
 /// Most elements of a node: fields and values.
 const FIELDS_MAX: usize = 256;
 
@@ -44,6 +45,15 @@ pub struct SentinelNode {
     pub is_fit: bool,
 }
 
+/// The replicas of a master, or its other Sentinels.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SentinelNodes {
+    /// Those that could be read, of the first [`NODES_MAX`].
+    pub nodes: Vec<SentinelNode>,
+    /// Number of those behind them.
+    pub left_out: usize,
+}
+
 /// Reads the address of a master. None for an unknown one.
 pub fn address(frame: &[u8]) -> Option<(String, u16)> {
     let texts = texts(&scanned(frame)?, frame)?;
@@ -65,12 +75,11 @@ pub fn master(frame: &[u8]) -> Option<MasterState> {
 }
 
 /// Reads the replicas of a master, or its other Sentinels.
-pub fn nodes(frame: &[u8]) -> Option<Vec<SentinelNode>> {
+pub fn nodes(frame: &[u8]) -> Option<SentinelNodes> {
     let reply = scanned(frame).filter(|reply| reply.kind() == Kind::Array)?;
-    if reply.element_count()? > NODES_MAX {
-        return None;
-    }
-    Some(reply.elements(frame).filter_map(|(node, bytes)| node_of(&node, bytes)).collect())
+    let left_out = reply.element_count()?.saturating_sub(NODES_MAX);
+    let first = reply.elements(frame).take(NODES_MAX);
+    Some(SentinelNodes { nodes: first.filter_map(|(node, bytes)| node_of(&node, bytes)).collect(), left_out })
 }
 
 fn node_of(reply: &Reply, frame: &[u8]) -> Option<SentinelNode> {
@@ -162,20 +171,27 @@ mod tests {
         let bad = [bulks(&["ip", "10.0.0.3"]), bulks(&["ip", "", "port", "1"]), ":1\r\n".to_owned()];
         let frame = format!("*4\r\n{good}{}", bad.concat());
         let wanted = SentinelNode { id: "abc".into(), host: "10.0.0.2".into(), port: 6380, is_fit: true };
-        assert_eq!(nodes(frame.as_bytes()), Some(vec![wanted]));
-        assert_eq!(nodes(b"*0\r\n"), Some(Vec::new()));
-        assert_eq!(nodes(b"-ERR x\r\n"), None);
-        let many = format!("*{}\r\n{}", NODES_MAX + 1, "*0\r\n".repeat(NODES_MAX + 1));
-        assert_eq!(nodes(many.as_bytes()), None);
-        let most = format!("*{NODES_MAX}\r\n{}", "*0\r\n".repeat(NODES_MAX));
-        assert_eq!(nodes(most.as_bytes()), Some(Vec::new()));
+        let read = |frame: &str| nodes(frame.as_bytes());
+        assert_eq!(read(&frame), Some(SentinelNodes { nodes: vec![wanted], left_out: 0 }));
+        assert_eq!(read("*0\r\n"), Some(SentinelNodes::default()));
+        assert_eq!(read("-ERR x\r\n"), None);
+    }
+
+    /// A longer list was read as no list at all.
+    #[test]
+    fn nodes_beyond_the_limit_are_left_out_and_counted() {
+        for (count, read, left_out) in [(NODES_MAX, NODES_MAX, 0), (NODES_MAX + 3, NODES_MAX, 3)] {
+            let each: String = (1..=count).map(|n| bulks(&["ip", "h", "port", &n.to_string()])).collect();
+            let found = nodes(format!("*{count}\r\n{each}").as_bytes()).expect("nodes");
+            assert_eq!((found.nodes.len(), found.left_out), (read, left_out));
+        }
     }
 
     #[test]
     fn replicas_that_may_be_read_from() {
         let is_fit = |flags: &str, link: &str| {
             let node = bulks(&["ip", "h", "port", "1", "flags", flags, "master-link-status", link]);
-            nodes(format!("*1\r\n{node}").as_bytes()).expect("nodes")[0].is_fit
+            nodes(format!("*1\r\n{node}").as_bytes()).expect("nodes").nodes[0].is_fit
         };
         assert!(is_fit("slave", "ok"));
         assert!(!is_fit("slave", "err"));

@@ -1,0 +1,70 @@
+//! Counts of a run.
+
+use super::store::Declines;
+
+/// Counts of one run, or of several added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Events of the queue.
+    pub events: u64,
+    /// Replies that clients read and found correct, errors included,
+    pub replies: u64,
+    /// and errors among them.
+    pub errors: u64,
+    /// Slots that have moved.
+    pub moves: u64,
+    /// Masters that were replaced, as planned or not.
+    pub failovers: u64,
+    /// Nodes killed,
+    pub kills: u64,
+    /// frozen,
+    pub freezes: u64,
+    /// and cut off from the others.
+    pub cuts: u64,
+    /// Connections to nodes that were lost.
+    pub losses: u64,
+    /// Views that lied.
+    pub lies: u64,
+    /// Questions of the control thread, each to two nodes.
+    pub questions: u64,
+    /// Maps that shards took over.
+    pub maps: u64,
+    /// Requests that nodes declined.
+    pub declined: Declines,
+    /// Redirects that were followed.
+    pub redirects: u64,
+    /// Requests that took a detour.
+    pub detours: u64,
+    /// True if the deliberate bug was applied.
+    pub tampered: bool,
+}
+
+impl Report {
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Report) {
+        let sums = [
+            (&mut self.events, other.events),
+            (&mut self.replies, other.replies),
+            (&mut self.errors, other.errors),
+            (&mut self.moves, other.moves),
+            (&mut self.failovers, other.failovers),
+            (&mut self.kills, other.kills),
+            (&mut self.freezes, other.freezes),
+            (&mut self.cuts, other.cuts),
+            (&mut self.losses, other.losses),
+            (&mut self.lies, other.lies),
+            (&mut self.questions, other.questions),
+            (&mut self.maps, other.maps),
+            (&mut self.declined.moved, other.declined.moved),
+            (&mut self.declined.ask, other.declined.ask),
+            (&mut self.declined.try_again, other.declined.try_again),
+            (&mut self.declined.down, other.declined.down),
+            (&mut self.redirects, other.redirects),
+            (&mut self.detours, other.detours),
+        ];
+        for (sum, value) in sums {
+            *sum += value;
+        }
+        self.tampered |= other.tampered;
+    }
+}

@@ -1,0 +1,75 @@
+//! The checks at the end of a run, and its counts.
+
+use std::time::Duration;
+
+use super::super::client::Client;
+use super::super::report::Report;
+use super::super::scenario;
+use super::World;
+
+impl World {
+    pub(super) fn stuck(&self) -> String {
+        let stuck: Vec<String> = self.clients.iter().filter(|c| !c.is_done).map(Client::stuck).collect();
+        let censuses: Vec<String> = self.shards.iter().map(|s| format!("{:?}", s.app.census())).collect();
+        format!("{} {}", stuck.join("; "), censuses.join(" "))
+    }
+
+    /// Checks, when no event is left, that no work is left either.
+    pub(super) fn check_quiet(&self) -> Result<(), String> {
+        if self.clients.iter().any(|client| !client.is_done) {
+            return Err(format!("all is quiet, but {}", self.stuck()));
+        }
+        for (index, shard) in self.shards.iter().enumerate() {
+            let census = shard.app.census();
+            let (buffered, timers) = (shard.looped.buffered, shard.looped.app_timers());
+            if census != proxy::Census::default() || buffered + timers > 0 {
+                return Err(format!(
+                    "all is quiet, but shard {index} has {buffered} bytes buffered, {timers} timers and {census:?}"
+                ));
+            }
+        }
+        if self.control.is_busy() {
+            return Err("all is quiet, but a shard has not taken the last map".into());
+        }
+        self.check_deadlines()
+    }
+
+    fn check_deadlines(&self) -> Result<(), String> {
+        let timeout = scenario::pool().timeout.unwrap_or_default();
+        for stats in self.control.generation.cells().iter().flat_map(|cells| &cells.shards) {
+            let longest = Duration::from_micros(stats.latency.snapshot().quantile(1.0));
+            // Timers are exact to a millisecond, the histogram to a hundredth.
+            if longest > timeout + timeout / 50 + Duration::from_millis(3) {
+                return Err(format!("a request took {longest:?} of {timeout:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that nothing is left after the nodes have closed all connections.
+    pub(super) fn check_empty(&self) -> Result<(), String> {
+        for (index, shard) in self.shards.iter().enumerate() {
+            let (conns, timers) = (shard.looped.count(), shard.looped.app_timers());
+            if conns + timers > 0 {
+                return Err(format!("shard {index} has {conns} connections and {timers} timers left"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let mut report = Report {
+            events: self.events,
+            replies: self.clients.iter().map(|client| client.replies).sum(),
+            errors: self.clients.iter().map(|client| client.errors).sum(),
+            declined: self.store.counts,
+            tampered: self.store.plan.done,
+            ..self.report
+        };
+        for stats in self.control.generation.cells().iter().flat_map(|cells| &cells.shards) {
+            report.redirects += stats.redirects.get();
+            report.detours += stats.detours.get();
+        }
+        report
+    }
+}
