@@ -1,6 +1,8 @@
 """Client libraries in cluster mode against pools that pretend to be a cluster: over one server, over several, over a real cluster, and
 as two proxies that share the slots."""
 
+from pathlib import Path
+
 import pytest
 import redis
 from redis.cluster import ClusterNode, RedisCluster
@@ -60,6 +62,9 @@ def test_redis_py(ports, protocol):
                 pipeline.incr(f"{prefix}:{n}")
             assert pipeline.execute() == [n + 1 for n in range(50)]
         assert client.eval("return redis.call('get', KEYS[1])", 1, f"{prefix}:7") == "8"
+        pipeline = client.pipeline(transaction=True)
+        pipeline.incr(f"{{{prefix}}}n").incr(f"{{{prefix}}}n")
+        assert pipeline.execute() == [1, 2]
         assert client.cluster_keyslot("foo") == 12182
         info = client.cluster_info(target_nodes=RedisCluster.RANDOM)
         assert info["cluster_state"] == "ok"
@@ -72,6 +77,16 @@ def test_redis_py_reads_from_replicas_that_there_are_not(alone):
 
 def test_ioredis(ports):
     assert kit.node("ioredis_cluster.js", ports[0], f"io{len(ports)}", len(ports)).strip() == "ok"
+
+
+def test_node_redis(ports):
+    assert kit.node("node_redis_cluster.js", ports[0], f"nr{len(ports)}", len(ports)).strip() == "ok"
+
+
+# It has builds for some machines only.
+@pytest.mark.skipif(not (Path(kit.NODE_MODULES) / "@valkey/valkey-glide").exists(), reason="@valkey/valkey-glide is not installed")
+def test_valkey_glide(ports):
+    assert kit.node("valkey_glide_cluster.js", ports[0], f"vg{len(ports)}").strip() == "ok"
 
 
 def test_what_nodes_say_of_themselves(pair):

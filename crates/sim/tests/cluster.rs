@@ -3,7 +3,7 @@
 use nuthatch_sim::cluster::{Report, Tamper, run, run_tampered};
 
 /// Number of seeds in every `cargo test`; more with `NUTHATCH_SIM_SEEDS`.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 100;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

@@ -353,14 +353,15 @@ impl Proxy {
         let traits = Traits::redis(false);
         let exec: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
         let is_shared = lane.number < self.servers[lane.server].first_private();
-        if is_shared && self.pools[client.pool].placement.slots().is_some() {
-            if let Some(slot) = slot_of(queued) {
-                let all = std::iter::once(MULTI).chain(queued.requests()).chain([exec]);
-                let piece = Piece::new(all, slot, lane);
-                self.gathers.get_mut(gather).piece = Some(Box::new(piece));
-                self.gathers.recount(gather);
-                return self.send_first(io, client, gather);
-            }
+        if is_shared
+            && self.pools[client.pool].placement.slots().is_some()
+            && let Some(slot) = slot_of(queued)
+        {
+            let all = std::iter::once(MULTI).chain(queued.requests()).chain([exec]);
+            let piece = Piece::new(all, slot, lane);
+            self.gathers.get_mut(gather).piece = Some(Box::new(piece));
+            self.gathers.recount(gather);
+            return self.send_first(io, client, gather);
         }
         let before = std::iter::once(MULTI).chain(queued.requests()).map(|request| (request, QUEUED_PART, 0));
         for (request, part, keys) in before.chain([(exec, 0, EXEC)]) {

@@ -1,6 +1,6 @@
 //! A client: it pipelines requests, and checks every reply as it comes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -72,6 +72,9 @@ pub(super) struct Client {
     next_number: u64,
     /// Versions of own texts: the last one sent, the last one acknowledged.
     versions: BTreeMap<Vec<u8>, (u64, u64)>,
+    /// Versions that a read has seen that was sent before them: it was sent again after the connection was lost
+    /// on which they followed it. They must not be acknowledged.
+    early: BTreeSet<(Vec<u8>, u64)>,
     is_last_round: bool,
 }
 
@@ -99,6 +102,7 @@ impl Client {
             line: VecDeque::new(),
             next_number: index as u64 * keys::NUMBERS,
             versions: BTreeMap::new(),
+            early: BTreeSet::new(),
             is_last_round: false,
         }
     }
@@ -343,11 +347,12 @@ impl Client {
                 is_more
             }
             (Asked::Set(texts), Node::Simple(text)) => {
+                let was_early = texts.iter().any(|text| self.early.contains(text));
                 for (key, version) in texts {
                     let versions = self.versions.entry(key).or_default();
                     versions.1 = versions.1.max(version);
                 }
-                text == b"OK"
+                text == b"OK" && !was_early
             }
             (Asked::Get(text), reply) => self.is_right(&text, reply),
             (Asked::GetMany(texts), Node::Array(replies)) => {
@@ -360,11 +365,16 @@ impl Client {
     }
 
     /// True if this may be the value of a text now.
-    fn is_right(&self, text: &Text, reply: &Node) -> bool {
+    fn is_right(&mut self, text: &Text, reply: &Node) -> bool {
         let Node::Bulk(value) = reply else { return false };
         let Some(version) = keys::version(&text.key, value) else { return false };
-        let acked = self.versions.get(&text.key).map_or(0, |versions| versions.1);
-        text.sent.is_none_or(|sent| (acked.min(sent)..=sent).contains(&version))
+        let (last, acked) = self.versions.get(&text.key).copied().unwrap_or_default();
+        let Some(sent) = text.sent else { return true };
+        if self.trouble > Trouble::Moves && version > sent && version <= last {
+            self.early.insert((text.key.clone(), version));
+            return true;
+        }
+        (acked.min(sent)..=sent).contains(&version)
     }
 
     fn may_fail(&self, asked: &Asked, text: &[u8]) -> bool {

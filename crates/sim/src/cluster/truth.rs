@@ -136,7 +136,7 @@ impl Truth {
     /// The error with which a node declines a request with these keys of one slot.
     pub(super) fn decline(&self, node: usize, asking: bool, slot: usize, keys: &[&[u8]]) -> Option<Declined> {
         let at = &self.nodes[node];
-        if self.is_down || (at.mood == Mood::CutOff && at.is_superseded) {
+        if self.refuses_all(node) {
             return Some(Declined::Down);
         }
         let owner = at.known.owners[slot];
@@ -153,6 +153,12 @@ impl Truth {
             return (missing > 0 && keys.len() > 1).then_some(Declined::TryAgain);
         }
         Some(Declined::Moved(self.slots[slot], owner))
+    }
+
+    /// True if a node knows that the cluster does not work, as far as it sees.
+    fn refuses_all(&self, node: usize) -> bool {
+        let at = &self.nodes[node];
+        self.is_down || (at.mood == Mood::CutOff && at.is_superseded)
     }
 
     // ---- moves of slots -----------------------------------------------------------------------------------
@@ -256,8 +262,7 @@ impl Truth {
     /// What a node says of the cluster.
     pub(super) fn view(&self, node: usize) -> View {
         let at = &self.nodes[node];
-        let is_ok = !self.is_down && !(at.mood == Mood::CutOff && at.is_superseded);
-        self.view_of(&at.known, is_ok, &[])
+        self.view_of(&at.known, !self.refuses_all(node), &[])
     }
 
     /// A view of the cluster, in which some nodes are left out.

@@ -256,6 +256,10 @@ impl World {
     // ---- clients and nodes --------------------------------------------------------------------------------
 
     fn arrive(&mut self, index: usize) {
+        if self.control.known.is_none() || self.control.is_busy() {
+            // A transaction does not wait for the first map.
+            return self.after(5000, Event::Arrive(index));
+        }
         let shard = self.rng.below(self.shards.len() as u64) as usize;
         let link = self.net.open(shard, NOBODY, Who::Client(index), self.scenario.travel);
         self.clients[index].link = Some(link);
