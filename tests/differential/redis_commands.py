@@ -24,6 +24,9 @@ WORDS = [
 ]  # fmt: skip
 # A key of each type, by a command that nutcracker serves.
 SEEDS = [None, ("SET", 5), ("RPUSH", 1, "x"), ("HSET", "x", 1), ("SADD", "x"), ("ZADD", 1, "x")]
+# Where commands that may block say for how long: a number there becomes a short time, since 0 is for ever.
+TIMEOUT_AT = {"BLPOP": -1, "BRPOP": -1, "BZPOPMIN": -1, "BZPOPMAX": -1, "BRPOPLPUSH": -1, "BLMOVE": -1, "BLMPOP": 0, "BZMPOP": 0}
+SHORT_TIME = "0.01"
 STRANGE = [["nosuchcommand"], [""], ["getx"], ["OBJECT", "nosuch"], ["XINFO"]]
 # Answered by the proxy about itself; a server answers otherwise.
 OWN = {"CLIENT", "COMMAND", "CONFIG", "HELLO", "INFO", "LOLWUT", "QUIT", "RESET", "TIME"}
@@ -111,6 +114,14 @@ def arguments(rng, count, key):
             return [rng.choice(keys if rng.random() < first[n] else WORDS) for n in range(count)]
 
 
+def impatient(name, words):
+    """The arguments of a command, which does not block for long."""
+    at = TIMEOUT_AT.get(name)
+    if at is not None and words and re.fullmatch(r"\d+", str(words[at])):
+        words[at] = SHORT_TIME
+    return words
+
+
 def fault(words, theirs, ours, right):
     """What is wrong with our answer. `right` is redis-server's; it is not asked what we refuse."""
     name = words[0].upper()
@@ -140,7 +151,7 @@ def main():
             name = known[number % len(known)]
             for count in [*range(ARGUMENTS_MAX + 1)] * 2:
                 key = f"{number}:{rng.randrange(10**9)}"
-                words = [*[cased(rng, word) for word in name], *arguments(rng, count, key)]
+                words = [*[cased(rng, word) for word in name], *impatient(name[0], arguments(rng, count, key))]
                 seed = rng.choice(SEEDS)
                 requests = [encode(seed[0], key, *seed[1:])] if seed else []
                 requests.append(encode(*words))

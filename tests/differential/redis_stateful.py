@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Random streams of stateful commands, through a pool and to a server alone: publish/subscribe in RESP2 and RESP3, transactions with
-WATCH, blocking commands on lists that have an element, CLIENT REPLY.
+WATCH, blocking commands on lists that have an element, several databases.
 
 Clients take turns. After each request every subscriber of the plain server answers a PING, so that it is known which pushes the
 request has caused; through the pool as many are waited for. What one request causes is compared without order, since patterns of a
@@ -21,7 +21,7 @@ TRANSACTIONS = [
     ["INCR", KEYS[0]], ["INCR", KEYS[1]], ["GET", KEYS[0]], ["RPUSH", KEYS[2], "x", "y"], ["LPUSH", KEYS[0], "wrong type"], ["LRANGE", KEYS[2], "0", "-1"],
     ["BLPOP", KEYS[2], "0.01"], ["BLMOVE", KEYS[2], KEYS[2], "LEFT", "RIGHT", "0.01"], ["SET", KEYS[0]], ["NOSUCH"], ["PING"], ["RESET"], ["DEL", KEYS[0]],
 ]  # fmt: skip
-
+SELECTS = [["SELECT", db] for db in ("0", "1", "2", "15", "16", "x")]
 
 
 class Actor:
@@ -29,11 +29,29 @@ class Actor:
 
     def __init__(self, lanes, subscribes, resp3):
         self.subscribes = subscribes
+        # What SELECT is not served in: Redis queues it, and a watch is of one database.
+        self.in_transaction = self.watches = False
         self.talks = [Conversation(lane, "redis") for lane in lanes]
         if resp3:
             for talk in self.talks:
                 talk.send(encode("HELLO", "3"))
                 talk.take(1)
+
+    def request(self, rng):
+        """A request of one that does not subscribe."""
+        if rng.random() < 0.15 and not self.in_transaction and not self.watches:
+            return rng.choice(SELECTS)
+        words = rng.choice(TRANSACTIONS)
+        match words[0]:
+            case "MULTI":
+                self.in_transaction = True
+            case "EXEC" | "DISCARD" if self.in_transaction:
+                self.in_transaction = self.watches = False
+            case "RESET":
+                self.in_transaction = self.watches = False
+            case "WATCH" | "UNWATCH" if not self.in_transaction:
+                self.watches = words[0] == "WATCH"
+        return words
 
     def close(self):
         for talk in self.talks:
@@ -79,7 +97,7 @@ def main():
             path = stack.path / f"pool-{count}"
             path.mkdir()
             servers = [stack.keep(kit.start_redis(f"s{n}", path)) for n in range(count)]
-            pool = stack.keep(kit.start_native(path, "redis", servers, hash_tag='"{}"'))
+            pool = stack.keep(kit.start_native(path, "redis", servers, hash_tag='"{}"', databases=16))
             lanes.append(_stage.Lane(f"pool of {count}", pool.port, servers))
 
         def case(rng, number):
@@ -97,7 +115,7 @@ def main():
                         if words == ["RESET"] and resp3[actors.index(actor)]:
                             continue  # it would speak RESP2 from then on
                     else:
-                        words = rng.choice(TRANSACTIONS)
+                        words = actor.request(rng)
                         if words == ["RESET"] and resp3[actors.index(actor)]:
                             continue
                     for talk in actor.talks:

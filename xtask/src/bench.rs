@@ -1,5 +1,5 @@
 //! `cargo xtask bench proxy|cache|tls|floor|queue|single|placement|instructions|tools|upgrade|reload|pubsub|`
-//! `|cluster|engine`: builds the programs to measure, then runs a script of `bench/`.
+//! `|cluster|engine|stateful`: builds the programs to measure, then runs a script of `bench/`.
 //!
 //! The harness itself is Python, standard library only: it starts rivals and servers, drives the load, reads
 //! CPU time and memory from /proc, and prints tables. The load generator, where speed matters, is Rust.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::run::{self, Fault};
 use crate::workspace::{cargo, root};
 
-const BENCHES: [&str; 14] = [
+const BENCHES: [&str; 15] = [
     "proxy",
     "cache",
     "tls",
@@ -25,6 +25,7 @@ const BENCHES: [&str; 14] = [
     "pubsub",
     "cluster",
     "engine",
+    "stateful",
 ];
 
 /// Longest run of a bench.

@@ -227,6 +227,8 @@ pub struct Pool {
     pub auth: Option<Secret>,
     /// Database selected on servers. Redis only.
     pub db: u32,
+    /// Databases that clients may choose, from 0 on; 1 means that `db` alone is served.
+    pub databases: u32,
     /// Connect to every server at start.
     pub preconnect: bool,
     /// Take a failing server out of the ring.

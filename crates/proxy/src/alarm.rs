@@ -23,6 +23,8 @@ pub(crate) enum Alarm {
     Blocked,
     /// Next attempt of the first detour that waits.
     Detours,
+    /// Next look at pauses of pools.
+    Pause,
     /// Next look at feeds and subscription connections.
     Feeds,
 }
@@ -39,6 +41,7 @@ impl Alarm {
             Alarm::Blocked => 6 << 60,
             Alarm::Detours => 7 << 60,
             Alarm::Feeds => 8 << 60,
+            Alarm::Pause => 9 << 60,
         }
     }
 
@@ -53,6 +56,7 @@ impl Alarm {
             5 => Alarm::Drain,
             6 => Alarm::Blocked,
             7 => Alarm::Detours,
+            9 => Alarm::Pause,
             _ => Alarm::Feeds,
         }
     }

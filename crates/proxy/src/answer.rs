@@ -2,15 +2,18 @@
 
 mod client_info;
 mod clients;
+mod databases;
 mod facts;
 mod info;
+mod monitor;
+mod pause;
 mod settings;
 mod slow_log;
 
 use config::checked::Pool as Config;
 use net::Io;
 use wire::redis::encode::{self, Version};
-use wire::redis::{Args, Argument, Command, Local, Reason, Refusal, Request, integer};
+use wire::redis::{Args, Argument, Command, Local, Reason, Refusal, Request};
 
 use self::facts::REDIS_VERSION;
 use crate::client::stateful::Transaction;
@@ -98,7 +101,9 @@ impl Proxy {
         let (session, pool) = (&mut client.session, &self.pools[client.pool]);
         session.resp3 = false;
         session.name = None;
+        session.db = None;
         pool.gate.leave(session, &pool.config);
+        self.pools[client.pool].monitors.remove(client.id);
     }
 
     pub(crate) fn answer<I: Io>(
@@ -167,17 +172,17 @@ impl Proxy {
                 let line = client_info::line(client, &pool.config);
                 encode::verbatim(&mut out, line.as_bytes(), client.session.version());
             }
-            Local::ClientList => {
+            Local::ClientList
+            | Local::ClientKill
+            | Local::ClientUnblock
+            | Local::ClientPause
+            | Local::ClientUnpause => {
                 args.next();
-                self.list_clients(client, args, &mut out);
+                self.answer_about_clients(io, client, local, args, &mut out);
             }
-            Local::ClientKill => {
-                args.next();
-                self.kill_clients(io, client, args, &mut out);
-            }
-            Local::ClientUnblock => {
-                args.next();
-                self.unblock(io, client, args, &mut out);
+            Local::Monitor => {
+                self.pools[client.pool].monitors.add(client.id);
+                out.extend_from_slice(OK);
             }
             Local::ClientReply => clients::set_replies(client, args.nth(1), &mut out),
             Local::ClientOnOff => on_off(args.nth(1), &mut out),
@@ -204,29 +209,6 @@ impl Proxy {
         self.scratch.reply = out;
         if local == Local::Hello {
             self.note_version(client);
-        }
-    }
-
-    /// Handles `SELECT index`: only the pool's own database can be selected.
-    fn select<I: Io>(&mut self, io: &mut I, client: &mut Client, mut args: Args<'_>) {
-        let pool = &self.pools[client.pool];
-        let served = pool.config.db;
-        match args.next().and_then(|index| integer(index.bytes())) {
-            Some(wanted) if wanted == i64::from(served) => self.give(io, client, OK),
-            Some(wanted) => {
-                if self.unsupported(client) {
-                    return;
-                }
-                let error = format!(
-                    "-ERR DB index is out of range: this pool serves database {served} only, not {wanted} (set the pool's \
-                     db, or use another pool)\r\n"
-                );
-                self.reject(io, client, true, error.as_bytes());
-                self.tell_refused(io.now(), client.pool, "select");
-            }
-            None => {
-                self.reject(io, client, true, b"-ERR value is not an integer or out of range\r\n");
-            }
         }
     }
 

@@ -41,7 +41,7 @@ impl Proxy {
             () => self.shard_with_room(io),
         };
         let from = match peer {
-            Peer::Tcp(address) => Some(address.ip()),
+            Peer::Tcp(address) => Some(address),
             Peer::Unix => None,
         };
         if shard != self.shard

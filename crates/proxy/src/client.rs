@@ -8,7 +8,7 @@ pub(crate) mod stateful;
 pub(crate) mod subscribed;
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use access::{Connected, User};
@@ -64,7 +64,9 @@ pub(crate) struct Session {
     /// A slow login being verified.
     pub(crate) pending: Pending,
     /// Its address; None for a unix socket.
-    pub(crate) from: Option<IpAddr>,
+    pub(crate) from: Option<SocketAddr>,
+    /// Database that it has chosen; None for the pool's own.
+    pub(crate) db: Option<u16>,
     /// RESP3 was requested with HELLO 3.
     pub(crate) resp3: bool,
     /// Process-wide number, for CLIENT ID.
@@ -87,6 +89,11 @@ impl Session {
     /// The RESP version it speaks.
     pub(crate) fn version(&self) -> Version {
         if self.resp3 { Version::Resp3 } else { Version::Resp2 }
+    }
+
+    /// Its address and port, as Redis shows them.
+    pub(crate) fn address(&self) -> String {
+        self.from.map_or_else(|| "unix:0".to_owned(), |address| address.to_string())
     }
 
     /// The state, which it has from now on.
@@ -198,6 +205,8 @@ pub(crate) enum Wait {
     Changeover,
     /// Waits for the verification of its login.
     Login,
+    /// Waits for the end of a pause (`CLIENT PAUSE`): it is in [`crate::pause::Paused`].
+    Pause,
     /// Waits for a private connection to a server: it is in [`crate::server::private::Privates`].
     Private,
     /// Waits for the reply to its blocking request. Its socket is read all the same, to notice its end.

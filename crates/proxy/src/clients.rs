@@ -3,7 +3,7 @@
 //! A client that is worked on is taken out of the table, so that it and the rest of the proxy can both be
 //! borrowed mutably; [`Proxy::settle`] puts it back, or closes it once it has all its replies.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use net::{ConnId, Io};
@@ -47,6 +47,14 @@ impl Proxy {
         }
     }
 
+    /// A client that is not being worked on.
+    pub(crate) fn client_ref(&self, id: ConnId) -> Option<&Client> {
+        match self.roles.get(id.index as usize)? {
+            (generation, Role::Client(client)) if *generation == id.generation => Some(client),
+            _ => None,
+        }
+    }
+
     pub(crate) fn clients(&self) -> impl Iterator<Item = &Client> {
         self.roles.iter().filter_map(|(_, role)| if let Role::Client(c) = role { Some(&**c) } else { None })
     }
@@ -64,7 +72,7 @@ impl Proxy {
         io: &mut I,
         pool_key: PoolKey,
         id: ConnId,
-        from: Option<IpAddr>,
+        from: Option<SocketAddr>,
     ) {
         let Some(pool) = self.pools.get(pool_key) else { return io.abort(id) };
         if pool.removed {
@@ -118,6 +126,9 @@ impl Proxy {
         self.clients -= 1;
         self.vacate(client.id);
         let pool = &mut self.pools[client.pool];
+        if pool.monitors.is_any() {
+            pool.monitors.remove(client.id);
+        }
         pool.stats.client_connections.dec();
         pool.clients_here -= 1;
     }

@@ -27,6 +27,7 @@ use telemetry::PoolCells;
 use crate::discovery::Discovery;
 use crate::gate::{Gate, Users};
 use crate::ids::{PoolId, ServerId};
+use crate::pause::Pause;
 use crate::replica_watch::Standing;
 use crate::topology::{SlotMap, address_of, server};
 
@@ -150,6 +151,8 @@ pub struct PoolPlan {
     pub cells: PoolCells,
     /// Number of its clients on all shards.
     pub clients: Arc<AtomicU32>,
+    /// Pause of its clients' requests.
+    pub pause: Arc<Pause>,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerPlan>,
     /// The course of its discovery, in a pool over a cluster.
@@ -359,6 +362,7 @@ impl Planner<'_> {
             id: same.map_or_else(|| self.next.pool(), |known| known.id),
             cells,
             clients: named.map(|known| Arc::clone(&known.clients)).unwrap_or_default(),
+            pause: named.map(|known| Arc::clone(&known.pause)).unwrap_or_default(),
             discovery: named.map(|known| Arc::clone(&known.discovery)).unwrap_or_default(),
             servers,
             slots,
@@ -454,6 +458,7 @@ fn keeps_connections(
     (old.target == new.target || has_masters(old_pool) && has_masters(new_pool))
         && password(old_pool, old) == password(new_pool, new)
         && old_pool.db == new_pool.db
+        && old_pool.databases == new_pool.databases
         && reads_replicas(old_pool) == reads_replicas(new_pool)
         && old_pool.server_tls == new_pool.server_tls
         && old_pool.server_connections == new_pool.server_connections

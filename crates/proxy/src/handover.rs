@@ -101,30 +101,38 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
         paused: _,
         skip: _,
         ref user,
-        // Determined anew. The address, used for failed logins, is not sent.
+        // Determined anew.
         limited: _,
         connected: _,
         pending: _,
-        from: _,
+        from,
+        db,
     } = *session;
+    // The other process may not know of databases, and would use another one.
+    if db.is_some_and(|db| u32::from(db) != pool.db) {
+        return None;
+    }
     let name = name.as_ref().map(|name| name.to_vec());
     if pool.name.len() > FIELD_BYTES_MAX || name.as_ref().is_some_and(|name| name.len() > FIELD_BYTES_MAX) {
         return None;
     }
     let user = user.as_ref().map(|user| user.name().into());
     let has_authenticated = authenticated && pool.auth.is_some() && user.is_none();
-    Some(upgrade::Client { pool: pool.name.clone(), number, has_authenticated, resp3, name, user })
+    let address = from.map(|address| address.to_string().into_bytes());
+    Some(upgrade::Client { pool: pool.name.clone(), number, has_authenticated, resp3, name, user, address })
 }
 
 /// The session of a client that comes from another process. It needs no login if `pool` has no password; if
 /// the pool has got one since, the client has to send it. The pool's gate sets its user.
 fn session_of(client: upgrade::Client, pool: &checked::Pool) -> Session {
-    let upgrade::Client { pool: _, number, has_authenticated, resp3, name, user: _ } = client;
+    let upgrade::Client { pool: _, number, has_authenticated, resp3, name, user: _, address } = client;
+    let address = address.as_deref().and_then(|address| std::str::from_utf8(address).ok());
     Session {
         authenticated: has_authenticated || pool.auth.is_none(),
         resp3,
         number,
         name: name.map(Vec::into_boxed_slice),
+        from: address.and_then(|address| address.parse().ok()),
         ..Session::default()
     }
 }

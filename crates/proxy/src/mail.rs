@@ -2,7 +2,7 @@
 //!
 //! Senders do not wait: no shard waits for another one.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::{fmt, io};
 
@@ -37,6 +37,15 @@ pub enum Mail {
     HandOver(Option<HandOver>),
     /// A client that came from another process.
     Arrival(Box<Departure>),
+    /// A script that another shard's client has loaded.
+    Script {
+        /// Its pool.
+        pool: PoolId,
+        /// Its text; None if all scripts were removed.
+        text: Option<Arc<[u8]>>,
+        /// Counts the letters on their way.
+        letter: Arc<()>,
+    },
 }
 
 /// A doubt about the topology of a pool, for the control thread: a server cannot be reached, or is not what
@@ -53,7 +62,7 @@ pub struct Moved {
     pub(crate) pool: PoolId,
     pub(crate) parcel: Parcel,
     /// Its address; None for a unix socket.
-    pub(crate) from: Option<IpAddr>,
+    pub(crate) from: Option<SocketAddr>,
     /// None if it was only just accepted.
     pub(crate) session: Option<Session>,
 }

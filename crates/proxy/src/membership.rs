@@ -146,6 +146,19 @@ impl Proxy {
         if gate_changes {
             self.change_gate(io, key, plan);
         }
+        self.end_databases(io, key);
+    }
+
+    /// Closes the clients that have chosen a database which the pool serves no more.
+    fn end_databases<I: Io>(&mut self, io: &mut I, key: PoolKey) {
+        let (db, databases) = (self.pools[key].config.db, self.pools[key].config.databases);
+        let is_served = |chosen: u32| if databases == 1 { chosen == db } else { chosen < databases };
+        let is_lost =
+            |client: &&mut Client| client.session.db.is_some_and(|chosen| !is_served(u32::from(chosen)));
+        let lost: Vec<ConnId> = self.clients_mut(key).filter(is_lost).map(|client| client.id).collect();
+        for id in lost {
+            self.dismiss(io, id, b"-ERR DB index is out of range: the pool's databases have changed\r\n");
+        }
     }
 
     /// Moves the clients of a pool to its new gate. Those whose user was removed are closed.

@@ -16,8 +16,11 @@ use crate::hedge_budget::Hedging;
 use crate::hot_keys::KeyWatch;
 use crate::ids::PoolId;
 use crate::keys::ServerKey;
+use crate::monitors::Monitors;
+use crate::pause::Pause;
 use crate::placement::{Placement, Slots};
 use crate::pretended::Pretended;
+use crate::scripts::Scripts;
 use crate::server::Server;
 use crate::slab::Slab;
 use crate::topology::SlotMap;
@@ -50,6 +53,12 @@ pub(crate) struct Pool {
     pub(crate) hedging: Option<Hedging>,
     /// Channels and patterns that its clients are subscribed to.
     pub(crate) feeds: Feeds,
+    /// Scripts that its clients have loaded or run.
+    pub(crate) scripts: Scripts,
+    /// Clients on this shard that are shown the requests of others.
+    pub(crate) monitors: Monitors,
+    /// The pause of its clients' requests, on all shards.
+    pub(crate) pause: Arc<Pause>,
     /// In the order of the configuration.
     pub(crate) servers: Vec<ServerKey>,
     /// Replicas in a pool with Sentinels, in the order of the plan, each behind its master.
@@ -96,6 +105,9 @@ impl Pool {
             reads_replicas: has_replica_reads(&plan.config),
             hedging: Hedging::of(&plan.config),
             feeds: Feeds::default(),
+            scripts: Scripts::default(),
+            monitors: Monitors::default(),
+            pause: Arc::clone(&plan.pause),
             servers: Vec::new(),
             replicas: Vec::new(),
             leaving: Vec::new(),

@@ -27,6 +27,7 @@ use crate::ids::Directory;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::mail::{Doubt, HandOver, Mail, Moved};
 use crate::notice::Notice;
+use crate::pause::Paused;
 use crate::placement::Group;
 use crate::pool::Pool;
 use crate::server::Server;
@@ -106,6 +107,10 @@ pub struct Proxy {
     pub(crate) starving: Vec<ConnId>,
     /// Private connections that clients have left in this turn.
     pub(crate) departed: Vec<Departed>,
+    /// Clients that wait for the end of a pause.
+    pub(crate) paused: Paused,
+    /// Counts the letters about scripts on their way to other shards.
+    pub(crate) script_letters: Arc<()>,
     /// State of its feeds.
     pub(crate) fan_out: FanOut,
     /// Server connections to read again because the client that held them up is gone.
@@ -223,6 +228,8 @@ impl Proxy {
             held: Tally::default(),
             starving: Vec::new(),
             departed: Vec::new(),
+            paused: Paused::default(),
+            script_letters: Arc::default(),
             fan_out: FanOut::default(),
             released: Vec::new(),
             unwritten: Vec::new(),
@@ -384,6 +391,7 @@ impl<I: Io> App<I> for Proxy {
             Alarm::Drain => self.end_drains(io),
             Alarm::Detours => self.continue_detours(io),
             Alarm::Feeds => self.keep_feeds(io),
+            Alarm::Pause => self.end_pauses(io),
             Alarm::Stop => self.continue_stop(io),
             Alarm::Blocked => self.end_blocks(io),
             Alarm::RefusedTransaction => self.end_refused_transactions(io),
@@ -399,6 +407,7 @@ impl<I: Io> App<I> for Proxy {
             Mail::HandOver(hand_over) => self.set_hand_over(io, hand_over),
             Mail::Arrival(arrival) => self.arrive(io, *arrival),
             Mail::Restore { server } => self.restore_as_told(io, server),
+            Mail::Script { pool, text, letter: _ } => self.take_script(pool, text),
             Mail::Generation(step) => self.take_step(io, *step),
         }
     }

@@ -18,6 +18,7 @@ mod embedded;
 mod publish_embedded;
 mod blocking;
 mod watch;
+mod script;
 mod first_key;
 mod reader;
 

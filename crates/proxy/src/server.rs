@@ -38,7 +38,7 @@ mod probe;
 mod change;
 pub(crate) mod drain;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,7 @@ use crate::hedge_budget::Hedging;
 use crate::ids::ServerId;
 use crate::keys::{LaneKey, PoolKey, ServerKey};
 use crate::replica_watch::Standing;
+use crate::scripts::Sha;
 use crate::server::backoff::Backoff;
 use crate::server::connection::ServerConn;
 use crate::server::drain::Drain;
@@ -96,17 +97,23 @@ pub(crate) struct Server {
     pub(crate) notable: Notable,
     /// Password of its handshake; None if it gets none.
     pub(crate) password: Option<Secret>,
-    /// `server_connections` for RESP2 and memcached, as many for RESP3, one for probes, one for
-    /// subscriptions, then private ones.
+    /// `server_connections` for RESP2 and memcached, as many for RESP3, both for each database; one for
+    /// probes, one for subscriptions, then private ones.
     pub(crate) conns: Vec<ServerConn>,
     /// `server_connections`.
     shared: u16,
+    /// `databases`.
+    databases: u16,
+    /// Scripts that it was given since a connection to it was lost.
+    pub(crate) scripts: HashSet<Sha>,
     pub(crate) privates: Privates,
     /// Requests on the subscription connection that are not acknowledged, in order.
     pub(crate) asked: VecDeque<Asked>,
     pub(crate) health: Health,
     /// Backoff for attempts to speak RESP3 with it.
     pub(crate) resp3: Backoff,
+    /// Backoff for attempts to use a database other than the pool's own.
+    pub(crate) other_databases: Backoff,
     /// Timer of an ejected server's next probe, or of the deadline of one. There is never more than one.
     pub(crate) probe_timer: Option<TimerId>,
     /// A failure was reported and the server has not worked since.
@@ -130,7 +137,7 @@ impl Server {
         seed: u64,
     ) -> Server {
         let is_local = server.target == Target::Local;
-        let lanes = 2 * config.server_connections as usize + 2;
+        let lanes = 2 * config.server_connections as usize * config.databases as usize + 2;
         Server {
             id: plan.id,
             key,
@@ -152,11 +159,14 @@ impl Server {
             options: socket_options(config, server, tls),
             password: generation::password(config, server).cloned(),
             shared: config.server_connections as u16,
+            databases: config.databases as u16,
+            scripts: HashSet::new(),
             privates: Privates::default(),
             asked: VecDeque::new(),
             conns: (0..lanes).map(|_| ServerConn::default()).collect(),
             health: Health::new(seed),
             resp3: Backoff::new(seed),
+            other_databases: Backoff::new(seed),
             probe_timer: None,
             failing: false,
             refuses: false,
@@ -253,7 +263,32 @@ impl Server {
     pub(crate) fn lane_of(&self, client: &Client) -> LaneKey {
         let each = u32::from(self.shared);
         let spread = if each == 1 { 0 } else { client.id.index % each };
-        self.lane_key((spread + if client.session.resp3 { each } else { 0 }) as u16)
+        let of_version = (spread + if client.session.resp3 { each } else { 0 }) as u16;
+        self.lane_key(self.first_of_database(client.session.db) + of_version)
+    }
+
+    /// First shared lane of the database that a client has chosen, or else of the pool's own.
+    #[inline]
+    pub(crate) fn first_of_database(&self, chosen: Option<u16>) -> u16 {
+        if self.databases == 1 {
+            return 0;
+        }
+        chosen.unwrap_or(self.config.db as u16).min(self.databases - 1) * 2 * self.shared
+    }
+
+    /// Database that is selected on a lane.
+    pub(crate) fn database_of(&self, lane: u16) -> u32 {
+        match self.private(lane) {
+            Some(private) => private.db,
+            None if self.databases > 1 && lane < self.probe_lane() => u32::from(lane / (2 * self.shared)),
+            None => self.config.db,
+        }
+    }
+
+    /// True if a connection failed because the server has not the database that its clients have chosen: for
+    /// others it works.
+    pub(crate) fn is_without_database(&self, lane: u16, failure: Failure) -> bool {
+        failure == Failure::Database && self.database_of(lane) != self.config.db
     }
 
     /// Ok if a connection may be opened on this lane now; otherwise the reason the last attempt failed.
@@ -262,19 +297,23 @@ impl Server {
             return Err(Failure::Unnamed);
         }
         self.health.may_connect(now)?;
+        if self.database_of(lane) != self.config.db {
+            self.other_databases.may_try(now)?;
+        }
         if self.speaks_resp3(lane) { self.resp3.may_try(now) } else { Ok(()) }
     }
 
     /// The connection for probes.
     pub(crate) fn probe_lane(&self) -> u16 {
-        2 * self.shared
+        2 * self.shared * self.databases
     }
 
     /// True for a lane whose connection speaks RESP3.
     pub(crate) fn speaks_resp3(&self, lane: u16) -> bool {
-        let shared = self.shared;
-        let is_of_all = lane < 2 * shared || lane == self.subscription_lane();
-        lane >= shared && lane != 2 * shared && (is_of_all || self.private_speaks_resp3(lane))
+        if lane < self.probe_lane() {
+            return lane / self.shared % 2 == 1;
+        }
+        lane == self.subscription_lane() || self.private_speaks_resp3(lane)
     }
 }
 

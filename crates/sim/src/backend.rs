@@ -5,7 +5,7 @@ mod conn;
 mod memcache;
 mod redis;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use config::checked::Protocol;
@@ -58,6 +58,8 @@ pub(crate) struct Backend {
     deleted: HashSet<Vec<u8>>,
     /// Names of the scripts it has loaded.
     scripts: HashSet<Vec<u8>>,
+    /// Lists, oldest element first.
+    lists: HashMap<Vec<u8>, VecDeque<Vec<u8>>>,
 }
 
 impl Backend {
@@ -73,6 +75,7 @@ impl Backend {
             store: HashMap::new(),
             deleted: HashSet::new(),
             scripts: HashSet::new(),
+            lists: HashMap::new(),
         }
     }
 

@@ -445,12 +445,23 @@ impl Client {
         if around.trace {
             eprintln!("{:>10} client {} reads '{}'", around.net.now.0, self.index, expect::name(got));
         }
+        if let Some(uid) = self.element(got) {
+            around.oracle.received(uid);
+        }
         if let Err(why) = self.line.meet(got, around.certainty) {
             let (index, got) = (self.index, expect::name(got));
             around
                 .oracle
                 .fault(format!("client {index} got '{got}' as reply {}: {why}", self.line.answered + 1));
         }
+    }
+
+    /// The number of the element that a reply to BLPOP has.
+    fn element(&self, got: &Got) -> Option<u64> {
+        let Some(Expected { what: What::Popped(key), .. }) = self.line.first() else { return None };
+        let Got::Redis(Node::Array(nodes)) = got else { return None };
+        let Some(Node::Bulk(value)) = nodes.get(1) else { return None };
+        crate::value::written_by(key, value).ok()
     }
 
     /// Handles the proxy's close of the connection.

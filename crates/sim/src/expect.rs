@@ -33,6 +33,12 @@ pub(crate) enum What {
     Node(Node),
     /// An error with this prefix.
     ErrorLike(&'static str),
+    /// An element of this list, with its key, or null after the time of a blocking command.
+    Popped(Vec<u8>),
+    /// `QUEUED`, or the error of a transaction that cannot have this request.
+    Queued,
+    /// An array of such replies, or the error that nothing of a transaction was executed.
+    Exec(Vec<What>),
     /// Any array, or the error for keys on several servers.
     AnyArray,
     /// Any map, RESP2 or RESP3.
@@ -134,7 +140,8 @@ impl Line {
 }
 
 /// The proxy's own errors for a server that does not answer.
-const FAILURES: [&str; 12] = [
+const FAILURES: [&str; 13] = [
+    "all connections to this server for single clients are in use (private_connections): try again later",
     "Connection refused",
     "Connection reset by peer",
     "Connection timed out",
@@ -195,6 +202,7 @@ fn is_failure(expected: &Expected, got: &Got) -> bool {
         },
         _ => return false,
     };
+    let text = of_transaction(text);
     // The error of a request that went to every server names the failed server.
     let text = match text.windows(9).position(|w| w == b" (server ") {
         Some(at) if text.ends_with(b")") => &text[..at],
@@ -202,6 +210,15 @@ fn is_failure(expected: &Expected, got: &Got) -> bool {
     };
     let own = FAILURES.iter().any(|f| f.as_bytes() == text);
     own || expected.keys.iter().any(|key| text == [b"BUSY the server is, key:", &key[..]].concat())
+}
+
+/// The reason in an error of `EXEC`; another error unchanged.
+fn of_transaction(text: &[u8]) -> &[u8] {
+    let text = text.strip_suffix(b" (the transaction may have been executed)").unwrap_or(text);
+    let Some(reason) = text.strip_prefix(b"EXECABORT Transaction discarded because of: ") else {
+        return text;
+    };
+    reason.strip_prefix(b"ERR ").unwrap_or(reason)
 }
 
 fn is_value(key: &[u8], node: &Node) -> Result<bool, String> {
@@ -233,6 +250,29 @@ fn redis_fits(what: &What, node: &Node) -> Result<bool, String> {
             }
             _ => false,
         },
+        (What::Popped(_), Node::Null) => true,
+        (What::Popped(key), Node::Array(nodes)) => match &nodes[..] {
+            [Node::Bulk(list), Node::Bulk(value)] => {
+                list == key && value::written_by(key, value).map(|_| true)?
+            }
+            _ => false,
+        },
+        (What::Queued, Node::Simple(text)) => text == b"QUEUED",
+        (What::Queued, Node::Error(text)) => {
+            text.starts_with(b"CROSSSLOT") || text.starts_with(b"ERR the transaction is too large")
+        }
+        (What::Exec(wanted), Node::Array(nodes)) => {
+            for (what, node) in wanted.iter().zip(nodes) {
+                if !redis_fits(what, node)? {
+                    return Ok(false);
+                }
+            }
+            wanted.len() == nodes.len()
+        }
+        (What::Exec(_), Node::Error(text)) => {
+            text == b"EXECABORT Transaction discarded because of previous errors."
+                || text == b"EXECABORT Transaction discarded because of: no server is left for it"
+        }
         (What::Node(wanted), node) => wanted == node,
         (What::ErrorLike(begin), Node::Error(text)) => text.starts_with(begin.as_bytes()),
         (What::AnyArray, Node::Array(_)) => true,

@@ -8,6 +8,8 @@
 //! | no backend receives a malformed or torn frame, or requests without an accepted handshake | [`crate::backend`], at every frame |
 //! | no command is executed after a refused one that it depends on | no backend knows `INCR`, which is sent only there |
 //! | only reads are sent twice, and no more than twice | [`Oracle::served`], by the request's number |
+//! | a transaction is executed whole or not at all, and has no request of another client | [`crate::backend`], at EXEC |
+//! | an element of a list goes to one client | [`Oracle::popped`], [`Oracle::received`] |
 //! | a key stays with its server while none is ejected and the servers stay | [`Oracle::served`] |
 //! | when pools change no request fails, and clients read their own writes if no keys move | [`crate::expect::Certainty`] |
 //! | an ejected server gets probes only | [`crate::shard`], after every callback |
@@ -17,7 +19,7 @@
 //! | unsolicited replies of a server are discarded | [`crate::world`], at each stray reply |
 //! | once all is quiet nothing is pending, and all gauges are at zero | [`crate::world`], at the end |
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Requests seen by all backends, and the faults found.
 #[derive(Debug, Default)]
@@ -26,6 +28,9 @@ pub(crate) struct Oracle {
     keys_move: bool,
     seen: HashMap<u64, u32>,
     home: HashMap<(usize, Vec<u8>), usize>,
+    /// Elements that a server has given away, and those that a client has got.
+    popped: HashSet<u64>,
+    received: HashSet<u64>,
     pub(crate) faults: Vec<String>,
     /// Clients that got the error for a removed pool.
     pub(crate) removals: u64,
@@ -40,6 +45,20 @@ impl Oracle {
 
     pub(crate) fn fault(&mut self, text: String) {
         self.faults.push(text);
+    }
+
+    /// Records an element that a server gives away.
+    pub(crate) fn popped(&mut self, uid: u64) {
+        if !self.popped.insert(uid) {
+            self.fault(format!("element {uid} was popped twice"));
+        }
+    }
+
+    /// Records an element that a client has got.
+    pub(crate) fn received(&mut self, uid: u64) {
+        if !self.popped.contains(&uid) || !self.received.insert(uid) {
+            self.fault(format!("element {uid} was given to a second client, or by nobody"));
+        }
     }
 
     /// Records a request received by a backend.

@@ -167,6 +167,7 @@ fn pool(rng: &mut Rng, index: usize, calm: bool, first_backend: usize) -> Pool {
         limit_requests: None,
         auth: (redis && rng.one_in(4)).then(|| config::Secret::new(PASSWORD)),
         db: if redis && rng.one_in(4) { 5 } else { 0 },
+        databases: 1,
         preconnect: rng.one_in(3),
         auto_eject_hosts: !calm && rng.one_in(2),
         server_connections: rng.pick(&[1, 1, 2]),

@@ -40,6 +40,7 @@ stats_table! {
             messages: Counter, "# messages given to subscribers";
             subscriptions_lost: Counter, "# subscriptions lost with their connection to a server and made again: messages may be missing";
             blocked_clients_gone: Counter, "# clients that left while a blocking request of theirs waited at a server";
+            scripts_loaded: Counter, "# scripts that a server was given again because it may not have known them (EVALSHA)";
             timeouts: Counter, "# requests whose deadline passed before a reply";
             no_server: Counter, "# requests that found no server to go to";
             tls_handshakes: Counter, "# TLS handshakes with clients";

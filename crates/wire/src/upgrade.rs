@@ -115,6 +115,8 @@ pub struct Client {
     pub name: Option<Vec<u8>>,
     /// User it is logged in as.
     pub user: Option<Vec<u8>>,
+    /// Its address and port; None for a unix socket.
+    pub address: Option<Vec<u8>>,
 }
 
 /// Kinds of messages. Numbers are never reused.
@@ -148,6 +150,7 @@ mod tag {
     pub(super) const CLIENT_NAME: u16 = 13;
     pub(super) const REASON: u16 = 14;
     pub(super) const USER: u16 = 15;
+    pub(super) const ADDRESS: u16 = 16;
 }
 
 impl Message {
@@ -234,13 +237,13 @@ impl Message {
 
 impl Client {
     fn write(&self) -> Writer {
-        let Client { pool, number, has_authenticated, resp3, name, user } = self;
+        let Client { pool, number, has_authenticated, resp3, name, user, address } = self;
         let writer = Writer::new(kind::CLIENT)
             .bytes(tag::POOL, pool.as_bytes())
             .number(tag::CLIENT_NUMBER, *number)
             .flag(tag::HAS_AUTHENTICATED, *has_authenticated)
             .flag(tag::RESP3, *resp3);
-        let named = [(tag::CLIENT_NAME, name), (tag::USER, user)];
+        let named = [(tag::CLIENT_NAME, name), (tag::USER, user), (tag::ADDRESS, address)];
         let set = named.into_iter().filter_map(|(tag, text)| Some((tag, text.as_ref()?)));
         set.fold(writer, |writer, (tag, text)| writer.bytes(tag, text))
     }
@@ -253,6 +256,7 @@ impl Client {
             resp3: fields.flag(tag::RESP3)?,
             name: fields.bytes(tag::CLIENT_NAME).map(<[u8]>::to_vec),
             user: fields.bytes(tag::USER).map(<[u8]>::to_vec),
+            address: fields.bytes(tag::ADDRESS).map(<[u8]>::to_vec),
         })
     }
 }

@@ -249,6 +249,9 @@ fn answered_here() {
         ("CLIENT KILL ID 7", "local ClientKill"),
         ("CLIENT UNBLOCK 7", "local ClientUnblock"),
         ("CLIENT REPLY OFF", "local ClientReply"),
+        ("CLIENT PAUSE 100 WRITE", "local ClientPause"),
+        ("CLIENT UNPAUSE", "local ClientUnpause"),
+        ("MONITOR", "local Monitor"),
         ("CLIENT NO-EVICT ON", "local ClientOnOff"),
         ("CLIENT NO-TOUCH ON", "local ClientOnOff"),
         ("CLIENT TRACKINGINFO", "local ClientTrackingInfo"),
@@ -272,9 +275,8 @@ fn refused_with_the_reason() {
     let cluster = "it belongs to Redis Cluster; switch cluster mode off in the client: the proxy finds the server \
                    of a key";
     let stream = "a connection that clients share cannot become a stream; connect to the server itself";
-    let caching = "client-side caching needs a connection of its own; switch it off in the client";
-    let clients = "a server knows the connections of the proxy, not its clients; ask the server itself, or the \
-                   proxy's statistics";
+    let caching = "an invalidation has to come in order with replies, which come over other connections; switch \
+                   client-side caching off in the client";
     let help = "a server explains its own subcommands only; ask a server itself";
     let unsupported = |name: &str, reason: &str| {
         format!("-ERR unknown command '{name}', unsupported by this proxy: {reason}")
@@ -284,17 +286,15 @@ fn refused_with_the_reason() {
             "WAIT 1 0",
             unsupported(
                 "wait",
-                "it waits for what was written on a connection that clients share; set min-replicas-to-write on \
-                 the servers",
+                "a server counts the replicas that have what the same connection wrote, and clients share connections; \
+                 set min-replicas-to-write on the servers",
             ),
         ),
         ("SCRIPT DEBUG YES", unsupported("script|debug", script)),
         ("SHUTDOWN", unsupported("shutdown", admin)),
         ("CLUSTER SLOTS", unsupported("cluster|slots", cluster)),
-        ("MONITOR", unsupported("monitor", stream)),
         ("PSYNC ? -1", unsupported("psync", stream)),
         ("CLIENT TRACKING ON", unsupported("client|tracking", caching)),
-        ("CLIENT PAUSE 100", unsupported("client|pause", clients)),
         ("CLIENT HELP", unsupported("client|help", help)),
         (
             "COMMAND GETKEYSANDFLAGS GET k",
@@ -356,6 +356,7 @@ fn what_needs_a_permission() {
         "flush flushall",
         "flush flushdb",
         "admin memory|purge",
+        "admin monitor",
         "admin pfselftest",
         "admin save",
         "admin swapdb",
@@ -375,7 +376,7 @@ fn commands_that_later_ones_depend_on_are_stateful() {
         let (frame, found) = request(line);
         found.route(&frame).unwrap_err().stateful().is_some()
     };
-    for line in ["MONITOR", "MULTI x", "SELECT", "RESET x", "CLIENT REPLY", "SCRIPT DEBUG", "WATCH"] {
+    for line in ["MONITOR x", "MULTI x", "SELECT", "RESET x", "CLIENT REPLY", "SCRIPT DEBUG", "WATCH"] {
         assert!(is_stateful(line), "{line}");
     }
     for line in ["EXEC x", "GET", "CLIENT", "CLIENT NOSUCH", "NOSUCH", "SHUTDOWN"] {
@@ -557,7 +558,7 @@ fn command_shows_what_is_served() {
     assert_eq!(count("COMMAND DOCS", Version::Resp3), (Kind::Map, 2 * served));
     assert_eq!(count("COMMAND INFO", Version::Resp3), (Kind::Array, served));
     assert_eq!(
-        text("COMMAND INFO get monitor nosuch"),
+        text("COMMAND INFO get psync nosuch"),
         "*3\r\n*10\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n\
          *3\r\n+@read\r\n+@string\r\n+@fast\r\n*0\r\n*0\r\n*0\r\n*-1\r\n*-1\r\n"
     );
@@ -577,7 +578,7 @@ fn command_shows_what_is_served() {
     assert_eq!(text("COMMAND GETKEYS LMPOP x a LEFT"), "-ERR Invalid arguments specified for command\r\n");
     assert_eq!(text("COMMAND LIST FILTERBY PATTERN mg?t"), "*1\r\n$4\r\nmget\r\n");
     assert_eq!(text("COMMAND LIST FILTERBY PATTERN object|f*"), "*1\r\n$11\r\nobject|freq\r\n");
-    assert_eq!(text("COMMAND LIST FILTERBY PATTERN monitor"), "*0\r\n", "refused");
+    assert_eq!(text("COMMAND LIST FILTERBY PATTERN psync"), "*0\r\n", "refused");
     assert_eq!(
         text("COMMAND LIST FILTERBY ACLCAT hyperloglog"),
         "*4\r\n$5\r\npfadd\r\n$7\r\npfcount\r\n$7\r\npfmerge\r\n$10\r\npfselftest\r\n"

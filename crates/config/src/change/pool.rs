@@ -80,7 +80,7 @@ fn differences(old: &Pool, new: &Pool) -> Vec<Change> {
         _ if option.name == "masters" => Vec::new(),
         _ if before.get(option.name) == value => Vec::new(),
         // The protocol decides whether there is one.
-        _ if option.name == "db" && old.protocol != new.protocol => Vec::new(),
+        _ if ["db", "databases"].contains(&option.name) && old.protocol != new.protocol => Vec::new(),
         _ => vec![of_option(subject.clone(), option, before.get(option.name), value)],
     };
     after.settings().flat_map(of_option).collect()

@@ -40,4 +40,5 @@ fn same_connection((old_pool, old): (&Pool, &Server), (new_pool, new): (&Pool, &
     old.target == new.target
         && password(old_pool, old) == password(new_pool, new)
         && (old_pool.protocol, old_pool.db) == (new_pool.protocol, new_pool.db)
+        && old_pool.databases == new_pool.databases
 }

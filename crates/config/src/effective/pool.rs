@@ -45,6 +45,7 @@ pub(crate) fn pool(pool: &Pool) -> Section {
         ("auth_file", pool.auth.as_ref().and_then(Secret::file).and_then(path)),
         // A memcached pool has no database, whatever a nutcracker.yml says.
         ("db", Some(pool.db).filter(|_| pool.protocol == Protocol::Redis).and_then(integer)),
+        ("databases", Some(pool.databases).filter(|_| pool.protocol == Protocol::Redis).and_then(integer)),
         ("preconnect", Some(Setting::Bool(pool.preconnect))),
         ("auto_eject_hosts", Some(Setting::Bool(pool.auto_eject_hosts))),
         ("server_connections", integer(pool.server_connections)),

@@ -114,6 +114,7 @@ pub(super) fn assemble(name: &str, read: &Settings, servers: Vec<Server>) -> Opt
         limit_requests: read.rate("limit_requests"),
         auth: read.secret("auth"),
         db: read.integer("db") as u32,
+        databases: read.integer("databases") as u32,
         preconnect: read.flag("preconnect"),
         auto_eject_hosts: read.flag("auto_eject_hosts"),
         server_connections: read.integer("server_connections") as u32,
@@ -148,13 +149,16 @@ fn permits(section: &str, read: &Settings, faults: &mut Vec<Fault>) {
     }
 }
 
+/// Most connections to a server, for one version of the protocol, that a shard has for all databases.
+const LANES_MAX: u32 = 16_384;
+
 /// Options that contradict each other.
 fn contradictions(section: &str, read: &Settings, pool: &Pool, faults: &mut Vec<Fault>) {
     let mut fail = |option: &str, text: &str, help: &str| {
         faults.push(Fault::error(read.place(option), format!("{section}: {text}"), help));
     };
     if pool.protocol == Protocol::Memcache {
-        for option in ["auth", "auth_file", "db", "allow"] {
+        for option in ["auth", "auth_file", "db", "databases", "allow"] {
             if read.written(option) {
                 fail(
                     option,
@@ -163,6 +167,16 @@ fn contradictions(section: &str, read: &Settings, pool: &Pool, faults: &mut Vec<
                 );
             }
         }
+    }
+    if pool.databases > 1 && pool.db >= pool.databases {
+        fail("databases", "db is not among the databases", "raise databases above db, or remove one of them");
+    }
+    if pool.databases * pool.server_connections > LANES_MAX {
+        let text = format!("databases times server_connections is above {LANES_MAX}");
+        fail("databases", &text, "lower one of them");
+    }
+    if pool.databases > 1 && pool.servers.iter().any(|server| server.target == Target::Local) {
+        fail("databases", "the embedded cache has one database", "remove databases");
     }
     if !read.written("tls") && pool.listen.iter().any(|listen| listen.tls) {
         fail(

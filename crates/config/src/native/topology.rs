@@ -166,6 +166,9 @@ fn of_cluster(pool: &Pool, is_set: impl Fn(&str) -> bool, fail: &mut impl FnMut(
     if pool.db != 0 {
         fail("db", "a cluster has database 0 only", "remove db");
     }
+    if pool.databases > 1 {
+        fail("databases", "a cluster has database 0 only", "remove databases");
+    }
     if pool.server_connections > 1 {
         let text = "a cluster pool has one connection to each node, which keeps requests in order";
         fail("server_connections", text, "remove server_connections");

@@ -124,6 +124,7 @@ fn checked(raw: RawPool) -> Option<Pool> {
         client_connections: None,
         auth: raw.auth.clone(),
         db: number("redis_db", 0) as u32,
+        databases: 1,
         preconnect: flag("preconnect"),
         auto_eject_hosts: flag("auto_eject_hosts"),
         server_connections: number("server_connections", 1).min(SERVER_CONNECTIONS_MAX) as u32,

@@ -396,6 +396,16 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         "Reply bytes held for one client past which it is closed.",
     ),
     option(
+        "databases",
+        None,
+        integer(1, 256),
+        Absent::Is("1"),
+        Live,
+        "Databases that clients may choose with SELECT, from 0 on; with 1 a pool serves `db` alone. The servers must have as \
+         many. Each database that is used has connections of its own to each server, as many as `server_connections` for \
+         each version of the protocol.",
+    ),
+    option(
         "private_connections",
         None,
         integer(0, 16_384),

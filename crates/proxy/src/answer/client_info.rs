@@ -25,14 +25,11 @@ pub(super) fn line(client: &Client, config: &Config) -> String {
     let [sub, psub, ssub] = [FeedKind::Channel, FeedKind::Pattern, FeedKind::Sharded].map(of_kind);
     let multi = session.transaction().map_or(-1, |transaction| transaction.ends.len() as i64);
     let flags = flags(session);
-    let from = match session.from {
-        Some(std::net::IpAddr::V6(ip)) => format!("[{ip}]:0"),
-        Some(ip) => format!("{ip}:0"),
-        None => "unix:0".to_owned(),
-    };
+    let from = session.address();
     let name = session.name.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     let user = session.user.as_ref().map_or("default", |user| user.name());
-    let (id, db, resp) = (session.number, config.db, if session.resp3 { 3 } else { 2 });
+    let db = session.db.map_or(config.db, u32::from);
+    let (id, resp) = (session.number, if session.resp3 { 3 } else { 2 });
     format!(
         "id={id} addr={from} laddr= fd=0 name={name} age=0 idle=0 flags={flags} db={db} sub={sub} psub={psub} ssub={ssub} multi={multi} qbuf=0 \
          qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client|info user={user} \

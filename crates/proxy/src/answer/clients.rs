@@ -4,7 +4,7 @@
 //! and kind, and by the address without the port.
 
 use net::{ConnId, Io};
-use wire::redis::{Args, Argument, encode, integer};
+use wire::redis::{Args, Argument, Local, encode, integer};
 
 use crate::answer::client_info::line;
 use crate::client::stateful::Silence;
@@ -22,6 +22,8 @@ struct Filter<'a> {
     /// A type that the proxy has no clients of: master, replica.
     nobody: bool,
     user: Option<&'a [u8]>,
+    /// Address and port.
+    address: Option<&'a [u8]>,
     /// The one that asks is not meant.
     others: bool,
 }
@@ -34,6 +36,7 @@ impl Filter<'_> {
             && self.ids.as_ref().is_none_or(|ids| ids.contains(&session.number))
             && self.subscribed.is_none_or(|subscribed| session.is_subscribed() == subscribed)
             && self.user.is_none_or(|name| name == user.as_bytes())
+            && self.address.is_none_or(|address| address == session.address().as_bytes())
     }
 
     fn take_type(&mut self, name: Argument<'_>) -> Result<(), Vec<u8>> {
@@ -63,10 +66,11 @@ fn read_list(mut args: Args<'_>) -> Result<Filter<'_>, Vec<u8>> {
     Ok(filter)
 }
 
-/// Reads the arguments behind `CLIENT KILL`; None for an address.
-fn read_kill(mut args: Args<'_>) -> Result<Option<Filter<'_>>, Vec<u8>> {
+/// Reads the arguments behind `CLIENT KILL`; true if they are an address alone.
+fn read_kill(mut args: Args<'_>) -> Result<(Filter<'_>, bool), Vec<u8>> {
     if args.count_left() == 1 {
-        return Ok(None);
+        let address = args.next().map(|address| address.bytes());
+        return Ok((Filter { address, ..Filter::default() }, true));
     }
     let mut filter = Filter { others: true, ..Filter::default() };
     while let Some(word) = args.next() {
@@ -80,20 +84,39 @@ fn read_kill(mut args: Args<'_>) -> Result<Option<Filter<'_>>, Vec<u8>> {
             () if word.is("user") => filter.user = Some(value.bytes()),
             () if word.is("skipme") && value.is("yes") => filter.others = true,
             () if word.is("skipme") && value.is("no") => filter.others = false,
-            () if word.is("addr") || word.is("laddr") => {
+            () if word.is("addr") => filter.address = Some(value.bytes()),
+            () if word.is("laddr") => {
                 return Err(
-                    b"ERR the proxy does not know the ports of clients; use ID, USER or TYPE".to_vec()
+                    b"ERR the proxy does not keep local addresses; use ADDR, ID, USER or TYPE".to_vec()
                 );
             }
             () => return Err(SYNTAX.to_vec()),
         }
     }
-    Ok(Some(filter))
+    Ok((filter, false))
 }
 
 impl Proxy {
+    /// Answers a subcommand of `CLIENT` about the clients of a pool; `args` follow its name.
+    pub(super) fn answer_about_clients<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        local: Local,
+        args: Args<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        match local {
+            Local::ClientKill => self.kill_clients(io, client, args, out),
+            Local::ClientUnblock => self.unblock(io, client, args, out),
+            Local::ClientPause => self.pause_clients(io, client, args, out),
+            Local::ClientUnpause => self.unpause_clients(io, client, out),
+            _ => self.list_clients(client, args, out),
+        }
+    }
+
     /// Answers `CLIENT LIST`; `args` follow that.
-    pub(super) fn list_clients(&self, client: &Client, args: Args<'_>, out: &mut Vec<u8>) {
+    fn list_clients(&self, client: &Client, args: Args<'_>, out: &mut Vec<u8>) {
         let filter = match read_list(args) {
             Ok(filter) => filter,
             Err(error) => return encode::error(out, &error),
@@ -108,16 +131,9 @@ impl Proxy {
     }
 
     /// Handles `CLIENT KILL`; `args` follow that.
-    pub(super) fn kill_clients<I: Io>(
-        &mut self,
-        io: &mut I,
-        client: &mut Client,
-        args: Args<'_>,
-        out: &mut Vec<u8>,
-    ) {
-        let filter = match read_kill(args) {
-            Ok(Some(filter)) => filter,
-            Ok(None) => return encode::error(out, b"ERR No such client"),
+    fn kill_clients<I: Io>(&mut self, io: &mut I, client: &mut Client, args: Args<'_>, out: &mut Vec<u8>) {
+        let (filter, is_old_form) = match read_kill(args) {
+            Ok(read) => read,
             Err(error) => return encode::error(out, &error),
         };
         let others = self.clients().filter(|other| other.pool == client.pool && filter.means(other, false));
@@ -133,17 +149,15 @@ impl Proxy {
             client.session.leaving = true;
             count += 1;
         }
-        encode::integer(out, count as i64);
+        match (is_old_form, count) {
+            (true, 0) => encode::error(out, b"ERR No such client"),
+            (true, _) => encode::simple(out, b"OK"),
+            (false, _) => encode::integer(out, count as i64),
+        }
     }
 
     /// Handles `CLIENT UNBLOCK`; `args` follow that.
-    pub(super) fn unblock<I: Io>(
-        &mut self,
-        io: &mut I,
-        client: &Client,
-        mut args: Args<'_>,
-        out: &mut Vec<u8>,
-    ) {
+    fn unblock<I: Io>(&mut self, io: &mut I, client: &Client, mut args: Args<'_>, out: &mut Vec<u8>) {
         let (number, reason) = (args.next().and_then(|id| integer(id.bytes())), args.next());
         let is_error = match reason {
             None => false,
@@ -241,9 +255,10 @@ mod tests {
             ("CLIENT KILL 127.0.0.1:1", "-ERR No such client\r\n"),
             ("CLIENT KILL ID x", "-ERR client-id should be greater than 0\r\n"),
             ("CLIENT KILL ID 1 SKIPME maybe", "-ERR syntax error\r\n"),
+            ("CLIENT KILL ADDR 127.0.0.1:1", ":0\r\n"),
             (
-                "CLIENT KILL ADDR 127.0.0.1:1",
-                "-ERR the proxy does not know the ports of clients; use ID, USER or TYPE\r\n",
+                "CLIENT KILL LADDR 127.0.0.1:1",
+                "-ERR the proxy does not keep local addresses; use ADDR, ID, USER or TYPE\r\n",
             ),
             ("CLIENT KILL ID 3", ":0\r\n"),
             ("CLIENT KILL TYPE pubsub", ":1\r\n"),

@@ -52,8 +52,11 @@ impl Proxy {
         let asking = matches!(next, Next::Asking(_));
         let piece = self.is_piece(detour);
         let mut sent = Ok(());
+        if piece.is_none() {
+            self.bring_scripts(io, lane, std::iter::once(&bytes[..]));
+        }
         if asking {
-            let pending = Pending::new(Owner::Unwanted, detour.at, ASKING.len());
+            let pending = Pending::new(Owner::Unwanted, pending.at, ASKING.len());
             sent = self.enqueue(io, lane, Frame::Slice(ASKING), pending, Keep::default());
         }
         let sent = sent.and_then(|()| match piece {

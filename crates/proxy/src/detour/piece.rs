@@ -65,6 +65,7 @@ impl Proxy {
         if self.servers[lane.server].is_unproven(lane.number) {
             return Err(Failure::TimedOut);
         }
+        self.bring_scripts(io, lane, requests.iter().map(|request| &request[..]));
         let last = requests.len().saturating_sub(1);
         for (n, request) in requests.iter().enumerate() {
             let (part, keys) = if n == last { (0, EXEC) } else { (QUEUED_PART, 0) };

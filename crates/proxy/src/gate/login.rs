@@ -132,7 +132,7 @@ impl Proxy {
         let pool = &self.pools[client.pool];
         let (gate, protocol) = (Arc::clone(&pool.gate), pool.config.protocol);
         let now = since_start(io.now());
-        let from = client.session.from;
+        let from = client.session.from.map(|address| address.ip());
         let user = match std::mem::take(&mut client.session.pending) {
             // The book may have changed since.
             Pending::Answered(user) => user.and_then(|user| gate.book.user(user.name().as_bytes()).cloned()),

@@ -145,9 +145,12 @@ fn who_arrives_goes_on_with_the_session() {
         resp3: true,
         name: Some(b"bob".to_vec()),
         user: None,
+        address: Some(b"127.0.0.1:4242".to_vec()),
     };
     world.proxy.mail(&mut world.io, arrival(client));
     let id = only(&world);
+    let address = world.proxy.clients().next().map(|client| client.session.address());
+    assert_eq!(address.as_deref(), Some("127.0.0.1:4242"));
     world.receive(id, b"CLIENT GETNAME\r\nCLIENT ID\r\nGET a\r\n");
     assert_eq!(world.sent(id), "$3\r\nbob\r\n:77\r\n");
     let resp3: Vec<_> = world.io.connects.iter().map(|(_, to)| to.to_string()).collect();

@@ -42,6 +42,8 @@ const READ_AHEAD: usize = 64 * 1024;
 pub(super) enum To {
     /// No server: the proxy answers it.
     Nobody,
+    /// Nobody, and it changes the server connections that its client uses.
+    Settled,
     /// No server at present: in a cluster it takes a detour.
     Nowhere,
     /// One server, over this connection.
@@ -88,7 +90,11 @@ impl Proxy {
             return Verdict::Wait;
         }
         match to {
-            To::Nobody => Verdict::Take,
+            To::Settled if client.waiting() > 0 && self.pools[client.pool].config.databases > 1 => {
+                self.make_wait(io, client, Wait::Changeover);
+                Verdict::Wait
+            }
+            To::Nobody | To::Settled => Verdict::Take,
             To::Feeds(subscription) if subscription.has_to_wait(client) => {
                 self.make_wait(io, client, Wait::Changeover);
                 Verdict::Wait
@@ -183,7 +189,13 @@ impl Proxy {
         match wait {
             Wait::Drain => io.notify_drained(client.id),
             Wait::Memory => self.starving.push(client.id),
-            Wait::Reply | Wait::Server | Wait::Changeover | Wait::Login | Wait::Private | Wait::Block => {}
+            Wait::Reply
+            | Wait::Server
+            | Wait::Changeover
+            | Wait::Login
+            | Wait::Pause
+            | Wait::Private
+            | Wait::Block => {}
         }
         client.session.paused = Some(wait);
         io.pause(client.id);

@@ -3,7 +3,7 @@
 use local::redis::Block;
 use net::{Input, Io};
 use telemetry::CommandClass;
-use wire::memcache::{Silence, Span};
+use wire::memcache::Silence;
 use wire::redis::{Command, Merge, Proxied};
 
 use crate::client::Client;
@@ -36,13 +36,15 @@ impl Traits {
             () => CommandClass::Other,
         };
         let is_of_many = command.proxied == Proxied::Split(Merge::Values);
-        Traits { counted: Counted { class, is_of_many }, ..Traits::redis(command.retry_safe()) }
+        let traits = Traits::redis(command.retry_safe());
+        let keep = Keep { whole: command.runs_known_script(), ..traits.keep };
+        Traits { counted: Counted { class, is_of_many }, keep, ..traits }
     }
 
     /// Traits of a Redis request that is not one command of a client's.
     pub(super) fn redis(retry_safe: bool) -> Traits {
         Traits {
-            keep: Keep { safe: retry_safe, asked: Span::default() },
+            keep: Keep { safe: retry_safe, ..Keep::default() },
             expect: ANY_REPLY,
             silence: Silence::Never,
             counted: Counted::default(),

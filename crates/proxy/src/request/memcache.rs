@@ -363,7 +363,7 @@ fn skip(client: &mut Client, input: &mut Input<'_>) {
 
 fn traits(request: &Request) -> Traits {
     Traits {
-        keep: Keep { safe: request.retry_safe(), asked: request.asked() },
+        keep: Keep { safe: request.retry_safe(), asked: request.asked(), whole: false },
         expect: request.expect(),
         silence: Silence::of(request),
         counted: Counted { class: class_of(request.expect().kind), is_of_many: false },

@@ -1,9 +1,9 @@
 //! (a) Redis requests: scanned, planned, admitted; then forwarded, or answered here.
 
+mod here;
 mod stateful;
 
 use net::{Input, Io};
-use wire::memcache::Silence;
 use wire::redis::{
     Command, Keys, Local, Merge, Parts, ProtocolError, Reason, Refusal, Request, RequestScanner, Route, Scan,
 };
@@ -17,7 +17,7 @@ use crate::request::about::about;
 use crate::request::admission::{To, Verdict, is_more};
 use crate::request::forward::{Traits, hand_on};
 use crate::request::private::Private;
-use crate::request::reader::{NO_REPLICA, NoReplica};
+use crate::request::reader::NoReplica;
 use crate::request::scan::{self, ScanStep};
 use crate::request::subscribe::Subscription;
 use crate::request::transaction::Step;
@@ -177,19 +177,39 @@ impl Proxy {
         let (len, unread) = (request.len(), input.bytes().len());
         let frame = &input.bytes()[..len];
         let plan = self.plan_redis(client, request, frame);
+        if self.pools[client.pool].pause.is_set()
+            && plan.is_for_servers()
+            && self.waits_for_pause(io, client, plan.command())
+        {
+            return false;
+        }
         match self.admit(io, client, plan.to(), (len, unread)) {
             Verdict::Take => {}
             Verdict::Wait => return false,
             Verdict::Refuse(failure) => {
-                self.refuse(io, client, failure, Silence::Never);
+                self.pools[client.pool].stats.forward_error.inc();
+                self.refuse_planned(io, client, &plan, failure, request.route(frame));
                 input.consume(len);
                 return true;
             }
         }
         client.session.next_request();
-        if client.session.limited && self.refuse_over_limit(io, client, Silence::Never) {
+        if client.session.limited
+            && !matches!(plan, Plan::Here(Here::InRefusedTransaction))
+            && let Some(failure) = self.over_limit(io, client)
+        {
+            self.refuse_planned(io, client, &plan, failure, request.route(frame));
             input.consume(len);
             return true;
+        }
+        if self.pools[client.pool].monitors.is_any() {
+            let command = request.route(frame).ok().map(|(command, _)| command);
+            self.show_monitors(io, client, command, request.args(frame));
+        }
+        if let Plan::One(lane, command) = &plan
+            && command.is_about_scripts()
+        {
+            self.see_script(io, client.pool, *lane, command, request.args(frame));
         }
         match plan {
             Plan::One(Some(lane), command) if self.counts_receivers(client, command) => {
@@ -204,6 +224,9 @@ impl Proxy {
                 input.consume(len);
             }
             Plan::Every(command, merge) => {
+                if command.is_about_scripts() {
+                    self.see_script(io, client.pool, None, command, request.args(frame));
+                }
                 let traits = Traits::of(command);
                 hand_on(input, len, |frame| self.broadcast_redis(io, client, merge, frame, traits));
             }
@@ -398,67 +421,6 @@ impl Proxy {
         let server = first.and_then(|group| placement.server_of(group));
         Plan::One(server.map(|server| self.servers[server].lane_of(client)), command)
     }
-
-    #[cold]
-    fn answer_redis<I: Io>(
-        &mut self,
-        io: &mut I,
-        client: &mut Client,
-        here: &Here<'_>,
-        request: &Request,
-        frame: &[u8],
-    ) {
-        let pool = &self.pools[client.pool];
-        match here {
-            Here::Local(local) => self.answer(io, client, *local, request, frame),
-            Here::Refusal(refusal) => self.refuse_redis(io, client, refusal),
-            Here::NoPassword(stateful) => {
-                pool.stats.denied.inc();
-                let error = if pool.gate.needs_login() { crate::gate::NOAUTH } else { crate::answer::NOAUTH };
-                self.reject_redis(io, client, *stateful, error);
-            }
-            Here::Forbidden(verdict, command) => {
-                pool.stats.denied.inc();
-                let error = format!("-{}\r\n", verdict.redis_error(command));
-                let stateful = Some(*command).filter(|command| command.stateful);
-                self.reject_redis(io, client, stateful, error.as_bytes());
-            }
-            Here::Cluster(command) => {
-                self.answer_as_cluster(io, client, command, request.args(frame).nth(2));
-            }
-            Here::NoReplica => {
-                pool.stats.no_server.inc();
-                self.give(io, client, NO_REPLICA);
-            }
-            Here::WatchEmbedded => self.watch_embedded(io, client, request.args(frame)),
-            Here::NotEmbedded(command) => {
-                let error = format!("-ERR '{}' is not served by the embedded cache\r\n", command.name);
-                self.give(io, client, error.as_bytes());
-            }
-            Here::Subscribed(command) => {
-                let error = format!(
-                    "-ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
-                     context\r\n",
-                    command.name
-                );
-                self.give(io, client, error.as_bytes());
-            }
-            Here::Scanned(reply) => self.give(io, client, reply),
-            Here::InRefusedTransaction => self.refuse_in_transaction(io, client, request),
-            Here::CrossSlot(command) => {
-                pool.stats.cross_slot.inc();
-                self.scratch.reply.clear();
-                let in_cluster = pool.placement.slots().is_some();
-                crate::answer::cross_slot(
-                    in_cluster,
-                    pool.config.hash_tag,
-                    command.name,
-                    &mut self.scratch.reply,
-                );
-                self.give(io, client, &self.scratch.reply);
-            }
-        }
-    }
 }
 
 impl Plan<'_> {
@@ -471,7 +433,23 @@ impl Plan<'_> {
             Plan::Subscribe(subscription) => To::Feeds(*subscription),
             Plan::Split(..) | Plan::Every(..) | Plan::Scan(_) | Plan::Ask(_) => To::Parts,
             Plan::One(None, _) => To::Nowhere,
+            Plan::Here(Here::Local(Local::Select | Local::Reset)) => To::Settled,
             Plan::Here(_) => To::Nobody,
+        }
+    }
+
+    /// True if servers get it: it waits while its pool's clients are paused.
+    fn is_for_servers(&self) -> bool {
+        !matches!(self, Plan::Here(_) | Plan::Subscribe(_))
+            && !matches!(self, Plan::Transaction(step) if step.lane().is_none())
+    }
+
+    /// Its command; None for a transaction, or what needs a private connection.
+    fn command(&self) -> Option<&'static Command> {
+        match self {
+            Plan::One(_, command) | Plan::Split(command, ..) | Plan::Every(command, _) => Some(command),
+            Plan::Scan(_) | Plan::Ask(_) => wire::redis::command::lookup(b"scan"),
+            Plan::Transaction(_) | Plan::Private(_) | Plan::Subscribe(_) | Plan::Here(_) => None,
         }
     }
 }

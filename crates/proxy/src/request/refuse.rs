@@ -16,6 +16,7 @@ use wire::memcache;
 use wire::redis::{Command, Refusal};
 
 use crate::client::Client;
+use crate::fail::Failure;
 use crate::keys::PoolKey;
 use crate::notice::Notice;
 use crate::proxy::Proxy;
@@ -52,12 +53,18 @@ impl Proxy {
         client: &mut Client,
         silence: memcache::Silence,
     ) -> bool {
-        let pool = &self.pools[client.pool];
-        let Err(failure) = pool.gate.count_request(client, io.now()) else { return false };
-        pool.stats.limited.inc();
-        let error = failure.reply(pool.config.protocol);
+        let Some(failure) = self.over_limit(io, client) else { return false };
+        let error = failure.reply(self.pools[client.pool].config.protocol);
         self.give(io, client, if silence == memcache::Silence::Always { b"" } else { &error });
         true
+    }
+
+    /// Counts a request against the limits of its user and its pool. The error, if one is reached.
+    pub(super) fn over_limit<I: Io>(&mut self, io: &I, client: &Client) -> Option<Failure> {
+        let pool = &self.pools[client.pool];
+        let failure = pool.gate.count_request(client, io.now()).err()?;
+        pool.stats.limited.inc();
+        Some(failure)
     }
 
     pub(crate) fn refuse_redis<I: Io>(&mut self, io: &mut I, client: &mut Client, refusal: &Refusal<'_>) {

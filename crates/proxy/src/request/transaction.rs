@@ -133,7 +133,9 @@ impl Proxy {
                 step(wanted.and_then(|transaction| match transaction.server {
                     _ if self.is_by_slot(client) => self.lane_by_slot(client, transaction),
                     Some(server) => {
-                        self.servers.get(server).map(|server| own_lane(client, server.lane_of(client)))
+                        // It may have been ejected since.
+                        let server = self.servers.get(server).filter(|server| server.is_in_ring());
+                        server.map(|server| own_lane(client, server.lane_of(client)))
                     }
                     None => self.any_lane(client),
                 }))
@@ -363,6 +365,7 @@ impl Proxy {
             self.gathers.recount(gather);
             return self.send_first(io, client, gather);
         }
+        self.bring_scripts(io, lane, queued.requests());
         let before = std::iter::once(MULTI).chain(queued.requests()).map(|request| (request, QUEUED_PART, 0));
         for (request, part, keys) in before.chain([(exec, 0, EXEC)]) {
             let expect = Expect { keys, ..traits.expect };

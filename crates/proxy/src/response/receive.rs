@@ -118,7 +118,10 @@ impl Proxy {
             if self.servers[lane.server].is_named_by_sentinels() {
                 self.check_master(io, lane, error);
             }
-            if self.is_turned_away(io, lane, found, error) || self.is_left_to_master(io, lane, found, error) {
+            if self.is_sent_with_script(io, lane, found, error)
+                || self.is_turned_away(io, lane, found, error)
+                || self.is_left_to_master(io, lane, found, error)
+            {
                 input.consume(found.len);
                 return true;
             }

@@ -60,6 +60,7 @@ impl Server {
         self.address = address;
         self.health.forget_attempts();
         self.resp3.reset();
+        self.other_databases.reset();
         (self.failing, self.refuses) = (false, false);
     }
 

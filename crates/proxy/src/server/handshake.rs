@@ -33,7 +33,7 @@ impl Server {
     fn open<I: Io>(&mut self, io: &mut I, lane: u16) -> Option<ConnId> {
         let id = io.connect(self.address.as_ref()?, &self.options);
         let (version, probe) = (self.speaks_resp3(lane), lane == self.probe_lane());
-        let (password, db, now) = (self.password.clone(), self.config.db, io.now());
+        let (password, db, now) = (self.password.clone(), self.database_of(lane), io.now());
         let checks_role = self.is_named_by_sentinels();
         let (reads_replicas, private) = (reads_replicas(&self.config), lane >= self.first_private());
         let conn = &mut self.conns[lane as usize];
@@ -109,6 +109,9 @@ impl Server {
         if self.speaks_resp3(lane) {
             self.resp3.reset();
         }
+        if self.database_of(lane) != self.config.db {
+            self.other_databases.reset();
+        }
         let conn = &mut self.conns[lane as usize];
         self.refuses = conn.unneeded_password;
         if !conn.unready.is_empty()
@@ -140,7 +143,8 @@ impl Proxy {
     pub(crate) fn preconnect<I: Io>(&mut self, io: &mut I, server: ServerKey) {
         let config = &self.servers[server].config;
         if config.preconnect {
-            for number in 0..config.server_connections as u16 {
+            let first = self.servers[server].first_of_database(None);
+            for number in first..first + config.server_connections as u16 {
                 if !self.servers[server].is_open(number) {
                     self.open_lane(io, LaneKey { server, number });
                 }
@@ -204,6 +208,10 @@ impl Proxy {
             // Clients of RESP2 can still use the server.
             let server = &mut self.servers[lane.server];
             server.resp3.failed(failure, server.config.server_retry_timeout, io.now());
+        }
+        let server = &mut self.servers[lane.server];
+        if server.is_without_database(lane.number, failure) {
+            server.other_databases.failed(failure, server.config.server_retry_timeout, io.now());
         }
         if failure == Failure::Demoted {
             self.doubt_master(io, lane.server);

@@ -68,6 +68,8 @@ pub(crate) struct Keep {
     pub(crate) safe: bool,
     /// Range with the names that its reply may contain; empty for redis.
     pub(crate) asked: Span,
+    /// It is kept whole, whatever its pool requires.
+    pub(crate) whole: bool,
 }
 
 impl Keep {
@@ -79,7 +81,7 @@ impl Keep {
             }
             _ => Span::default(),
         };
-        Keep { safe: false, asked }
+        Keep { safe: false, asked, whole: false }
     }
 }
 
@@ -100,11 +102,12 @@ impl Kept {
     /// Keeps the part of a request that its pool requires, and records it in `pending`.
     #[inline(always)]
     pub(crate) fn keep(&mut self, pending: &mut Pending, frame: Frame<'_>, keep: Keep, policy: Policy) {
-        let wanted = match policy.resend {
-            Resend::Nothing => false,
-            Resend::Safe => keep.safe,
-            Resend::All | Resend::Reads => true,
-        };
+        let wanted = keep.whole
+            || match policy.resend {
+                Resend::Nothing => false,
+                Resend::Safe => keep.safe,
+                Resend::All | Resend::Reads => true,
+            };
         let bytes = frame.bytes();
         if !wanted && policy.beginnings {
             // Most are longer than that, and a copy of a fixed length is a few moves.
@@ -253,7 +256,7 @@ mod tests {
             let owner = Owner::Client(ConnId { index: 0, generation: 0 }, 0);
             let mut pending = Pending::new(owner, Instant::default(), frame.bytes().len());
             let policy = Policy { resend, beginnings: self.beginnings };
-            self.kept.keep(&mut pending, frame, Keep { safe, asked }, policy);
+            self.kept.keep(&mut pending, frame, Keep { safe, asked, whole: false }, policy);
             self.line.push_back(pending);
         }
 

@@ -165,6 +165,10 @@ impl Proxy {
     /// Handles a lost connection.
     pub(crate) fn server_lost<I: Io>(&mut self, io: &mut I, lane: LaneKey, failure: Failure) {
         let mut lost = self.servers[lane.server].lose(io, lane.number, failure);
+        if failure != Failure::Removed {
+            // It may have lost its scripts with its life.
+            self.servers[lane.server].scripts.clear();
+        }
         self.recount_server(lane);
         if let Some(id) = lost.id {
             self.vacate(id);
@@ -249,7 +253,7 @@ impl Proxy {
         let waited = lost.line.iter().any(|p| p.owner.is_awaited());
         if lane.number == server.probe_lane() {
             server.probe_lost(io, failure);
-        } else if waited && failure != Failure::Version {
+        } else if waited && failure != Failure::Version && !server.is_without_database(lane.number, failure) {
             self.server_failed(io, lane.server, failure, lost.was_connected);
         }
     }

@@ -50,9 +50,9 @@ impl Server {
         self.private(lane).is_some_and(|private| private.resp3)
     }
 
-    /// Lane of a private connection that a client of this version can have now: preferably an open one, and
-    /// one of the other version, which has to be closed first, only at the limit.
-    fn free_private(&mut self, resp3: bool) -> Option<u16> {
+    /// Lane of a private connection that a client of this version and database can have now: preferably an
+    /// open one, and another kind of one, which has to be closed first, only at the limit.
+    fn free_private(&mut self, (resp3, db): (bool, u32)) -> Option<u16> {
         let first = self.first_private();
         let lanes = (first..).zip(&self.privates.all);
         let free = lanes.filter(|(_, private)| private.user.is_none());
@@ -60,7 +60,7 @@ impl Server {
         let (mut open, mut closed, mut other) = (None, None, None);
         for (lane, private) in free {
             match is_open(lane) {
-                true if private.resp3 == resp3 => {
+                true if (private.resp3, private.db) == (resp3, db) => {
                     open = Some(lane);
                     break;
                 }
@@ -72,7 +72,7 @@ impl Server {
             return open.or(closed);
         }
         if self.privates.all.len() < self.config.private_connections as usize {
-            self.privates.all.push(Private { resp3, user: None, blocks: None });
+            self.privates.all.push(Private { resp3, db, user: None, blocks: None });
             self.conns.push(Default::default());
             return Some(first + (self.privates.all.len() - 1) as u16);
         }
@@ -103,16 +103,18 @@ impl Proxy {
         server: ServerKey,
         resp3: bool,
     ) -> Option<LaneKey> {
-        let number = self.servers[server].free_private(resp3)?;
+        let db = client.session.db.map_or(self.servers[server].config.db, u32::from);
+        let number = self.servers[server].free_private((resp3, db))?;
         let lane = LaneKey { server, number };
-        if self.servers[server].is_open(number) && self.servers[server].private_speaks_resp3(number) != resp3
-        {
+        let is_of = |private: &Private| (private.resp3, private.db) == (resp3, db);
+        if self.servers[server].is_open(number) && !self.servers[server].private(number).is_some_and(is_of) {
             self.close_lane(io, lane, Failure::Removed);
         }
         let server = &mut self.servers[server];
         let lane = number;
         let private = server.private_mut(lane)?;
-        (private.resp3, private.user, private.blocks) = (resp3, Some(client.id), None);
+        (private.resp3, private.db) = (resp3, db);
+        (private.user, private.blocks) = (Some(client.id), None);
         server.stats.private_connections.inc();
         Some(server.lane_key(lane))
     }

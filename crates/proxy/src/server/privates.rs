@@ -13,6 +13,8 @@ use crate::keys::LaneKey;
 pub(crate) struct Private {
     /// It speaks RESP3.
     pub(crate) resp3: bool,
+    /// Database that is selected on it.
+    pub(crate) db: u32,
     /// Client that has it.
     pub(crate) user: Option<ConnId>,
     /// Time its client's request may block, beyond the pool's timeout.

@@ -90,8 +90,7 @@ impl Proxy {
 
 /// Address and name of a client.
 pub(super) fn who(session: &Session) -> (String, String) {
-    let from = session.from.map_or_else(|| "unix".to_owned(), |ip| ip.to_string());
-    (from, session.name.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned())
+    (session.address(), session.name.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned())
 }
 
 #[cfg(test)]

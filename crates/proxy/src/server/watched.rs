@@ -233,7 +233,7 @@ mod tests {
         let report = report(&mut w);
         let found: Vec<(String, u64, String)> =
             report.replies.iter().map(|r| (r.command.clone(), r.bytes, r.client.clone())).collect();
-        assert_eq!(found, [("lrange".into(), 9013, "unix".into()), ("get".into(), 6009, "unix".into())]);
+        assert_eq!(found, [("lrange".into(), 9013, "unix:0".into()), ("get".into(), 6009, "unix:0".into())]);
         let key = report.replies[0].key.as_ref().map(ToString::to_string);
         assert_eq!(key.as_deref(), Some("list"));
     }

@@ -1,6 +1,7 @@
 //! A connection to a server: its input, its scheduled replies, and how it breaks off.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use config::checked::Protocol;
@@ -10,6 +11,9 @@ use super::redis::Session;
 use super::{Backend, Mood, Watch, memcache, redis};
 use crate::network::{End, LinkId, Network, Read};
 use crate::tamper::Tamper;
+
+/// Interval at which a blocked connection looks for an element.
+const BLOCK_LOOK: Duration = Duration::from_millis(2);
 
 /// Server end of a connection.
 #[derive(Debug)]
@@ -87,19 +91,39 @@ impl BackendConn {
         if let Err(why) = self.work(net.now, backend, watch) {
             watch.oracle.fault(format!("backend {} got a bad frame: {why}", watch.index));
         }
-        self.answer(net, backend)
+        let next = self.answer(net, backend);
+        // Elements come over other connections: it looks again and again.
+        let looks = self.session.blocked.is_some() && !self.closed;
+        let look = looks.then(|| net.now + BLOCK_LOOK);
+        [next, look].into_iter().flatten().min()
     }
 
     fn work(&mut self, now: Instant, backend: &mut Backend, watch: &mut Watch<'_>) -> Result<(), String> {
+        let mut reply = Vec::new();
+        if !redis::unblock(backend, &mut self.session, watch, now, &mut reply) {
+            return Ok(());
+        }
+        if !reply.is_empty() {
+            let after = self.replies.back().map_or(now, |r| r.0.max(now));
+            self.replies.push_back((after + backend.service_time(), reply, false));
+        }
         loop {
             let mut reply = Vec::new();
+            if self.session.blocked.is_some() {
+                return Ok(());
+            }
             let used = match backend.protocol {
-                Protocol::Redis => redis::work(&self.input, backend, &mut self.session, watch, &mut reply)?,
+                Protocol::Redis => {
+                    redis::work(&self.input, backend, &mut self.session, watch, (now, &mut reply))?
+                }
                 Protocol::Memcache => memcache::work(&self.input, backend, watch, &mut reply)?,
             };
             let Some(used) = used else { return Ok(()) };
             let _ = self.input.split_to(used);
             self.frames += 1;
+            if self.session.blocked.is_some() {
+                return Ok(());
+            }
             let after = self.replies.back().map_or(now, |r| r.0.max(now));
             let dies = backend.mood == Mood::DieMidReply && backend.rng.one_in(6);
             if dies {

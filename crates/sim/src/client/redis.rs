@@ -24,11 +24,16 @@ impl Client {
     pub(super) fn ask_redis(&mut self, uid: u64) {
         match self.rng.below(100) {
             0..30 => self.ask_get(uid),
-            30..50 => self.ask_set(uid),
+            30..45 => self.ask_set(uid),
+            45..50 => self.ask_transaction(uid),
             50..65 => self.ask_mget(uid),
             65..72 => self.ask_mset(uid),
             72..79 => self.ask_del(uid),
-            79..85 => self.ask_exists(uid),
+            79..82 => self.ask_exists(uid),
+            82 | 83 => self.ask_push(uid),
+            // A half-closed client that blocks counts as gone, as it does in Redis.
+            84 if self.ending != super::Ending::HalfClose => self.ask_blocking(),
+            84 => self.ask_exists(uid),
             85..87 => self.ask_eval(uid),
             87 => self.ask_script_load(uid),
             88 => self.ask_script_exists(uid),
@@ -106,6 +111,67 @@ impl Client {
         let mut args: Vec<&[u8]> = vec![b"MSET"];
         args.extend(keys.iter().zip(&values).flat_map(|(k, v)| [&k[..], &v[..]]));
         self.push(resp::request(&args), node(Node::Simple(b"OK".to_vec())), &keys);
+    }
+
+    /// Sends a transaction: a read and two writes of its own keys, which live on one server. Some are
+    /// discarded.
+    fn ask_transaction(&mut self, uid: u64) {
+        let simple = |text: &[u8]| Node::Simple(text.to_vec());
+        let (read, write, last) =
+            (self.key_of_transaction(), self.key_of_transaction(), self.key_of_transaction());
+        let executes = !self.rng.one_in(5);
+        let mut replies = vec![self.present(&read)];
+        let mut requests = vec![resp::request(&[b"GET", &read])];
+        for (n, key) in [&write, &last].into_iter().enumerate() {
+            // One number per write, of which the lower part is the transaction's.
+            let value = match executes {
+                true => self.write_key(key, (n as u64 + 1) << 40 | uid),
+                false => value::value(key, (n as u64 + 1) << 40 | uid, 0),
+            };
+            requests.push(resp::request(&[b"SET", key, &value]));
+            replies.push(simple(b"OK"));
+        }
+        self.push(resp::request(&[b"MULTI"]), node(simple(b"OK")), &[]);
+        let keys = [read.clone(), write, last];
+        for (request, key) in requests.into_iter().zip(&keys) {
+            let exactly = Some(Got::Redis(simple(b"QUEUED")));
+            self.push(request, (What::Queued, exactly), std::slice::from_ref(key));
+        }
+        if executes {
+            let ok = What::Node(simple(b"OK"));
+            let what = What::Exec(vec![What::Value(read), ok.clone(), ok]);
+            let exactly = Some(Got::Redis(Node::Array(replies)));
+            self.push(resp::request(&[b"EXEC"]), (what, exactly), &keys);
+        } else {
+            self.push(resp::request(&[b"DISCARD"]), node(simple(b"OK")), &[]);
+        }
+    }
+
+    /// One of its own keys; all of them live on one server.
+    fn key_of_transaction(&mut self) -> Vec<u8> {
+        let n = if self.hash_tag { self.rng.below(6) } else { 0 };
+        format!("c{}:{n}{{t0}}", self.index).into_bytes()
+    }
+
+    /// A list that several clients share.
+    fn list(&mut self) -> Vec<u8> {
+        format!("list:{}", self.rng.below(3)).into_bytes()
+    }
+
+    /// Pushes an element to a list, for whoever takes it.
+    fn ask_push(&mut self, uid: u64) {
+        let key = self.list();
+        let value = value::value(&key, uid, 0);
+        let request = resp::request(&[b"RPUSH", &key, &value]);
+        self.push(request, (What::Count(i64::MAX), None), &[key]);
+    }
+
+    /// Takes an element of a list, or waits for one, for a short time.
+    fn ask_blocking(&mut self) {
+        let key = self.list();
+        let time = self.rng.pick(&[&b"0.002"[..], b"0.01", b"0.03"]);
+        let request = resp::request(&[b"BLPOP", &key, time]);
+        self.push(request, (What::Popped(key.clone()), None), &[key]);
     }
 
     fn ask_del(&mut self, uid: u64) {

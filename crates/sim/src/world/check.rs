@@ -2,10 +2,14 @@
 
 use super::{Client, Duration, End, Mail, Notice, Report, ServerId, Tamper, World};
 
-/// Most connections of a shard to a server: some per protocol version, one for probes, one for subscriptions.
+/// Most connections of a shard to a server: some per protocol version, one for probes, one for subscriptions,
+/// and those for one client at a time.
 fn lanes(pool: &config::checked::Pool) -> usize {
-    2 * pool.server_connections as usize + 2
+    (2 * pool.server_connections + 2 + pool.private_connections) as usize
 }
+
+/// Longest time that a simulated client's request blocks, which its timeout begins after.
+const BLOCKS_MAX: Duration = Duration::from_millis(35);
 
 impl World {
     /// Memory limit with allowances. Memory may exceed the budget, at which clients are closed, by the input
@@ -29,7 +33,7 @@ impl World {
                 let index = n % self.shards.len();
                 let longest = Duration::from_micros(stats.latency.snapshot().quantile(1.0));
                 // Timers are exact to a millisecond, the histogram to a hundredth.
-                if longest > timeout + timeout / 50 + Duration::from_millis(3) {
+                if longest > timeout + timeout / 50 + BLOCKS_MAX + Duration::from_millis(3) {
                     return Err(format!(
                         "a request to {name} on shard {index} took {longest:?} of {timeout:?}"
                     ));

@@ -149,6 +149,10 @@ pub enum Local {
     ClientKill,
     /// `CLIENT UNBLOCK id [TIMEOUT|ERROR]`
     ClientUnblock,
+    /// `CLIENT PAUSE timeout [WRITE|ALL]`: requests of the pool's clients wait.
+    ClientPause,
+    /// `CLIENT UNPAUSE`
+    ClientUnpause,
     /// `CLIENT REPLY ON|OFF|SKIP`
     ClientReply,
     /// `CLIENT NO-EVICT ON|OFF` and `CLIENT NO-TOUCH ON|OFF`: without effect here.
@@ -167,6 +171,8 @@ pub enum Local {
     Info,
     /// `LOLWUT …`
     Lolwut,
+    /// `MONITOR`: the requests of the pool's clients on the same shard.
+    Monitor,
     /// `SLOWLOG GET [count]`: the slow log of the pool.
     SlowLogGet,
     /// `SLOWLOG LEN`
@@ -202,6 +208,25 @@ impl Command {
     /// True if it writes data.
     pub fn is_write(&self) -> bool {
         self.flags & flags::WRITE != 0
+    }
+
+    /// True if it may change data, or be passed on to replicas: `CLIENT PAUSE … WRITE` holds it back.
+    pub fn may_replicate(&self) -> bool {
+        const PASSED_ON: [&str; 6] = ["eval", "evalsha", "fcall", "pfcount", "publish", "spublish"];
+        self.is_write() || PASSED_ON.contains(&self.name)
+    }
+
+    /// True if it runs a script that the server has to know already.
+    #[inline]
+    pub fn runs_known_script(&self) -> bool {
+        self.flags & flags::NO_MANDATORY_KEYS != 0 && self.name.starts_with("evalsha")
+    }
+
+    /// True if it runs, loads or removes scripts, or may: most commands are excluded by a flag.
+    #[inline]
+    pub fn is_about_scripts(&self) -> bool {
+        self.flags & flags::NOSCRIPT != 0
+            && (self.name.starts_with("eval") || self.name.starts_with("script|"))
     }
 
     /// True if the proxy serves it, or a subcommand of it.

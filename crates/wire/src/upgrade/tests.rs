@@ -11,6 +11,7 @@ fn messages() -> Vec<Message> {
         resp3: true,
         name: Some(b"w\xf6rker".to_vec()),
         user: Some(b"web".to_vec()),
+        address: Some(b"[::1]:4711".to_vec()),
     };
     vec![
         Message::Hello(hello),

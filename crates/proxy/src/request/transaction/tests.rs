@@ -187,3 +187,75 @@ fn a_transaction_has_limits_and_its_memory_is_counted() {
     let census = w.proxy.census();
     assert!(census.held < 3000 && census.held == census.held_counted, "{census:?}");
 }
+
+/// Requests refused for a limit inside a transaction, which ends: nothing of it is executed, and what comes
+/// after it is no part of it.
+#[test]
+fn a_limit_within_a_transaction_ends_it_as_a_whole() {
+    let over = "ERR too many requests: limit_requests of this pool is reached, try again later\r\n";
+    let cases: &[(u32, &[&str], String)] = &[
+        (2, &["MULTI", "GET a", "GET a"], format!("+OK\r\n{QUEUED}-{over}")),
+        (
+            2,
+            &["MULTI", "GET a", "EXEC"],
+            format!("+OK\r\n{QUEUED}-EXECABORT Transaction discarded because of: {over}"),
+        ),
+        (
+            1,
+            &["WATCH a", "MULTI", "GET a", "EXEC"],
+            format!("+OK\r\n-{over}-ERR not executed, since the MULTI before it was refused\r\n{ABORTED}"),
+        ),
+    ];
+    for (burst, requests, answer) in cases {
+        let limit = format!("limit_requests = \"1/s burst {burst}\"\n");
+        let mut w = World::new(&TWO.replace("timeout", &format!("{limit}timeout")));
+        let client = w.accept(0);
+        for request in *requests {
+            w.receive(client, &lines(&[request]));
+            if *request == "WATCH a" {
+                let private = w.server(0);
+                w.receive(private, b"+OK\r\n");
+            }
+        }
+        assert_eq!(w.sent(client), *answer, "{requests:?}");
+        let sent: Vec<String> = w.io.connects.iter().map(|(id, _)| w.sent(*id)).collect();
+        assert!(sent.iter().all(|sent| !sent.contains("EXEC")), "{sent:?}");
+        assert_eq!(w.io.closed.contains(&client), *burst == 1, "its MULTI was refused");
+        if *burst > 1 {
+            w.pass_time(std::time::Duration::from_secs(1));
+            w.receive(client, &lines(&["EXEC"]));
+            let last = if requests.ends_with(&["GET a"]) { ABORTED } else { "-ERR EXEC without MULTI\r\n" };
+            assert_eq!(w.sent(client)[answer.len()..], *last, "{requests:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refused_watch_closes_its_client_since_exec_would_not_look() {
+    let mut w = World::new(&format!("{TWO}private_connections = 0\n"));
+    let client = w.accept(0);
+    w.receive(client, &lines(&["WATCH a"]));
+    w.pass_time(std::time::Duration::from_millis(1001));
+    w.receive(client, &lines(&["WATCH a", "MULTI", "SET a 1", "EXEC"]));
+    assert!(w.sent(client).starts_with("-ERR all connections to this server for single clients are in use"));
+    assert_eq!(w.sent(client).matches("\r\n").count(), 1, "{}", w.sent(client));
+    assert!(w.io.closed.contains(&client));
+}
+
+#[test]
+fn a_transaction_whose_server_was_ejected_meanwhile_is_not_sent_there() {
+    let mut w = World::new(&TWO.replace(
+        "timeout",
+        "auto_eject_hosts = true\nserver_failure_limit = 1\nserver_retry_timeout = \"1s\"\ntimeout",
+    ));
+    let client = w.accept(0);
+    w.receive(client, &lines(&["MULTI", "SET a 1"]));
+    w.ask(lines(&["GET a"]));
+    let server = w.server(0);
+    w.proxy.failed(&mut w.io, server, Fault::Reset);
+    let connects = w.io.connects.len();
+    w.receive(client, &lines(&["EXEC"]));
+    let error = "-EXECABORT Transaction discarded because of: no server is left for it\r\n";
+    assert_eq!(w.sent(client), format!("+OK\r\n{QUEUED}{error}"));
+    assert_eq!(w.io.connects.len(), connects);
+}

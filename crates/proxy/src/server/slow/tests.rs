@@ -99,7 +99,7 @@ fn clients_read_the_slow_log_of_their_pool() {
     let client = w.accept(0);
     let mut ask = |request: &str| w.says(client, std::str::from_utf8(&lines(&[request])).expect("text"));
     assert_eq!(ask("slowlog len"), ":1\r\n");
-    let entry = "*6\r\n:0\r\n:0\r\n:11000\r\n*2\r\n$3\r\nget\r\n$1\r\na\r\n$4\r\nunix\r\n$0\r\n\r\n";
+    let entry = "*6\r\n:0\r\n:0\r\n:11000\r\n*2\r\n$3\r\nget\r\n$1\r\na\r\n$6\r\nunix:0\r\n$0\r\n\r\n";
     for (request, count) in
         [("slowlog get", 1), ("slowlog get 5", 1), ("slowlog get -1", 1), ("slowlog get 0", 0)]
     {

@@ -55,7 +55,7 @@ impl Reason {
     fn words(self) -> (&'static str, &'static str) {
         match self {
             Reason::Replicas => (
-                "it waits for what was written on a connection that clients share",
+                "a server counts the replicas that have what the same connection wrote, and clients share connections",
                 "set min-replicas-to-write on the servers",
             ),
             Reason::PubSub => ("each server knows the channels that live there", "ask each server itself"),
@@ -77,9 +77,10 @@ impl Reason {
             Reason::Stream => {
                 ("a connection that clients share cannot become a stream", "connect to the server itself")
             }
-            Reason::Tracking => {
-                ("client-side caching needs a connection of its own", "switch it off in the client")
-            }
+            Reason::Tracking => (
+                "an invalidation has to come in order with replies, which come over other connections",
+                "switch client-side caching off in the client",
+            ),
             Reason::ServerClients => (
                 "a server knows the connections of the proxy, not its clients",
                 "ask the server itself, or the proxy's statistics",

@@ -5,13 +5,11 @@
 use super::KeySpec;
 use super::Local::{
     self as By, AclCat, AclGetUser, AclList, AclUsers, AclWhoami, ClientGetName, ClientGetRedir, ClientId,
-    ClientInfo, ClientKill, ClientList, ClientOnOff, ClientReply, ClientSetInfo, ClientSetName,
-    ClientTrackingInfo, ClientUnblock, ConfigGet, SlowLogGet, SlowLogLen, SlowLogReset,
+    ClientInfo, ClientKill, ClientList, ClientOnOff, ClientPause, ClientReply, ClientSetInfo, ClientSetName,
+    ClientTrackingInfo, ClientUnblock, ClientUnpause, ConfigGet, SlowLogGet, SlowLogLen, SlowLogReset,
 };
 use super::Proxied::{Any, Every, Forward, Only, Refused};
-use super::Reason::{
-    Admin, Cluster, Function, Help, Inspection, KeyFlags, RunningScript, ServerClients, Tracking,
-};
+use super::Reason::{Admin, Cluster, Function, Help, Inspection, KeyFlags, RunningScript, Tracking};
 use super::merge::Merge;
 #[allow(clippy::wildcard_imports, reason = "rows are written in its words")]
 use super::row::*;
@@ -46,14 +44,14 @@ pub(super) const CLIENT: [Command; 18] = numbered(after(&ACL), [
     row("client|list", -2, ADM | NS | L | S, KeySpec::None, local(ClientList), "connection", "2.4.0"),
     row("client|no-evict", 3, ADM | NS | L | S, KeySpec::None, local(ClientOnOff), "connection", "7.0.0"),
     row("client|no-touch", 3, NS | L | S, KeySpec::None, local(ClientOnOff), "connection", "7.2.0"),
-    row("client|pause", -3, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "2.9.50"),
+    row("client|pause", -3, ADM | NS | L | S, KeySpec::None, local(ClientPause), "connection", "2.9.50"),
     stateful(row("client|reply", 3, NS | L | S, KeySpec::None, local(ClientReply), "connection", "3.2.0")),
     row("client|setinfo", 4, NS | L | S, KeySpec::None, local(ClientSetInfo), "connection", "7.2.0"),
     row("client|setname", 3, NS | L | S, KeySpec::None, local(ClientSetName), "connection", "2.6.9"),
     stateful(row("client|tracking", -3, NS | L | S, KeySpec::None, Refused(Tracking), "connection", "6.0.0")),
     row("client|trackinginfo", 2, NS | L | S, KeySpec::None, local(ClientTrackingInfo), "connection", "6.2.0"),
     row("client|unblock", -3, ADM | NS | L | S, KeySpec::None, local(ClientUnblock), "connection", "5.0.0"),
-    row("client|unpause", 2, ADM | NS | L | S, KeySpec::None, Refused(ServerClients), "connection", "6.2.0"),
+    row("client|unpause", 2, ADM | NS | L | S, KeySpec::None, local(ClientUnpause), "connection", "6.2.0"),
 ]);
 
 #[rustfmt::skip]

@@ -159,7 +159,7 @@ pub(super) static TABLE: [Command; COMMANDS] = numbered(0, [
     row("mget", -2, R | F, ALL, Split(Merge::Values), "string", "1.0.0"),
     modifies(row("migrate", -6, W | MK, Migrate, Forward, "generic", "2.6.0")),
     container("module", -2, 0, KeySpec::None, Refused(Admin), "server", "4.0.0", &MODULE),
-    stateful(row("monitor", 1, ADM | NS | L | S, KeySpec::None, Refused(Stream), "server", "1.0.0")),
+    administers(stateful(row("monitor", 1, ADM | NS | L | S, KeySpec::None, local(By::Monitor), "server", "1.0.0"))),
     modifies(row("move", 3, W | F, FIRST, Forward, "generic", "1.0.0")),
     row("mset", -3, W | OOM, PAIRS, Split(Merge::AllOk), "string", "1.0.1"),
     row("msetnx", -3, W | OOM, PAIRS, Forward, "string", "1.0.1"),

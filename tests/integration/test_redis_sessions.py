@@ -1,0 +1,177 @@
+"""What a Redis client's session has besides its requests, through the binary: databases, scripts that servers have lost, pauses, monitors,
+its address. Each with redis-py over real servers."""
+
+import hashlib
+import threading
+import time
+
+import pytest
+
+import kit
+
+redis = pytest.importorskip("redis")
+
+pytestmark = pytest.mark.needs("redis-server")
+
+SCRIPT = "return redis.call('incrby', KEYS[1], ARGV[1])"
+SHA = hashlib.sha1(SCRIPT.encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def servers(stack):
+    return [stack.keep(kit.start_redis(f"r{n}", stack.path)) for n in range(3)]
+
+
+@pytest.fixture(scope="module")
+def proxy(stack, servers):
+    return stack.keep_proxy(kit.start_native(stack.path, "redis", servers, databases=16, allow='["admin", "flush"]', hash_tag='"{}"'))
+
+
+@pytest.fixture
+def prefix(request):
+    return f"{request.node.name}:"
+
+
+def client(program, **options):
+    return redis.Redis(port=program.port, decode_responses=True, **options)
+
+
+def connections(servers):
+    total = 0
+    for server in servers:
+        with client(server) as direct:
+            total += direct.info("stats")["total_connections_received"]
+    return total
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_databases_are_apart_and_share_their_connections(proxy, servers, prefix, protocol):
+    clients = [client(proxy, db=n % 4, protocol=protocol) for n in range(40)]
+    for n, r in enumerate(clients):
+        r.mset({f"{prefix}{key}": n % 4 for key in range(20)})
+    for n, r in enumerate(clients):
+        assert r.mget([f"{prefix}{key}" for key in range(20)]) == [str(n % 4)] * 20
+    for server in servers:
+        for db in range(4):
+            with client(server, db=db) as direct:
+                found = direct.mget([f"{prefix}{key}" for key in range(20)])
+                assert set(found) <= {None, str(db)} and found.count(str(db)) > 0
+    before = connections(servers)
+    for n in range(40):
+        with client(proxy, db=n % 4, protocol=protocol) as r:
+            assert r.get(f"{prefix}1") == str(n % 4)
+    assert connections(servers) - before == len(servers), "nothing but our own questions"
+    for r in clients:
+        r.close()
+
+
+def test_what_is_private_and_about_all_keys_is_of_the_database_too(proxy, prefix):
+    with client(proxy, db=5) as five, client(proxy, db=6) as six:
+        six.flushdb()
+        five.set(prefix + "w", 1)
+        with five.pipeline() as pipeline:
+            pipeline.watch(prefix + "w")
+            six.set(prefix + "w", "of another database")
+            pipeline.multi()
+            pipeline.incr(prefix + "w")
+            assert pipeline.execute() == [2]
+        six.rpush(prefix + "l", "x")
+        assert five.blpop(prefix + "l", 0.1) is None
+        assert six.blpop(prefix + "l", 0.1) == (prefix + "l", "x")
+        assert six.dbsize() == 1 and six.keys() == list(six.scan_iter()) == [prefix + "w"]
+        assert six.move(prefix + "w", 7) and six.dbsize() == 0
+        with client(proxy, db=7) as seven:
+            assert seven.get(prefix + "w") == "of another database"
+        with pytest.raises(redis.ResponseError, match="out of range"):
+            six.execute_command("SELECT", 16)
+
+
+def test_a_script_that_a_server_has_lost_is_loaded_again(proxy, servers, prefix):
+    with client(proxy) as r:
+        assert r.script_load(SCRIPT) == SHA
+        for server in servers:
+            with client(server) as direct:
+                direct.script_flush()
+        keys = [f"{prefix}{n}" for n in range(50)]
+        for key in keys:
+            assert r.execute_command("EVALSHA", SHA, 1, key, 2) == 2
+        for server in servers:
+            with client(server) as direct:
+                assert direct.script_exists(SHA) == [True]
+        pipeline = r.pipeline(transaction=False)
+        for key in keys:
+            pipeline.execute_command("EVALSHA", SHA, 1, key, 3)
+        assert pipeline.execute() == [5] * 50
+        with r.pipeline() as transaction:
+            transaction.execute_command("EVALSHA", SHA, 1, f"{prefix}{{t}}", 3)
+            assert transaction.execute() == [3]
+        assert r.script_flush() is True
+        with pytest.raises(redis.exceptions.NoScriptError):
+            r.execute_command("EVALSHA", SHA, 1, keys[0], 1)
+
+
+def test_a_server_that_starts_again_gets_the_script_before_what_needs_it(stack, prefix):
+    """Also within a pipeline, where nothing could be sent again."""
+    path = stack.path / "again"
+    path.mkdir()
+    server = kit.start_redis("again", path)
+    proxy = stack.keep_proxy(kit.start_native(path, "redis", [server]))
+    with client(proxy) as r:
+        assert r.eval(SCRIPT, 1, prefix + "k", 1) == 1
+        server.kill()
+        again = stack.keep(kit.Program("again", ["redis-server", "--bind", "127.0.0.1", "--save", "", "--port", server.port], [server.port], path))
+        assert again.is_ready()
+        kit.until(lambda: answers(r), "the server is back")
+        pipeline = r.pipeline(transaction=False)
+        for n in range(10):
+            pipeline.execute_command("EVALSHA", SHA, 1, prefix + "k", 1)
+        assert pipeline.execute() == list(range(1, 11))
+
+
+def answers(r):
+    try:
+        return r.get("x") is None
+    except redis.RedisError:
+        return False
+
+
+def test_a_pause_holds_requests_back(proxy, prefix):
+    with client(proxy) as r, client(proxy) as other:
+        assert r.client_pause(300)
+        start = time.monotonic()
+        assert other.set(prefix + "k", "v")
+        assert time.monotonic() - start > 0.25
+        assert r.client_pause(60_000, all=False)
+        assert other.get(prefix + "k") == "v", "reads go on"
+        done = threading.Event()
+        writer = threading.Thread(target=lambda: (other.set(prefix + "k", "w"), done.set()))
+        writer.start()
+        assert not done.wait(0.2)
+        assert r.client_unpause()
+        assert done.wait(5)
+        writer.join()
+
+
+def test_a_monitor_sees_what_others_ask(proxy, prefix):
+    with client(proxy) as r, client(proxy) as watching:
+        with watching.monitor() as monitor:
+            r.set(prefix + "k", 'a "quoted" value')
+            r.mget(prefix + "k", prefix + "l")
+            seen = [monitor.next_command() for _ in range(2)]
+        own = r.client_info()["addr"].rsplit(":", 1)
+        for line, command in zip(seen, [f'SET {prefix}k a "quoted" value', f"MGET {prefix}k {prefix}l"], strict=True):
+            assert line["command"] == command and line["db"] == 0
+            assert [line["client_address"], line["client_port"]] == own
+
+
+def test_clients_have_ports_and_are_closed_by_them(proxy):
+    with client(proxy, client_name="victim") as victim, client(proxy) as r:
+        victim.ping()
+        listed = {entry["name"]: entry["addr"] for entry in r.client_list()}
+        address = listed["victim"]
+        assert address == victim.client_info()["addr"] and address != r.client_info()["addr"]
+        assert not address.endswith(":0")
+        assert r.client_kill_filter(addr=address) == 1
+        assert "victim" not in {entry["name"] for entry in r.client_list()}
+        with pytest.raises(redis.ResponseError, match="No such client"):
+            r.client_kill(address)
