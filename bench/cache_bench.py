@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The embedded cache beside redis-server and memcached: CPU per request and memory for 100,000 keys.
 
+`floor` (bench/loadgen) is the least program that answers such requests, and keeps nothing.
+
 Every contender has one thread, 50 clients and values of 100 bytes; the load goes to one after the other, A B C A B C,
 `--rounds` times. CPU is that of the process alone, to the end of the load. A ratio is taken within a round, and the
 median of the rounds is shown.
@@ -37,8 +39,16 @@ def start_memcached(stage):
                         "-t", "1"], port)
 
 
+def start_floor(stage):
+    floor = os.path.join(TARGET, "release", "floor")
+    if not os.path.exists(floor):
+        raise Unavailable("there is no " + floor)
+    port = free_port()
+    return stage.start([floor, "cache", str(port)], port)
+
+
 CONTENDERS = {
-    "redis": {"redis-server": start_redis, "nuthatch": start_nuthatch("redis")},
+    "redis": {"redis-server": start_redis, "nuthatch": start_nuthatch("redis"), "floor": start_floor},
     "memcache": {"memcached": start_memcached, "nuthatch": start_nuthatch("memcache")},
 }
 BASE = {"redis": "redis-server", "memcache": "memcached"}
@@ -111,7 +121,7 @@ def main():
         for case in of_protocol:
             rows += rows_of(case, results[case.name])
         memory_rows += [[protocol, name, "%.1f" % m["start_mb"], "%.1f" % m["full_mb"], "%.1f" % m["end_mb"]]
-                        for name, m in memory.items()]
+                        for name, m in memory.items() if name != "floor"]
     text = heading(proxy_bench.versions("nuthatch", "redis", "memcached")) + "\n\n"
     text += table(["load", "cache", "CPU µs per request", "of redis-server or memcached", "requests/s", "p50 µs", "p99 µs"], rows)
     text += "\n\n%d,000 keys of 16 bytes with values of 100 bytes:\n\n" % (KEYS // 1000)

@@ -21,7 +21,7 @@ class Floor:
         if not os.path.exists(FLOOR):
             raise Unavailable("there is no " + FLOOR)
         port = free_port()
-        return stage.start([FLOOR, str(port), os.path.join(stage.directory, "floor-%d" % port)], port)
+        return stage.start([FLOOR, "queue", str(port), os.path.join(stage.directory, "floor-%d" % port)], port)
 
     def prepare(self, port, channels):
         pass
