@@ -1,4 +1,4 @@
-//! `cargo xtask sim [cache|cluster|queue] [--from N] [--seeds N]`: plays any number of simulator seeds, on all cores.
+//! `cargo xtask sim [cache|cluster|queue] [--from N] [--seeds N]`: plays simulator seeds, on all cores.
 //!
 //! The work is done by `crates/sim`, built fast but with overflow checks and debug assertions. A seed that
 //! breaks a rule is printed with the command that replays it.

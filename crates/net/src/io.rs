@@ -35,9 +35,10 @@ pub trait Io {
     fn unread(&self, conn: ConnId) -> usize;
     /// Bytes queued on `conn` that the kernel has not accepted.
     fn unsent(&self, conn: ConnId) -> usize;
-    /// Takes the bytes that were sent on an outgoing connection and that the kernel never accepted: the last ones
-    /// sent. For the connection that was aborted or has failed last, in the same turn: what has not left cannot
-    /// have had an effect. Empty where a layer encodes bytes, since those that left are not known then.
+    /// Takes the bytes that were sent on an outgoing connection and that the kernel never accepted: the last
+    /// ones sent. For the connection that was aborted or has failed last, in the same turn: what has not left
+    /// cannot have had an effect. Empty where a layer encodes bytes, since those that left are not known
+    /// then.
     fn take_unsent(&mut self, _conn: ConnId) -> Vec<u8> {
         Vec::new()
     }

@@ -3,6 +3,8 @@
 //! Choices that the contract leaves open are drawn from the seed: how much a read returns, whether input lies
 //! in the shared scratch buffer or in the connection's own, whether a large piece is written at once.
 
+mod conn;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use net::{
 
 use crate::network::{End, LinkId, Network};
 use crate::rng::Rng;
+pub(crate) use conn::{Conn, Stage};
 
 /// Size from which a piece may be written within the call that sends it, as in `net`.
 const LARGE: usize = 16 * 1024;
@@ -25,39 +28,6 @@ const LEAVING: Duration = Duration::from_millis(200);
 
 /// Id that no connection has.
 pub(crate) const NOBODY: ConnId = ConnId { index: u32::MAX, generation: 0 };
-
-/// Stages of a connection's life, as in `net`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stage {
-    Opening,
-    Open,
-    Finishing,
-    Lingering,
-}
-
-#[derive(Debug)]
-pub(crate) struct Conn {
-    pub(crate) link: Option<LinkId>,
-    /// Server that it was opened to: an index of the world's backends.
-    pub(crate) backend: Option<usize>,
-    pub(crate) stage: Stage,
-    pub(crate) inbox: BytesMut,
-    pub(crate) want: usize,
-    pub(crate) outbox: BytesMut,
-    pub(crate) paused: bool,
-    pub(crate) readable: bool,
-    pub(crate) ended: bool,
-    pub(crate) dirty: bool,
-    pub(crate) queued: bool,
-    pub(crate) blocked: bool,
-    pub(crate) notify_drained: bool,
-    pub(crate) show_again: bool,
-    /// True if input always lies in the connection's own buffer, as behind a layer.
-    pub(crate) always_owned: bool,
-    pub(crate) timer: Option<TimerId>,
-    /// Unsent bytes when a finished connection's timer was set.
-    pub(crate) left: usize,
-}
 
 /// The owner of a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -33,7 +33,8 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("pool", "tls_handshakes"),
     ("pool", "tls_resumed"),
     ("pool", "tls_failures"),
-    // Clusters: `cluster.rs`, crates/proxy/src/detour/tests.rs and tests/integration/test_redis_cluster.py move them.
+    // Clusters: `cluster.rs`, crates/proxy/src/detour/tests.rs and tests/integration/test_redis_cluster.py
+    // move them.
     ("pool", "redirects"),
     ("pool", "detours"),
     ("pool", "topology_changes"),

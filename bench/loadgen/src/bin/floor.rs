@@ -1,12 +1,12 @@
-//! The kernel's cost of an answered message: the lower bounds for `cargo xtask bench single` and `bench cache`.
+//! The kernel's cost of an answered message: lower bounds for `cargo xtask bench single` and `bench cache`.
 //!
 //! `floor queue PORT FILE` appends what a client sends to the file with one `pwrite`, and answers `OK` in a
 //! frame of NSQ V2. It parses nothing, and serves only clients that wait for each answer: the minimum for a
 //! daemon on sockets that stores what it confirms.
 //!
-//! `floor cache PORT` keeps nothing: it counts the arrays of what a client sends, of two elements (GET) and of
-//! three (SET), and answers each with 100 bytes or `OK`. Keys and values must not contain `*`, and a request
-//! that is cut in two is answered when its first bytes have come.
+//! `floor cache PORT` keeps nothing: it counts the arrays of what a client sends, of two elements (GET) and
+//! of three (SET), and answers each with 100 bytes or `OK`. Keys and values must not contain `*`, and a
+//! request that is cut in two is answered when its first bytes have come.
 //!
 //! Both have one poll for all clients, and one recv and one send for each of them.
 

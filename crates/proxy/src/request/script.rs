@@ -6,9 +6,9 @@
 //! EVALSHA            ▸ not had since a connection to the server was lost? ▸ SCRIPT LOAD, EVALSHA, in one go
 //! -NOSCRIPT          ▸ kept, and nothing of the client is behind it? ▸ EVAL with the text ▸ its reply
 //! ```
-//! A script in front keeps the order of a client's requests. After `NOSCRIPT`, which a server answers that has
-//! lost its scripts behind our back, later requests of the client may have run already: then the error is the
-//! reply, as it is from Redis, and the next `EVALSHA` brings the script along.
+//! A script in front keeps the order of a client's requests. After `NOSCRIPT`, which a server answers that
+//! has lost its scripts behind our back, later requests of the client may have run already: then the error is
+//! the reply, as it is from Redis, and the next `EVALSHA` brings the script along.
 
 use std::sync::Arc;
 

@@ -66,7 +66,7 @@ impl Proxy {
 }
 
 impl Server {
-    /// Marks a waiting request as expired, if there is one that is, and returns it to be answered with an error.
+    /// Marks a waiting request as expired, if there is one, and returns it to be answered with an error.
     fn expire(&mut self, lane: u16, timeout: Duration, now: Instant) -> Option<Pending> {
         let conn = &mut self.conns[lane as usize];
         let pending = conn.expire_front(timeout, now).or_else(|| conn.expire_behind(timeout, now))?;

@@ -46,8 +46,8 @@ impl Lost {
         self.was_connected && pending.safe && !(n == 0 && self.mid_reply)
     }
 
-    /// Requests at the front of the line of which all bytes have left, or may have: any other cannot have been
-    /// executed, since a server needs all of a request.
+    /// Requests at the front of the line of which all bytes have left, or may have: any other cannot have
+    /// been executed, since a server needs all of a request.
     fn count_left(&self) -> usize {
         if self.is_unsent {
             return 0;

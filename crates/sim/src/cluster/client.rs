@@ -35,7 +35,7 @@ struct Text {
     sent: Option<u64>,
 }
 
-/// What a list was told to hold: a slot, a number, and its place if it was acknowledged.
+/// An element that a list was told to hold: a slot, a number, and its place if it was acknowledged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pushed {
     pub(super) tag: usize,
@@ -72,8 +72,8 @@ pub(super) struct Client {
     next_number: u64,
     /// Versions of own texts: the last one sent, the last one acknowledged.
     versions: BTreeMap<Vec<u8>, (u64, u64)>,
-    /// Versions that a read has seen that was sent before them: it was sent again after the connection was lost
-    /// on which they followed it. They must not be acknowledged.
+    /// Versions that a read has seen that was sent before them: it was sent again after the connection was
+    /// lost on which they followed it. They must not be acknowledged.
     early: BTreeSet<(Vec<u8>, u64)>,
     is_last_round: bool,
 }

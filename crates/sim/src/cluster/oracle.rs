@@ -2,7 +2,8 @@
 //!
 //! - a list holds each number once, each client's in its order, and each acknowledged one in its place;
 //! - both pushes of a transaction stand next to each other, or neither is there;
-//! - a counter has returned each value once, and has counted what was acknowledged, and no more than was sent.
+//! - a counter has returned each value once, and has counted what was acknowledged, and no more than was
+//!   sent.
 //!
 //! Rules about single replies are checked by [`super::client`]: a text is that of its key, never missing,
 //! never older than what its writer knows; nothing fails that need not; every request has a reply.

@@ -8,7 +8,7 @@ use config::checked::Pool;
 use crate::network::Travel;
 use crate::rng::Rng;
 
-/// What may happen; each includes those before it.
+/// Troubles that may come; each includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Trouble {
     /// Slots move, masters are replaced as planned, views lie. No request may fail.

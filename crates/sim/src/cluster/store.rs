@@ -7,7 +7,7 @@ use super::tamper::{Plan, Tamper};
 use super::truth::{Declined, Truth};
 use crate::resp::Node;
 
-/// What a key holds.
+/// The value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     List(Vec<u64>),
@@ -39,7 +39,7 @@ pub struct Declines {
     pub down: u64,
 }
 
-/// What a connection to a node remembers.
+/// State of a connection to a node.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     asking: bool,
@@ -228,7 +228,7 @@ impl Store {
     }
 }
 
-/// What a master that was frozen answers to what waited in its sockets: as if it had executed it.
+/// Answer of a master that was frozen to a request that waited in its sockets: as if it had executed it.
 pub(super) fn lost_answer(session: &mut Session, request: &[Vec<u8>]) -> Node {
     let name = request[0].to_ascii_uppercase();
     match (&name[..], &mut session.queued) {

@@ -259,7 +259,7 @@ impl Truth {
 
     // ---- views --------------------------------------------------------------------------------------------
 
-    /// What a node says of the cluster.
+    /// The cluster as a node describes it.
     pub(super) fn view(&self, node: usize) -> View {
         let at = &self.nodes[node];
         self.view_of(&at.known, !self.refuses_all(node), &[])

@@ -1,4 +1,4 @@
-//! What happens to the cluster: moves of slots, failovers, deaths, losses of connections.
+//! Troubles of the cluster: moves of slots, failovers, deaths, losses of connections.
 
 use std::time::Duration;
 
