@@ -342,7 +342,9 @@ impl Memory {
                 channel.pending.remove(&sequence);
                 channel.waiting.push_front(sequence);
             }
-            while let Some(fetch) = channel.fetches.front_mut() {
+            // One that is lost holds up none behind it.
+            let mut at = 0;
+            while let Some(fetch) = channel.fetches.get_mut(at) {
                 let mut messages = Vec::new();
                 while !fetch.lost && fetch.count > 0 {
                     let Some(sequence) = channel.waiting.pop_front() else { break };
@@ -370,13 +372,14 @@ impl Memory {
                     told.push((node, Completion::Arrived { topic, channel, messages }));
                 }
                 if !ended {
-                    break;
+                    at += 1;
+                    continue;
                 }
                 if fetch.count > 0 {
                     let unfilled = Completion::Unfilled { topic, channel: channel_name, count: fetch.count };
                     told.push((node, unfilled));
                 }
-                channel.fetches.pop_front();
+                channel.fetches.remove(at);
             }
         }
         for (node, completion) in told {

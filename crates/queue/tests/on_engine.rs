@@ -504,9 +504,14 @@ impl Model {
             self.subscribe(channel);
         }
         self.fleet.step = Duration::from_millis(50);
-        for _ in 0..900 {
+        for round in 0.. {
             self.fleet.run(Duration::from_millis(100));
             self.look(false);
+            let is_drained = self.fleet.memory.unfinished() == 0;
+            // What was held comes back within a minute and a half; a backlog takes as long as its steps.
+            if round >= 900 && is_drained || round >= 900 + steps {
+                break;
+            }
         }
         for channel in CHANNELS {
             let missing: Vec<&String> = self.accepted.difference(&self.got[channel]).collect();
