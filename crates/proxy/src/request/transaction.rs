@@ -39,6 +39,8 @@ pub(crate) const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const NESTED: &[u8] = b"-ERR MULTI calls can not be nested\r\n";
 const WATCH_INSIDE: &[u8] = b"-ERR WATCH inside MULTI is not allowed\r\n";
 const QUEUED: &[u8] = b"+QUEUED\r\n";
+const SERVER_GONE: &[u8] =
+    b"-ERR the server of this transaction was ejected, or replaced by a reload: start it again\r\n";
 
 /// Effect of a request between MULTI and EXEC.
 #[derive(Debug)]
@@ -133,8 +135,7 @@ impl Proxy {
                 step(wanted.and_then(|transaction| match transaction.server {
                     _ if self.is_by_slot(client) => self.lane_by_slot(client, transaction),
                     Some(server) => {
-                        // It may have been ejected since.
-                        let server = self.servers.get(server).filter(|server| server.is_in_ring());
+                        let server = self.serves(server).then(|| &self.servers[server]);
                         server.map(|server| own_lane(client, server.lane_of(client)))
                     }
                     None => self.any_lane(client),
@@ -207,9 +208,15 @@ impl Proxy {
     /// Queues a request for this server, unless the transaction has keys of another one.
     fn step_to(&self, client: &Client, command: &'static Command, server: ServerKey) -> Step {
         match client.session.transaction().and_then(|transaction| transaction.server) {
-            Some(bound) if bound != server => self.step_across(client, command),
+            Some(bound) if bound != server && self.serves(bound) => self.step_across(client, command),
+            Some(bound) if bound != server => Step::Spoil(SERVER_GONE.to_vec()),
             _ => Step::Queue(Some(server)),
         }
+    }
+
+    /// False once a server was ejected, or replaced by a reload.
+    fn serves(&self, server: ServerKey) -> bool {
+        self.servers.get(server).is_some_and(|server| server.is_in_ring())
     }
 
     fn step_across(&self, client: &Client, command: &'static Command) -> Step {

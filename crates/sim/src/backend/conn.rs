@@ -49,7 +49,8 @@ impl BackendConn {
 
     /// True if nothing is unread, owed or unsent.
     pub(crate) fn is_idle(&self) -> bool {
-        self.input.is_empty() && self.replies.is_empty() && self.output.is_empty()
+        let owes = !self.replies.is_empty() || self.session.blocked.is_some();
+        self.input.is_empty() && !owes && self.output.is_empty()
     }
 
     pub(crate) fn close(&mut self, net: &mut Network, hard: bool) {
