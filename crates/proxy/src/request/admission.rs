@@ -90,11 +90,8 @@ impl Proxy {
             return Verdict::Wait;
         }
         match to {
-            To::Settled if client.waiting() > 0 && self.pools[client.pool].config.databases > 1 => {
-                self.make_wait(io, client, Wait::Changeover);
-                Verdict::Wait
-            }
-            To::Nobody | To::Settled => Verdict::Take,
+            To::Nobody => Verdict::Take,
+            To::Settled => self.admit_settled(io, client),
             To::Feeds(subscription) if subscription.has_to_wait(client) => {
                 self.make_wait(io, client, Wait::Changeover);
                 Verdict::Wait
@@ -129,6 +126,16 @@ impl Proxy {
                 }
             },
         }
+    }
+
+    /// Admission of a request that changes the connections of its client: none may be under way over others.
+    #[cold]
+    fn admit_settled<I: Io>(&mut self, io: &mut I, client: &mut Client) -> Verdict {
+        if client.waiting() == 0 || self.pools[client.pool].config.databases == 1 {
+            return Verdict::Take;
+        }
+        self.make_wait(io, client, Wait::Changeover);
+        Verdict::Wait
     }
 
     /// Admission of a request that takes a detour: in a cluster its client must have no other under way,

@@ -177,10 +177,9 @@ impl Proxy {
         let (len, unread) = (request.len(), input.bytes().len());
         let frame = &input.bytes()[..len];
         let plan = self.plan_redis(client, request, frame);
-        if self.pools[client.pool].pause.is_set()
-            && plan.is_for_servers()
-            && self.waits_for_pause(io, client, plan.command())
-        {
+        let pool = &self.pools[client.pool];
+        let (is_paused, is_monitored) = (pool.pause.is_set(), pool.monitors.is_any());
+        if is_paused && plan.is_for_servers() && self.waits_for_pause(io, client, plan.command()) {
             return false;
         }
         match self.admit(io, client, plan.to(), (len, unread)) {
@@ -188,7 +187,7 @@ impl Proxy {
             Verdict::Wait => return false,
             Verdict::Refuse(failure) => {
                 self.pools[client.pool].stats.forward_error.inc();
-                self.refuse_planned(io, client, &plan, failure, request.route(frame));
+                self.refuse_planned(io, client, &plan, failure, (request, frame));
                 input.consume(len);
                 return true;
             }
@@ -198,13 +197,12 @@ impl Proxy {
             && !matches!(plan, Plan::Here(Here::InRefusedTransaction))
             && let Some(failure) = self.over_limit(io, client)
         {
-            self.refuse_planned(io, client, &plan, failure, request.route(frame));
+            self.refuse_planned(io, client, &plan, failure, (request, frame));
             input.consume(len);
             return true;
         }
-        if self.pools[client.pool].monitors.is_any() {
-            let command = request.route(frame).ok().map(|(command, _)| command);
-            self.show_monitors(io, client, command, request.args(frame));
+        if is_monitored {
+            self.show_monitors(io, client, here::command_of(request, frame), request.args(frame));
         }
         if let Plan::One(lane, command) = &plan
             && command.is_about_scripts()

@@ -2,15 +2,21 @@
 
 use config::checked::Protocol;
 use net::Io;
-use wire::redis::Request;
+use wire::redis::{Command, Request};
 
-use super::{Here, Plan, Routed};
+use super::{Here, Plan};
 use crate::client::Client;
 use crate::fail::Failure;
 use crate::proxy::Proxy;
 use crate::request::reader::NO_REPLICA;
 use crate::request::transaction::Step;
 use crate::response::aborted_by;
+
+/// The command of a request that was planned already.
+#[cold]
+pub(super) fn command_of(request: &Request, frame: &[u8]) -> Option<&'static Command> {
+    request.route(frame).ok().map(|(command, _)| command)
+}
 
 impl Proxy {
     /// Refuses a request whose plan cannot be carried out: a queue is full, or a limit is reached. What it
@@ -22,7 +28,7 @@ impl Proxy {
         client: &mut Client,
         plan: &Plan<'_>,
         failure: Failure,
-        routed: Routed<'_>,
+        (request, frame): (&Request, &[u8]),
     ) {
         let error = failure.reply(Protocol::Redis);
         match plan {
@@ -33,7 +39,7 @@ impl Proxy {
             }
             Plan::Transaction(_) => self.take_transaction_step(io, client, Step::Spoil(error), b""),
             _ => {
-                let stateful = routed.ok().map(|(command, _)| command).filter(|command| command.stateful);
+                let stateful = command_of(request, frame).filter(|command| command.stateful);
                 self.reject_redis(io, client, stateful, &error);
             }
         }
