@@ -89,7 +89,7 @@ def test_redis_cli_reads_commands_from_standard_input(proxy, prefix):
     said = redis_cli(proxy, "--no-auth-warning", stdin=lines.encode())
     first, second, refused, third, monitor = [line for line in said.split("\n") if line][:5]
     assert (first, second, third) == ("OK", "a b", "a b")
-    assert "unsupported" in refused and "unsupported" in monitor
+    assert "unsupported" in refused and "not allowed in this pool" in monitor
 
 
 @pytest.mark.needs("redis-cli")
