@@ -219,11 +219,11 @@ def mentions(pages):
     wrong, helps = [], {}
     for page, text in pages.items():
         text = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
-        for command, rest in re.findall(r"`nuthatch ([a-z][\w-]*)([^`]*)`", text):
+        for command, rest in re.findall(r"`nuthatch ([a-z][\w-]*(?: move)?)([^`]*)`", text):
             if MEASURED.fullmatch(command):
                 continue
             if command not in helps:
-                asked = [[BINARY, command, "--help"], [BINARY, "help", command]]
+                asked = [[BINARY, *command.split(), "--help"], [BINARY, "help", *command.split()]]
                 helps[command] = [subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL) for words in asked]
             said = "\n".join(done.stdout + done.stderr for done in helps[command])
             if all(done.returncode for done in helps[command]):

@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::proxy::Proxy;
 
 const OUT_OF_RANGE: &[u8] = b"-ERR DB index is out of range\r\n";
+const NO_NUMBER: &[u8] = b"-ERR value is not an integer or out of range\r\n";
 const WATCHED: &[u8] =
     b"-ERR another database cannot be selected while keys are watched: send UNWATCH first\r\n";
 
@@ -34,9 +35,8 @@ impl Proxy {
                 self.reject(io, client, true, error.as_bytes());
                 self.tell_refused(io.now(), client.pool, "select");
             }
-            None => {
-                self.reject(io, client, true, b"-ERR value is not an integer or out of range\r\n");
-            }
+            None if databases > 1 => self.give(io, client, NO_NUMBER),
+            None => self.reject(io, client, true, NO_NUMBER),
         }
     }
 
@@ -112,7 +112,7 @@ mod tests {
         send(&mut w, client, &["SELECT 4", "SELECT -1", "SELECT x", "SELECT 1"]);
         let range = "-ERR DB index is out of range\r\n";
         let integer = "-ERR value is not an integer or out of range\r\n";
-        assert_eq!(w.sent(client), format!("$-1\r\n+OK\r\n{range}{range}{integer}"), "the last closes it");
+        assert_eq!(w.sent(client), format!("$-1\r\n+OK\r\n{range}{range}{integer}+OK\r\n"));
     }
 
     #[test]
