@@ -28,7 +28,7 @@ class Actor:
     """A client on each lane."""
 
     def __init__(self, lanes, subscribes, resp3):
-        self.subscribes = subscribes
+        self.subscribes, self.resp3 = subscribes, resp3
         # What SELECT is not served in: Redis queues it, and a watch is of one database.
         self.in_transaction = self.watches = False
         self.talks = [Conversation(lane, "redis") for lane in lanes]
@@ -42,14 +42,14 @@ class Actor:
         if rng.random() < 0.15 and not self.in_transaction and not self.watches:
             return rng.choice(SELECTS)
         words = rng.choice(TRANSACTIONS)
-        match words[0]:
-            case "MULTI":
+        match words:
+            case ["MULTI"]:
                 self.in_transaction = True
-            case "EXEC" | "DISCARD" if self.in_transaction:
+            case ["EXEC"] | ["DISCARD"] if self.in_transaction:
                 self.in_transaction = self.watches = False
-            case "RESET":
+            case ["RESET"] if not self.resp3:
                 self.in_transaction = self.watches = False
-            case "WATCH" | "UNWATCH" if not self.in_transaction:
+            case ["WATCH", *_] | ["UNWATCH"] if not self.in_transaction:
                 self.watches = words[0] == "WATCH"
         return words
 

@@ -4,7 +4,9 @@
 //! The crate's test is a separate project (`tests/integration/tokio_nsq`), because of its dependencies. They
 //! are fetched if permitted; without them the test is skipped, and the suite passes only in part.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use super::context::{Context, Outcome, minutes};
 use crate::run::{self, Fault};
@@ -33,14 +35,44 @@ pub fn run(context: &Context) -> Result<Outcome, Fault> {
     }
 }
 
+/// Tests that run at a time: they wait for servers most of the time.
+const AT_A_TIME: usize = 3;
+
+/// Status of pytest for a file that was skipped as a whole.
+const NOTHING_TO_RUN: i32 = 5;
+
+/// Runs the files of tests side by side, each with servers of its own.
 fn pytest(context: &Context) -> Result<Outcome, Fault> {
     if let Some(why) = &context.tools.no_pytest {
         return Ok(Outcome::Skipped(why.clone()));
     }
-    let mut pytest = context.python();
-    // -rs: show why each skipped test was skipped.
-    pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/integration"]);
-    run::shown(&mut pytest, minutes(15)).map(|()| Outcome::Passed)
+    let play = |file: &PathBuf| {
+        let mut pytest = context.python();
+        // -rs: show why each skipped test was skipped.
+        pytest.args(["-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]).arg(file);
+        let start = Instant::now();
+        let ended = run::taken(&mut pytest, minutes(15))?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        print!("-- {name}: {} s\n{}", start.elapsed().as_secs(), ended.output);
+        let is_well = ended.status.success() || ended.status.code() == Some(NOTHING_TO_RUN);
+        if is_well { Ok(()) } else { Err(format!("{name}: {}", ended.status)) }
+    };
+    let files = files(&context.root.join("tests/integration"));
+    let faults: Vec<Fault> =
+        run::side_by_side(&files, AT_A_TIME, play).into_iter().filter_map(Result::err).collect();
+    if faults.is_empty() { Ok(Outcome::Passed) } else { Err(faults.join("; ")) }
+}
+
+/// The files of tests, in order.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_test = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("test_") && name.ends_with(".py")
+    };
+    let mut files: Vec<PathBuf> = entries.filter(is_test).collect();
+    files.sort();
+    files
 }
 
 fn tokio_nsq(context: &Context) -> Result<Outcome, Fault> {

@@ -1,6 +1,6 @@
 //! The first key of a request that is kept as bytes.
 
-use wire::redis::{Limits, RequestScanner, Route, Scan};
+use wire::redis::{Command, Limits, Request, RequestScanner, Route, Scan};
 
 /// The first key of a whole request; None if it is not sent by key.
 pub(crate) fn first_key(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -12,4 +12,10 @@ pub(crate) fn first_key(bytes: &[u8]) -> Option<Vec<u8>> {
         _ => return None,
     };
     Some(key.bytes().to_vec())
+}
+
+/// The command of a request that was planned already.
+#[cold]
+pub(super) fn command_of(request: &Request, frame: &[u8]) -> Option<&'static Command> {
+    request.route(frame).ok().map(|(command, _)| command)
 }

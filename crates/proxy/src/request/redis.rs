@@ -15,6 +15,7 @@ use crate::proxy::Proxy;
 use crate::request::Partial;
 use crate::request::about::about;
 use crate::request::admission::{To, Verdict, is_more};
+use crate::request::first_key::command_of;
 use crate::request::forward::{Traits, hand_on};
 use crate::request::private::Private;
 use crate::request::reader::NoReplica;
@@ -202,7 +203,7 @@ impl Proxy {
             return true;
         }
         if is_monitored {
-            self.show_monitors(io, client, here::command_of(request, frame), request.args(frame));
+            self.show_monitors(io, client, command_of(request, frame), request.args(frame));
         }
         if let Plan::One(lane, command) = &plan
             && command.is_about_scripts()

@@ -2,21 +2,16 @@
 
 use config::checked::Protocol;
 use net::Io;
-use wire::redis::{Command, Request};
+use wire::redis::Request;
 
 use super::{Here, Plan};
 use crate::client::Client;
 use crate::fail::Failure;
 use crate::proxy::Proxy;
+use crate::request::first_key::command_of;
 use crate::request::reader::NO_REPLICA;
 use crate::request::transaction::Step;
 use crate::response::aborted_by;
-
-/// The command of a request that was planned already.
-#[cold]
-pub(super) fn command_of(request: &Request, frame: &[u8]) -> Option<&'static Command> {
-    request.route(frame).ok().map(|(command, _)| command)
-}
 
 impl Proxy {
     /// Refuses a request whose plan cannot be carried out: a queue is full, or a limit is reached. What it
