@@ -6,7 +6,7 @@
 A test counts if it passes directly; it is kept if it passes through the proxy as well, or, with --embedded,
 on the embedded cache. Those that are lost are listed. Each suite, and each of Redis' units, has servers that nobody has used. redis-py's
 tests come from PyPI's source archive of the version that is installed, Redis' from Debian's (`apt-get source`, or the directory named
-by --sources, where both are kept). A suite that cannot be fetched is skipped, which is said. The pool has allow = ["flush", "admin"], as
+by --sources, where both are kept). A suite that cannot be fetched is skipped, which is said. The pool has allow = ["flush", "admin"] and 16 databases, as
 the set-up of both suites needs.
 """
 
@@ -134,7 +134,7 @@ class Target:
         servers = [] if self.kind == "embedded" else [stack.keep(kit.start_redis("s", path))]
         if self.kind == "direct":
             return servers[0].port
-        return stack.keep(kit.start_native(path, "redis", servers, allow='["flush", "admin"]')).port
+        return stack.keep(kit.start_native(path, "redis", servers, databases=16, allow='["flush", "admin"]')).port
 
     def stop(self):
         if self.running:
