@@ -4,6 +4,8 @@
 //! turn:  what is ready, in any order ▸ left-over reads ▸ timers ▸ mail ▸ turn_end ▸ write every dirty connection once
 //! ```
 
+use std::time::Duration;
+
 use net::{App, ConnId, Fault, Instant, ListenerId, Peer};
 use proxy::Proxy;
 
@@ -67,6 +69,40 @@ impl<P: Product> Shard<P> {
     pub(crate) fn new(looped: Loop, app: P) -> Shard<P> {
         let (ready, letters, faults) = (Vec::new(), Vec::new(), Vec::new());
         Shard { looped, app, ready, letters, turn_at: None, faults }
+    }
+
+    /// Notes an event of the kernel. Input and room are reported once a turn.
+    pub(crate) fn note(&mut self, ready: Ready) {
+        let may_repeat = !matches!(ready, Ready::Readable(_) | Ready::Writable(_));
+        if may_repeat || !self.ready.contains(&ready) {
+            self.ready.push(ready);
+        }
+    }
+
+    /// Plans the next turn for this time; false if an earlier one is planned.
+    pub(crate) fn plan(&mut self, at: Instant) -> bool {
+        let is_next = self.turn_at.is_none_or(|planned| at < planned);
+        if is_next {
+            self.turn_at = Some(at);
+        }
+        is_next
+    }
+
+    /// Time of the turn that the last one leads to; None if only an event does.
+    pub(crate) fn after_turn(&self, now: Instant) -> Option<Instant> {
+        let soon = (!self.looped.queued.is_empty()).then(|| now + Duration::from_micros(1));
+        // Timers have a resolution of a millisecond.
+        let timer = self.looped.next_due().map(|at| Instant(at.0.next_multiple_of(1000)));
+        [soon, timer].into_iter().flatten().min()
+    }
+
+    /// Checks that nothing is left of its connections and timers.
+    pub(crate) fn check_empty(&self) -> Result<(), String> {
+        let (conns, timers) = (self.looped.count(), self.looped.app_timers());
+        if conns + timers > 0 {
+            return Err(format!("{conns} connections and {timers} timers are left"));
+        }
+        Ok(())
     }
 
     pub(crate) fn turn(&mut self, net: &mut Network) {

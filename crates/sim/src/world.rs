@@ -214,10 +214,7 @@ impl World {
     // ---- shards -------------------------------------------------------------------------------------------
 
     fn make_ready(&mut self, shard: usize, ready: Ready) {
-        let repeated = matches!(ready, Ready::Readable(_) | Ready::Writable(_));
-        if !repeated || !self.shards[shard].ready.contains(&ready) {
-            self.shards[shard].ready.push(ready);
-        }
+        self.shards[shard].note(ready);
         let at = self.net.now + Duration::from_micros(self.rng.between(1, 100));
         self.plan_turn(shard, at);
     }
@@ -225,9 +222,7 @@ impl World {
     fn plan_turn(&mut self, shard: usize, at: Instant) {
         // A timer may be set for a time in the past.
         let at = at.max(self.net.now);
-        let planned = &mut self.shards[shard].turn_at;
-        if planned.is_none_or(|p| at < p) {
-            *planned = Some(at);
+        if self.shards[shard].plan(at) {
             self.at(at, Event::Turn(shard));
         }
     }
@@ -237,11 +232,7 @@ impl World {
             return;
         }
         self.run_turn(index);
-        let shard = &self.shards[index];
-        let soon = (!shard.looped.queued.is_empty()).then(|| self.net.now + Duration::from_micros(1));
-        // Timers have a resolution of a millisecond.
-        let timer = shard.looped.next_due().map(|at| Instant(at.0.next_multiple_of(1000)));
-        if let Some(at) = [soon, timer].into_iter().flatten().min() {
+        if let Some(at) = self.shards[index].after_turn(self.net.now) {
             self.plan_turn(index, at);
         }
     }

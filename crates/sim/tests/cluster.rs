@@ -1,33 +1,18 @@
 //! Seeds of [`nuthatch_sim::cluster`]: some hundred of them, and one by number.
 
+mod all_seeds;
+
+use all_seeds::{number, run_all};
 use nuthatch_sim::cluster::{Report, Tamper, run, run_tampered};
 
 /// Number of seeds in every `cargo test`; more with `NUTHATCH_SIM_SEEDS`.
 const SEEDS: u64 = 100;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-fn run_all(seeds: impl Iterator<Item = u64>) -> Report {
-    let mut total = Report::default();
-    let mut broken = Vec::new();
-    for seed in seeds {
-        match run(seed) {
-            Ok(report) => total.add(&report),
-            Err(why) => broken.push(format!("seed {seed}: {why}")),
-        }
-    }
-    let shown = broken.iter().take(8).cloned().collect::<Vec<_>>().join("\n\n");
-    assert!(broken.is_empty(), "{} seeds break a rule:\n\n{shown}", broken.len());
-    total
-}
-
 #[test]
 fn seeds() {
     let first = number("NUTHATCH_SIM_FROM").unwrap_or(0);
     let count = number("NUTHATCH_SIM_SEEDS").unwrap_or(SEEDS);
-    let total = run_all(first..first + count);
+    let total = run_all(first..first + count, run, Report::add, 8);
     println!("seeds {first} to {}: {total:#?}", first + count - 1);
     // Every path must be reached: one that no seed reaches is not tested.
     let reached = [

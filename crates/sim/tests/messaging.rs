@@ -1,32 +1,17 @@
 //! Seeds of the queue's simulation: a few hundred of them, and one by number.
 
+mod all_seeds;
+
+use all_seeds::{number, run_all};
 use nuthatch_sim::messaging::{Report, Tamper, run, run_tampered};
 
 /// Number of seeds in every `cargo test`; more with `NUTHATCH_SIM_SEEDS`.
 const SEEDS: u64 = 200;
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-fn run_all(seeds: impl Iterator<Item = u64>) -> Report {
-    let mut total = Report::default();
-    let mut broken = Vec::new();
-    for seed in seeds {
-        match run(seed) {
-            Ok(report) => total.add(&report),
-            Err(why) => broken.push(format!("seed {seed}: {why}")),
-        }
-    }
-    let shown = broken.iter().take(12).cloned().collect::<Vec<_>>().join("\n\n");
-    assert!(broken.is_empty(), "{} seeds break a rule:\n\n{shown}", broken.len());
-    total
-}
-
 #[test]
 fn seeds() {
     let count = number("NUTHATCH_SIM_SEEDS").unwrap_or(SEEDS);
-    let total = run_all(0..count);
+    let total = run_all(0..count, run, Report::add, 12);
     println!("{count} seeds: {total:#?}");
     // Every path must be reached: one that no seed reaches is not tested.
     let reached = [

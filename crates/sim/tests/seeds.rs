@@ -1,5 +1,8 @@
 //! Seeds: a few hundred of them, one by number, and those that once found a bug.
 
+mod all_seeds;
+
+use all_seeds::{number, run_all};
 use nuthatch_sim::{Report, run};
 
 /// Number of seeds in every `cargo test`; more with `NUTHATCH_SIM_SEEDS`.
@@ -42,24 +45,10 @@ const NOT_SIMULATED: &[(&str, &str)] = &[
     ("pool", "replica_reads"),
 ];
 
-fn run_all(seeds: impl Iterator<Item = u64>) -> Report {
-    let mut total = Report::default();
-    let mut broken = Vec::new();
-    for seed in seeds {
-        match run(seed) {
-            Ok(report) => total.add(&report),
-            Err(why) => broken.push(format!("seed {seed}: {why}")),
-        }
-    }
-    let shown = broken.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
-    assert!(broken.is_empty(), "{} seeds break a rule:\n\n{shown}", broken.len());
-    total
-}
-
 #[test]
 fn seeds() {
-    let count = std::env::var("NUTHATCH_SIM_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
-    let total = run_all(0..count);
+    let count = number("NUTHATCH_SIM_SEEDS").unwrap_or(SEEDS);
+    let total = run_all(0..count, run, Report::add, 5);
     println!("{count} seeds: {total:#?}");
     // Every path must be reached: one that no seed reaches is not tested.
     let reached = [
@@ -119,7 +108,7 @@ fn seeds_that_have_found_a_bug() {
 /// One seed by number: `NUTHATCH_SIM_SEED=123 cargo test -p nuthatch-sim replay -- --nocapture`.
 #[test]
 fn replay() {
-    let seed = std::env::var("NUTHATCH_SIM_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let seed = number("NUTHATCH_SIM_SEED").unwrap_or(1);
     let report = run(seed).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     println!("seed {seed}: {report:#?}");
 }

@@ -194,19 +194,14 @@ impl World {
     // ---- shards -------------------------------------------------------------------------------------------
 
     fn make_ready(&mut self, shard: usize, ready: Ready) {
-        let may_repeat = !matches!(ready, Ready::Readable(_) | Ready::Writable(_));
-        if may_repeat || !self.shards[shard].ready.contains(&ready) {
-            self.shards[shard].ready.push(ready);
-        }
+        self.shards[shard].note(ready);
         let at = self.net.now + Duration::from_micros(self.rng.between(1, 100));
         self.plan_turn(shard, at);
     }
 
     fn plan_turn(&mut self, shard: usize, at: Instant) {
         let at = at.max(self.net.now);
-        let planned = &mut self.shards[shard].turn_at;
-        if planned.is_none_or(|planned| at < planned) {
-            *planned = Some(at);
+        if self.shards[shard].plan(at) {
             self.at(at, Event::Turn(shard));
         }
     }
@@ -229,11 +224,7 @@ impl World {
             let (held, counted) = (census.held, census.held_counted);
             self.fault = Some(format!("shard {index} holds {held} bytes and believes they are {counted}"));
         }
-        let looped = &self.shards[index].looped;
-        let soon = (!looped.queued.is_empty()).then(|| self.net.now + Duration::from_micros(1));
-        // Timers have a resolution of a millisecond.
-        let timer = looped.next_due().map(|at| Instant(at.0.next_multiple_of(1000)));
-        if let Some(at) = [soon, timer].into_iter().flatten().min() {
+        if let Some(at) = self.shards[index].after_turn(self.net.now) {
             self.plan_turn(index, at);
         }
     }

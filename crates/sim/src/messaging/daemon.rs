@@ -106,9 +106,6 @@ impl Daemon {
     }
 
     pub(crate) fn make_ready(&mut self, ready: Ready) {
-        let repeated = matches!(ready, Ready::Readable(_) | Ready::Writable(_));
-        if !repeated || !self.shard.ready.contains(&ready) {
-            self.shard.ready.push(ready);
-        }
+        self.shard.note(ready);
     }
 }

@@ -170,10 +170,7 @@ impl World {
     /// Checks that every gauge is at zero after the backends have closed all connections.
     pub(super) fn check_empty(&self) -> Result<(), String> {
         for (index, shard) in self.shards.iter().enumerate() {
-            let (conns, timers) = (shard.looped.count(), shard.looped.app_timers());
-            if conns + timers > 0 {
-                return Err(format!("shard {index} has {conns} connections and {timers} timers left"));
-            }
+            shard.check_empty().map_err(|why| format!("shard {index}: {why}"))?;
             for pool in self.cells() {
                 let clients = pool.shards[index].client_connections.get();
                 let servers = pool.servers.iter().map(|s| s.shards[index].server_connections.get());

@@ -49,10 +49,7 @@ impl World {
     /// Checks that nothing is left after the nodes have closed all connections.
     pub(super) fn check_empty(&self) -> Result<(), String> {
         for (index, shard) in self.shards.iter().enumerate() {
-            let (conns, timers) = (shard.looped.count(), shard.looped.app_timers());
-            if conns + timers > 0 {
-                return Err(format!("shard {index} has {conns} connections and {timers} timers left"));
-            }
+            shard.check_empty().map_err(|why| format!("shard {index}: {why}"))?;
         }
         Ok(())
     }

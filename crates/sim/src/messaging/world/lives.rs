@@ -126,8 +126,7 @@ impl World {
 
     pub(super) fn plan_turn(&mut self, at: Instant) {
         let Some(daemon) = &mut self.daemon else { return };
-        if daemon.shard.turn_at.is_none_or(|planned| at < planned) {
-            daemon.shard.turn_at = Some(at);
+        if daemon.shard.plan(at) {
             self.at(at, Event::Turn(self.life));
         }
     }
@@ -144,10 +143,7 @@ impl World {
         if daemon.has_stopped() {
             return self.end_life(LifeEnd::Stop);
         }
-        let soon = (!daemon.shard.looped.queued.is_empty()).then(|| Instant(now.0 + 1));
-        // Timers have a resolution of a millisecond.
-        let timer = daemon.shard.looped.next_due().map(|at| Instant(at.0.next_multiple_of(1000)));
-        if let Some(at) = [soon, timer].into_iter().flatten().min() {
+        if let Some(at) = daemon.shard.after_turn(now) {
             self.plan_turn(at.max(Instant(now.0 + 1)));
         }
     }
