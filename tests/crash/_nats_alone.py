@@ -22,7 +22,6 @@ import json
 import signal
 import socket
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -80,22 +79,17 @@ class Client:
         self.socket.close()
 
 
-class Worker(threading.Thread):
+class Worker(_trial.Worker):
     """A client of some server, which goes to another one whenever its connection fails."""
 
-    def __init__(self, ports, random):
-        super().__init__(daemon=True)
-        self.ports, self.random, self.ending = ports, random, threading.Event()
+    FAILURES = (OSError, ValueError)
 
-    def run(self):
-        while not self.ending.is_set():
-            with contextlib.suppress(OSError, ValueError):
-                client = Client(self.random.choice(self.ports))
-                try:
-                    self.work(client)
-                finally:
-                    client.close()
-            self.ending.wait(0.05)
+    def __init__(self, ports, random):
+        super().__init__()
+        self.ports, self.random = ports, random
+
+    def connect(self):
+        return Client(self.random.choice(self.ports))
 
 
 class Publisher(Worker):

@@ -1,7 +1,9 @@
-"""How a crash test begins and ends: its options and its seed, its faults and its exit status."""
+"""A crash test's frame: its options and its seed, its clients, its faults and its exit status."""
 
 import argparse
+import contextlib
 import random
+import threading
 
 import kit
 
@@ -31,3 +33,24 @@ def end(faults):
         print(f"FAULT {fault}")
     print(f"{len(faults)} faults")
     return 1 if faults else 0
+
+
+class Worker(threading.Thread):
+    """A client that connects again whenever its connection fails, until `ending` is set. A kind of worker defines `connect()` and
+    `work(client)`."""
+
+    FAILURES = (OSError,)
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.ending = threading.Event()
+
+    def run(self):
+        while not self.ending.is_set():
+            with contextlib.suppress(*self.FAILURES):
+                client = self.connect()
+                try:
+                    self.work(client)
+                finally:
+                    client.close()
+            self.ending.wait(0.05)

@@ -125,23 +125,15 @@ class Oracle:
             return all(self.accepted[topic].keys() <= bodies.keys() for (topic, _), bodies in self.got.items())
 
 
-class Worker(threading.Thread):
+class Worker(_trial.Worker):
     """A client of a node, which connects again whenever its connection ends."""
 
     def __init__(self, node, oracle, random):
-        super().__init__(daemon=True)
+        super().__init__()
         self.node, self.oracle, self.random = node, oracle, random
-        self.ending = threading.Event()
 
-    def run(self):
-        while not self.ending.is_set():
-            with contextlib.suppress(OSError):
-                client = nsqlib.Connection(self.node.ports[0], msg_timeout=TIMEOUT_MS)
-                try:
-                    self.work(client)
-                finally:
-                    client.close()
-            self.ending.wait(0.05)
+    def connect(self):
+        return nsqlib.Connection(self.node.ports[0], msg_timeout=TIMEOUT_MS)
 
 
 class Publisher(Worker):
