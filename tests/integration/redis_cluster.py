@@ -1,6 +1,7 @@
 """A Redis Cluster of real servers on loopback: three masters, a replica of each, made in about a second."""
 
 import contextlib
+import threading
 
 import redis
 
@@ -188,3 +189,31 @@ def keys_in(slots, count, name="k"):
             found.append(f"{name}{n}")
         n += 1
     return found
+
+
+class Crew:
+    """Clients of a pool, each on a thread of its own, until the end of a `with` block; what goes wrong in one fails the test. A kind of
+    crew defines `run(client, number)`, which ends once `ending` is set."""
+
+    def __init__(self, client_of, pool, clients):
+        self.client_of, self.pool, self.ending, self.faults = client_of, pool, threading.Event(), []
+        self.threads = [threading.Thread(target=self.work, args=(n,)) for n in range(clients)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *failure):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+        if failure == (None, None, None):
+            assert not self.faults, self.faults[:5]
+
+    def work(self, n):
+        try:
+            with self.client_of(self.pool) as client:
+                self.run(client, n)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is the test's failure
+            self.faults.append(repr(fault))

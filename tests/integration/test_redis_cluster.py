@@ -12,7 +12,7 @@ import pytest
 import redis
 
 import kit
-from redis_cluster import NODE_TIMEOUT_MS, SLOTS, Cluster, Node, key_slot, keys_in
+from redis_cluster import NODE_TIMEOUT_MS, SLOTS, Cluster, Crew, Node, key_slot, keys_in
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -48,7 +48,7 @@ def client(pool):
         yield client
 
 
-class Load:
+class Load(Crew):
     """Clients that work all the time. Each has a counter, values and a MGET; what they see is checked at once.
 
     A counter never goes back, but for what Redis' replication loses: increments of the last `UNCOPIED` seconds before a master
@@ -58,30 +58,10 @@ class Load:
     UNCOPIED = 0.3
 
     def __init__(self, pool, clients=8, name="load", stale=False):
-        self.pool, self.name, self.stale = pool, name, stale
-        self.ending = threading.Event()
-        self.faults, self.errors, self.gaps, self.times = [], [], {}, []
+        super().__init__(client_of, pool, clients)
+        self.name, self.stale = name, stale
+        self.errors, self.gaps, self.times = [], {}, []
         self.harmed, self.begun = None, time.monotonic()
-        self.threads = [threading.Thread(target=self.work, args=(n,)) for n in range(clients)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *failure):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join()
-        if failure == (None, None, None):
-            assert not self.faults, self.faults[:5]
-
-    def work(self, n):
-        try:
-            with client_of(self.pool) as client:
-                self.run(client, n)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, it is the test's failure
-            self.faults.append(repr(fault))
 
     def run(self, client, n):
         counters = [f"{self.name}:{n}:counter:{at}" for at in range(6)]

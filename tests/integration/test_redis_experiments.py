@@ -6,14 +6,13 @@ Each test prints its figure, which docs/redis.md has; it fails where a rule is b
 import random
 import select
 import socket
-import threading
 import time
 
 import pytest
 import redis
 
 import kit
-from redis_cluster import Cluster, key_slot
+from redis_cluster import Cluster, Crew, key_slot
 from test_redis_cluster import client_of, failover, start_pool
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -118,34 +117,15 @@ def pool(stack, cluster):
     return start_pool(stack, cluster, "stateful", timeout='"3s"', private_connections=600)
 
 
-class Pairs:
+class Pairs(Crew):
     """Clients that count two keys up in one transaction, some with WATCH: the two are the same at any time, and no count comes twice."""
 
     def __init__(self, pool, clients=6):
-        self.pool, self.ending = pool, threading.Event()
-        self.done, self.unknown, self.aborted, self.faults = 0, 0, 0, []
-        self.threads = [threading.Thread(target=self.work, args=(n,)) for n in range(clients)]
+        super().__init__(client_of, pool, clients)
+        self.done, self.unknown, self.aborted = 0, 0, 0
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *failure):
-        self.ending.set()
-        for thread in self.threads:
-            thread.join()
-        if failure == (None, None, None):
-            assert not self.faults, self.faults[:5]
-
-    def work(self, n):
-        try:
-            with client_of(self.pool) as client:
-                self.run(client, [f"{{pair{n}}}a", f"{{pair{n}}}b"], n % 2)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, it is the test's failure
-            self.faults.append(repr(fault))
-
-    def run(self, client, keys, watches):
+    def run(self, client, n):
+        keys, watches = [f"{{pair{n}}}a", f"{{pair{n}}}b"], n % 2
         seen = set()
         while not self.ending.is_set():
             try:

@@ -1,5 +1,5 @@
-//! What the client talks to: the binary as nsqd in a directory of its own, with its topics or with an engine
-//! for them, and an authorization server.
+//! The client's peers: the binary as nsqd in a directory of its own, with its topics or with an engine for
+//! them, and an authorization server.
 //!
 //! Ports are the system's choice; the daemon is ready when it accepts connections.
 
