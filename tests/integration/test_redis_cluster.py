@@ -381,7 +381,7 @@ def test_a_replica_that_cannot_be_trusted_is_not_read_from(cluster, stack):
         try:
             client.set("lagging", "new")
             while (got := client.get("lagging")) == "old":
-                assert time.monotonic() - begun < 2, "data older than replica_lag_max were read"
+                assert time.monotonic() - begun < 10, "data older than replica_lag_max were read"
             assert got == "new"
             kit.until(lambda: readers() == {master.port}, "the master to be read from")
         finally:
