@@ -3,11 +3,12 @@
 
 On two cores, load, proxy and two servers cannot each have one. Which of them share is the scheduler's choice, from run to run, and
 matters more than anything else: waking a process on a core that sleeps costs several times what waking one on the same core
-does. Bound to cores, runs differ by a few percent. Three tables:
+does. Bound to cores, runs differ by a few percent. Four tables:
 
 closed   clients that wait for their replies: nutcracker, nuthatch with `coalesce = "off"` and as it is by default
 maxima   GET of 50 clients with other values of `coalesce`, and the relay that does nothing but scan and gather (one server), at
          once and sleeping 100 µs before each poll
+floors   the default and that relay with 200 clients and with SET, where proxy and servers share
 open     requests at a rate of their own, 20, 50 and 80 % of what nutcracker reaches in the closed loop; latency counts from the
          moment a request was meant to be sent, so that a proxy that lets them wait cannot hide it
 
@@ -143,23 +144,34 @@ def closed_table(options):
     return table(head, rows), raw
 
 
-def maxima_table(options):
-    rows, raw = [], {}
-    proxies = {"nutcracker": PROXIES["nutcracker"], "off": PROXIES["off"], **{of: nuthatch(of) for of in MAXIMA},
-               "relay": floor_bench.start_relay,
-               "relay, 100us": functools.partial(floor_bench.start_relay, coalesce_us=100)}
-    with Stage() as stage:
-        setting = Setting(stage, "redis", proxies)
-        for placement in PLACEMENTS:
-            setting.place(placement)
-            figures = raw[placement] = closed(setting, "GET, 50 clients", options)
-            for name in proxies:
-                rows.append([placement, name, show(middle(figures, name, "cpu_us")), show(middle(figures, name, "waits")),
-                             show(median(ratios(figures, name, "nutcracker", "cpu_us"))),
-                             *(show(middle(figures, name, key), 0) for key in ("requests_per_s", "p50_us", "p99_us"))])
-                print("  " + "  ".join(rows[-1]), file=sys.stderr, flush=True)
-    head = ["placement", "proxy", "CPU µs per request", "waits per request", "of nutcracker", "requests/s", "p50 µs", "p99 µs"]
-    return table(head, rows), raw
+RELAYS = {"relay": floor_bench.start_relay, "relay, 100us": functools.partial(floor_bench.start_relay, coalesce_us=100)}
+
+
+def against(proxies, cases):
+    """All of the proxies under each of the cases (placement, load), with ratios to nutcracker."""
+    def make(options):
+        rows, raw = [], {}
+        with Stage() as stage:
+            setting = Setting(stage, "redis", proxies)
+            for placement, case in cases:
+                setting.place(placement)
+                figures = raw["%s, %s" % (placement, case)] = closed(setting, case, options)
+                for name in proxies:
+                    rows.append([placement, case, name, show(middle(figures, name, "cpu_us")), show(middle(figures, name, "waits")),
+                                 show(median(ratios(figures, name, "nutcracker", "cpu_us"))),
+                                 *(show(middle(figures, name, key), 0) for key in ("requests_per_s", "p50_us", "p99_us"))])
+                    print("  " + "  ".join(rows[-1]), file=sys.stderr, flush=True)
+        head = ["placement", "load", "proxy", "CPU µs per request", "waits per request", "of nutcracker", "requests/s", "p50 µs", "p99 µs"]
+        return table(head, rows), raw
+    return make
+
+
+maxima_table = against({"nutcracker": PROXIES["nutcracker"], "off": PROXIES["off"], **{of: nuthatch(of) for of in MAXIMA}, **RELAYS},
+                       [(placement, "GET, 50 clients") for placement in PLACEMENTS])
+# The least that the loads cost of which a ratio was aimed at in vain.
+floors_table = against({"nutcracker": PROXIES["nutcracker"], "default": PROXIES["default"], **RELAYS},
+                       [(placement, "%s, %d clients" % of) for placement in ("beside the servers", "free")
+                        for of in (("GET", 200), ("SET", 50), ("SET", 200))])
 
 
 def open_table(options):
@@ -184,7 +196,7 @@ def open_table(options):
     return table(head, rows), raw
 
 
-PARTS = {"closed": closed_table, "maxima": maxima_table, "open": open_table}
+PARTS = {"closed": closed_table, "maxima": maxima_table, "floors": floors_table, "open": open_table}
 
 
 def main():
