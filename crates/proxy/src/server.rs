@@ -24,6 +24,7 @@ pub(crate) mod passage;
 mod large;
 mod unwritten;
 pub(crate) mod hits;
+pub(crate) mod tally;
 mod written;
 pub(crate) mod notable;
 mod arguments;

@@ -135,7 +135,13 @@ impl ServerStats {
     /// which it waited `queue_us` to be written.
     #[inline]
     pub fn record_response(&self, class: CommandClass, total_us: u64, queue_us: u32) {
-        self.response_times[class.index()].record(total_us.saturating_sub(u64::from(queue_us)));
+        self.record_responses(class, total_us, queue_us, 1);
+    }
+
+    /// Counts `n` replies, each as [`ServerStats::record_response`] does.
+    #[inline]
+    pub fn record_responses(&self, class: CommandClass, total_us: u64, queue_us: u32, n: u64) {
+        self.response_times[class.index()].record_many(total_us.saturating_sub(u64::from(queue_us)), n);
     }
 }
 

@@ -10,7 +10,8 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
 use crate::server::pending::{Owner, Pending};
-use crate::server::scan::{Found, Met, Next};
+use crate::server::scan::{Found, Met, Next, ToClient};
+use crate::server::tally::Tally;
 
 /// Size below which replies are copied out of their input buffer when memory is tight. A longer one fills
 /// most of its buffer: there is no memory for a copy of it.
@@ -18,14 +19,18 @@ const COPY_MAX: usize = 1 << 20;
 
 impl Proxy {
     pub(crate) fn server_received<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) {
-        self.take_replies(io, lane, input);
+        let mut tally = Tally::default();
+        self.take_replies(io, lane, input, &mut tally);
+        if let Some(server) = self.servers.get(lane.server) {
+            tally.add(&server.stats, &server.pool_stats);
+        }
         self.recount_server(lane);
         if self.server_conn(lane).is_waited_for() {
             self.make_room(io, lane);
         }
     }
 
-    fn take_replies<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>) {
+    fn take_replies<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>, tally: &mut Tally) {
         if self.server_conn(lane).conn.is_none() {
             return;
         }
@@ -33,7 +38,7 @@ impl Proxy {
         while !input.bytes().is_empty() {
             match self.servers[lane.server].next(lane.number, input.bytes()) {
                 Next::Reply(found) => {
-                    if !self.take_reply(io, lane, input, &found) {
+                    if !self.take_reply(io, lane, input, &found, tally) {
                         return;
                     }
                 }
@@ -73,27 +78,35 @@ impl Proxy {
 
     /// Takes a whole reply from the front of the input. False if nothing more can be read for now.
     #[inline]
-    fn take_reply<I: Io>(&mut self, io: &mut I, lane: LaneKey, input: &mut Input<'_>, found: &Found) -> bool {
-        let now = io.now();
+    fn take_reply<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: LaneKey,
+        input: &mut Input<'_>,
+        found: &Found,
+        tally: &mut Tally,
+    ) -> bool {
         let server = &mut self.servers[lane.server];
-        let is_notable = server.is_notable(lane.number, found.len, now);
-        if is_notable || !server.answers_client(lane.number, found) {
+        let us = server.waited_us(lane.number, io.now());
+        let is_notable = server.notable.takes(found.len, us);
+        let reply = (found, &input.bytes()[..found.len]);
+        let to = if is_notable { None } else { server.meet_client(lane.number, reply, us, tally) };
+        let Some(ToClient { id, seq, len, works }) = to else {
             return self.take_special_reply(io, lane, input, found, is_notable);
-        }
-        let (met, works) = server.meet(lane.number, (found, &input.bytes()[..found.len]), now);
+        };
         if works {
             self.server_works(lane.server);
         }
-        match met {
-            Met::Request(Pending { owner: Owner::Client(id, seq), at, silence, .. })
-                if found.len < SHARE_MIN =>
-            {
-                let hidden = found.status.is_some_and(|status| silence.hides(status));
-                let reply = if hidden { b"" } else { &input.bytes()[..found.len] };
-                self.reply(io, id, seq, Reply::Slice(reply), at);
-                input.consume(found.len);
-            }
-            met => self.deliver(io, lane, input, &met, found),
+        let pool = if len < SHARE_MIN {
+            let pool = self.hand_over(io, id, seq, Reply::Slice(&input.bytes()[..len]));
+            input.consume(found.len);
+            pool
+        } else {
+            let bytes = self.detach(io, input, len);
+            self.hand_over(io, id, seq, Reply::Shared(bytes))
+        };
+        if pool.is_some() {
+            tally.handed_over(len);
         }
         true
     }

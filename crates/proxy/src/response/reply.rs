@@ -8,7 +8,7 @@ use crate::client::{Reply, Seq, Wait};
 use crate::fail::Failure;
 use crate::gather::GatherId;
 use crate::gather::{Merge, QUEUED_PART};
-use crate::keys::LaneKey;
+use crate::keys::{LaneKey, PoolKey};
 use crate::proxy::Proxy;
 use crate::response::transaction::{aborted_by, unknown_outcome};
 use crate::server::pending::{Owner, Pending};
@@ -125,8 +125,24 @@ impl Proxy {
     /// Delivers a server's reply, to the request that was accepted at `at`.
     #[inline]
     pub(crate) fn reply<I: Io>(&mut self, io: &mut I, id: ConnId, seq: Seq, reply: Reply<'_>, at: Instant) {
-        // A client that is gone gets nothing.
-        let Some(client) = self.client_mut(id) else { return };
+        let len = reply.len();
+        if let Some(pool) = self.hand_over(io, id, seq, reply) {
+            let pool = &self.pools[pool];
+            pool.count_reply(len);
+            pool.stats.latency.record(io.now().micros_since(at));
+        }
+    }
+
+    /// Gives a reply to its client, uncounted. Returns the client's pool; None if the client is gone.
+    #[inline]
+    pub(crate) fn hand_over<I: Io>(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        seq: Seq,
+        reply: Reply<'_>,
+    ) -> Option<PoolKey> {
+        let client = self.client_mut(id)?;
         let before = client.early_bytes();
         let len = reply.len();
         client.reply_size.note(len);
@@ -136,15 +152,13 @@ impl Proxy {
         let (leaving, paused) = (session.leaving, session.paused);
         let change = client.recount();
         self.held.apply(change);
-        let pool = &self.pools[pool];
-        pool.count_reply(len);
-        pool.stats.latency.record(io.now().micros_since(at));
-        let waits = after + io.unsent(id);
-        if waits > pool.config.client_output_hard_bytes {
-            return self.overflow(io, id, waits);
+        let (waits, config) = (after + io.unsent(id), &self.pools[pool].config);
+        if waits > config.client_output_hard_bytes {
+            self.overflow(io, id, waits);
+            return Some(pool);
         }
         if paused == Some(Wait::Reply)
-            && (waiting <= pool.config.client_pipeline_max as usize / 2 || after < before)
+            && (waiting <= config.client_pipeline_max as usize / 2 || after < before)
         {
             self.resume_client(io, id, Wait::Reply);
         }
@@ -157,5 +171,6 @@ impl Proxy {
         {
             self.settle(io, client);
         }
+        Some(pool)
     }
 }

@@ -68,6 +68,13 @@ impl Hits {
         Hits { hits, misses: now.gets.wrapping_sub(before.gets).saturating_sub(hits) }
     }
 
+    /// Adds others to them.
+    #[inline]
+    pub(crate) fn add(&mut self, others: Hits) {
+        self.hits += others.hits;
+        self.misses += others.misses;
+    }
+
     /// Adds them to the counters of a server and its pool.
     #[inline]
     pub(crate) fn count(self, server: &ServerStats, pool: &PoolStats) {

@@ -1,10 +1,11 @@
 //! Cuts a server's bytes into replies. Anything that is no reply, or no reply to the request, is garbage.
 
 use config::checked::Protocol;
-use net::Instant;
+use net::{ConnId, Instant};
 use wire::memcache::{Scan, Status};
 use wire::redis::{Kind, ReplyLimits, ReplyScan};
 
+use crate::client::Seq;
 use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
@@ -13,6 +14,7 @@ use crate::server::connection::ServerConn;
 use crate::server::hits::Hits;
 use crate::server::passage::MEMCACHE_LIMITS;
 use crate::server::pending::{Owner, Pending};
+use crate::server::tally::Tally;
 
 /// One reply on the wire.
 pub(crate) struct Found {
@@ -47,6 +49,16 @@ pub(crate) enum Met {
     Request(Pending),
     /// No receiver: the request has timed out.
     Late,
+}
+
+/// A plain reply to a client.
+pub(crate) struct ToClient {
+    pub(crate) id: ConnId,
+    pub(crate) seq: Seq,
+    /// Bytes that the client gets: all of the reply, or none if it is not to see it.
+    pub(crate) len: usize,
+    /// The server works again: see [`Server::count_reply`].
+    pub(crate) works: bool,
 }
 
 impl Server {
@@ -87,13 +99,30 @@ impl Server {
         next
     }
 
-    /// True if the oldest request of a connection is a client's, to be answered with this reply as it is: it
-    /// is no error, and no other node has the same request.
-    #[inline]
-    pub(crate) fn answers_client(&self, lane: u16, found: &Found) -> bool {
-        let front = self.conns[lane as usize].line.front();
-        let is_plain = !found.is_error && self.hedge_wait.is_none();
-        is_plain && front.is_some_and(|pending| matches!(pending.owner, Owner::Client(..)))
+    /// Takes the oldest request of a connection if it is a client's, to be answered with this reply as it is:
+    /// it has not expired, the reply is no error, and no other node has the same request. The reply is
+    /// counted, `us` microseconds after the request was accepted. None if the reply has to be looked at more
+    /// closely.
+    #[inline(always)]
+    pub(crate) fn meet_client(
+        &mut self,
+        lane: u16,
+        (found, reply): (&Found, &[u8]),
+        us: u64,
+        tally: &mut Tally,
+    ) -> Option<ToClient> {
+        let conn = &mut self.conns[lane as usize];
+        if found.is_error || conn.expired > 0 || self.hedge_wait.is_some() {
+            return None;
+        }
+        let Owner::Client(id, seq) = conn.line.front()?.owner else { return None };
+        conn.reply_size.note(found.len);
+        let pending = conn.pop()?;
+        self.health.good();
+        let hits = hits_of(&pending, found, reply);
+        tally.reply((&self.stats, &self.pool_stats), &pending, (found.len, us), hits);
+        let is_hidden = found.status.is_some_and(|status| pending.silence.hides(status));
+        Some(ToClient { id, seq, len: if is_hidden { 0 } else { found.len }, works: self.failing })
     }
 
     /// Pairs a reply with the oldest request of its connection, which must exist. True if the server works
@@ -115,11 +144,7 @@ impl Server {
         if !handshake {
             let total = now.micros_since(pending.at);
             self.stats.record_response(pending.counted.class, total, pending.queue_us);
-            let hits = match found.status {
-                None => Hits::of_redis(pending.counted, reply),
-                Some(status) => Hits::of_memcache(pending.expect, status, found.values),
-            };
-            hits.count(&self.stats, &self.pool_stats);
+            hits_of(&pending, found, reply).count(&self.stats, &self.pool_stats);
         }
         (Met::Request(pending), works)
     }
@@ -160,6 +185,15 @@ impl Proxy {
         server.failing = false;
         let (pool, server) = server.names();
         self.tell(Some(Notice::ServerWorks { pool, server }));
+    }
+}
+
+/// Keys found and not found, as the reply to a request shows.
+#[inline]
+fn hits_of(pending: &Pending, found: &Found, reply: &[u8]) -> Hits {
+    match found.status {
+        None => Hits::of_redis(pending.counted, reply),
+        Some(status) => Hits::of_memcache(pending.expect, status, found.values),
     }
 }
 

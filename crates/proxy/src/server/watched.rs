@@ -28,9 +28,15 @@ impl Server {
     /// True if the reply to the oldest request of a connection is to be looked at.
     #[inline]
     pub(crate) fn is_notable(&mut self, lane: u16, len: usize, now: Instant) -> bool {
-        let front = self.conns[lane as usize].line.front();
-        let us = front.map_or(0, |pending| now.micros_since(pending.at));
+        let us = self.waited_us(lane, now);
         self.notable.takes(len, us)
+    }
+
+    /// Time since the oldest request of a connection was accepted, in microseconds.
+    #[inline]
+    pub(crate) fn waited_us(&self, lane: u16, now: Instant) -> u64 {
+        let front = self.conns[lane as usize].line.front();
+        front.map_or(0, |pending| now.micros_since(pending.at))
     }
 }
 
