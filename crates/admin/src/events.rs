@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use telemetry::warn;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 
 pub use self::event::Event;
 use self::file::{KEPT_MAX, Keeper};
@@ -84,6 +85,17 @@ impl Events {
             self.keeper.iter().for_each(|keeper| keeper.keep(&event));
             self.kept.push_back(event);
         }
+    }
+
+    /// Collects queued events; the receiver hears when all are in the file. None if there is no file.
+    pub(crate) fn flush(&mut self) -> Option<oneshot::Receiver<()>> {
+        self.collect();
+        self.keeper.as_ref()?.flush()
+    }
+
+    /// Keeps events in memory only from now on.
+    pub(crate) fn leave_file(&mut self) {
+        self.keeper = None;
     }
 
     /// The last events, newest first.

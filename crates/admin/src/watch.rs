@@ -42,6 +42,8 @@ const PERIOD: Duration = Duration::from_secs(5);
 const DIFFERENCE_FRESH: Duration = Duration::from_secs(3);
 /// Events in a status.
 const EVENTS_SHOWN: usize = 50;
+/// Time limit for the last events on their way to the disk.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(3);
 /// Time limit for answers of the queue and the lookup.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -222,6 +224,31 @@ impl Watch {
         history.events.newest_first().cloned().collect()
     }
 
+    /// Records a change that a person has made: `user` may be empty, `from` is an address, `@` a unix socket.
+    pub fn record_change(&self, subject: String, text: &str, user: &str, from: &str) {
+        let from = if from == "@" { "a unix socket" } else { from };
+        let by = if user.is_empty() { from.to_owned() } else { format!("{user} from {from}") };
+        self.teller.tell(Severity::Notice, subject, format!("{text}, by {by}"));
+    }
+
+    /// Brings the events so far to their file; waits for the disk for [`FLUSH_PATIENCE`] at most.
+    pub async fn flush_events(&self) {
+        let flush = async {
+            let flushed = self.history.lock().await.events.flush();
+            if let Some(flushed) = flushed {
+                let _ = flushed.await;
+            }
+        };
+        if timeout(FLUSH_PATIENCE, flush).await.is_err() {
+            warn!("the last events may be missing in their file: the disk is slow");
+        }
+    }
+
+    /// Writes no further events to their file: another process does.
+    pub async fn leave_events(&self) {
+        self.history.lock().await.events.leave_file();
+    }
+
     /// Takes samples forever, so that start times are known.
     pub async fn run(&self) {
         loop {
@@ -292,8 +319,7 @@ impl Host for Watch {
 
     fn record(&self, change: ManualChange) {
         let ManualChange { subject, text, user, from } = change;
-        let by = if user.is_empty() { from } else { format!("{user} from {from}") };
-        self.teller.tell(Severity::Notice, subject, format!("{text}, by {by}"));
+        self.record_change(subject, &text, &user, &from);
     }
 }
 

@@ -15,7 +15,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use access::{AdminRole, Book, GuardLimits, Login, LoginGuard, Meter, Proof, Rate, User};
@@ -62,6 +62,10 @@ impl Right {
 /// Time since an origin shared by all meters of the process.
 pub type Uptime = fn() -> Duration;
 
+/// Receiver of failed logins: where (`HTTP`, `queue`), the name of the user, empty if there is none of that
+/// name, and the address. It must not wait: shards call it.
+pub type FailureReport = Box<dyn Fn(&str, &str, &str) + Send + Sync>;
+
 /// The desk at which clients of HTTP log in.
 pub struct LoginDesk {
     users: RwLock<Users>,
@@ -71,6 +75,7 @@ pub struct LoginDesk {
     waiting: Arc<Semaphore>,
     turn: Arc<Semaphore>,
     uptime: Uptime,
+    report: OnceLock<FailureReport>,
 }
 
 struct Users {
@@ -109,6 +114,7 @@ impl LoginDesk {
             waiting: Arc::new(Semaphore::new(SLOW_MAX)),
             turn: Arc::new(Semaphore::new(1)),
             uptime,
+            report: OnceLock::new(),
         }
     }
 
@@ -228,6 +234,19 @@ impl LoginDesk {
         let user = users.book.user(credentials.name()).map_or("", |user| user.name()).to_owned();
         let address = from.map_or_else(|| "unix socket".to_owned(), |address| address.to_string());
         warn!(user, address, count, "login over HTTP failed");
+        self.report_failure("HTTP", &user, &address);
+    }
+
+    /// Sets the receiver of failed logins, once.
+    pub fn report_failures_to(&self, report: FailureReport) {
+        let _ = self.report.set(report);
+    }
+
+    /// Reports a failed login of a part of the process that has logins of its own.
+    pub fn report_failure(&self, place: &str, user: &str, address: &str) {
+        if let Some(report) = self.report.get() {
+            report(place, user, address);
+        }
     }
 
     fn guard(&self) -> std::sync::MutexGuard<'_, LoginGuard> {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use access::User;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{Response, Uri};
@@ -11,7 +12,7 @@ use axum::{Extension, Router};
 use telemetry::info;
 
 use crate::answer::{self, HttpRefusal};
-use crate::browser::{self, Names};
+use crate::browser::{self, Aim, Names};
 use crate::login::LoginDesk;
 use crate::malformed;
 use crate::outgoing::Outgoing;
@@ -39,6 +40,37 @@ pub trait Api: Sized + Send + Sync + 'static {
     /// The desk for logins; `None` if no login is needed.
     fn desk(&self) -> Option<&LoginDesk> {
         None
+    }
+
+    /// Learns of a request that has succeeded and may have changed something: its row is none of
+    /// [`crate::quiet`], and it is not of this process itself.
+    fn changed(&self, change: &Changed) {
+        let _ = change;
+    }
+}
+
+/// A request that has changed something.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// Path of its row.
+    pub path: &'static str,
+    /// Path and query.
+    pub uri: Uri,
+    /// Its user, if it had to log in.
+    pub user: Option<Arc<User>>,
+    /// Address of the client, without its port; `@` for a unix socket.
+    pub from: String,
+}
+
+impl Changed {
+    fn of<A>(row: &Row<A>, asked: &Asked) -> Option<Changed> {
+        let counts = row.aim == Aim::Change && !row.quiet && !asked.link.own;
+        counts.then(|| Changed {
+            path: row.path,
+            uri: asked.uri.clone(),
+            user: asked.user.clone(),
+            from: asked.link.host().to_owned(),
+        })
     }
 }
 
@@ -92,7 +124,10 @@ async fn answer<A: Api>(
     if let Some(desk) = api.desk().filter(|_| !asked.link.own) {
         asked.user = desk.permit(row.right, &asked.headers, &asked.link.caller).await?;
     }
-    (row.handler)(api, asked).await
+    let change = Changed::of(row, &asked);
+    let answer = (row.handler)(api, asked).await?;
+    change.iter().filter(|_| answer.status().is_success()).for_each(|change| api.changed(change));
+    Ok(answer)
 }
 
 /// A row, and the words matched in the path.

@@ -16,7 +16,7 @@ use config::nsqd::machine;
 use http::{Caller, LoginDesk, ServerTls};
 use net::Handle;
 use queue::Mail;
-use queue::http::{PoolsAnswer, Surroundings};
+use queue::http::{ManualChange, PoolsAnswer, Surroundings};
 use queue::queue::{EngineStats, Snapshot, TopicStats};
 use queue::request::{Answer, Reply, Request};
 use telemetry::log::Log;
@@ -102,6 +102,11 @@ impl Surroundings for Around {
             let view = self.0.view(pool, server).await.ok()??;
             serde_json::to_string(&view).ok()
         })
+    }
+
+    fn record(&self, change: ManualChange<'_>) {
+        let ManualChange { subject, text, user, from } = change;
+        self.0.record_change(subject, &text, user, from);
     }
 }
 

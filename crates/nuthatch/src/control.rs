@@ -16,6 +16,7 @@
 mod attention;
 mod behavior;
 mod reloading;
+mod senders;
 mod signals;
 
 use std::io;
@@ -33,9 +34,10 @@ use crate::serving::Serving;
 use crate::start::Running;
 use crate::stop_signals::StopSignals;
 use crate::upgrade::task::{self, Upgrade};
+use crate::version::VERSION;
 use crate::{config_watch, crash, systemd};
-use attention::{Attention, Event};
-use signals::Signals;
+use attention::{Attention, Event, Stop};
+use signals::{Arrival, Signals};
 
 pub use behavior::FaceBehavior;
 
@@ -88,12 +90,17 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
     let (mut serving, discoveries) = Serving::begin(running, behavior.service, log, actor, sentinels);
     let mut attention = Attention::new(signals, actions, (changes, masters, discoveries), behavior, log);
     let mut reloads = Reloads::begin(behavior.source.clone(), &serving).await;
+    serving.tell_of("process", format!("started: nuthatch {VERSION}, process {}", std::process::id()));
     systemd::ready();
     let watchdog = tokio::spawn(systemd::keep_alive());
-    let (signal, code) = loop {
+    let ended = loop {
         let ended = match attention.next().await {
-            Event::Stop(signal, code) => break (signal, code),
-            Event::Reload => reloading::by_signal(&mut reloads, &mut serving, &mut attention).await,
+            Event::Stop(ended) => break ended,
+            Event::Reload(by) => reloading::by_signal(&mut reloads, &mut serving, &mut attention, &by).await,
+            Event::LogLevel(by, level) => {
+                serving.tell_of("configuration", format!("log level {level}, by {by}"));
+                None
+            }
             Event::FileChanged => reloading::by_change(&mut reloads, &mut serving, &mut attention).await,
             Event::Masters => {
                 serving.take_masters().await;
@@ -106,12 +113,16 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
                 serving.take_topology(found).await;
                 None
             }
-            Event::Upgrade => {
+            Event::Upgrade(by) => {
+                serving.tell_of("process", format!("upgrade asked for, by {by}"));
+                // The successor reads them from their file.
+                serving.flush_events().await;
                 let (back, replaced, ended) = upgrade(serving, &mut attention).await;
                 serving = back;
                 if replaced {
                     // The successor is the service now.
                     watchdog.abort();
+                    serving.leave_events().await;
                     return match ended {
                         Some(ended) => stop(serving, attention, ended).await,
                         None => Box::pin(drain(serving, attention)).await,
@@ -126,27 +137,29 @@ async fn serve(running: Running, signals: Signals, behavior: &FaceBehavior, log:
         watches.send_replace(serving.config().watch_config);
     };
     systemd::stopping();
-    stop(serving, attention, (signal, code)).await
+    serving.tell_of("process", format!("stop asked for, by {}", ended.arrival));
+    stop(serving, attention, ended).await
 }
 
-/// Lets a successor take over. Returns what is left here, true if the successor serves now, and the signal
-/// that should end this process, if one arrived meanwhile, with the exit status.
-async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, bool, Option<(i32, u8)>) {
+/// Lets a successor take over. Returns what is left here, true if the successor serves now, and the end of
+/// this process, if it was asked for meanwhile.
+async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, bool, Option<Stop>) {
     let mut upgrade = Upgrade::begin(serving);
     let mut ended = None;
     loop {
         tokio::select! {
             (serving, replaced) = upgrade.end() => return (serving, replaced, ended),
             event = attention.event() => match event {
-                Event::Stop(signal, code) => {
-                    ended = Some((signal, code));
+                Event::Stop(stop) => {
+                    ended = Some(stop);
                     upgrade.call_off();
                 }
                 Event::Action(asked) => reloading::refuse(asked, "an upgrade is under way: try again when it has ended"),
-                Event::Reload
+                Event::Reload(_)
+                | Event::LogLevel(..)
                 | Event::FileChanged
                 | Event::Masters
-                | Event::Upgrade
+                | Event::Upgrade(_)
                 | Event::Topology(_) => attention.postpone(event),
             }
         }
@@ -156,47 +169,47 @@ async fn upgrade(serving: Serving, attention: &mut Attention<'_>) -> (Serving, b
 /// Serves the clients that could not be handed over, then stops.
 async fn drain(serving: Serving, mut attention: Attention<'_>) -> io::Result<u8> {
     const TAKEN_OVER: &str = "another process has taken over already";
-    let signal = {
+    let ended = {
         let drained = serving.drained();
         tokio::pin!(drained);
         loop {
             tokio::select! {
                 moved = &mut drained => {
                     info!(moved, left = serving.clients(), "clients handed over");
-                    break libc::SIGTERM;
+                    break Stop { arrival: Arrival::of_nobody(libc::SIGTERM), code: 0 };
                 }
                 event = attention.next() => match event {
-                    Event::Stop(signal, _) => break signal,
-                    Event::Upgrade => task::refuse(TAKEN_OVER),
-                    Event::Reload => reloading::refuse_signal(TAKEN_OVER),
+                    Event::Stop(stop) => break Stop { code: 0, ..stop },
+                    Event::Upgrade(_) => task::refuse(TAKEN_OVER),
+                    Event::Reload(_) => reloading::refuse_signal(TAKEN_OVER),
                     // The successor watches files, Sentinels and clusters itself.
-                    Event::FileChanged | Event::Masters | Event::Topology(_) => {}
+                    Event::LogLevel(..) | Event::FileChanged | Event::Masters | Event::Topology(_) => {}
                     Event::Action(asked) => reloading::refuse(asked, TAKEN_OVER),
                 }
             }
         }
     };
-    stop(serving, attention, (signal, 0)).await
+    stop(serving, attention, ended).await
 }
 
 /// Stops gracefully, or at once if a signal says so.
-async fn stop(serving: Serving, attention: Attention<'_>, (signal, code): (i32, u8)) -> io::Result<u8> {
+async fn stop(serving: Serving, attention: Attention<'_>, Stop { arrival, code }: Stop) -> io::Result<u8> {
     const STOPPING: &str = "this process is stopping";
     // Answer clients that wait for an action.
     let mut signals = attention.signals();
-    let mut stop_signals = StopSignals::new(signal, Instant::now());
+    let mut stop_signals = StopSignals::new(arrival.number, Instant::now());
     let stopped = serving.stop();
     tokio::pin!(stopped);
     loop {
         tokio::select! {
             result = &mut stopped => return result.map(|()| code),
             found = signals.next() => {
-                match found {
+                match found.number {
                     libc::SIGUSR2 => task::refuse(STOPPING),
                     libc::SIGUSR1 => reloading::refuse_signal(STOPPING),
                     _ => {}
                 }
-                if stop_signals.ends_at_once(found, Instant::now()) {
+                if stop_signals.ends_at_once(found.number, Instant::now()) {
                     info!("stopped at once: a second signal arrived");
                     return Ok(code.max(1));
                 }

@@ -84,9 +84,7 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
             (Severity::Warning, of(pool, server), text)
         }
         Notice::LoginFailed { pool, user, address } => {
-            let (user, address) =
-                (shown(user.as_deref(), UNKNOWN), shown(address.as_deref(), "a unix socket"));
-            (Severity::Warning, format!("pool {pool}"), format!("a login as {user} from {address} failed"))
+            (Severity::Warning, format!("pool {pool}"), failed_login(user.as_deref(), address.as_deref()))
         }
         Notice::Starved { error } => {
             let text =
@@ -94,4 +92,9 @@ pub fn event(notice: &Notice) -> (Severity, String, String) {
             (Severity::Critical, "process".into(), text)
         }
     }
+}
+
+/// Text of the event of a failed login; an unknown user and a unix socket have no name.
+pub fn failed_login(user: Option<&str>, address: Option<&str>) -> String {
+    format!("a login as {} from {} failed", shown(user, UNKNOWN), shown(address, "a unix socket"))
 }

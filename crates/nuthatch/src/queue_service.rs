@@ -132,8 +132,9 @@ impl BoundQueue {
             report.send(Mail::Done(done));
         })
         .map_err(failed)?;
+        let beside = (authorities, Arc::clone(users.desk()));
         let (jobs, outside, lookups) =
-            outside::connect(settings, authorities, handle.clone(), bound, http.http_port(), own_lookup);
+            outside::connect(settings, beside, handle.clone(), bound, http.http_port(), own_lookup);
         let http =
             Http::new(http, settings, bound, handle.clone(), lookups, own_lookup, descriptors.shares.http)
                 .with_users(users);

@@ -16,11 +16,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use admin::actions::Actor;
+use admin::events::Teller;
 use admin::reload::Generations;
 use admin::{Facts, Severity};
 use config::checked::Config;
 use config::nsqd::machine;
 use config::show::ShownSection;
+use http::login::FailureReport;
 use proxy::Named;
 use telemetry::Registry;
 use telemetry::log::Log;
@@ -40,7 +42,7 @@ use crate::statsd_push::StatsdPush;
 use crate::topology::Discoveries;
 use crate::upgrade::departures::Departures;
 use crate::version::VERSION;
-use crate::{admin_port, malloc_trim};
+use crate::{admin_port, malloc_trim, notices};
 
 pub use step::Step;
 
@@ -84,6 +86,7 @@ impl Serving {
             statistics(&registry, service, since.elapsed().as_secs(), listeners)
         };
         let queue_api = ApiSlot::default();
+        running.users.desk().report_failures_to(failed_logins(running.teller.clone()));
         let mut ports = {
             let (watch, desk) = (Arc::clone(&running.watch), Arc::clone(running.users.desk()));
             let pages = admin_port::queue_pages(&watch, &desk, queue_api.clone(), log);
@@ -161,6 +164,16 @@ impl Serving {
         self.running.teller.tell(Severity::Notice, subject.to_owned(), text);
     }
 
+    /// Brings the events so far to their file; waits for the disk, but not for long.
+    pub async fn flush_events(&self) {
+        self.running.watch.flush_events().await;
+    }
+
+    /// Leaves the file of events to the successor.
+    pub async fn leave_events(&self) {
+        self.running.watch.leave_events().await;
+    }
+
     /// Reports a failed upgrade to the admin port.
     pub fn upgrade_failed(&self, reason: &str) {
         self.tell(Severity::Warning, format!("upgrade failed: {reason}"));
@@ -174,7 +187,8 @@ impl Serving {
     pub async fn stop(self) -> io::Result<()> {
         let Serving { running, stop, nsqadmin, mut data, mut ports, .. } = self;
         let patience = running.config.stop_timeout / 2;
-        running.watch.drain();
+        let watch = Arc::clone(&running.watch);
+        watch.drain();
         // All at once: whoever comes now waits where systemd holds the socket, and is refused elsewhere.
         running.services.close_listeners();
         stop.send_replace(true);
@@ -186,8 +200,17 @@ impl Serving {
         aside("stop", move || running.stop()).await?;
         // They have shown that this process is stopping until now.
         ports.end().await;
+        watch.flush_events().await;
         Ok(())
     }
+}
+
+/// Reports failed logins over HTTP and to the queue to the admin port; pools report theirs as notices.
+fn failed_logins(teller: Teller) -> FailureReport {
+    Box::new(move |place, user, address| {
+        let user = (!user.is_empty()).then_some(user);
+        teller.tell(Severity::Warning, place.into(), notices::failed_login(user, Some(address)));
+    })
 }
 
 /// Runs slow work on a thread of its own.

@@ -38,6 +38,7 @@
 //! say what to use instead.
 
 mod admission;
+mod audit;
 mod debug;
 mod info;
 mod memory;
@@ -101,6 +102,22 @@ pub trait Surroundings: Send + Sync {
     /// All that is shown of one of them, as JSON, with the last hour of a server if one is named; None if
     /// there is no such pool.
     fn pool<'a>(&'a self, pool: &'a str, server: Option<&'a str>) -> PoolsAnswer<'a>;
+
+    /// Records a change that a person has made.
+    fn record(&self, change: ManualChange<'_>);
+}
+
+/// A change made through the API, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManualChange<'a> {
+    /// Subject: `topic t`, `topic t, channel c`, `queue`.
+    pub subject: String,
+    /// The change: `empty channel`.
+    pub text: String,
+    /// Name of the user; empty if no login is needed.
+    pub user: &'a str,
+    /// Address of the client.
+    pub from: &'a str,
 }
 
 /// Future returned by [`Surroundings`].

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use telemetry::warn;
+use tokio::sync::oneshot;
 
 use super::event::Event;
 
@@ -22,7 +23,15 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// The writer's end.
 #[derive(Debug)]
-pub(super) struct Keeper(SyncSender<Event>);
+pub(super) struct Keeper(SyncSender<Job>);
+
+/// A job for the writer.
+#[derive(Debug)]
+enum Job {
+    Keep(Event),
+    /// Report that everything before has been written.
+    Flush(oneshot::Sender<()>),
+}
 
 impl Keeper {
     /// Starts writing to a file; also returns the last events in it.
@@ -43,7 +52,14 @@ impl Keeper {
 
     /// Keeps an event. Never waits.
     pub fn keep(&self, event: &Event) {
-        let _ = self.0.try_send(event.clone());
+        let _ = self.0.try_send(Job::Keep(event.clone()));
+    }
+
+    /// The receiver hears when all events so far have been written. None if the disk is too far behind.
+    pub fn flush(&self) -> Option<oneshot::Receiver<()>> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.try_send(Job::Flush(sender)).ok()?;
+        Some(receiver)
     }
 }
 
@@ -57,10 +73,15 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, events: &Receiver<Event>) {
-        while let Ok(event) = events.recv() {
-            if let Err(error) = self.write(event) {
-                warn!(path = %self.path.display(), %error, "an event cannot be kept in its file");
+    fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            match job {
+                Job::Keep(event) => {
+                    if let Err(error) = self.write(event) {
+                        warn!(path = %self.path.display(), %error, "an event cannot be kept in its file");
+                    }
+                }
+                Job::Flush(done) => drop(done.send(())),
             }
         }
     }
@@ -148,6 +169,16 @@ mod tests {
             (kept.len(), kept[0].clone(), kept[KEPT_MAX - 1].clone()),
             (KEPT_MAX, event(4_000), event(4_999))
         );
+    }
+
+    #[test]
+    fn what_was_flushed_is_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("events.jsonl");
+        let (keeper, _) = Keeper::open(&path).unwrap();
+        (0..100).for_each(|at_ms| keeper.keep(&event(at_ms)));
+        keeper.flush().unwrap().blocking_recv().unwrap();
+        assert_eq!(read(&path).unwrap().len(), 100);
     }
 
     #[test]

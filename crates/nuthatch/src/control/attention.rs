@@ -7,7 +7,8 @@ use telemetry::log::Log;
 use tokio::sync::{mpsc, watch};
 
 use super::behavior::FaceBehavior;
-use super::signals::{Signals, set_verbosity, tell};
+use super::signals::{Arrival, Signals, set_verbosity, tell};
+use crate::log_level::level;
 use crate::reload::actor::{Actions, Asked};
 use crate::topology::{Discoveries, Found};
 
@@ -16,12 +17,14 @@ pub type Changes = mpsc::Receiver<()>;
 
 /// An event for the control loop.
 pub enum Event {
-    /// Stop the process: the signal, and the exit status.
-    Stop(i32, u8),
+    /// Stop the process.
+    Stop(Stop),
     /// Reload the configuration.
-    Reload,
+    Reload(Arrival),
     /// Upgrade to another binary.
-    Upgrade,
+    Upgrade(Arrival),
+    /// The log level was changed to the one with this name.
+    LogLevel(Arrival, &'static str),
     /// Carry out an action; its client waits.
     Action(Asked),
     /// A file of the configuration has changed.
@@ -30,6 +33,15 @@ pub enum Event {
     Masters,
     /// A discovered topology has changed.
     Topology(Found),
+}
+
+/// The end of the process.
+#[derive(Debug)]
+pub struct Stop {
+    /// The signal that asked for it.
+    pub arrival: Arrival,
+    /// Exit status.
+    pub code: u8,
 }
 
 /// Sources of the control loop's events.
@@ -127,28 +139,35 @@ impl<'a> Attention<'a> {
 
 impl Hearing<'_> {
     /// The next signal. If the process cannot receive any more, it ends.
-    pub async fn next(&mut self) -> i32 {
-        let found = self.signals.recv().await.unwrap_or(libc::SIGTERM);
-        tell(found, self.behavior.nutcracker);
+    pub async fn next(&mut self) -> Arrival {
+        let found = self.signals.recv().await.unwrap_or(Arrival::of_nobody(libc::SIGTERM));
+        tell(&found, self.behavior.nutcracker);
         found
     }
 
     /// The event for a signal. Signals that concern the log are handled here.
-    fn event(&self, signal: i32) -> Option<Event> {
+    fn event(&self, arrival: Arrival) -> Option<Event> {
         let (log, nutcracker) = (self.log, self.behavior.nutcracker);
-        match signal {
-            libc::SIGINT => return Some(Event::Stop(signal, self.behavior.interrupted)),
-            libc::SIGTERM | libc::SIGQUIT => return Some(Event::Stop(signal, 0)),
-            libc::SIGUSR1 => return Some(Event::Reload),
-            libc::SIGUSR2 => return Some(Event::Upgrade),
+        let change_level =
+            |direction, to| set_verbosity(log, direction, to, nutcracker).then(|| level(to).name());
+        match arrival.number {
+            libc::SIGINT => Some(Event::Stop(Stop { arrival, code: self.behavior.interrupted })),
+            libc::SIGTERM | libc::SIGQUIT => Some(Event::Stop(Stop { arrival, code: 0 })),
+            libc::SIGUSR1 => Some(Event::Reload(arrival)),
+            libc::SIGUSR2 => Some(Event::Upgrade(arrival)),
             libc::SIGHUP => {
                 log.reopen();
-                return self.behavior.hangup_reloads.then_some(Event::Reload);
+                self.behavior.hangup_reloads.then_some(Event::Reload(arrival))
             }
-            libc::SIGTTIN => set_verbosity(log, "up", log.verbosity().raised(), nutcracker),
-            libc::SIGTTOU => set_verbosity(log, "down", log.verbosity().lowered(), nutcracker),
-            _ => {}
+            libc::SIGTTIN => {
+                let name = change_level("up", log.verbosity().raised())?;
+                Some(Event::LogLevel(arrival, name))
+            }
+            libc::SIGTTOU => {
+                let name = change_level("down", log.verbosity().lowered())?;
+                Some(Event::LogLevel(arrival, name))
+            }
+            _ => None,
         }
-        None
     }
 }

@@ -1,24 +1,35 @@
 //! Reloads run by the control loop while it keeps handling signals, and the answer to the waiting client.
 
+use std::fmt::Display;
 use std::future::pending;
 
 use admin::actions::Action;
 use admin::reload::Outcome;
 use tokio::sync::oneshot;
 
-use super::attention::{Attention, Event};
+use super::attention::{Attention, Event, Stop};
+use super::signals::Arrival;
 use crate::outcome::{self, Deed};
 use crate::reload::actor::Asked;
 use crate::reload::{Reloads, lines};
 use crate::serving::Serving;
 use crate::systemd;
 
-/// Signal that ends the process, and its exit status.
-type Ended = Option<(i32, u8)>;
+/// The end of the process, if it was asked for meanwhile.
+type Ended = Option<Stop>;
+
+/// Author of a reload that no person has asked for.
+const WATCH: &str = "watch_config, since its file has changed";
 
 /// Carries out a reload requested by a signal. Returns the signal that should end the
 /// process, if one arrived meanwhile.
-pub async fn by_signal(reloads: &mut Reloads, serving: &mut Serving, attention: &mut Attention<'_>) -> Ended {
+pub async fn by_signal(
+    reloads: &mut Reloads,
+    serving: &mut Serving,
+    attention: &mut Attention<'_>,
+    arrival: &Arrival,
+) -> Ended {
+    told(serving, arrival);
     let (outcome, ended) = reload(reloads, serving, attention, false).await;
     outcome::announce(Deed::Reload, &lines(&outcome));
     ended
@@ -26,6 +37,7 @@ pub async fn by_signal(reloads: &mut Reloads, serving: &mut Serving, attention: 
 
 /// Carries out a reload after a file has changed.
 pub async fn by_change(reloads: &mut Reloads, serving: &mut Serving, attention: &mut Attention<'_>) -> Ended {
+    told(serving, &WATCH);
     reload(reloads, serving, attention, false).await.1
 }
 
@@ -40,7 +52,7 @@ pub async fn by_request(
     let (outcome, ended) = match action {
         Action::Reload { dry_run } => {
             if !dry_run {
-                serving.tell_of("configuration", format!("reload asked for, by {by}"));
+                told(serving, &by);
             }
             reload(reloads, serving, attention, dry_run).await
         }
@@ -51,6 +63,11 @@ pub async fn by_request(
     };
     let _ = answer.send(outcome);
     ended
+}
+
+/// Records who has asked for a reload.
+fn told(serving: &Serving, by: &dyn Display) {
+    serving.tell_of("configuration", format!("reload asked for, by {by}"));
 }
 
 /// Answers the client of an action that nothing is done.
@@ -87,8 +104,8 @@ async fn reload(
         tokio::select! {
             outcome = &mut run => break outcome,
             event = attention.signal() => match event {
-                Event::Stop(signal, code) => {
-                    ended = Some((signal, code));
+                Event::Stop(stop) => {
+                    ended = Some(stop);
                     if let Some(call_off) = call_off.take() {
                         let _: Result<(), ()> = call_off.send(());
                     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use access::Proof;
 use config::checked::{AuthMethod, Queue};
 use config::nsqd::{VERSION, machine};
+use http::LoginDesk;
 use http::client::{Client, Limits};
 use net::Handle;
 use queue::Mail;
@@ -44,6 +45,7 @@ pub struct ControlThread {
     authorizations: Quota,
     channel_questions: Quota,
     logins: Quota,
+    desk: Arc<LoginDesk>,
 }
 
 impl Outside for ControlThread {
@@ -68,6 +70,10 @@ impl Outside for ControlThread {
         let Some(ticket) = self.channel_questions.take() else { return false };
         self.jobs.try_send(ControlJob::Channels(topic.into(), ticket)).is_ok()
     }
+
+    fn login_failed(&mut self, user: &str, address: &str) {
+        self.desk.report_failure("queue", user, address);
+    }
 }
 
 /// The control thread's end.
@@ -78,10 +84,10 @@ pub struct ControlJobs {
     lookups: Lookups,
 }
 
-/// Creates both ends; `tls` is for authorization servers.
+/// Creates both ends; `tls` is for authorization servers, `desk` hears of failed logins.
 pub fn connect(
     settings: &Queue,
-    tls: Option<Arc<rustls::ClientConfig>>,
+    (tls, desk): (Option<Arc<rustls::ClientConfig>>, Arc<LoginDesk>),
     shard: Handle<Mail>,
     bound: Option<SocketAddr>,
     http_port: u16,
@@ -95,6 +101,7 @@ pub fn connect(
         authorizations: Quota::of(AUTHORIZATIONS_MAX),
         channel_questions: Quota::of(CHANNEL_QUESTIONS_MAX),
         logins: Quota::of(SLOW_LOGINS_MAX),
+        desk,
     };
     let outward = outward(settings, tls, bound, http_port);
     let jobs = ControlJobs { jobs, shard, outward, lookups: lookups.clone() };

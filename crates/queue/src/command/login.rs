@@ -144,6 +144,7 @@ impl Queue {
         let user = self.options().users.user(name).map_or("", |user| user.name()).to_owned();
         let address = from.map_or_else(|| "unix socket".to_owned(), |address| address.to_string());
         telemetry::warn!(user, address, count = self.logins.failures, "login to the queue failed");
+        self.outside().login_failed(&user, &address);
     }
 
     /// Checks the rights of a client's user, then its limit on requests. What is granted for the client's

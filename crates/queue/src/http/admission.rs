@@ -1,14 +1,14 @@
-//! The API's request table, the sites that may send requests, and admission of connections.
+//! The API's request table, the sites that may send requests, admission of connections, and the record of changes.
 //!
 //! Implements the interface that the server of crate `http` needs.
 
 use ::http::answer::tls_required;
-use ::http::{Link, LoginDesk, Names, Row};
+use ::http::{Changed, Link, LoginDesk, Names, Row};
 use axum::body::Body;
 use axum::http::Response;
 use config::checked::TlsRequired;
 
-use super::{Api, rows};
+use super::{Api, audit, rows};
 
 impl ::http::Api for Api {
     fn rows(&self) -> &'static [Row<Api>] {
@@ -26,6 +26,12 @@ impl ::http::Api for Api {
 
     fn desk(&self) -> Option<&LoginDesk> {
         self.desk.as_deref()
+    }
+
+    fn changed(&self, change: &Changed) {
+        if let Some((surroundings, change)) = self.surroundings.as_ref().zip(audit::described(change)) {
+            surroundings.record(change);
+        }
     }
 
     fn admit(&self, link: &Link) -> Result<(), Box<Response<Body>>> {
