@@ -22,7 +22,7 @@
 //! |---|---|
 //! | `POST /mpub?defer=MS` | defers all messages of the batch |
 //! | `POST /topic/create?durability=` | creates a topic with its own durability (`memory`, `os` or `fsync`); 400 `DURABILITY_IS_FIXED` if it exists and would have to move between memory and files |
-//! | `GET /stats?format=json&include_limits=true` | adds counts of refused, dropped, dead and expired messages, and the bytes of journals |
+//! | `GET /stats?format=json&include_limits=true` | adds counts of refused, dropped, dead and expired messages, the bytes of journals, and `http_producers` as `producers`: who has published over HTTP |
 //! | `GET /damage` | shows damage found: `topic`, `text`, `messages` and `bytes` lost, `found` (ns since 1970), `acknowledged` |
 //! | `POST /damage/acknowledge` | acknowledges it, so that it is no longer reported; `{"count"}` is the number of findings |
 //! | `GET /topic/settings`, `PUT` with JSON | shows, replaces [`crate::settings::TopicSettings`]; omitted keys get their default |
@@ -46,6 +46,7 @@ mod option;
 mod peek;
 mod pools;
 mod publish;
+mod publishers;
 mod refused;
 mod rows;
 mod settings;
@@ -64,6 +65,7 @@ use net::NotTaken;
 use tokio::sync::oneshot;
 
 use crate::request::{Answer, Reply, Request};
+use publishers::Publishers;
 
 pub use memory::memory;
 
@@ -135,6 +137,7 @@ pub struct Api {
     /// The desk at which clients log in; `None` if no login is required.
     desk: Option<Arc<LoginDesk>>,
     surroundings: Option<Arc<dyn Surroundings>>,
+    publishers: Publishers,
 }
 
 /// Settings in force, and the budget that they give bodies.
@@ -165,6 +168,7 @@ impl Api {
             adjustable,
             desk: None,
             surroundings: None,
+            publishers: Publishers::default(),
         }
     }
 

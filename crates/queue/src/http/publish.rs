@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::Response;
 use wire::nsq::Limits;
 
+use super::publishers::Sender;
 use super::{Api, topics};
 use crate::options::millis;
 use crate::request::{Batch, Layout, Request};
@@ -16,7 +17,7 @@ use ::http::{HttpRefusal, answer, login};
 
 impl Api {
     pub(super) async fn publish(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
-        let query = asked.query();
+        let (query, sender) = (asked.query(), Sender::of(&asked));
         let bytes_max = self.settings().max_msg_size;
         let body = self.budget().read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("MSG_TOO_BIG"))?;
@@ -27,11 +28,11 @@ impl Api {
         let topic = topics::topic(&query)?;
         may_publish(asked.user.as_deref(), &topic)?;
         let defer_ms = self.defer_of(&query, &topic).await?;
-        self.send_batch(topic, body, Layout::One, defer_ms).await
+        self.send_batch(topic, sender, body, (Layout::One, defer_ms)).await
     }
 
     pub(super) async fn publish_many(&self, asked: Asked) -> Result<Response<Body>, HttpRefusal> {
-        let query = asked.query();
+        let (query, sender) = (asked.query(), Sender::of(&asked));
         let bytes_max = self.settings().max_body_size;
         let body = self.budget().read(asked.link.host(), &asked.headers, asked.body, bytes_max).await;
         let body = body.map_err(|fault| fault.refusal("BODY_TOO_BIG"))?;
@@ -41,7 +42,7 @@ impl Api {
         let defer_ms = self.defer_of(&query, &topic).await?;
         let binary = query.get("binary").is_some() && query.switch("binary").unwrap_or(true);
         let layout = if binary { Layout::Binary } else { Layout::Lines };
-        self.send_batch(topic, body, layout, defer_ms).await
+        self.send_batch(topic, sender, body, (layout, defer_ms)).await
     }
 
     /// Delay of the messages, milliseconds.
@@ -61,9 +62,9 @@ impl Api {
     async fn send_batch(
         &self,
         topic: String,
+        sender: Option<Sender>,
         body: Held,
-        layout: Layout,
-        defer_ms: u64,
+        (layout, defer_ms): (Layout, u64),
     ) -> Result<Response<Body>, HttpRefusal> {
         let settings = self.settings();
         let limits = Limits {
@@ -71,13 +72,18 @@ impl Api {
             body_bytes_max: settings.max_body_size,
             ..Limits::default()
         };
-        let (request, outcome) = match Batch::new(body.bytes.clone(), layout, limits) {
+        let name = topic.clone();
+        let (request, messages, outcome) = match Batch::new(body.bytes.clone(), layout, limits) {
             Ok(batch) if batch.iter().next().is_some() => {
-                (Request::Publish { topic, batch, defer_ms }, Ok(()))
+                let messages = batch.iter().count() as u64;
+                (Request::Publish { topic, batch, defer_ms }, messages, Ok(()))
             }
-            other => (Request::CreateTopic(topic, None), other.map(drop)),
+            other => (Request::CreateTopic(topic, None), 0, other.map(drop)),
         };
         self.ask_holding(request, body).await?;
+        if let Some(sender) = sender.filter(|_| messages > 0) {
+            self.publishers.count(&name, sender, messages);
+        }
         outcome.map(|()| answer::text("OK")).map_err(|fault| HttpRefusal::too_big(fault.name()))
     }
 }

@@ -22,7 +22,7 @@ impl Api {
         let limits = query.switch("include_limits").unwrap_or(false);
         let memory = query.switch("include_mem").unwrap_or(true).then(memory);
         let (topic, channel) = (filter("topic"), filter("channel"));
-        let channel_wanted = channel.is_some();
+        let (wanted, channel_wanted) = (topic.clone(), channel.is_some());
         let Answer::Stats(mut snapshot) = self.ask(Request::Stats { topic, channel, clients }).await? else {
             return Err(HttpRefusal::EXITING);
         };
@@ -31,7 +31,10 @@ impl Api {
         }
         Ok(match query.get("format") {
             Some(b"json") => {
-                answer::json(&json::document(&snapshot, self.about.started, memory.as_ref(), limits))
+                let over_http =
+                    if limits && clients { self.publishers.of_topic(wanted.as_deref()) } else { Vec::new() };
+                let document = json::document(&snapshot, self.about.started, memory.as_ref(), limits);
+                answer::json(&document.with_publishers(&over_http))
             }
             _ => answer::text(page::render(&snapshot, self.about.started, memory.as_ref())),
         })

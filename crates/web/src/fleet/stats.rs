@@ -24,6 +24,8 @@ pub type Stats = Vec<TopicStats>;
 struct Told {
     topics: Option<Vec<TopicStats>>,
     producers: Option<Vec<ToldPublisher>>,
+    /// Beyond nsqd.
+    http_producers: Option<Vec<ToldPublisher>>,
 }
 
 impl Fleet {
@@ -68,14 +70,19 @@ impl Fleet {
 /// The topics of a producer, with the fields that nsqd does not send.
 fn of_producer(producer: &Producer, told: Told, topic: Option<&str>, now: i64) -> Stats {
     let node = producer.http_address();
-    let publishers = told.producers.unwrap_or_default();
+    let connected = told.producers.into_iter().flatten().map(|told| (told, false));
+    let publishers: Vec<(ToldPublisher, bool)> =
+        connected.chain(told.http_producers.into_iter().flatten().map(|told| (told, true))).collect();
     let mut topics = told.topics.unwrap_or_default();
     topics.retain(|told| topic.is_none_or(|topic| told.topic_name == topic));
     for topic in &mut topics {
         topic.node.clone_from(&node);
         topic.hostname.clone_from(&producer.hostname);
         let name = &topic.topic_name;
-        topic.publishers = publishers.iter().filter_map(|told| told.of_topic(name, &node, now)).collect();
+        let of_topic = |(told, over_http): &(ToldPublisher, bool)| {
+            Some(Publisher { over_http: *over_http, ..told.of_topic(name, &node, now)? })
+        };
+        topic.publishers = publishers.iter().filter_map(of_topic).collect();
         topic.memory_depth = topic.depth.saturating_sub(topic.backend_depth);
         for channel in topic.channels.iter_mut().flatten() {
             channel.node.clone_from(&node);

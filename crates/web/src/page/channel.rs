@@ -40,7 +40,7 @@ pub(crate) async fn channel(api: &Api, asked: Asked) -> Result<Response<Body>, H
         @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
         p #state .facts data-live { (facts(api, topic, &channel)) }
         div.actions { (controls::of_channel(api, topic, &channel)) }
-        (charts(api, topic, name))
+        (charts(api, topic, &channel))
         (graphs(api, topic, Some(name), &["message_count", "depth", "in_flight_count"]))
         section #consumers data-live {
             h2 { "Consumers" }
@@ -81,16 +81,17 @@ fn facts(api: &Api, topic: &str, channel: &ChannelStats) -> Markup {
     }
 }
 
-fn charts(api: &Api, topic: &str, name: &str) -> Markup {
-    let draw = |title: &str, unit, measure: &str| {
-        chart(title, unit, series(api, &["topic", topic, name], measure).as_deref(), None)
+fn charts(api: &Api, topic: &str, channel: &ChannelStats) -> Markup {
+    let draw = |title: &str, unit, measure: &str, now: Option<i64>| {
+        let points = series(api, &["topic", topic, &channel.channel_name], measure);
+        chart(title, unit, points.as_deref(), now.map(|now| unsigned(now) as f32))
     };
     html! {
         @if api.site.host.is_some() {
             div #charts .charts data-live {
-                (draw("Waiting", Unit::Count, "backlog"))
-                (draw("Finished", Unit::PerSecond, "finished"))
-                (draw("In flight", Unit::Count, "in_flight"))
+                (draw("Waiting", Unit::Count, "backlog", Some(channel.depth)))
+                (draw("Finished", Unit::PerSecond, "finished", None))
+                (draw("In flight", Unit::Count, "in_flight", Some(channel.in_flight_count)))
             }
         }
     }

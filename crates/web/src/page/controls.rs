@@ -5,7 +5,7 @@ use ui::format::counted as counted_u64;
 use ui::parts::Action;
 
 use super::at;
-use super::numbers::{counted, unsigned};
+use super::numbers::{backlog, counted, unsigned};
 use crate::api::Api;
 use crate::fleet::{ChannelStats, TopicStats};
 
@@ -48,8 +48,6 @@ impl Target<'_> {
 pub(super) fn of_topic(api: &Api, topic: &TopicStats) -> Markup {
     let target = Target { api, topic: &topic.topic_name, channel: None, node: None };
     let channels = topic.channels.as_ref().map_or(0, Vec::len);
-    let waiting: i64 =
-        topic.channels.iter().flatten().fold(topic.depth, |sum, channel| sum.saturating_add(channel.depth));
     let empties = format!(
         "Discards {} that wait in the topic itself, for lack of a channel. Those in its channels stay.",
         counted(topic.depth, "message")
@@ -57,7 +55,7 @@ pub(super) fn of_topic(api: &Api, topic: &TopicStats) -> Markup {
     let deletes = format!(
         "Deletes the topic with {}: {} waiting in them, and those in flight, are lost.",
         counted_u64(channels as u64, "channel"),
-        counted(waiting, "message")
+        counted(backlog(topic), "message")
     );
     html! {
         (target.pause(topic.paused, "Its channels get no new messages."))
@@ -124,11 +122,9 @@ pub(super) fn of_channel(api: &Api, topic: &str, channel: &ChannelStats) -> Mark
 /// Tombstone of a topic on a node.
 pub(super) fn tombstone(api: &Api, topic: &TopicStats, node: &str) -> Markup {
     let target = Target { api, topic: &topic.topic_name, channel: None, node: Some(node) };
-    let waiting: i64 =
-        topic.channels.iter().flatten().fold(topic.depth, |sum, channel| sum.saturating_add(channel.depth));
     let text = format!(
         "Hides the topic on this node from consumers for a while and deletes it here: {} are lost.",
-        counted(waiting, "waiting message")
+        counted(backlog(topic), "waiting message")
     );
     target.form("tombstone", "Tombstone", Some(text), true, &html! {})
 }

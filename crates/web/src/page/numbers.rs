@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use ui::format;
 use ui::parts::scroll;
 
-use crate::fleet::Latency;
+use crate::fleet::{Latency, TopicStats};
 
 /// A count; negative ones, which only a broken daemon sends, count as zero.
 pub(super) fn unsigned(count: i64) -> u64 {
@@ -19,6 +19,11 @@ pub(super) fn count(count: i64) -> String {
 /// A count with its noun.
 pub(super) fn counted(count: i64, noun: &str) -> String {
     format::counted(unsigned(count), noun)
+}
+
+/// Messages that wait in a topic and its channels.
+pub(super) fn backlog(topic: &TopicStats) -> i64 {
+    topic.channels.iter().flatten().fold(topic.depth, |sum, channel| sum.saturating_add(channel.depth))
 }
 
 /// Places of waiting messages.

@@ -12,7 +12,7 @@ use ui::series::growth;
 use ui::text::clean;
 
 use super::action::done;
-use super::numbers::{count, latency, split, unsigned};
+use super::numbers::{backlog, count, latency, split, unsigned};
 use super::{Page, at, controls, full_in, series, settings};
 use crate::api::{Api, Warnings, word};
 use crate::fleet::{ChannelStats, Publisher, TopicStats};
@@ -38,7 +38,7 @@ pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
         @if let Some(text) = query.text("did").and_then(done) { (note(Level::Well, text)) }
         p #state .facts data-live { (facts(api, &topic)) }
         div.actions { (controls::of_topic(api, &topic)) }
-        (charts(api, name))
+        (charts(api, &topic))
         (graphs(api, name, None, &["message_count", "depth"]))
         section #channels data-live {
             h2 { "Channels" }
@@ -49,9 +49,9 @@ pub(crate) async fn topic(api: &Api, asked: Asked) -> Result<Response<Body>, Htt
             }
         }
         section #publishers data-live {
-            h2 { "Publishers" small { "connected over TCP, the busiest first" } }
+            h2 { "Publishers" small { "connected over TCP, and over HTTP lately; the busiest first" } }
             @if topic.publishers.is_empty() {
-                p.facts { "No client that is connected over TCP has published here; who publishes over HTTP is not known." }
+                p.facts { "No client that is connected has published here, and nobody over HTTP lately." }
             } @else { (scroll("Publishers", publishers(&topic.publishers, api.site.host.is_none()))) }
         }
         @if api.site.host.is_none() { section #nodes data-live { h2 { "Nodes" } (scroll("Nodes", table(api, nodes, &topic))) } }
@@ -76,15 +76,16 @@ fn facts(api: &Api, topic: &TopicStats) -> Markup {
     }
 }
 
-fn charts(api: &Api, name: &str) -> Markup {
-    let draw = |title: &str, unit, measure: &str| {
-        chart(title, unit, series(api, &["topic", name], measure).as_deref(), None)
+fn charts(api: &Api, topic: &TopicStats) -> Markup {
+    let draw = |title: &str, unit, measure: &str, now: Option<i64>| {
+        let points = series(api, &["topic", &topic.topic_name], measure);
+        chart(title, unit, points.as_deref(), now.map(|now| unsigned(now) as f32))
     };
     html! {
         @if api.site.host.is_some() {
             div #charts .charts data-live {
-                (draw("Published", Unit::PerSecond, "published"))
-                (draw("Waiting in the topic and its channels", Unit::Count, "backlog"))
+                (draw("Published", Unit::PerSecond, "published", None))
+                (draw("Waiting in the topic and its channels", Unit::Count, "backlog", Some(backlog(topic))))
             }
         }
     }
@@ -156,15 +157,15 @@ fn publishers(all: &[Publisher], with_nodes: bool) -> Markup {
     html! {
         table {
             thead { tr {
-                th scope="col" { "Client" } th scope="col" { "Address" } th.n scope="col" title="on the mean, since it connected" { "Publishes" }
-                th.n scope="col" { "Messages" } th.n.wide scope="col" { "Connected" } th.wide scope="col" { "Library" }
+                th scope="col" { "Client" } th scope="col" { "Address" } th.n scope="col" title="on the mean, since it connected; over HTTP since its first message" { "Publishes" }
+                th.n scope="col" { "Messages" } th.n.wide scope="col" { "For" } th.wide scope="col" { "Library" }
                 @if with_nodes { th.wide scope="col" { "Node" } }
             } }
             tbody {
                 @for one in all.iter().take(PUBLISHERS) {
                     tr {
                         th scope="row" { (clean(&one.client_id)) @if one.hostname != one.client_id { " " small { (clean(&one.hostname)) } } }
-                        td { (clean(&one.remote_address)) }
+                        td { (clean(&one.remote_address)) @if one.over_http { " " small { "HTTP" } } }
                         td.n { (rate(one.per_second())) "/s" }
                         td.n { (count(one.count)) }
                         td.n.wide { (duration(unsigned(one.connected_seconds).saturating_mul(1000))) }

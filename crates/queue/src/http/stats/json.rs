@@ -6,6 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use telemetry::nsq::in_json;
 
+use super::super::publishers::Publisher;
 use super::process::{health, memory_rows, not_shown};
 use crate::settings::Storage;
 use crate::snapshot::{self, ChannelStats, ClientStats, Snapshot, TopicStats};
@@ -25,6 +26,40 @@ pub(super) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<Memory>,
     producers: Option<Vec<Client<'a>>>,
+    /// Beyond nsqd.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    http_producers: Vec<HttpClient<'a>>,
+}
+
+/// A publisher over HTTP, in the form of a client.
+#[derive(Serialize)]
+struct HttpClient<'a> {
+    client_id: &'a str,
+    hostname: &'a str,
+    remote_address: &'a str,
+    user_agent: &'a str,
+    /// Its first publication, in seconds since 1970.
+    connect_ts: u64,
+    pub_counts: [Published<'a>; 1],
+}
+
+impl<'a> Document<'a> {
+    /// Adds publishers over HTTP.
+    pub fn with_publishers(self, publishers: &'a [Publisher]) -> Document<'a> {
+        Document { http_producers: publishers.iter().map(http_client).collect(), ..self }
+    }
+}
+
+fn http_client(publisher: &Publisher) -> HttpClient<'_> {
+    let Publisher { topic, sender, count, first, .. } = publisher;
+    HttpClient {
+        client_id: if sender.user.is_empty() { &sender.address } else { &sender.user },
+        hostname: &sender.address,
+        remote_address: &sender.address,
+        user_agent: &sender.agent,
+        connect_ts: *first,
+        pub_counts: [Published { topic, count: *count }],
+    }
 }
 
 /// A present condition; beyond nsqd.
@@ -184,6 +219,7 @@ pub(super) fn document<'a>(
             .map(|topics| topics.iter().map(|topic| Topic { topic, limits }).collect()),
         memory: memory.copied().map(Memory),
         producers: Some(producers).filter(|producers| !producers.is_empty()),
+        http_producers: Vec::new(),
     }
 }
 

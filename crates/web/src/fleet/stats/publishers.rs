@@ -1,6 +1,5 @@
-//! Clients that publish over TCP, as queues tell of them (`producers` of `/stats`).
-//!
-//! HTTP has no clients that stay: what it publishes is nobody's here.
+//! Publishers, as queues tell of them: `producers` of `/stats` are those connected over TCP; nuthatches have
+//! `http_producers` too.
 
 use serde::Deserialize;
 
@@ -19,12 +18,14 @@ pub struct Publisher {
     pub user_agent: String,
     /// Messages it has published to the topic.
     pub count: i64,
-    /// Age of its connection, in seconds.
+    /// Age of its connection, in seconds; over HTTP the time since its first publication.
     pub connected_seconds: i64,
+    /// It publishes over HTTP.
+    pub over_http: bool,
 }
 
 impl Publisher {
-    /// Messages per second since it connected.
+    /// Messages per second in that time.
     pub fn per_second(&self) -> f64 {
         self.count as f64 / self.connected_seconds.max(1) as f64
     }
@@ -61,6 +62,7 @@ impl ToldPublisher {
             user_agent: self.user_agent.clone(),
             count: published.count,
             connected_seconds: now.saturating_sub(self.connect_ts),
+            over_http: false,
         })
     }
 }
