@@ -12,6 +12,7 @@ import re
 import signal
 import socket
 import threading
+import urllib.parse
 from pathlib import Path
 
 import kit
@@ -21,6 +22,8 @@ pytest.importorskip("tornado")
 from browser import AXE, CHROMIUM, Browser  # noqa: E402
 
 redis = pytest.importorskip("redis")
+import redis_cluster  # noqa: E402
+
 pytestmark = [
     pytest.mark.needs("redis-server"),
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
@@ -364,7 +367,7 @@ def test_the_slow_server_is_found_in_three_clicks(scene, browser):
 
 
 def test_who_publishes_too_much_is_found_in_three_clicks(scene, browser):
-    """Overview, Topics, topic: the busiest publishers with their addresses."""
+    """Overview, Topics, topic: the busiest publishers with their addresses, over TCP and over HTTP."""
     publishers = {name: socket.create_connection(("127.0.0.1", scene.tcp)) for name in ("quiet", "loud")}
     try:
         for name, publisher in publishers.items():
@@ -372,6 +375,7 @@ def test_who_publishes_too_much_is_found_in_three_clicks(scene, browser):
             publisher.sendall(b"  V2IDENTIFY\n" + len(identity).to_bytes(4, "big") + identity)
             for _ in range(200 if name == "loud" else 1):
                 publisher.sendall(b"PUB flood\n\0\0\0\1x")
+        kit.fetch(scene.http, "/mpub?topic=flood", "POST", "a\nb\nc", {"User-Agent": "cron/1.0"})
         kit.until(lambda: ">loud" in scene.page("/topics/flood") and ">quiet" in scene.page("/topics/flood"), "both are known")
         kit.until(lambda: "flood" in scene.page("/topics"), "the topic is listed")
         browser.screen(1440)
@@ -379,7 +383,8 @@ def test_who_publishes_too_much_is_found_in_three_clicks(scene, browser):
         browser.click("nav a", "Topics")
         browser.click("main a", "flood")
         rows = browser.run("[...document.querySelectorAll('#publishers tbody tr')].map((it) => it.innerText)")
-        assert "loud" in rows[0] and "200" in rows[0] and "quiet" in rows[1], rows
+        assert "loud" in rows[0] and "200" in rows[0] and any("quiet" in row for row in rows), rows
+        assert any("127.0.0.1 HTTP" in row and "cron/1.0" in row and "\t3\t" in row for row in rows), rows
         assert browser.faults == []
     finally:
         for publisher in publishers.values():
@@ -462,6 +467,69 @@ def test_configuration(scene, browser):
     assert kit.fetch(scene.admin, "/api/reload", "POST")[0] == 200
 
 
+class Topologies:
+    """A pool over a Redis Cluster, one of whose masters has failed, and one whose master two Sentinels name, of which one is silent;
+    both read from replicas."""
+
+    def __init__(self, stack):
+        stack_path = stack.path / "topologies"
+        stack_path.mkdir()
+        self.cluster = redis_cluster.Cluster(stack, "topologies/cluster")
+        master = stack.keep(kit.start_redis("watched", stack_path, "--repl-diskless-sync-delay", "0"))
+        stack.keep(kit.start_redis("follows", stack_path, "--replicaof", "127.0.0.1", str(master.port)))
+        sentinel = self.start_sentinel(stack, stack_path, master.port)
+        self.pools = [kit.free_port(), kit.free_port()]
+        self.admin = kit.free_port()
+        seeds = [f"127.0.0.1:{node.port}" for node in self.cluster.nodes[:3]]
+        conf = stack_path / "nuthatch.toml"
+        conf.write_text(
+            f'threads = 1\n[admin]\nlisten = "127.0.0.1:{self.admin}"\n'
+            f'[pool.slots]\nlisten = "127.0.0.1:{self.pools[0]}"\ntopology = "cluster"\nservers = {json.dumps(seeds)}\nread_from = "prefer_replica"\n'
+            f'[pool.watched]\nlisten = "127.0.0.1:{self.pools[1]}"\ntopology = "sentinel"\nmasters = ["m"]\nread_from = "prefer_replica"\n'
+            f'sentinels = ["127.0.0.1:{sentinel.port}", "127.0.0.1:{kit.free_port()}"]\n'
+        )
+        self.program = kit.Program("topologies", [kit.BINARY, "run", "-c", conf], [*self.pools, self.admin], stack_path)
+        assert self.program.is_ready(), self.program.output()
+        stack.keep_proxy(self.program)
+        for port in self.pools:
+            kit.until(lambda: self.use(port), "the pool answers")
+
+    @staticmethod
+    def start_sentinel(stack, path, master):
+        conf = path / "sentinel.conf"
+
+        def argv(own):
+            conf.write_text(f"port {own}\nbind 127.0.0.1\ndir {path}\nsentinel monitor m 127.0.0.1 {master} 1\n")
+            return ["redis-server", conf, "--sentinel"]
+
+        return stack.keep(kit.start("sentinel", 1, argv, path))
+
+    @staticmethod
+    def use(port):
+        """Some traffic; true if all of it succeeds."""
+        with contextlib.closing(redis.Redis(port=port, socket_timeout=5)) as client, contextlib.suppress(redis.RedisError):
+            return all(client.set(f"key:{number}", "x") and client.get(f"key:{number}") for number in range(200))
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.admin}{path}"
+
+
+def test_pages_of_topologies(stack, browser):
+    """A cluster with a failed master, and Sentinels of which one is silent, on every screen."""
+    scene = Topologies(stack)
+    look(browser, scene.url("/pools/slots"), "pool-cluster")
+    look(browser, scene.url("/pools/watched"), "pool-sentinels")
+    scene.cluster.nodes[1].program.kill()
+    kit.until(lambda: (scene.use(scene.pools[0]), "badge critical" in kit.fetch(scene.admin, "/pools/slots")[1])[1], "the failed node is shown")
+    look(browser, scene.url("/pools/slots"), "pool-cluster-failed")
+    look(browser, scene.url("/"), "overview-topologies")
+    browser.screen(1440)
+    browser.open(scene.url("/pools/watched"))
+    sentinels = browser.run("document.getElementById('topology').innerText")
+    assert "answers" in sentinels and "silent" in sentinels and "1 of 2 answer" in sentinels, sentinels
+    assert browser.faults == []
+
+
 class Fleet:
     """A lookup, two queues and an nsqadmin."""
 
@@ -497,6 +565,11 @@ class Fleet:
 @pytest.fixture(scope="module")
 def fleet(stack):
     return Fleet(stack)
+
+
+def drawn_sparks(browser):
+    """Number of pools whose last hour is drawn in the list."""
+    return browser.run("document.querySelectorAll('#pools tbody svg.spark path.line').length")
 
 
 def test_pages_of_a_fleet(fleet, browser):
@@ -596,6 +669,7 @@ def test_pools_of_a_fleet(stack, browser):
     browser.screen(1440)
     browser.open(url("/"))
     browser.click("nav a", "Pools")
+    kit.until(lambda: (browser.open(url("/pools")), drawn_sparks(browser))[1], "the last hour has begun")
     rows = browser.run("[...document.querySelectorAll('#pools tbody tr')].map((it) => it.innerText)")
     assert len(rows) == 2 and any("one-cache" in row and "degraded" in row and "1 of 2" in row for row in rows), rows
     browser.open(url("/pools?q=two&sort=requests&order=desc"))
@@ -774,19 +848,27 @@ def test_nsqadmin_lends_nobody_its_place_on_this_machine(proxies):
     assert proxies.by_hand() == [None] * 3
 
 
-@pytest.mark.parametrize("key", ["session:1", "{user:7}:x", "naïve", "<b>&"])
-def test_the_server_of_a_key(scene, browser, key):
-    """The page names the server that has the key: there the proxy has put it."""
+BINARY_KEYS = {r"\x00\xff\n\\": b"\x00\xff\n\\", r"{\xc3(}\"": b'{\xc3(}"'}
+
+
+@pytest.mark.parametrize("text", ["session:1", "{user:7}:x", "naïve", "<b>&", *BINARY_KEYS])
+def test_the_server_of_a_key(scene, browser, text):
+    """The page names the server that has the key: there the proxy has put it. Bytes that are no text are typed as redis-cli
+    prints them."""
+    key = BINARY_KEYS.get(text, text.encode())
     with contextlib.closing(redis.Redis(port=scene.pool)) as client:
         kit.until(lambda: not [client.set(key, "here") for _ in range(1)] == [None], "it is set")
     browser.screen(1440)
     browser.open(scene.url("/pools/sessions"))
-    browser.run(f"document.getElementById('key').value = {json.dumps(key)}")
+    browser.run(f"document.getElementById('key').value = {json.dumps(text)}")
     browser.click("#whereabouts button", "Find")
     told = browser.run("document.querySelector('#home b').innerText")
     having = [name for name, server in scene.servers.items() if name != "c" and redis.Redis(port=server.port).get(key)]
     assert having == [told], (told, having)
-    assert browser.run("document.querySelector('#home code').innerText") == key and browser.faults == []
+    shown = browser.run("document.querySelector('#home code').innerText")
+    assert shown == text.replace(r"\"", '"') and browser.faults == []
+    browser.open(scene.url(f"/pools/sessions?key={urllib.parse.quote(shown)}"))
+    assert browser.run("document.querySelector('#home b').innerText") == told, "what is shown can be typed"
 
 
 def test_a_key_of_a_server_that_is_out_says_where_it_belongs(scene, browser):

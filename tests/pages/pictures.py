@@ -3,7 +3,7 @@
     NUTHATCH_BIN=target/release/nuthatch NUTHATCH_NODE_MODULES=… python tests/pages/pictures.py [MINUTES [DIRECTORY]]
 
 The load runs for MINUTES (10, what the charts of the first page show) before the pictures are drawn into DIRECTORY (docs); elsewhere
-than in docs the whole pages are drawn as well, for a phone and a desk, light and dark. Not a test: somebody has to look at them."""
+than in docs all pages are drawn as well, whole, for a phone and a desk, light and dark. Not a test: somebody has to look at them."""
 
 import contextlib
 import math
@@ -22,6 +22,21 @@ import redis  # noqa: E402
 from browser import Browser  # noqa: E402
 
 PICTURES = {"page": "/", "page-pool": "/pools/sessions", "page-topics": "/topics", "page-channel": "/topics/orders/billing"}
+OTHERS = {
+    "pools": "/pools",
+    "server": "/pools/sessions/redis-1",
+    "server-failed": "/pools/sessions/redis-3",
+    "slowlog": "/slowlog/sessions",
+    "keys": "/keys/sessions",
+    "topic": "/topics/orders",
+    "channel-lonely": "/topics/orders/mail",
+    "messages": "/messages/orders/mail",
+    "settings": "/settings/orders",
+    "counter": "/counter",
+    "events": "/events",
+    "configuration": "/configuration",
+    "runbook": "/runbook",
+}
 WIDTH, HEIGHT = 1280, 860
 SCREENS = [(390, False), (390, True), (1440, False), (1440, True)]
 TOPICS = {"orders": ["billing", "mail", "audit"], "clicks": ["archive"], "signups": ["crm", "mail"], "payments": ["ledger"], "thumbnails": ["resize"]}
@@ -105,6 +120,18 @@ def consumers(stack, tcp):
                 stack.callback(process.kill)
 
 
+def draw(browser, site, directory, whole):
+    for name, path in PICTURES.items():
+        browser.screen(WIDTH, HEIGHT)
+        browser.open(f"{site}{path}")
+        browser.screenshot(directory / f"{name}.png", whole=False)
+    for name, path in (PICTURES | OTHERS).items() if whole else ():
+        for width, dark in SCREENS:
+            browser.screen(width, dark=dark)
+            browser.open(f"{site}{path}")
+            browser.screenshot(directory / f"{name}-{width}-{'dark' if dark else 'light'}.png")
+
+
 def main():
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10
     directory = Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "docs"
@@ -125,14 +152,7 @@ def main():
         time.sleep(minutes * 10)
         browser = Browser()
         try:
-            for name, path in PICTURES.items():
-                browser.screen(WIDTH, HEIGHT)
-                browser.open(f"http://127.0.0.1:{admin}{path}")
-                browser.screenshot(directory / f"{name}.png", whole=False)
-                for width, dark in SCREENS if whole else ():
-                    browser.screen(width, dark=dark)
-                    browser.open(f"http://127.0.0.1:{admin}{path}")
-                    browser.screenshot(directory / f"{name}-{width}-{'dark' if dark else 'light'}.png")
+            draw(browser, f"http://127.0.0.1:{admin}", directory, whole)
         finally:
             browser.close()
             load.stop()

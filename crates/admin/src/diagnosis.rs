@@ -21,14 +21,8 @@ use crate::trouble::{Finding, Severity};
 use crate::upgrades::UpgradeFailures;
 use crate::verdict::severity;
 use ui::format::{bytes, count, micros, rate};
+use ui::pools::{CAUSED_BY_CLIENTS, HARMLESS};
 
-/// Pool errors caused by clients: worth a look in the daytime.
-const OF_CLIENTS: [&str; 6] =
-    ["client_err", "protocol_errors", "unsupported", "oversized", "cross_slot", "denied"];
-/// Server errors that do not mean that the server fails: ordinary error replies, the end of an idle
-/// connection, and consequences of another error already reported.
-pub(crate) const HARMLESS: [&str; 5] =
-    ["error_replies", "server_eof", "late_replies", "stray_replies", "probes_failed"];
 /// Memory is tight at this percentage of the budget: five eighths, where clients
 /// begin to wait (`proxy::memory`),
 const MEMORY_TIGHT: u64 = 62;
@@ -114,7 +108,8 @@ fn of_pool(pool: &PoolStatus, events: &[Event], found: &mut Vec<Finding>) {
         found.push(Finding { since_ms, ..Finding::new(Severity::Critical, &subject, "down", text) });
     }
     for (kind, error) in &pool.errors {
-        let severity = if OF_CLIENTS.contains(&kind.as_ref()) { Severity::Notice } else { Severity::Warning };
+        let severity =
+            if CAUSED_BY_CLIENTS.contains(&kind.as_ref()) { Severity::Notice } else { Severity::Warning };
         found.extend(of_error(&subject, kind.clone(), error, PoolStats::ROWS, severity));
     }
     for server in &pool.servers {

@@ -5,8 +5,8 @@ use config::options::Scope;
 use config::show::ShownSetting;
 use telemetry::{BigReply, Cut, HotKey, Kind, PoolStats, Row, ServerStats, SlowRequest};
 use ui::pools::{
-    BigReplyStatus, Counter, Happening, HotKeyStatus, KeysStatus, Pending, PoolSource, PoolView, SPARKS_MAX,
-    Series, SlowEntry, Topology,
+    BigReplyStatus, Counter, Happening, HotKeyStatus, KeysStatus, Pending, PoolSource, PoolView, PoolsReport,
+    SPARKS_MAX, Series, SlowEntry, Topology,
 };
 use ui::series::key;
 use ui::settings::SettingRow;
@@ -53,6 +53,19 @@ impl PoolSource for Watch {
                 replies: report.replies.iter().map(big).collect(),
             }))
         })
+    }
+}
+
+impl Watch {
+    /// The pools, for the pages of a fleet.
+    pub async fn pools_report(&self) -> PoolsReport {
+        let mut report = self.look().await.pools_report(&self.facts().hostname);
+        let rings = self.rings();
+        for pool in report.pools.iter().take(SPARKS_MAX) {
+            let subject = ["pool", pool.name.as_str()];
+            report.series.put_minutes(&subject, "requests", rings.get(&key(&subject, "requests")));
+        }
+        report
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Rings {
     rings: HashMap<String, Ring>,
     /// Number of the newest point: the time in steps since the Unix epoch.
     step: u64,
+    /// That of the first point of all.
+    begun: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -38,6 +40,7 @@ impl Rings {
             return;
         }
         self.step = step;
+        self.begun.get_or_insert(step);
         self.rings.retain(|_, ring| step - ring.written < POINTS as u64);
         self.put(key(&[], "memory"), status.memory.used_bytes as f64);
         if let Some(rss) = status.process.rss_bytes {
@@ -59,10 +62,11 @@ impl Rings {
         status.queue.iter().for_each(|queue| self.add_queue(queue));
     }
 
-    /// The points of a series, oldest first.
+    /// The points of a series, oldest first: of the last hour, or since the first of all, so that those of a
+    /// young process have one scale.
     pub fn get(&self, key: &str) -> Option<Vec<f32>> {
         let ring = self.rings.get(key)?;
-        let first = (self.step + 1).saturating_sub(POINTS as u64);
+        let first = (self.step + 1).saturating_sub(POINTS as u64).max(self.begun.unwrap_or(0));
         let at = |step: u64| {
             let written = step <= ring.written && ring.written - step < POINTS as u64;
             if written { ring.points[slot(step)] } else { f32::NAN }
@@ -185,11 +189,11 @@ mod tests {
             rings.add(&status(second, 7));
         }
         let points = rings.get(&key(&[], "memory")).expect("kept");
-        let known: Vec<bool> = points[354..].iter().map(|point| point.is_finite()).collect();
-        assert_eq!(known, [false, true, true, false, false, true]);
+        let known: Vec<bool> = points.iter().map(|point| point.is_finite()).collect();
+        assert_eq!(known, [true, true, false, false, true], "from the first of all on");
         // A ring whose subject is gone fades, and is removed after an hour.
         rings.step += 5;
-        assert_eq!(rings.get(&key(&[], "memory")).expect("kept")[359].to_bits(), f32::NAN.to_bits());
+        assert!(rings.get(&key(&[], "memory")).expect("kept")[9].is_nan());
         let mut other = status(100_000 + 4000, 7);
         other.window_seconds = 1.0;
         rings.add(&other);

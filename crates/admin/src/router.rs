@@ -246,7 +246,7 @@ async fn of_pool(
 
 /// The pools, for the pages of a fleet.
 async fn pools_report(State(watch): State<Arc<Watch>>) -> Response {
-    json(&watch.look().await.pools_report(&watch.facts().hostname))
+    json(&watch.pools_report().await)
 }
 
 /// Query of a pool.

@@ -56,7 +56,7 @@ mod tests {
                 assert!(has(&anchor), "docs/runbook.md has no section {anchor}");
             }
         }
-        let told = SERVER_ERRORS.iter().filter(|kind| !crate::diagnosis::HARMLESS.contains(kind));
+        let told = SERVER_ERRORS.iter().filter(|kind| !ui::pools::HARMLESS.contains(kind));
         for kind in told {
             let anchor = anchor("pool a, server s", kind);
             assert!(has(&anchor), "docs/runbook.md has no section {anchor}");

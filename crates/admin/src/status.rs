@@ -10,7 +10,7 @@ mod queue;
 mod window;
 
 use serde::Serialize;
-use ui::pools::PoolsReport;
+use ui::pools::{PoolsReport, Series};
 
 use crate::certificates::Certificate;
 use crate::events::Event;
@@ -102,8 +102,8 @@ impl Memory {
 }
 
 impl Status {
-    /// The pools, for the pages of a fleet.
-    pub fn pools_report(&self, hostname: &str) -> PoolsReport {
+    /// The pools, for the pages of a fleet, without the last hour.
+    pub(crate) fn pools_report(&self, hostname: &str) -> PoolsReport {
         PoolsReport {
             version: self.version.to_owned(),
             has_queue: self.queue.is_some(),
@@ -112,6 +112,7 @@ impl Status {
             now_ms: self.now_ms,
             window_seconds: self.window_seconds,
             pools: self.pools.clone(),
+            series: Series::default(),
         }
     }
 

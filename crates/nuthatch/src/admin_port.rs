@@ -89,11 +89,11 @@ pub struct Around(pub Arc<Watch>);
 impl Surroundings for Around {
     fn pools(&self) -> PoolsAnswer<'_> {
         Box::pin(async move {
-            let status = self.0.look().await;
-            if status.pools.is_empty() {
+            let report = self.0.pools_report().await;
+            if report.pools.is_empty() {
                 return None;
             }
-            serde_json::to_string(&status.pools_report(&self.0.facts().hostname)).ok()
+            serde_json::to_string(&report).ok()
         })
     }
 

@@ -51,13 +51,16 @@ impl Unit {
 /// A chart of the last hour. `now` is the value shown beside the title, if it is more exact than the last
 /// point.
 pub fn chart(title: &str, unit: Unit, points: Option<&[f32]>, now: Option<f32>) -> Markup {
-    let points = known(aligned(points.unwrap_or_default()));
+    let points = known(padded(points.unwrap_or_default(), POINTS));
     let last = now.or_else(|| points.last().copied()).unwrap_or(f32::NAN);
-    // The value now may be above every point kept.
-    let peak = peak(&points).max(last);
+    // The value now may be beyond every point kept.
+    let (name, extreme, scale) = match unit {
+        Unit::Percent => ("lowest", points.iter().copied().fold(last, f32::min), 100.0),
+        _ => ("peak", peak(&points).max(last), peak(&points).max(last)),
+    };
     let begun = points.iter().filter(|point| point.is_finite()).count() > 1;
-    let label = format!("{title} over time: now {}, peak {}", unit.show(last), unit.show(peak));
-    let (line, area) = paths(&points, WIDTH, HEIGHT, peak);
+    let label = format!("{title} over time: now {}, {name} {}", unit.show(last), unit.show(extreme));
+    let (line, area) = paths(&points, WIDTH, HEIGHT, scale);
     let begin = format::duration(points.len() as u64 * STEP_SECONDS * 1000);
     html! {
         figure.chart {
@@ -72,17 +75,18 @@ pub fn chart(title: &str, unit: Unit, points: Option<&[f32]>, now: Option<f32>) 
             }
             div.axis aria-hidden="true" {
                 span { (begin) " ago" }
-                span { @if begun { "peak " (unit.show(peak)) } @else { "collecting" } }
+                span { @if begun { (name) " " (unit.show(extreme)) } @else { "collecting" } }
                 span { "now" }
             }
         }
     }
 }
 
-/// The last hour in a row of a table; nothing if nothing happened in it.
+/// The last hour in a row of a table, or as much of it as is given: ten minutes at least. Nothing if nothing
+/// happened in it.
 pub fn spark(title: &str, unit: Unit, points: Option<&[f32]>) -> Markup {
     let Some(points) = points else { return html! {} };
-    let points = thinned(&aligned(points), SPARK.0);
+    let points = thinned(&padded(points, points.len().clamp(SHORTEST, POINTS)), SPARK.0);
     let peak = peak(&points);
     if peak.is_nan() || peak <= 0.0 {
         return html! {};
@@ -115,7 +119,7 @@ pub fn distribution(title: &str, bars: &[(String, u64)]) -> Markup {
     html! {
         @if bars.is_empty() { p.facts { "No request lately." } } @else { table.distribution {
             caption { (title) }
-            thead { tr { th scope="col" { "up to" } th scope="col" { "share" } th.n scope="col" { "requests" } } }
+            thead { tr { th.n scope="col" { "up to" } th scope="col" { "share" } th.n scope="col" { "requests" } } }
             tbody {
                 @for (name, count) in bars {
                     tr {
@@ -129,10 +133,10 @@ pub fn distribution(title: &str, bars: &[(String, u64)]) -> Markup {
     }
 }
 
-/// Exactly [`POINTS`] points, unknown ones first.
-fn aligned(points: &[f32]) -> Vec<f32> {
-    let points = points.get(points.len().saturating_sub(POINTS)..).unwrap_or_default();
-    let mut all = vec![f32::NAN; POINTS - points.len()];
+/// The newest points, exactly `to`: unknown ones first.
+fn padded(points: &[f32], to: usize) -> Vec<f32> {
+    let points = points.get(points.len().saturating_sub(to)..).unwrap_or_default();
+    let mut all = vec![f32::NAN; to - points.len()];
     all.extend_from_slice(points);
     all
 }
@@ -208,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_young_process_fills_its_charts() {
-        let with = |known: usize| super::known(aligned(&vec![1.0; known])).len();
+        let with = |known: usize| super::known(padded(&vec![1.0; known], POINTS)).len();
         assert_eq!([0, 1, 60, 61, 360].map(with), [60, 60, 60, 61, 360]);
     }
 
@@ -219,9 +223,27 @@ mod tests {
     }
 
     #[test]
+    fn of_a_share_the_lowest_counts() {
+        let chart = chart("hits", Unit::Percent, Some(&[90.0, 50.0, f32::NAN]), Some(75.0)).into_string();
+        assert!(chart.contains("now 75 %, lowest 50 %") && chart.contains(">lowest 50 %<"), "{chart}");
+        let (half, of_all) = (" 40.0", 1.0 + (HEIGHT - 2.0) / 2.0);
+        assert!((of_all - 40.0).abs() < f32::EPSILON && chart.contains(half), "the scale is 100 %: {chart}");
+    }
+
+    #[test]
     fn a_spark_of_nothing_is_nothing() {
         assert_eq!(spark("waiting", Unit::Count, Some(&[0.0; POINTS])).into_string(), "");
         assert!(spark("waiting", Unit::Count, Some(&[1.0])).into_string().contains("<svg"));
+    }
+
+    #[test]
+    fn a_spark_of_a_young_process_is_wide() {
+        let first = |points: usize| {
+            let spark = spark("requests", Unit::Count, Some(&vec![1.0; points])).into_string();
+            spark.split("d=\"M").nth(2).and_then(|line| line.split(' ').next()?.parse::<f32>().ok()).unwrap()
+        };
+        assert_eq!([60, 61, 360, 500].map(first), [0.0; 4]);
+        assert!((29.0..32.0).contains(&first(30)), "half of ten minutes: {}", first(30));
     }
 
     #[test]

@@ -31,6 +31,11 @@ pub fn rate(n: f64) -> String {
     }
 }
 
+/// A rate of change, with its sign: `+3.4`, `0`, `−12`.
+pub fn change_rate(n: f64) -> String {
+    format!("{}{}", if n > 0.0 { "+" } else { "" }, rate(n))
+}
+
 fn trimmed(text: String) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
@@ -47,10 +52,11 @@ pub fn bytes(n: u64) -> String {
     format!("{digits} {}", UNITS[unit])
 }
 
-/// Microseconds: `85 µs`, `1.2 ms`, `3 s`.
+/// Measured microseconds: `< 1 µs`, `85 µs`, `1.2 ms`, `3 s`.
 pub fn micros(us: u64) -> String {
     let (value, unit) = match us {
-        0..1_000 => return format!("{us} µs"),
+        0 => return "< 1 µs".into(),
+        1..1_000 => return format!("{us} µs"),
         1_000..1_000_000 => (us as f64 / 1e3, "ms"),
         _ => (us as f64 / 1e6, "s"),
     };
@@ -129,6 +135,7 @@ mod tests {
         ] {
             assert_eq!(rate(n), text);
         }
+        assert_eq!([3.44, 0.0, -12.0].map(change_rate), ["+3.4", "0", "−12"]);
     }
 
     #[test]
@@ -145,7 +152,7 @@ mod tests {
             assert_eq!(bytes(n), text);
         }
         for (us, text) in
-            [(0, "0 µs"), (999, "999 µs"), (1_240, "1.2 ms"), (40_000, "40 ms"), (3_000_000, "3 s")]
+            [(0, "< 1 µs"), (999, "999 µs"), (1_240, "1.2 ms"), (40_000, "40 ms"), (3_000_000, "3 s")]
         {
             assert_eq!(micros(us), text);
         }

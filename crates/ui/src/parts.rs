@@ -37,6 +37,15 @@ pub fn scroll(label: &str, table: Markup) -> Markup {
     html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
 }
 
+/// Choice of a log level, for the form that sets it.
+pub fn level_choice() -> Markup {
+    html! {
+        p { label { "Level " select name="level" {
+            @for level in ["error", "warn", "info", "debug"] { option selected[level == "info"] { (level) } }
+        } } }
+    }
+}
+
 /// A form that changes something.
 #[derive(Debug, Clone)]
 pub struct Action<'a> {

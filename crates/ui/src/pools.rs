@@ -10,6 +10,7 @@
 
 mod actions;
 mod home;
+mod key_text;
 mod keys;
 mod page;
 mod parts;
@@ -29,8 +30,8 @@ pub use self::home::{Home, home};
 pub use self::keys::{BigReplyStatus, HotKeyStatus, KeysStatus, SlowEntry};
 pub use self::page::{PoolPage, Written, write};
 pub use self::shapes::{
-    ByClass, ErrorCount, Errors, Latency, Member, Placement, PoolState, PoolStatus, PoolsReport, ServerState,
-    ServerStatus, errors_per_second,
+    ByClass, CAUSED_BY_CLIENTS, ErrorCount, Errors, HARMLESS, Latency, Member, Placement, PoolState,
+    PoolStatus, PoolsReport, ServerState, ServerStatus, errors_per_second,
 };
 pub use self::source::{Pending, PoolSource};
 pub use self::table::{columns, pool_cells, pool_state, servers_up};

@@ -1,7 +1,7 @@
 //! The configuration in force beside the file, and the difference; reload and log level.
 
 use maud::{Markup, html};
-use ui::parts::{Action, badge, empty, moment, note, scroll};
+use ui::parts::{Action, badge, empty, level_choice, moment, note, scroll};
 use ui::settings::table;
 use ui::text::clean;
 
@@ -44,11 +44,7 @@ pub(crate) fn configuration(site: &Site<'_>, difference: &Difference) -> Markup 
                 path: "/change", fields: &[("change", "level")], words: "Set the log level",
                 confirmation: Some("Until the next restart. Debug writes a line for much of what happens.".into()),
                 loses: false,
-            }.form_with(&html! {
-                p { label { "Level " select name="level" { @for level in ["error", "warn", "info", "debug"] {
-                    option selected[level == "info"] { (level) }
-                } } } }
-            }))
+            }.form_with(&level_choice()))
         }
         @let sections = site.watch.settings();
         @if !sections.is_empty() {

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use ui::chart::{Unit, bar, chart, spark};
-use ui::format::{bytes, count, counted, rate};
+use ui::format::{bytes, change_rate, count, counted, rate};
 use ui::parts::{badge, empty, moment, scroll, tile};
 use ui::pools::errors_per_second;
 use ui::text::{clean, path};
@@ -85,7 +85,7 @@ fn charts(site: &Site<'_>) -> Markup {
             (draw("Messages finished", Unit::PerSecond, "finished", Some(finished)))
             (draw("Backlog", Unit::Count, "backlog", Some(queue.backlog() as f64)))
         }
-        (draw("Requests and replies in memory", Unit::Bytes, "memory", Some(status.memory.used_bytes as f64)))
+        (draw("Request buffers", Unit::Bytes, "memory", Some(status.memory.used_bytes as f64)))
         (draw("Process, resident", Unit::Bytes, "rss", status.process.rss_bytes.map(|bytes| bytes as f64)))
     }
 }
@@ -131,7 +131,7 @@ fn of_queue(site: &Site<'_>, queue: &QueueStatus) -> Markup {
                             tr class=(class) {
                                 th scope="row" { a href=(path("", &["topics", &topic.name, &channel.name])) { (clean(&topic.name)) " › " (clean(&channel.name)) } }
                                 td.n { (count(channel.depth)) }
-                                td.n.marked[grows] { (signed(channel.depth_growth_per_second)) }
+                                td.n.marked[grows] { (change_rate(channel.depth_growth_per_second)) "/s" }
                                 td.wide { (spark("waiting", Unit::Count, site.series(&["topic", &topic.name, &channel.name], "backlog").as_deref())) }
                                 td.n.wide { (rate(channel.finished_per_second)) "/s" }
                                 td.n.marked[lonely] { (count(channel.consumers)) }
@@ -147,11 +147,6 @@ fn of_queue(site: &Site<'_>, queue: &QueueStatus) -> Markup {
             p.more { a href="/topics" { "All " (counted(queue.topics.len() as u64, "topic")) } }
         }
     }
-}
-
-/// A change per second, with its sign.
-fn signed(change: f64) -> String {
-    format!("{}{}/s", if change > 0.0 { "+" } else { "" }, rate(change))
 }
 
 fn of_lookup(report: &LookupReport) -> Markup {
@@ -179,17 +174,17 @@ fn resources(site: &Site<'_>) -> Markup {
         h2 { "Resources" }
         dl.tiles {
             div.(grade.class()) {
-                dt { "Requests and replies in memory" }
+                dt { "Request buffers" }
                 dd { (bytes(memory.used_bytes)) " " small { "of " (bytes(memory.budget_bytes)) } (bar("memory", memory.percent())) }
             }
             @if let Some(queue) = &status.queue {
-                (tile("Topics and channels in memory", html! {
+                (tile("Queue memory", html! {
                     (bytes(queue.memory_bytes))
                     @if queue.memory_bytes_max > 0 { " " small { "of " (bytes(queue.memory_bytes_max)) } }
                     @if let Some(full) = outlook::of_memory(&site.watch.rings(), queue) { " " (badge(full.level, &full.text)) }
                 }))
                 @if let Some(free) = queue.disk_free_bytes {
-                    (tile("Free on the disk of the journals", html! {
+                    (tile("Free disk", html! {
                         (bytes(free))
                         @if let Some(full) = outlook::of_disk(&site.watch.rings(), queue) { " " (badge(full.level, &full.text)) }
                     }))

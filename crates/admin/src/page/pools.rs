@@ -31,7 +31,7 @@ pub(super) fn table(site: &Site<'_>) -> Markup {
     let place = here.with_series(&history);
     html! {
         table {
-            thead { tr { (columns(&place)) } }
+            thead { tr { (columns()) } }
             tbody {
                 @for pool in &site.status.pools {
                     @let (level, _) = pool_state(pool);

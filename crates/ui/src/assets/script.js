@@ -101,6 +101,10 @@
     setTimeout(turn, period);
   }
 
+  // The section of this page is seen, also where the sections are wider than the screen.
+  const sections = document.querySelector("header nav");
+  const here = sections && sections.querySelector("[aria-current]");
+  if (here) sections.scrollLeft = here.offsetLeft - sections.offsetLeft - (sections.clientWidth - here.offsetWidth) / 2;
   localize(document);
   document.querySelectorAll(".zone").forEach((zone) => {
     zone.textContent = Intl.DateTimeFormat().resolvedOptions().timeZone || "your zone";

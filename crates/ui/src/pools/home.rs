@@ -14,7 +14,7 @@ pub struct Home {
     /// Its hash, on a ring.
     pub hash: Option<u32>,
     /// Part of the key that is hashed.
-    pub hashed: String,
+    pub hashed: Vec<u8>,
     /// The server that gets its requests now; none if nobody does.
     pub server: Option<String>,
     /// The server that gets them while none is out of the ring.
@@ -26,21 +26,21 @@ pub struct Home {
 }
 
 /// The place of a key in a pool.
-pub fn home(view: &PoolView, key: &str) -> Home {
+pub fn home(view: &PoolView, key: &[u8]) -> Home {
     match &view.topology.cluster {
         Some(_) => in_cluster(view, key),
         None => on_ring(view, key),
     }
 }
 
-fn in_cluster(view: &PoolView, key: &str) -> Home {
-    let slot = key_slot(key.as_bytes());
+fn in_cluster(view: &PoolView, key: &[u8]) -> Home {
+    let slot = key_slot(key);
     let nodes = view.topology.cluster.iter().flat_map(|cluster| &cluster.nodes);
     let server = nodes.clone().find(|node| node.has(slot)).map(|node| node.name.clone());
     let replicas = nodes.filter(|node| node.master.is_some() && node.master == server);
     Home {
         slot: Some(slot),
-        hashed: text_of(tagged(key.as_bytes(), Some(*b"{}"))),
+        hashed: tagged(key, Some(*b"{}")).to_vec(),
         replicas: replicas.map(|node| node.name.clone()).collect(),
         regular: server.clone(),
         server,
@@ -48,7 +48,7 @@ fn in_cluster(view: &PoolView, key: &str) -> Home {
     }
 }
 
-fn on_ring(view: &PoolView, key: &str) -> Home {
+fn on_ring(view: &PoolView, key: &[u8]) -> Home {
     let placement = &view.pool.placement;
     let (distribution, hash) =
         (Distribution::from_name(&placement.distribution), Hash::from_name(&placement.hash));
@@ -57,7 +57,7 @@ fn on_ring(view: &PoolView, key: &str) -> Home {
         return Home { is_anywhere: true, ..Home::default() };
     }
     let tag = placement.hash_tag.as_ref().and_then(|tag| <[u8; 2]>::try_from(tag.as_bytes()).ok());
-    let hashed = tagged(key.as_bytes(), tag);
+    let hashed = tagged(key, tag);
     let place = |is_live: &dyn Fn(&ServerStatus) -> bool| {
         let nodes: Vec<Node<'_>> =
             placement.servers.iter().map(|member| node(view, member, is_live)).collect();
@@ -68,7 +68,7 @@ fn on_ring(view: &PoolView, key: &str) -> Home {
     let replicas = view.topology.replicas.iter().filter(|replica| Some(&replica.master) == server.as_ref());
     Home {
         hash: Some(hash.hash(hashed)),
-        hashed: text_of(hashed),
+        hashed: hashed.to_vec(),
         replicas: replicas.map(|replica| replica.name.clone()).collect(),
         regular: place(&|_| true),
         server,
@@ -83,10 +83,6 @@ fn node<'a>(view: &PoolView, member: &'a Member, is_live: &dyn Fn(&ServerStatus)
         weight: server.and_then(|server| server.weight_by_hand).unwrap_or(member.weight),
         live: server.is_none_or(is_live),
     }
-}
-
-fn text_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -121,20 +117,20 @@ mod tests {
     #[test]
     fn a_key_on_a_ring_goes_elsewhere_while_its_server_is_out() {
         for distribution in ["ketama", "modula"] {
-            let found = home(&pool(distribution, &[]), "x{user:7}y");
-            assert_eq!((&*found.hashed, found.hash), ("user:7", Some(Hash::Fnv1a64.hash(b"user:7"))));
+            let found = home(&pool(distribution, &[]), b"x{user:7}y");
+            assert_eq!((&*found.hashed, found.hash), (&b"user:7"[..], Some(Hash::Fnv1a64.hash(b"user:7"))));
             let regular = found.server.clone().unwrap();
             assert_eq!(found.regular, found.server);
-            let moved = home(&pool(distribution, &[&regular]), "x{user:7}y");
+            let moved = home(&pool(distribution, &[&regular]), b"x{user:7}y");
             assert!(moved.server.is_some() && moved.server != found.server, "{distribution}");
             assert_eq!(moved.regular, found.server);
             let mut by_hand = pool(distribution, &[]);
             by_hand.pool.servers.iter_mut().for_each(|server| server.out_by_hand = server.name == regular);
-            assert_eq!(home(&by_hand, "x{user:7}y"), moved);
+            assert_eq!(home(&by_hand, b"x{user:7}y"), moved);
         }
-        assert_eq!(home(&pool("ketama", &["a", "b", "c"]), "x").server, None);
-        assert!(home(&pool("random", &[]), "x").is_anywhere);
-        assert_eq!(home(&pool("unheard of", &[]), "x"), Home::default());
+        assert_eq!(home(&pool("ketama", &["a", "b", "c"]), b"x").server, None);
+        assert!(home(&pool("random", &[]), b"x").is_anywhere);
+        assert_eq!(home(&pool("unheard of", &[]), b"x"), Home::default());
     }
 
     #[test]
@@ -152,10 +148,10 @@ mod tests {
         ];
         let mut view = PoolView::default();
         view.topology.cluster = Some(Cluster { nodes, ..Cluster::default() });
-        let of = |key: &str| home(&view, key);
+        let of = |key: &str| home(&view, key.as_bytes());
         assert_eq!((of("bar").slot, of("bar").server.as_deref()), (Some(5061), Some("m2")));
         assert_eq!(of("bar").replicas, ["r2"]);
         assert_eq!((of("foo").slot, of("foo").server), (Some(12_182), None), "nobody owns the slot of foo");
-        assert_eq!((of("{bar}x").slot, &*of("{bar}x").hashed), (Some(5061), "bar"));
+        assert_eq!((of("{bar}x").slot, &*of("{bar}x").hashed), (Some(5061), &b"bar"[..]));
     }
 }

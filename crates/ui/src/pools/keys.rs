@@ -128,7 +128,7 @@ fn slow_requests(place: &Place<'_>, pool: &str, entries: &[SlowEntry]) -> Markup
                     tr {
                         td { (moment(entry.at_ms)) }
                         th scope="row" { (clean(&entry.command)) }
-                        td { (key(entry.key.as_deref())) }
+                        td.key { (key(entry.key.as_deref())) }
                         td.n { (micros(entry.queue_us)) }
                         td.n { (micros(entry.response_us)) }
                         td { a href=(place.of_server(pool, &entry.server)) { (clean(&entry.server)) } }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use maud::{Markup, html};
 
-use super::{ByClass, ErrorCount, Errors, Latency, errors_per_second};
+use super::{ByClass, CAUSED_BY_CLIENTS, ErrorCount, Errors, HARMLESS, Latency, errors_per_second};
 use crate::format::{count, micros, rate};
 use crate::parts::{scroll, tile};
 use crate::text::clean;
@@ -86,20 +86,10 @@ const WORDS: [(&str, &str); 18] = [
     ("probes_failed", "failed probes"),
 ];
 
-/// Kinds that clients cause, or that say nothing about a server's health: they are not shown as alarms.
-const MILD: [&str; 11] = [
-    "client_err",
-    "protocol_errors",
-    "unsupported",
-    "oversized",
-    "cross_slot",
-    "denied",
-    "error_replies",
-    "server_eof",
-    "late_replies",
-    "stray_replies",
-    "probes_failed",
-];
+/// True for kinds that say nothing about our health or a server's: they are not shown as alarms.
+fn is_mild(kind: &str) -> bool {
+    CAUSED_BY_CLIENTS.contains(&kind) || HARMLESS.contains(&kind)
+}
 
 /// A kind of error in words.
 fn words(kind: &str) -> &str {
@@ -109,7 +99,7 @@ fn words(kind: &str) -> &str {
 /// Errors that occur now come first, each with its rate; the others with their sum.
 pub fn errors(errors: &Errors) -> Markup {
     let title = |kind: &str, total: u64| format!("{}: {} so far", clean(kind), count(total));
-    let alarm = |kind: &str| if MILD.contains(&kind) { "mild" } else { "now" };
+    let alarm = |kind: &str| if is_mild(kind) { "mild" } else { "now" };
     html! {
         @for (kind, error) in errors.iter().filter(|(_, error)| error.per_second > 0.0) {
             span.error.(alarm(kind)) title=(title(kind, error.total)) { (rate(error.per_second)) "/s " (clean(words(kind))) }
@@ -126,7 +116,7 @@ pub fn errors(errors: &Errors) -> Markup {
 pub fn error_sum(errors: &Errors) -> Markup {
     let per_second = errors_per_second(errors);
     let total = errors.values().fold(0u64, |sum, error| sum.saturating_add(error.total));
-    let is_alarm = errors.iter().any(|(kind, error)| error.per_second > 0.0 && !MILD.contains(&&**kind));
+    let is_alarm = errors.iter().any(|(kind, error)| error.per_second > 0.0 && !is_mild(kind));
     let each = |(kind, error): (&Cow<'static, str>, &ErrorCount)| {
         let now = if error.per_second > 0.0 {
             format!(", {}/s now", rate(error.per_second))

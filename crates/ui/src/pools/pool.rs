@@ -45,7 +45,7 @@ pub fn pool_servers(place: &Place<'_>, pool: &PoolStatus) -> Markup {
             table {
                 thead { tr {
                     th scope="col" { "Server" } th scope="col" { "State" } th.n scope="col" { "Requests" }
-                    @if place.history.is_some() { th.wide scope="col" { "Last hour" } }
+                    th.wide scope="col" { "Last hour" }
                     th.n scope="col" title="of the keys by weight, of the traffic now" { "Keys, traffic" }
                     th.n.wide scope="col" title="time to be written to the server" { "Queue p99" }
                     th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" } th.n scope="col" title="share of the keys read that were found" { "Hits" }
@@ -86,9 +86,7 @@ fn row(place: &Place<'_>, pool: &PoolStatus, server: &ServerStatus, whole: &Whol
             th scope="row" { a href=(place.of_server(&pool.name, &server.name)) { (clean(&server.name)) } }
             td { (badge(level, &words)) }
             td.n { (rate(server.requests_per_second)) "/s" }
-            @if place.history.is_some() {
-                td.wide { (spark("requests", Unit::PerSecond, place.series(&["pool", &pool.name, &server.name], "requests").as_deref())) }
-            }
+            td.wide { (spark("requests", Unit::PerSecond, place.series(&["pool", &pool.name, &server.name], "requests").as_deref())) }
             td.n { (weight.map_or_else(|| "–".into(), |weight| percent(weight as f64, whole.weight as f64))) ", " (traffic) }
             td.n.wide { (latency(server.queue_time.p99_us)) }
             td.n.wide { (latency(server.latency.p50_us)) }

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Series;
+
 /// The pools of a process, for the pages of a fleet.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -26,7 +28,17 @@ pub struct PoolsReport {
     pub window_seconds: f64,
     /// The pools, in the order of the configuration.
     pub pools: Vec<PoolStatus>,
+    /// The last hour of their requests, by minutes: of the first [`super::SPARKS_MAX`] pools.
+    pub series: Series,
 }
+
+/// Kinds of errors that clients cause: worth a look in the daytime.
+pub const CAUSED_BY_CLIENTS: [&str; 6] =
+    ["client_err", "protocol_errors", "unsupported", "oversized", "cross_slot", "denied"];
+/// Kinds of errors of a server that do not mean that it fails: ordinary error replies, the end of an idle
+/// connection, and consequences of another error already reported.
+pub const HARMLESS: [&str; 5] =
+    ["error_replies", "server_eof", "late_replies", "stray_replies", "probes_failed"];
 
 /// Errors by kind: only those that occurred.
 pub type Errors = BTreeMap<Cow<'static, str>, ErrorCount>;

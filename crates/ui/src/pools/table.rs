@@ -11,11 +11,10 @@ use crate::parts::badge;
 use crate::text::clean;
 
 /// Headings of [`pool_cells`].
-pub fn columns(place: &Place<'_>) -> Markup {
+pub fn columns() -> Markup {
     html! {
         th scope="col" { "Pool" } th scope="col" { "State" } th.n scope="col" { "Requests" }
-        @if place.history.is_some() { th.wide scope="col" { "Last hour" } }
-        th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" }
+        th.wide scope="col" { "Last hour" } th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" }
         th.n scope="col" title="share of the keys read that were found" { "Hits" } th.n.wide scope="col" { "Clients" }
         th.n.wide scope="col" { "In flight" } th.n.wide scope="col" { "Servers up" } th.n scope="col" title="now, or else since the start" { "Errors" }
     }
@@ -28,9 +27,7 @@ pub fn pool_cells(place: &Place<'_>, pool: &PoolStatus) -> Markup {
         th scope="row" { a href=(place.of_pool(&pool.name)) { (clean(&pool.name)) } " " small.wide { (clean(&pool.protocol)) } }
         td { (badge(level, state)) }
         td.n { (rate(pool.requests_per_second)) "/s" }
-        @if place.history.is_some() {
-            td.wide { (spark("requests", Unit::PerSecond, place.series(&["pool", &pool.name], "requests").as_deref())) }
-        }
+        td.wide { (spark("requests", Unit::PerSecond, place.series(&["pool", &pool.name], "requests").as_deref())) }
         td.n.wide { (latency(pool.latency.p50_us)) }
         td.n { (latency(pool.latency.p99_us)) }
         td.n { (share(pool.hit_percent)) }

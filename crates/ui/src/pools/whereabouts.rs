@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::topology::SLOTS;
-use super::{Cluster, ClusterNode, Home, Master, Place, PoolView, Replica, Topology, home};
+use super::{Cluster, ClusterNode, Home, Master, Place, PoolView, Replica, Topology, home, key_text};
 use crate::Level;
 use crate::format::{count, counted, duration, micros, rate};
 use crate::parts::{badge, moment, note, scroll};
@@ -20,15 +20,17 @@ pub(super) fn search(place: &Place<'_>, view: &PoolView, key: Option<&str>) -> M
     html! {
         form.search method="get" action=(place.of_pool(&view.pool.name)) {
             label for="key" { "Which server has the key" }
-            input #key type="search" name="key" value=(key.map(clean).unwrap_or_default()) autocomplete="off";
+            input #key type="search" name="key" value=(key.map(clean).unwrap_or_default()) autocomplete="off" aria-describedby="key-help";
             button { "Find" }
+            small #key-help { "Bytes that are no text as redis-cli prints them: " code { "\\x00\\xff" } ", " code { "\\n" } ", " code { "\\\\" } " for a backslash." }
         }
         div #home data-live { @if let Some(key) = key { (answer(place, view, key)) } }
     }
 }
 
-fn answer(place: &Place<'_>, view: &PoolView, key: &str) -> Markup {
-    let found = home(view, key);
+fn answer(place: &Place<'_>, view: &PoolView, text: &str) -> Markup {
+    let key = key_text::read(text);
+    let found = home(view, &key);
     let pool = &view.pool;
     let link = |name: &str| {
         let known = pool.servers.iter().any(|server| server.name == name);
@@ -37,7 +39,7 @@ fn answer(place: &Place<'_>, view: &PoolView, key: &str) -> Markup {
     let Home { slot, hash, hashed, server, regular, replicas, is_anywhere } = found;
     html! {
         p.note.(if server.is_some() || is_anywhere { Level::Notice.class() } else { Level::Warning.class() }) {
-            code { (clean(key)) } " "
+            code { (clean(&key_text::show(&key))) } " "
             @if is_anywhere { "may be anywhere: with the distribution random every request goes to a server drawn by lot. " }
             @else if let Some(server) = &server {
                 "is served by " b { (link(server)) }
@@ -46,7 +48,7 @@ fn answer(place: &Place<'_>, view: &PoolView, key: &str) -> Markup {
             } @else { "is served by nobody now. " }
             @if let Some(slot) = slot { "It is in slot " (count(u64::from(slot))) ". " }
             @if let Some(hash) = hash { "Its hash is " (format!("{hash:#010x}")) ". " }
-            @if !hashed.is_empty() && hashed != key { "Only " code { (clean(&hashed)) } " of it counts. " }
+            @if !hashed.is_empty() && hashed != key { "Only " code { (clean(&key_text::show(&hashed))) } " of it counts. " }
             @if !replicas.is_empty() {
                 "Replicas: " @for (at, replica) in replicas.iter().enumerate() { @if at > 0 { ", " } (link(replica)) } ". "
             }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use ui::pools::{PoolStatus, PoolsReport};
+use ui::pools::{PoolStatus, PoolsReport, Series};
 
 use super::ask::TLS;
 use super::request::is_missing;
@@ -35,6 +35,8 @@ pub struct NodePools {
     pub has_queue: bool,
     /// Its pools.
     pub pools: Vec<PoolStatus>,
+    /// The last hour of their requests; older versions have none.
+    pub series: Series,
 }
 
 impl NodePools {
@@ -100,7 +102,8 @@ fn merged(reports: impl Iterator<Item = (Node, PoolsReport)>) -> (Vec<NodePools>
         if admin.is_some() && report.has_queue && report.pools.is_empty() {
             continue;
         }
-        let (PoolsReport { version, process, hostname, pools, .. }, warning) = bounded(&address, report);
+        let (PoolsReport { version, process, hostname, pools, series, .. }, warning) =
+            bounded(&address, report);
         warnings.extend(warning);
         let hostname = match &node {
             Node::Queue(producer) => producer.hostname.clone(),
@@ -115,6 +118,7 @@ fn merged(reports: impl Iterator<Item = (Node, PoolsReport)>) -> (Vec<NodePools>
             admin,
             has_queue,
             pools,
+            series,
         });
     }
     (nodes.into_values().collect(), warnings)

@@ -6,7 +6,7 @@ use http::{Asked, HttpRefusal};
 use maud::{Markup, html};
 use ui::Level;
 use ui::listing::{Column, Listing};
-use ui::parts::{Action, badge, empty, note, scroll};
+use ui::parts::{Action, badge, empty, level_choice, note, scroll};
 use ui::text::clean;
 
 use super::action::done;
@@ -123,11 +123,7 @@ pub(super) fn log_level(api: &Api, node: Option<&str>) -> Markup {
         )),
         loses: false,
     };
-    action.form_with(&html! {
-        p { label { "Level " select name="level" { @for level in ["error", "warn", "info", "debug"] {
-            option selected[level == "info"] { (level) }
-        } } } }
-    })
+    action.form_with(&level_choice())
 }
 
 fn topics(node: &Producer) -> usize {

@@ -23,11 +23,12 @@ use crate::acl;
 use crate::api::{Api, Warnings};
 use crate::fleet::{NodePools, PoolsOfNode, Unavailable};
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     Column::text("node", "Node"),
     Column::text("pool", "Pool"),
     Column::text("state", "State"),
     Column::number("requests", "Requests", "per second, lately"),
+    Column::picture("hour", "Last hour").wide(),
     Column::number("p50", "p50", "").wide(),
     Column::number("p99", "p99", ""),
     Column::number("hits", "Hits", "share of the keys read that were found"),
@@ -40,6 +41,12 @@ const COLUMNS: [Column; 11] = [
 /// Place of the pages about the pools of a node.
 fn place<'a>(base: &'a str, node: &'a NodePools) -> Place<'a> {
     Place { base, node: Some(&node.node), has_admin: node.admin.is_some(), peers: 1, history: None }
+}
+
+/// A row of a pool; the last hour is a spark of minutes.
+fn row(base: &str, node: &NodePools, pool: &PoolStatus) -> Markup {
+    let minutes = |subject: &[&str], measure: &str| node.series.minutes(subject, measure);
+    pool_cells(&place(base, node).with_series(&minutes), pool)
 }
 
 /// `/pools`.
@@ -86,7 +93,7 @@ fn table(api: &Api, listing: &Listing, path: &str, rows: &[(&NodePools, &PoolSta
                     @let (level, _) = pool_state(pool);
                     tr.(if level == Level::Well { "" } else { level.class() }) {
                         td { a href=(at(api, &["nodes", &node.node])) { (clean(&node.node)) } " " small.wide { (clean(&node.hostname)) } }
-                        (pool_cells(&place(&base, node), pool))
+                        (row(&base, node, pool))
                     }
                 }
             }
@@ -120,17 +127,16 @@ fn order(column: &str, a: (&NodePools, &PoolStatus), b: (&NodePools, &PoolStatus
 /// The pools of a node, on its page.
 pub(super) fn of_node(api: &Api, node: &NodePools) -> Markup {
     let base = base(api);
-    let place = place(&base, node);
     html! {
         section #pools data-live {
             h2 { "Pools" small { (counted(node.pools.len() as u64, "pool")) } }
             (scroll("Pools", html! {
                 table {
-                    thead { tr { (columns(&place)) } }
+                    thead { tr { (columns()) } }
                     tbody {
                         @for pool in &node.pools {
                             @let (level, _) = pool_state(pool);
-                            tr.(if level == Level::Well { "" } else { level.class() }) { (pool_cells(&place, pool)) }
+                            tr.(if level == Level::Well { "" } else { level.class() }) { (row(&base, node, pool)) }
                         }
                     }
                 }

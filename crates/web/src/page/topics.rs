@@ -6,7 +6,7 @@ use http::{Asked, HttpRefusal};
 use maud::{Markup, html};
 use ui::Level;
 use ui::chart::{Unit, spark};
-use ui::format::{bytes, rate};
+use ui::format::{bytes, change_rate, rate};
 use ui::listing::{Column, Listing};
 use ui::parts::{badge, empty, note, scroll};
 use ui::text::clean;
@@ -95,7 +95,7 @@ fn table(api: &Api, listing: &Listing, path: &str, rows: &[&TopicRow]) -> Markup
                         @if own {
                             @let rates = row.rates.unwrap_or_default();
                             td.wide { (spark("waiting", Unit::Count, series(api, &["topic", &row.name], "backlog").as_deref())) }
-                            td.n { (rate(rates.published)) } td.n.wide { (rate(rates.finished)) } td.n.wide { (signed_rate(rates.growth)) }
+                            td.n { (rate(rates.published)) } td.n.wide { (rate(rates.finished)) } td.n.wide { (change_rate(rates.growth)) }
                         }
                         td.n.wide { (row.channels) }
                         @for number in [row.consumers, row.in_flight, row.deferred, row.dead, row.published] { td.n.wide { (count(number)) } }
@@ -105,15 +105,6 @@ fn table(api: &Api, listing: &Listing, path: &str, rows: &[&TopicRow]) -> Markup
                 }
             }
         }
-    }
-}
-
-/// A rate that may be negative; nothing for none.
-fn signed_rate(per_second: f64) -> String {
-    match per_second {
-        growing if growing > 0.0 => format!("+{}", rate(growing)),
-        falling if falling < 0.0 => format!("−{}", rate(-falling)),
-        _ => "0".to_owned(),
     }
 }
 
