@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::format::counted;
 use crate::parts::scroll;
-use crate::text::clean;
+use crate::text::{clean, coded};
 
 /// An option in force.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub fn table(settings: &[SettingRow]) -> Markup {
                 table.settings {
                     thead { tr { th scope="col" { "Option" } th scope="col" { "Value" } th scope="col" { "From" } th.wide scope="col" { "Meaning" } } }
                     tbody { @for row in rows { tr {
-                        th scope="row" { code { (clean(&row.name)) } } td { (clean(&row.value)) } td { (clean(&row.origin)) } td.wide { (clean(&row.doc)) }
+                        th scope="row" { code { (clean(&row.name)) } } td { (clean(&row.value)) } td { (clean(&row.origin)) } td.wide { (coded(&row.doc)) }
                     } } }
                 }
             }))

@@ -1,5 +1,6 @@
 //! Text from outside, made safe to show, and paths built of it.
 
+use maud::{Markup, html};
 use wire::percent;
 
 /// The text without characters that a page must not have: controls except line ends and tabs, and marks that
@@ -11,6 +12,15 @@ pub fn clean(text: &str) -> String {
 fn is_unwelcome(c: char) -> bool {
     let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     reorders || (c.is_control() && c != '\n' && c != '\t')
+}
+
+/// Text of a documentation: what stands between backticks is code.
+pub fn coded(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (clean(part)) } } @else { (clean(part)) }
+        }
+    }
 }
 
 /// A path below `base` (without a trailing slash) made of these words, each escaped.
@@ -41,6 +51,12 @@ mod tests {
         ] {
             assert_eq!(clean(text), shown);
         }
+    }
+
+    #[test]
+    fn backticks_are_code() {
+        let shown = coded("With `ring` or `a<b`: yes").into_string();
+        assert_eq!(shown, "With <code>ring</code> or <code>a&lt;b</code>: yes");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{Counter, Happening, Place, PoolSource, PoolView, ServerStatus, keys,
 use crate::format::count;
 use crate::parts::{moment, scroll};
 use crate::settings;
-use crate::text::clean;
+use crate::text::{clean, coded};
 
 /// Events shown on a pool's page.
 const EVENTS: usize = 8;
@@ -95,7 +95,7 @@ fn of_pool(place: &Place<'_>, view: &PoolView, key: Option<&str>) -> Markup {
         div #charts .charts data-live { (pool_charts(place, pool)) }
         section #servers data-live {
             h2 { "Servers" small { "share of keys by weight beside share of traffic: a hot key shows as a difference" } }
-            (pool_servers(place, pool))
+            (pool_servers(place, view))
         }
         @if let Some(topology) = whereabouts::topology(place, view) { section #topology data-live { (topology) } }
         section #whereabouts { (whereabouts::search(place, view, key)) }
@@ -191,7 +191,7 @@ fn all_counters(counters: &[Counter]) -> Markup {
                             td.n {
                                 @if counter.is_time && counter.value > 0 { (moment(counter.value / 1000)) } @else { (count(counter.value)) }
                             }
-                            td { (clean(&counter.help)) }
+                            td { (coded(&counter.help)) }
                         } } }
                     }
                 }))

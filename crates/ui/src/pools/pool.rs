@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::parts::{bars, error_sum, latency, quantiles, share, times};
 use super::server::server_state;
 use super::table::pool_state;
-use super::{Place, PoolStatus, ServerStatus, errors_per_second};
+use super::topology::SLOTS;
+use super::{Place, PoolStatus, PoolView, ServerStatus, errors_per_second};
 use crate::Level;
 use crate::chart::{Unit, bar, chart, distribution, spark};
 use crate::format::{bytes, count, counted, rate};
@@ -38,7 +39,8 @@ pub fn pool_charts(place: &Place<'_>, pool: &PoolStatus) -> Markup {
 }
 
 /// The table of its servers.
-pub fn pool_servers(place: &Place<'_>, pool: &PoolStatus) -> Markup {
+pub fn pool_servers(place: &Place<'_>, view: &PoolView) -> Markup {
+    let pool = &view.pool;
     let whole = Whole::of(pool);
     html! {
         (scroll("Servers", html! {
@@ -46,13 +48,13 @@ pub fn pool_servers(place: &Place<'_>, pool: &PoolStatus) -> Markup {
                 thead { tr {
                     th scope="col" { "Server" } th scope="col" { "State" } th.n scope="col" { "Requests" }
                     th.wide scope="col" { "Last hour" }
-                    th.n scope="col" title="of the keys by weight, of the traffic now" { "Keys, traffic" }
+                    th.n scope="col" title="of the keys by weight or slots, of the traffic now" { "Keys, traffic" }
                     th.n.wide scope="col" title="time to be written to the server" { "Queue p99" }
                     th.n.wide scope="col" { "p50" } th.n scope="col" { "p99" } th.n scope="col" title="share of the keys read that were found" { "Hits" }
                     th.n.wide scope="col" title="waiting to be sent, and sent without a reply yet" { "Waiting, sent" }
                     th.n.wide scope="col" { "Connections" } th.n scope="col" title="now, or else since the start" { "Errors" }
                 } }
-                tbody { @for server in &pool.servers { (row(place, pool, server, &whole)) } }
+                tbody { @for server in &pool.servers { (row(place, view, server, &whole)) } }
             }
         }))
     }
@@ -76,9 +78,24 @@ impl Whole {
     }
 }
 
-fn row(place: &Place<'_>, pool: &PoolStatus, server: &ServerStatus, whole: &Whole) -> Markup {
+/// Share of the keys that a server has: by its slots in a cluster, by its weight on a ring.
+fn keys_of(view: &PoolView, server: &str, whole: &Whole) -> String {
+    match &view.topology.cluster {
+        Some(cluster) => {
+            let node = cluster.nodes.iter().find(|node| node.name == server);
+            let slots = node.map(|node| node.slots).filter(|slots| *slots > 0);
+            slots.map_or_else(|| "–".into(), |slots| percent(slots as f64, SLOTS as f64))
+        }
+        None => {
+            let member = view.pool.placement.member(server);
+            member.map_or_else(|| "–".into(), |member| percent(f64::from(member.weight), whole.weight as f64))
+        }
+    }
+}
+
+fn row(place: &Place<'_>, view: &PoolView, server: &ServerStatus, whole: &Whole) -> Markup {
+    let pool = &view.pool;
     let (level, words) = server_state(server);
-    let weight = pool.placement.member(&server.name).map(|member| u64::from(member.weight));
     let traffic = percent(server.requests_per_second, whole.requests_per_second);
     let slow = server.latency.p99_us.unwrap_or(0).saturating_mul(100) / whole.slowest_us;
     html! {
@@ -87,7 +104,7 @@ fn row(place: &Place<'_>, pool: &PoolStatus, server: &ServerStatus, whole: &Whol
             td { (badge(level, &words)) }
             td.n { (rate(server.requests_per_second)) "/s" }
             td.wide { (spark("requests", Unit::PerSecond, place.series(&["pool", &pool.name, &server.name], "requests").as_deref())) }
-            td.n { (weight.map_or_else(|| "–".into(), |weight| percent(weight as f64, whole.weight as f64))) ", " (traffic) }
+            td.n { (keys_of(view, &server.name, whole)) ", " (traffic) }
             td.n.wide { (latency(server.queue_time.p99_us)) }
             td.n.wide { (latency(server.latency.p50_us)) }
             td.n { (latency(server.latency.p99_us)) (bar("p99", slow)) }
@@ -131,5 +148,24 @@ pub fn pool_placement(pool: &PoolStatus) -> Markup {
                 } } }
             }
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pools::{Cluster, ClusterNode, Member};
+
+    #[test]
+    fn a_share_of_keys_is_of_slots_or_weights() {
+        let mut view = PoolView::default();
+        let member = |name: &str, weight| Member { name: name.into(), weight, ..Member::default() };
+        view.pool.placement.servers = vec![member("a", 1), member("b", 3)];
+        let whole = Whole::of(&view.pool);
+        assert_eq!(["a", "b", "c"].map(|name| keys_of(&view, name, &whole)), ["25 %", "75 %", "–"]);
+        let node = |name: &str, slots| ClusterNode { name: name.into(), slots, ..ClusterNode::default() };
+        let nodes = vec![node("a", SLOTS / 2), node("c", SLOTS / 2), node("b", 0)];
+        view.topology.cluster = Some(Cluster { nodes, ..Cluster::default() });
+        assert_eq!(["a", "b", "c"].map(|name| keys_of(&view, name, &whole)), ["50 %", "–", "50 %"]);
     }
 }
