@@ -35,8 +35,8 @@ pub trait Outside: Send {
     /// Asks the registries for the channels of a new topic; [`crate::Mail::KnownChannels`] follows. False if
     /// there are none, or too many requests are pending: the topic then delivers at once.
     fn ask_channels(&mut self, topic: &str) -> bool;
-    /// Reports a failed login, not more often than once a second: the name of the user, empty if there is none
-    /// of that name, and the address.
+    /// Reports a failed login, once a second at most: the name of the user, empty if there is none of that
+    /// name, and the address.
     fn login_failed(&mut self, user: &str, address: &str) {
         let _ = (user, address);
     }

@@ -10,6 +10,7 @@
 
 mod actions;
 mod home;
+mod kept_series;
 mod key_text;
 mod keys;
 mod page;
@@ -27,6 +28,7 @@ use crate::text::path;
 
 pub use self::actions::done;
 pub use self::home::{Home, home};
+pub use self::kept_series::Series;
 pub use self::keys::{BigReplyStatus, HotKeyStatus, KeysStatus, SlowEntry};
 pub use self::page::{PoolPage, Written, write};
 pub use self::shapes::{
@@ -36,7 +38,7 @@ pub use self::shapes::{
 pub use self::source::{Pending, PoolSource};
 pub use self::table::{columns, pool_cells, pool_state, servers_up};
 pub use self::topology::{AskedSentinel, Cluster, ClusterNode, Master, Replica, Topology};
-pub use self::view::{Counter, Happening, PoolView, SPARKS_MAX, Series};
+pub use self::view::{Counter, Happening, PoolView, SPARKS_MAX};
 
 /// Source of the last hour of a figure: its subject, and what is measured.
 pub type History<'a> = dyn Fn(&[&str], &str) -> Option<Vec<f32>> + Sync + 'a;

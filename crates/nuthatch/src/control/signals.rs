@@ -25,7 +25,7 @@ pub struct Arrival {
 struct Known {
     number: i32,
     name: &'static str,
-    /// What follows in the log.
+    /// End of its line in the log.
     action: &'static str,
     last_sender: LastSender,
 }

@@ -1,4 +1,5 @@
-//! The API's request table, the sites that may send requests, admission of connections, and the record of changes.
+//! The API's request table, the sites that may send requests, admission of connections, and the record of
+//! changes.
 //!
 //! Implements the interface that the server of crate `http` needs.
 

@@ -1,8 +1,8 @@
 //! Publishers over HTTP, and how much each publishes to a topic.
 //!
 //! HTTP has no clients that stay: user, address and library together are a publisher. At most
-//! [`PUBLISHERS_MAX`] are known, which take some 300 bytes each; a new one takes the place of the one that has
-//! not published for longest.
+//! [`PUBLISHERS_MAX`] are known, which take some 300 bytes each; a new one takes the place of the one that
+//! has not published for longest.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
