@@ -7,6 +7,7 @@ import pytest
 
 import kit
 
+redis = pytest.importorskip("redis")
 pytestmark = pytest.mark.needs("redis-server")
 
 SUBSCRIBERS, CHANNELS = 1000, 100
@@ -110,3 +111,49 @@ def test_a_subscriber_that_does_not_read(pool):
         assert count == b":1\r\n", "it is closed at its limit"
         publisher.ask(command("PING"), b"+PONG\r\n")
     assert not reader.has_answer()
+
+
+@pytest.fixture
+def cache(stack, tmp_path):
+    return stack.keep(kit.start_native(tmp_path, "redis", [], allow='["admin"]'))
+
+
+def test_the_embedded_cache_tells_of_its_keys(cache):
+    with redis.Redis(port=cache.port, decode_responses=True) as r, r.pubsub() as events:
+        assert r.config_get("notify-keyspace-events") == {"notify-keyspace-events": ""}
+        r.config_set("notify-keyspace-events", "KEA")
+        assert r.config_get("notify-keyspace-events") == {"notify-keyspace-events": "AKE"}
+        events.psubscribe("__key*__:*")
+        assert events.get_message(timeout=10)["type"] == "psubscribe"
+
+        def told():
+            message = events.get_message(timeout=10)
+            return message["channel"].removeprefix("__"), message["data"]
+
+        r.set("k", "v", px=150)
+        assert [told() for _ in range(4)] == [("keyspace@0__:k", "set"), ("keyevent@0__:set", "k"), ("keyspace@0__:k", "expire"),
+                                              ("keyevent@0__:expire", "k")]
+        # Nobody asks for it: its end is told all the same.
+        assert [told(), told()] == [("keyspace@0__:k", "expired"), ("keyevent@0__:expired", "k")]
+        with r.pipeline() as pipe:
+            pipe.rpush("list", "a").lpop("list").execute()
+        r.eval("redis.call('HSET', KEYS[1], 'f', 1)", 1, "hash")
+        seen = [told() for _ in range(8)][1::2]
+        assert seen == [("keyevent@0__:rpush", "list"), ("keyevent@0__:lpop", "list"), ("keyevent@0__:del", "list"), ("keyevent@0__:hset", "hash")]
+
+
+def test_values_go_from_a_server_to_the_embedded_cache_and_back(stack, cache, tmp_path):
+    server = stack.keep(kit.start_redis("r", tmp_path))
+    with redis.Redis(port=server.port) as there, redis.Redis(port=cache.port) as here:
+        there.rpush("list", *range(1000), "x" * 100_000)
+        there.xadd("stream", {"f": "v"})
+        there.zadd("zset", {"a": 1.5, "b": -2})
+        for key in "list", "stream", "zset":
+            here.restore(key, 0, there.dump(key))
+            there.restore(key + "2", 60_000, here.dump(key))
+        for program, suffix in (here, ""), (there, "2"):
+            assert program.lrange("list" + suffix, 0, -1) == there.lrange("list", 0, -1)
+            assert program.xrange("stream" + suffix) == there.xrange("stream")
+            assert program.zrange("zset" + suffix, 0, -1, withscores=True) == there.zrange("zset", 0, -1, withscores=True)
+        with pytest.raises(redis.ResponseError, match="DUMP payload version or checksum are wrong"):
+            here.restore("other", 0, there.dump("list")[:-1] + b"?")

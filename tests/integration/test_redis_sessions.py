@@ -167,6 +167,29 @@ def test_a_monitor_sees_what_others_ask(proxy, prefix):
             assert [line["client_address"], line["client_port"]] == own
 
 
+def test_settings_that_clients_change_are_the_ones_they_see(proxy, servers):
+    with client(proxy) as r, client(servers[0]) as one, client(servers[2]) as other:
+        before = r.config_get("timeout")
+        try:
+            r.config_set("timeout", 77)
+            assert [it.config_get("timeout")["timeout"] for it in (r, one, other)] == ["77"] * 3
+        finally:
+            r.config_set("timeout", before["timeout"])
+        assert r.config_get("databases") == {"databases": "16"}
+        assert "requirepass" not in r.config_get("*")
+
+
+def test_a_list_of_clients_says_how_old_and_idle_they_are(proxy):
+    with client(proxy, client_name="old") as old, client(proxy) as r:
+        old.object("encoding", "none")
+        kit.until(lambda: r.client_info()["age"] >= 1, "a second")
+        (entry,) = [entry for entry in r.client_list() if entry["name"] == "old"]
+        assert int(entry["age"]) >= 1 and int(entry["idle"]) >= 1 and entry["cmd"] == "object|encoding"
+        assert entry["laddr"] == f"127.0.0.1:{proxy.port}"
+        assert int(r.client_info()["idle"]) == 0
+        assert r.execute_command("COMMAND", "GETKEYSANDFLAGS", "LPOP", "k") == [["k", ["RW", "access", "delete"]]]
+
+
 def test_clients_have_ports_and_are_closed_by_them(proxy):
     with client(proxy, client_name="victim") as victim, client(proxy) as r:
         victim.ping()

@@ -7,7 +7,7 @@ A test counts if it passes directly; it is kept if it passes through the proxy a
 on the embedded cache. Those that are lost are listed. Each suite, and each of Redis' units, has servers that nobody has used. redis-py's
 tests come from PyPI's source archive of the version that is installed, Redis' from Debian's (`apt-get source`, or the directory named
 by --sources, where both are kept). A suite that cannot be fetched is skipped, which is said. The pool has allow = ["flush", "admin"] and 16 databases, as
-the set-up of both suites needs.
+the set-up of both suites needs. A unit of Redis' goes on after a test that ends with an error (--durable).
 """
 
 import argparse
@@ -27,7 +27,7 @@ PYTHON = ["commands", "pipeline", "pubsub", "lock", "scripting", "function", "co
 ASYNCIO = ["commands", "pipeline", "pubsub", "lock", "scripting", "connection_pool", "monitor", "encoding", "connection"]
 TCL = ["type/string", "type/incr", "type/list", "type/hash", "type/set", "type/zset", "type/stream", "type/stream-cgroups", "keyspace",
        "expire", "scan", "multi", "pubsub", "pubsubshard", "scripting", "functions", "bitops", "bitfield", "hyperloglog", "geo", "sort",
-       "introspection-2", "other", "protocol"]
+       "introspection", "introspection-2", "other", "protocol"]
 # Redis' own marks of tests that need another server than the one that they are pointed at.
 TAGS = ["-needs:debug", "-needs:repl", "-large-memory", "-needs:config-maxmemory"]
 # Tests of redis-py that leave a server with a password or without memory if they fail half-way: they have servers of their own.
@@ -109,7 +109,7 @@ def tcl_results(sources, units, fresh):
     directory, results = redis(sources), {}
     for unit in units:
         port = fresh()
-        command = ["./runtest", "--host", "127.0.0.1", "--port", str(port), "--singledb", "--ignore-encoding", "--ignore-digest",
+        command = ["./runtest", "--host", "127.0.0.1", "--port", str(port), "--singledb", "--durable", "--ignore-encoding", "--ignore-digest",
                    "--tags", " ".join(TAGS), "--single", f"unit/{unit}"]
         try:
             said = subprocess.run(command, cwd=directory, capture_output=True, timeout=120, check=False).stdout

@@ -36,6 +36,45 @@ pub fn redis_requests() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Values as `DUMP` writes them: what the embedded cache writes, and packed forms of Redis.
+pub fn redis_dumps() -> Vec<Vec<u8>> {
+    let mut store = local::Store::new(1 << 20);
+    let mut ask = |request: &str| {
+        let args: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+        let mut reply = Vec::new();
+        store.execute_redis(&args, 0, wire::redis::Version::Resp2, &mut reply);
+        reply
+    };
+    let writes = [
+        ("s", "SET s value"),
+        ("l", "RPUSH l a bb 3"),
+        ("t", "SADD t a bb 3"),
+        ("h", "HSET h f v g 7"),
+        ("z", "ZADD z 1.5 a -inf b 3 c"),
+        ("x", "XADD x 5-1 f v"),
+        ("x", "XADD x 7-1 g 130"),
+        ("x", "XGROUP CREATE x g 0"),
+        ("x", "XREADGROUP GROUP g c COUNT 1 STREAMS x >"),
+    ];
+    let mut seeds = Vec::new();
+    for (key, request) in writes {
+        ask(request);
+        let dumped = ask(&format!("DUMP {key}"));
+        let start = dumped.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        // Without the line end, version and checksum.
+        seeds.push(dumped[start..dumped.len() - 12].to_vec());
+    }
+    seeds.extend(own(&[
+        b"\x0a\x1a\x1a\0\0\0\x13\0\0\0\x04\0\0\x01a\x03\xf4\x02\xc0\xe8\x03\x04\xd0\xa0\x86\x01\0\xff",
+        b"\x12\x01\x02\x0d\x0d\0\0\0\x02\0\x81a\x02\xdf\xff\x02\xff",
+        b"\x0b\x0c\x02\0\0\0\x02\0\0\0\xff\xff\x01\0",
+        b"\x10\x0d\x0d\0\0\0\x02\0\x81f\x02\x81v\x02\xff",
+        b"\x11\x0c\x0c\0\0\0\x02\0\x81m\x02\x02\x01\xff",
+        b"\0\xc3\x04\x09\x00a\xe0\x00\x00",
+    ]));
+    seeds
+}
+
 /// Requests to the embedded cache, of every type.
 pub fn embedded_redis() -> Vec<Vec<u8>> {
     let mut seeds = own(&[

@@ -31,6 +31,7 @@ targets! {
     "redis_reply" "RESP2 and RESP3 replies" wire::redis::fuzzing::reply, seeds::redis_replies, seeds::words::REDIS;
     "redis_cluster" "redirects, and what a node says about its cluster" wire::redis::fuzzing::cluster, seeds::redis_cluster, seeds::words::REDIS;
     "embedded_redis" "requests to the embedded cache" cache::requests, seeds::embedded_redis, seeds::words::EMBEDDED;
+    "redis_dump" "values as DUMP writes them, to RESTORE" cache::restore, seeds::redis_dumps, seeds::words::NONE;
     "memcache_request" "memcached's text commands" wire::memcache::fuzzing::request, seeds::memcache_requests, seeds::words::MEMCACHE;
     "memcache_meta" "memcached's meta commands" wire::memcache::fuzzing::request, seeds::memcache_meta, seeds::words::META;
     "memcache_reply" "memcached's replies, meta ones included" wire::memcache::fuzzing::reply, seeds::memcache_replies, seeds::words::MEMCACHE;

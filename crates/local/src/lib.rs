@@ -10,7 +10,9 @@
 pub mod memcache;
 pub mod redis;
 mod decimal;
+mod dump;
 mod entry;
+mod events;
 mod eviction;
 mod index;
 mod keyspace;

@@ -1,12 +1,15 @@
-//! Messages that scripts publish: collected while they run, handed out by whoever knows the subscribers.
+//! Messages that scripts publish, and events of keys: collected while commands run, handed out by whoever
+//! knows the subscribers.
 
 use std::fmt;
 
-/// A message of `PUBLISH` or `SPUBLISH`.
+/// A message of `PUBLISH` or `SPUBLISH`, or an event of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
     /// True for `SPUBLISH`.
     pub is_sharded: bool,
+    /// True for an event: it concerns whoever uses the cache.
+    pub is_event: bool,
     /// Name of its channel.
     pub channel: Box<[u8]>,
     /// The message itself.

@@ -11,6 +11,7 @@ mod blocking;
 mod call;
 mod command;
 mod counter;
+mod dump;
 mod expire;
 mod fault;
 #[allow(clippy::unnecessary_wraps, reason = "a table of functions: most can fail")]
@@ -78,6 +79,7 @@ static COMMANDS: &[Command] = &[
     row("decr", 2, counter::decr),
     row("decrby", 3, counter::decrby),
     row("del", -2, key::del),
+    row("dump", 2, dump::dump),
     row("echo", 2, key::echo),
     row("eval", -3, script::eval),
     row("eval_ro", -3, script::eval_ro),
@@ -158,6 +160,7 @@ static COMMANDS: &[Command] = &[
     row("randomkey", 1, scan::randomkey),
     row("rename", 3, key::rename),
     row("renamenx", 3, key::renamenx),
+    row("restore", -4, dump::restore),
     row("rpop", -2, list::rpop),
     row("rpoplpush", 3, list::rpoplpush),
     row("rpush", -3, list::rpush),

@@ -8,9 +8,11 @@
 
 mod edit;
 mod evict;
+mod tell;
 mod watch;
 
 use crate::entry::{Entry, Item};
+use crate::events::{Class, Told};
 use crate::eviction::Eviction;
 use crate::keyspace::Keyspace;
 use crate::memcache::counters::{CommandCounters, Surroundings};
@@ -30,6 +32,8 @@ pub struct Store {
     keyspace: Keyspace,
     bytes: usize,
     bytes_max: usize,
+    /// The limit that it was made with: `bytes_max` may be set lower for a while.
+    configured_bytes_max: usize,
     eviction: Eviction,
     watches: Watches,
     cas_last: u64,
@@ -41,7 +45,11 @@ pub struct Store {
     dice: u64,
     /// Scripts, once one has come.
     pub(crate) scripts: Option<Box<Scripts>>,
-    /// Messages that a script has published and that nobody has taken yet.
+    /// The events of keys that are told.
+    told: Told,
+    /// The entry that [`Store::sweep`] looked at last.
+    swept: usize,
+    /// Messages of scripts, and events, that nobody has taken yet.
     pub(crate) published: Vec<Published>,
     pub(super) counters: Counters,
     pub(super) commands: CommandCounters,
@@ -97,6 +105,7 @@ impl Store {
             keyspace,
             bytes: 0,
             bytes_max,
+            configured_bytes_max: bytes_max,
             eviction: Eviction::default(),
             watches: Watches::default(),
             cas_last: 0,
@@ -104,6 +113,8 @@ impl Store {
             started_ms: None,
             dice,
             scripts: None,
+            told: Told::default(),
+            swept: 0,
             published: Vec::new(),
             counters: Counters::default(),
             commands: CommandCounters::default(),
@@ -114,6 +125,15 @@ impl Store {
     /// The byte limit.
     pub fn bytes_max(&self) -> usize {
         self.bytes_max
+    }
+
+    /// Lowers the byte limit, and evicts what is above it; 0 or more than it was made with restores that.
+    pub(super) fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = match bytes_max {
+            0 => self.configured_bytes_max,
+            lower => lower.min(self.configured_bytes_max),
+        };
+        self.make_room(0, b"");
     }
 
     /// Bytes of keys, values and overhead of all entries.
@@ -192,8 +212,7 @@ impl Store {
         if self.keyspace.at(at).is_live(now_ms) {
             return Some(at);
         }
-        self.counters.expired += 1;
-        self.take_at(at);
+        self.expire_at(at);
         None
     }
 
@@ -222,6 +241,10 @@ impl Store {
     ) -> Result<u64, TooLarge> {
         if !self.fits(key.len(), value.len()) {
             return Err(TooLarge);
+        }
+        if self.tells() {
+            // One that has expired ends before it is overwritten.
+            self.find(key, now_ms);
         }
         self.counters.sets += 1;
         let Attributes { flags, deadline_ms, key_base64 } = attributes;
@@ -258,6 +281,9 @@ impl Store {
         if !self.fits(key.len(), value.bytes()) {
             return Err(TooLarge);
         }
+        if self.tells() {
+            self.find(key, now_ms);
+        }
         self.put_entry(Entry::with_value(key, value, deadline_ms, now_ms));
         Ok(())
     }
@@ -280,6 +306,9 @@ impl Store {
         let hash = self.keyspace.hash(entry.key());
         entry.on_probation = self.needs_probation(hash);
         let on_probation = entry.on_probation;
+        if self.tells() {
+            self.tell(Class::NEW, "new", entry.key());
+        }
         self.keyspace.push(entry);
         self.bytes += weight;
         if on_probation {
@@ -363,8 +392,7 @@ impl Store {
         // From the end, so that what fills a gap has been looked at.
         for at in (len.saturating_sub(count)..len).rev() {
             if !self.keyspace.at(at).is_live(now_ms) {
-                self.counters.expired += 1;
-                self.take_at(at);
+                self.expire_at(at);
             }
         }
     }
@@ -396,8 +424,7 @@ impl Store {
             if self.keyspace.at(at).is_live(now_ms) {
                 return Some(self.keyspace.at(at));
             }
-            self.counters.expired += 1;
-            self.take_at(at);
+            self.expire_at(at);
         }
         None
     }
@@ -411,7 +438,7 @@ impl Store {
         ((mixed ^ (mixed >> 31)) % limit as u64) as usize
     }
 
-    /// Takes the messages that a script has published, in their order.
+    /// Takes the messages that scripts have published, and the events of keys, in their order.
     pub fn take_published(&mut self) -> Vec<Published> {
         std::mem::take(&mut self.published)
     }

@@ -9,6 +9,7 @@ mod write;
 
 use std::cell::Cell;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -257,6 +258,14 @@ impl Io for EventLoop {
 
     fn send(&mut self, conn: ConnId, bytes: &[u8]) {
         self.append(conn, bytes);
+    }
+
+    fn send_now(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
+        self.append_now(conn, bytes)
+    }
+
+    fn local_address(&self, conn: ConnId) -> Option<SocketAddr> {
+        self.conns.get(conn)?.stream.local_address()
     }
 
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {

@@ -1,5 +1,6 @@
 //! The two traits between a product and its event loop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,6 +30,13 @@ pub trait Io {
     /// Queues bytes for writing. Small pieces are gathered into one write at the end of the turn; a large
     /// piece on an otherwise empty connection may be written at once.
     fn send(&mut self, conn: ConnId, bytes: &[u8]);
+    /// Sends bytes at once, without a copy, if nothing waits on the connection; queues what is left. Returns
+    /// [`Io::unsent`]. For bytes that very many connections get, and nothing behind them for now: gathered,
+    /// each connection would need a buffer, and a second visit at the end of the turn.
+    fn send_now(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
+        self.send(conn, bytes);
+        self.unsent(conn)
+    }
     /// Queues bytes without a copy, for large pieces.
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes);
     /// Unconsumed input of `conn`; must not be called from within [`App::received`] for the same connection.
@@ -64,6 +72,12 @@ pub trait Io {
     /// Puts a transforming layer (TLS, then at most one compression) on `conn`. Earlier output leaves without
     /// it, later output passes through it. It gets the unconsumed input first.
     fn push_layer(&mut self, conn: ConnId, layer: Layer);
+
+    /// Address of this side of a TCP connection; None for others, or if the kernel does not tell. Asks the
+    /// kernel.
+    fn local_address(&self, _conn: ConnId) -> Option<SocketAddr> {
+        None
+    }
 
     /// Releases a connection so that another shard can [`adopt`](Io::adopt) it; the id is then dead for the
     /// app. None, with no change, if anything is held here: unread or unsent bytes, or a layer.

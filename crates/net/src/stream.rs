@@ -64,6 +64,14 @@ impl Stream {
         }
     }
 
+    /// Address of this side, if it is of TCP.
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Unix(_) | Stream::None => None,
+        }
+    }
+
     pub(crate) fn into_descriptor(self) -> Option<OwnedFd> {
         match self {
             Stream::Tcp(stream) => Some(std::net::TcpStream::from(stream).into()),

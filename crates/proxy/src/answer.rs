@@ -169,7 +169,7 @@ impl Proxy {
             Local::ClientSetInfo => out.extend_from_slice(OK),
             Local::ClientGetRedir => encode::integer(&mut out, -1),
             Local::ClientInfo => {
-                let line = client_info::line(client, &pool.config);
+                let line = client_info::line(io, client, &pool.config);
                 encode::verbatim(&mut out, line.as_bytes(), client.session.version());
             }
             Local::ClientList

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use access::{Connected, User};
 use bytes::Bytes;
-use net::{ConnId, Io};
-use wire::redis::Version;
+use net::{ConnId, Instant, Io};
+use wire::redis::{Command, Version};
 
 pub(crate) use self::seq::Seq;
 use self::stateful::{Silence, Stateful, Transaction};
@@ -71,6 +71,12 @@ pub(crate) struct Session {
     pub(crate) resp3: bool,
     /// Process-wide number, for CLIENT ID.
     pub(crate) number: u64,
+    /// Time it was accepted, by this process.
+    pub(crate) since: Instant,
+    /// Time its last requests were read.
+    pub(crate) heard: Instant,
+    /// Command of its last request; None if there is no such command.
+    pub(crate) last: Option<&'static Command>,
     /// Name set by CLIENT SETNAME.
     pub(crate) name: Option<Box<[u8]>>,
     /// No more requests are read: it sent FIN, said QUIT or broke the framing. Closed once the line is empty.

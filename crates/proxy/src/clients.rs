@@ -90,7 +90,8 @@ impl Proxy {
             return io.finish(id);
         }
         let number = self.client_numbers.fetch_add(1, Ordering::Relaxed);
-        let mut session = Session { from, number, ..Session::default() };
+        let now = io.now();
+        let mut session = Session { from, number, since: now, heard: now, ..Session::default() };
         pool.gate.prepare(&mut session, &pool.config);
         self.register_client(io, pool_key, id, session);
     }

@@ -201,6 +201,8 @@ pub(crate) struct Asked {
 pub(crate) struct FanOut {
     /// Feeds whose last subscriber has left in this turn.
     pub(crate) left: Vec<(PoolKey, FeedId)>,
+    /// The request being taken is followed by others of its client.
+    pub(crate) is_followed: bool,
     /// Bytes handed out in this turn.
     pub(crate) bytes: usize,
     /// Subscribers above the soft limit, and since when.

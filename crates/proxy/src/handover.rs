@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use config::checked::{self, Protocol};
-use net::{ConnId, Io};
+use net::{ConnId, Instant, Io};
 use wire::upgrade::{self, FIELD_BYTES_MAX};
 
 use crate::client::Session;
@@ -69,7 +69,7 @@ impl Proxy {
             return (self.post)(LOCAL_SHARD, Mail::Arrival(Box::new(arrival)));
         }
         let user = arrival.client.user.clone();
-        let session = session_of(arrival.client, &pool.config);
+        let session = session_of(arrival.client, &pool.config, io.now());
         pool.clients.fetch_add(1, Ordering::Relaxed);
         match io.adopt(arrival.parcel) {
             Some(id) => self.admit_moved(io, key, id, (session, user.as_deref())),
@@ -105,6 +105,9 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
         limited: _,
         connected: _,
         pending: _,
+        since: _,
+        heard: _,
+        last: _,
         from,
         db,
     } = *session;
@@ -124,13 +127,15 @@ fn state_of(session: &Session, pool: &checked::Pool) -> Option<upgrade::Client> 
 
 /// The session of a client that comes from another process. It needs no login if `pool` has no password; if
 /// the pool has got one since, the client has to send it. The pool's gate sets its user.
-fn session_of(client: upgrade::Client, pool: &checked::Pool) -> Session {
+fn session_of(client: upgrade::Client, pool: &checked::Pool, now: Instant) -> Session {
     let upgrade::Client { pool: _, number, has_authenticated, resp3, name, user: _, address } = client;
     let address = address.as_deref().and_then(|address| std::str::from_utf8(address).ok());
     Session {
         authenticated: has_authenticated || pool.auth.is_none(),
         resp3,
         number,
+        since: now,
+        heard: now,
         name: name.map(Vec::into_boxed_slice),
         from: address.and_then(|address| address.parse().ok()),
         ..Session::default()

@@ -40,6 +40,7 @@ impl Proxy {
             self.busy |= slots.settle(now);
         }
         self.balance(io);
+        self.busy |= self.sweep_embedded(io);
         self.maintain_key_watches(io);
         if self.hand_over.is_some() {
             self.invite_to_leave(io);

@@ -11,6 +11,7 @@ use config::checked::Protocol;
 use local::Store;
 use net::{App, ConnId, Fault, Input, Instant, Io, LayerInfo, Peer};
 use telemetry::ShardStats;
+use wire::redis::Command;
 
 use crate::alarm::Alarm;
 use crate::blocked::Blocked;
@@ -175,6 +176,8 @@ pub(crate) struct Scratch {
     pub(crate) reply: Vec<u8>,
     /// The embedded cache's answer.
     pub(crate) local: Vec<u8>,
+    /// The command of the request that was planned last, if it is one.
+    pub(crate) planned: Option<&'static Command>,
     /// The parts of a request.
     pub(crate) parts: Vec<Part>,
     /// For each key of a split request, its part.

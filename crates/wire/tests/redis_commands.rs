@@ -296,13 +296,6 @@ fn refused_with_the_reason() {
         ("PSYNC ? -1", unsupported("psync", stream)),
         ("CLIENT TRACKING ON", unsupported("client|tracking", caching)),
         ("CLIENT HELP", unsupported("client|help", help)),
-        (
-            "COMMAND GETKEYSANDFLAGS GET k",
-            unsupported(
-                "command|getkeysandflags",
-                "the proxy does not know what a command does to each key; use COMMAND GETKEYS",
-            ),
-        ),
         ("NOSUCH a b", "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' ".into()),
         ("\"a\\r\\nb\"", "-ERR unknown command 'a  b', with args beginning with: ".into()),
         ("''", "-ERR unknown command '', with args beginning with: ".into()),

@@ -34,6 +34,43 @@ pub fn requests(bytes: &[u8]) {
     }
 }
 
+/// Restores a value from bytes without a version and a checksum, and uses it if it was taken.
+pub fn restore(bytes: &[u8]) {
+    let mut store = Store::new(BYTES_MAX);
+    let payload = [bytes, b"\x0a\0", &[0; 8]].concat();
+    let now_ms = 1_700_000_000_000;
+    let mut ask = |args: &[&[u8]]| {
+        let mut reply = Vec::new();
+        store.execute_redis(args, now_ms, Version::Resp2, &mut reply);
+        assert!(store.bytes() <= BYTES_MAX as u64, "{} bytes", store.bytes());
+        reply
+    };
+    if ask(&[b"RESTORE", b"k", b"0", &payload]) != b"+OK\r\n" {
+        return;
+    }
+    let dumped = ask(&[b"DUMP", b"k"]);
+    let start = dumped.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let again = &dumped[start..dumped.len() - 2];
+    let reply = ask(&[b"RESTORE", b"again", b"0", again]);
+    assert!(reply == b"+OK\r\n" || reply.starts_with(b"-OOM"), "{}", reply.escape_ascii());
+    for request in [
+        "XINFO STREAM k FULL",
+        "XREADGROUP GROUP g c STREAMS k >",
+        "XADD k * f v",
+        "ZRANGE k 0 -1 WITHSCORES",
+        "ZPOPMIN k",
+        "LPOP k",
+        "SPOP k",
+        "HGETALL k",
+        "HINCRBY k f 1",
+        "APPEND k x",
+        "PFADD k x",
+        "SORT k",
+    ] {
+        ask(&request.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+    }
+}
+
 fn play(store: &mut Store, frame: &[u8], now_ms: u64) {
     let args: Vec<&[u8]> =
         wire::redis::Args::of(frame).into_iter().flatten().map(|argument| argument.bytes()).collect();

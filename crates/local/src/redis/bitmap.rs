@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::integer::integer;
 use super::string::write_at;
 use crate::entry::NEVER;
+use crate::events::Class;
 
 /// Redis' limit: the bits of 512 MB.
 const BITS_MAX: usize = 512 << 23;
@@ -42,6 +43,7 @@ pub(super) fn setbit(call: &mut Call<'_>) -> Result<(), Fault> {
     let string = call.string(key)?;
     let (is_there, old) = (string.is_some(), string.unwrap_or_default());
     let (old_bit, length) = (bit_of(old, at), old.len().max(at / 8 + 1));
+    let is_change = old.len() < length || old_bit != new;
     let byte = old.get(at / 8).copied().unwrap_or(0);
     let mask = 0x80 >> (at % 8);
     call.check_length(key, length)?;
@@ -50,6 +52,9 @@ pub(super) fn setbit(call: &mut Call<'_>) -> Result<(), Fault> {
     }
     let byte = if new == 1 { byte | mask } else { byte & !mask };
     write_at(call, key, at / 8, &[byte]);
+    if is_change {
+        call.tell(Class::STRING, "setbit", key);
+    }
     call.integer(i64::from(old_bit))
 }
 
@@ -163,9 +168,10 @@ pub(super) fn bitop(call: &mut Call<'_>) -> Result<(), Fault> {
         .collect();
     let destination = call.arg(2);
     if result.is_empty() {
-        call.store.remove(destination, call.now_ms);
+        call.remove(destination);
     } else {
         call.put(destination, &result, NEVER)?;
+        call.tell(Class::STRING, "set", destination);
     }
     call.count(length)
 }
@@ -299,6 +305,7 @@ fn fields(call: &mut Call<'_>, writes: bool) -> Result<(), Fault> {
     let key = call.arg(1);
     let old = call.string(key)?;
     let (is_there, mut string) = (old.is_some(), old.unwrap_or_default().to_vec());
+    let (has_grown, mut has_changed) = (string.len() < end, false);
     if end > 0 {
         call.check_length(key, string.len().max(end))?;
         string.resize(string.len().max(end), 0);
@@ -318,7 +325,10 @@ fn fields(call: &mut Call<'_>, writes: bool) -> Result<(), Fault> {
                 (new, new)
             }
         };
-        new.into_iter().for_each(|new| place.write(&mut string, new));
+        if let Some(new) = new {
+            has_changed |= has_grown || place.read(&string) != new;
+            place.write(&mut string, new);
+        }
         match answer {
             Some(answer) => encode::integer(call.out, answer),
             None => encode::null(call.out, call.version),
@@ -329,6 +339,9 @@ fn fields(call: &mut Call<'_>, writes: bool) -> Result<(), Fault> {
             call.put(key, b"", NEVER)?;
         }
         write_at(call, key, 0, &string);
+        if has_changed {
+            call.tell(Class::STRING, "setbit", key);
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use wire::redis::{Version, encode};
 use super::fault::Fault;
 use super::integer::count;
 use crate::entry::Entry;
+use crate::events::Class;
 use crate::store::{Attributes, Room};
 use crate::value::Collection;
 use crate::{Audience, Store};
@@ -135,11 +136,19 @@ impl<'c> Call<'c> {
         result.map_err(|fault| Fault::of_edit(fault, item_bytes_max))
     }
 
-    /// Puts a collection in the place of what a key holds.
-    pub(super) fn replace<C: Collection>(&mut self, key: &[u8], collection: C) -> Result<(), Fault> {
+    /// Puts a collection in the place of what a key holds, and tells of it by this event.
+    pub(super) fn replace<C: Collection>(
+        &mut self,
+        key: &[u8],
+        collection: C,
+        (class, event): (Class, &str),
+    ) -> Result<(), Fault> {
+        let was_there = self.store.tells() && self.peek(key).is_some();
         let item_bytes_max = self.store.item_bytes_max();
         let result = self.store.replace(key, collection, self.now_ms);
-        result.map_err(|fault| Fault::of_edit(fault, item_bytes_max))
+        result.map_err(|fault| Fault::of_edit(fault, item_bytes_max))?;
+        self.tell_stored(class, event, key, was_there);
+        Ok(())
     }
 
     /// The keys whose number is argument `at`, and the arguments behind them.
@@ -152,6 +161,35 @@ impl<'c> Call<'c> {
         let number = count(self.arg(at)).ok().filter(|number| *number > 0).ok_or(not_positive)?;
         let rest = self.args.get(at + 1..).unwrap_or_default();
         rest.split_at_checked(number).ok_or(too_many)
+    }
+
+    /// Tells of a change of a key, and of its end if that has left nothing of it.
+    #[inline]
+    pub(super) fn tell(&mut self, class: Class, event: &str, key: &[u8]) {
+        if self.store.tells() {
+            self.store.tell_change(class, event, key);
+        }
+    }
+
+    /// Tells that a key has got the result of a command, or was removed, the result being empty.
+    pub(super) fn tell_stored(&mut self, class: Class, event: &str, key: &[u8], was_there: bool) {
+        if !self.store.tells() {
+            return;
+        }
+        if self.peek(key).is_some() {
+            self.store.tell(class, event, key);
+        } else if was_there {
+            self.store.tell(Class::GENERIC, "del", key);
+        }
+    }
+
+    /// Removes a key and tells of it; false if there is none.
+    pub(super) fn remove(&mut self, key: &[u8]) -> bool {
+        let removed = self.store.remove(key, self.now_ms);
+        if removed && self.store.tells() {
+            self.store.tell(Class::GENERIC, "del", key);
+        }
+        removed
     }
 
     /// True for a key that the command looks at.

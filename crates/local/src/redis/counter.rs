@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::integer::integer;
 use super::long_double::LongDouble;
 use crate::entry::NEVER;
+use crate::events::Class;
 
 /// `INCR key`
 pub(super) fn incr(call: &mut Call<'_>) -> Result<(), Fault> {
@@ -38,6 +39,7 @@ fn add(call: &mut Call<'_>, increment: i64) -> Result<(), Fault> {
     let old = call.string(key)?.map_or(Ok(0), integer)?;
     let new = old.checked_add(increment).ok_or(Fault::Overflow)?;
     store(call, key, new.to_string().as_bytes())?;
+    call.tell(Class::STRING, "incrby", key);
     call.integer(new)
 }
 
@@ -48,6 +50,7 @@ pub(super) fn incrbyfloat(call: &mut Call<'_>) -> Result<(), Fault> {
     let old = call.string(key)?.map_or(Ok(LongDouble::ZERO), parse)?;
     let sum = old.add(parse(call.arg(2))?).ok_or(Fault::NotFinite)?.to_string();
     store(call, key, sum.as_bytes())?;
+    call.tell(Class::STRING, "incrbyfloat", key);
     encode::bulk(call.out, sum.as_bytes());
     Ok(())
 }

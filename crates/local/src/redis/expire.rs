@@ -7,6 +7,7 @@ use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
 use crate::entry::NEVER;
+use crate::events::Class;
 
 /// Milliseconds of a second.
 const SECOND: i64 = 1000;
@@ -89,9 +90,10 @@ fn set_end(call: &mut Call<'_>, unit: i64, relative: bool) -> Result<(), Fault> 
     match u64::try_from(end) {
         Ok(deadline_ms) if end > now => {
             call.store.change(key, 0, call.now_ms, |entry| entry.deadline_ms = deadline_ms);
+            call.tell(Class::GENERIC, "expire", key);
         }
         _ => {
-            call.store.remove(key, call.now_ms);
+            call.remove(key);
         }
     }
     call.integer(1)
@@ -102,6 +104,9 @@ pub(super) fn persist(call: &mut Call<'_>) -> Result<(), Fault> {
     let ended = call.store.change(call.arg(1), 0, call.now_ms, |entry| {
         std::mem::replace(&mut entry.deadline_ms, NEVER) != NEVER
     });
+    if ended == Some(true) {
+        call.tell(Class::GENERIC, "persist", call.arg(1));
+    }
     call.integer(i64::from(ended.unwrap_or(false)))
 }
 

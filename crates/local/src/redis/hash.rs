@@ -9,6 +9,7 @@ use super::long_double::LongDouble;
 use super::random::{self, Throws};
 use super::scan::{self, Scan};
 use crate::decimal::decimal;
+use crate::events::Class;
 use crate::store::Room;
 use crate::value::hash::Hash;
 
@@ -29,9 +30,11 @@ fn set_pairs(call: &mut Call<'_>) -> Result<usize, Fault> {
     if !pairs.len().is_multiple_of(2) {
         return Err(Fault::Arity(call.name));
     }
-    call.edit(call.arg(1), Room::of(pairs), |hash: &mut Hash, _| {
+    let added = call.edit(call.arg(1), Room::of(pairs), |hash: &mut Hash, _| {
         pairs.chunks_exact(2).filter(|pair| hash.set(pair[0], pair[1])).count()
-    })
+    })?;
+    call.tell(Class::HASH, "hset", call.arg(1));
+    Ok(added)
 }
 
 /// `HSETNX key field value`
@@ -41,6 +44,7 @@ pub(super) fn hsetnx(call: &mut Call<'_>) -> Result<(), Fault> {
         return call.integer(0);
     }
     call.edit(key, Room::of(&[field, value]), |hash: &mut Hash, _| hash.set(field, value))?;
+    call.tell(Class::HASH, "hset", key);
     call.integer(1)
 }
 
@@ -75,6 +79,9 @@ pub(super) fn hdel(call: &mut Call<'_>) -> Result<(), Fault> {
     let removed = call.edit_existing(call.arg(1), Room::default(), |hash: &mut Hash, _| {
         fields.iter().filter(|field| hash.remove(field)).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        call.tell(Class::HASH, "hdel", call.arg(1));
+    }
     call.count(removed.unwrap_or(0))
 }
 
@@ -139,6 +146,7 @@ pub(super) fn hincrby(call: &mut Call<'_>) -> Result<(), Fault> {
     call.edit(key, Room::of(&[field, text.as_bytes()]), |hash: &mut Hash, _| {
         hash.set(field, text.as_bytes())
     })?;
+    call.tell(Class::HASH, "hincrby", key);
     call.integer(new)
 }
 
@@ -152,6 +160,7 @@ pub(super) fn hincrbyfloat(call: &mut Call<'_>) -> Result<(), Fault> {
     };
     let sum = old.add(increment).ok_or(Fault::NotFinite)?.to_string();
     call.edit(key, Room::of(&[field, sum.as_bytes()]), |hash: &mut Hash, _| hash.set(field, sum.as_bytes()))?;
+    call.tell(Class::HASH, "hincrbyfloat", key);
     encode::bulk(call.out, sum.as_bytes());
     Ok(())
 }

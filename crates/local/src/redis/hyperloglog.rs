@@ -10,6 +10,7 @@ use super::call::Call;
 use super::fault::Fault;
 use super::string::write_at;
 use crate::entry::NEVER;
+use crate::events::Class;
 
 const REGISTERS: usize = 1 << 14;
 const HEAD: usize = 16;
@@ -28,6 +29,7 @@ pub(super) fn pfadd(call: &mut Call<'_>) -> Result<(), Fault> {
         let mut registers = vec![0; REGISTERS];
         elements.for_each(|(at, rank)| registers[at] = rank.max(registers[at]));
         call.put(key, &dense(&registers), NEVER)?;
+        call.tell(Class::STRING, "pfadd", key);
         return call.integer(1);
     };
     check(string)?;
@@ -39,6 +41,7 @@ pub(super) fn pfadd(call: &mut Call<'_>) -> Result<(), Fault> {
         if registers != before {
             let deadline_ms = call.peek(key).map_or(NEVER, |entry| entry.deadline_ms);
             call.put(key, &dense(&registers), deadline_ms)?;
+            call.tell(Class::STRING, "pfadd", key);
         }
         return call.integer(i64::from(registers != before));
     }
@@ -52,6 +55,7 @@ pub(super) fn pfadd(call: &mut Call<'_>) -> Result<(), Fault> {
     }
     if !higher.is_empty() {
         write_at(call, key, NO_CACHE, &[0x80]);
+        call.tell(Class::STRING, "pfadd", key);
     }
     call.integer(i64::from(!higher.is_empty()))
 }
@@ -74,6 +78,7 @@ pub(super) fn pfmerge(call: &mut Call<'_>) -> Result<(), Fault> {
     let key = call.arg(1);
     let deadline_ms = call.peek(key).map_or(NEVER, |entry| entry.deadline_ms);
     call.put(key, &dense(&registers), deadline_ms)?;
+    call.tell(Class::STRING, "pfadd", key);
     call.ok()
 }
 

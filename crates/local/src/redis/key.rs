@@ -9,10 +9,11 @@ use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
 use crate::decimal::decimal;
+use crate::events::Class;
 
 /// `DEL key …`, `UNLINK key …`
 pub(super) fn del(call: &mut Call<'_>) -> Result<(), Fault> {
-    let removed = call.keys().filter(|key| call.store.remove(key, call.now_ms)).count();
+    let removed = call.keys().filter(|key| call.remove(key)).count();
     call.count(removed)
 }
 
@@ -73,7 +74,19 @@ pub(super) fn renamenx(call: &mut Call<'_>) -> Result<(), Fault> {
 
 fn rename_to(call: &mut Call<'_>, from: &[u8], to: &[u8]) {
     if let Some(entry) = call.store.take(from, call.now_ms) {
+        make_way(call, to);
         call.store.put_entry(entry.renamed(to, call.now_ms));
+        if call.store.tells() {
+            call.store.tell(Class::GENERIC, "rename_from", from);
+            call.store.tell(Class::GENERIC, "rename_to", to);
+        }
+    }
+}
+
+/// Takes out what a key holds that gets another value: to Redis that one is new.
+fn make_way(call: &mut Call<'_>, key: &[u8]) {
+    if call.store.tells() {
+        call.store.take(key, call.now_ms);
     }
 }
 
@@ -106,7 +119,9 @@ pub(super) fn copy(call: &mut Call<'_>) -> Result<(), Fault> {
     if entry.weight() > call.store.bytes_max() - call.store.bytes_max() / 16 {
         return Err(Fault::TooLarge(call.store.item_bytes_max()));
     }
+    make_way(call, to);
     call.store.put_entry(entry);
+    call.tell(Class::GENERIC, "copy_to", to);
     call.integer(1)
 }
 

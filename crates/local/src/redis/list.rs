@@ -5,6 +5,7 @@ use wire::redis::encode;
 use super::call::{Call, Words};
 use super::fault::Fault;
 use super::integer::{count, integer, pop_count};
+use crate::events::Class;
 use crate::store::Room;
 use crate::value::list::{End, List};
 
@@ -39,7 +40,20 @@ fn push(call: &mut Call<'_>, end: End, creates: bool) -> Result<(), Fault> {
     } else {
         call.edit_existing(key, Room::of(elements), change)?.unwrap_or(0)
     };
+    if len > 0 {
+        call.tell(Class::LIST, pushed(end), key);
+    }
     call.count(len)
+}
+
+/// The event of a push at this end,
+fn pushed(end: End) -> &'static str {
+    if end == End::Left { "lpush" } else { "rpush" }
+}
+
+/// and that of a pop.
+fn popped_at(end: End) -> &'static str {
+    if end == End::Left { "lpop" } else { "rpop" }
 }
 
 /// `LPOP key [count]`
@@ -63,23 +77,30 @@ fn pop(call: &mut Call<'_>, end: End) -> Result<(), Fault> {
         let popped = call.edit_existing(key, Room::default(), |list: &mut List, out| {
             list.pop(end, |element| encode::bulk(out, element));
         })?;
-        return if popped.is_some() { Ok(()) } else { call.null() };
+        if popped.is_none() {
+            return call.null();
+        }
+        call.tell(Class::LIST, popped_at(end), key);
+        return Ok(());
     };
     let popped =
         call.edit_existing(key, Room::default(), |list: &mut List, out| pop_many(list, end, wanted, out))?;
-    if popped.is_none() {
-        encode::null_array(call.out, version);
+    match popped {
+        None => encode::null_array(call.out, version),
+        Some(0) => {}
+        Some(_) => call.tell(Class::LIST, popped_at(end), key),
     }
     Ok(())
 }
 
-/// Replies with up to `wanted` elements, which are removed.
-fn pop_many(list: &mut List, end: End, wanted: usize, out: &mut Vec<u8>) {
+/// Replies with up to `wanted` elements, which are removed; returns their number.
+fn pop_many(list: &mut List, end: End, wanted: usize, out: &mut Vec<u8>) -> usize {
     let wanted = wanted.min(list.len());
     encode::array(out, wanted);
     for _ in 0..wanted {
         list.pop(end, |element| encode::bulk(out, element));
     }
+    wanted
 }
 
 /// `LMPOP numkeys key … LEFT | RIGHT [COUNT count]`
@@ -106,6 +127,7 @@ pub(super) fn pop_of<'c>(call: &mut Call<'c>, at: usize) -> Result<(Words<'c>, b
             pop_many(list, end, wanted, out);
         })?;
         if popped.is_some() {
+            call.tell(Class::LIST, popped_at(end), key);
             return Ok((keys, true));
         }
     }
@@ -119,6 +141,9 @@ pub(super) fn pop_with_key(call: &mut Call<'_>, key: &[u8], end: End) -> Result<
         encode::bulk(out, key);
         list.pop(end, |element| encode::bulk(out, element));
     })?;
+    if popped.is_some() {
+        call.tell(Class::LIST, popped_at(end), key);
+    }
     Ok(popped.is_some())
 }
 
@@ -168,9 +193,13 @@ pub(super) fn lrange(call: &mut Call<'_>) -> Result<(), Fault> {
 /// `LTRIM key start stop`
 pub(super) fn ltrim(call: &mut Call<'_>) -> Result<(), Fault> {
     let (start, stop) = (integer(call.arg(2))?, integer(call.arg(3))?);
-    call.edit_existing(call.arg(1), Room::default(), |list: &mut List, _| {
+    let key = call.arg(1);
+    let trimmed = call.edit_existing(key, Room::default(), |list: &mut List, _| {
         list.keep(span(start, stop, list.len()));
     })?;
+    if trimmed.is_some() {
+        call.tell(Class::LIST, "ltrim", key);
+    }
     call.ok()
 }
 
@@ -190,7 +219,11 @@ pub(super) fn lset(call: &mut Call<'_>) -> Result<(), Fault> {
     }
     let index = integer(call.arg(2))?;
     let set = call.edit_existing(key, Room::of(&[element]), |list: &mut List, _| list.set(index, element))?;
-    if set == Some(true) { call.ok() } else { Err(Fault::INDEX) }
+    if set != Some(true) {
+        return Err(Fault::INDEX);
+    }
+    call.tell(Class::LIST, "lset", key);
+    call.ok()
 }
 
 /// `LINSERT key BEFORE | AFTER pivot element`
@@ -204,6 +237,9 @@ pub(super) fn linsert(call: &mut Call<'_>) -> Result<(), Fault> {
     let len = call.edit_existing(call.arg(1), Room::of(&[element]), |list: &mut List, _| {
         if list.insert_beside(pivot, after, element) { list.len() as i64 } else { -1 }
     })?;
+    if len.is_some_and(|len| len > 0) {
+        call.tell(Class::LIST, "linsert", call.arg(1));
+    }
     call.integer(len.unwrap_or(0))
 }
 
@@ -215,6 +251,9 @@ pub(super) fn lrem(call: &mut Call<'_>) -> Result<(), Fault> {
     let removed = call.edit_existing(call.arg(1), Room::default(), |list: &mut List, _| {
         list.remove_equal(element, end, most)
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        call.tell(Class::LIST, "lrem", call.arg(1));
+    }
     call.count(removed.unwrap_or(0))
 }
 
@@ -247,6 +286,8 @@ pub(super) fn transfer(call: &mut Call<'_>, from: End, to: End) -> Result<bool, 
     if source != destination {
         call.edit_existing(source, Room::default(), |list: &mut List, _| list.pop(from, |_| ()))?;
     }
+    call.tell(Class::LIST, pushed(to), destination);
+    call.tell(Class::LIST, popped_at(from), source);
     encode::bulk(call.out, &element);
     Ok(true)
 }

@@ -1,10 +1,11 @@
 //! Commands about the server that clients and suites begin with: `FUNCTION` where there are none,
-//! `CONFIG SET` of what has no effect here, and `MEMORY USAGE`.
+//! `CONFIG SET` of events, of memory and of what has no effect here, and `MEMORY USAGE`.
 
 use super::call::Call;
 use super::fault::{Fault, word};
 use super::integer::integer;
 use crate::entry::Entry;
+use crate::events::Told;
 
 /// `FUNCTION FLUSH | LIST | KILL`: there are no functions.
 pub(super) fn function(call: &mut Call<'_>) -> Result<(), Fault> {
@@ -61,7 +62,7 @@ const WITHOUT_EFFECT: [&str; 17] = [
     "zset-max-ziplist-value",
 ];
 
-/// `CONFIG SET name value …`: accepted for settings that have no effect here.
+/// `CONFIG SET name value …`: events, memory below the limit, and settings that have no effect here.
 pub(super) fn config(call: &mut Call<'_>) -> Result<(), Fault> {
     let pairs = call.args.get(2..).unwrap_or_default();
     if !call.arg(1).eq_ignore_ascii_case(b"set") || pairs.is_empty() {
@@ -70,16 +71,70 @@ pub(super) fn config(call: &mut Call<'_>) -> Result<(), Fault> {
     if !pairs.len().is_multiple_of(2) {
         return Err(Fault::Arity("config|set"));
     }
-    for pair in pairs.chunks_exact(2) {
-        let (name, value) = (pair[0], pair[1]);
-        // Nothing is ever saved, and no more than that can be asked for.
-        let saves_nothing = name.eq_ignore_ascii_case(b"save") && value.is_empty();
-        if !saves_nothing && !WITHOUT_EFFECT.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
-            return Err(Fault::Text(format!(
-                "ERR the embedded cache has no setting '{}': its limits are in the configuration file",
-                word(name)
-            )));
+    let settings = pairs.chunks_exact(2).map(|pair| Setting::read(pair[0], pair[1]));
+    // None is set unless all are right.
+    for setting in settings.collect::<Result<Vec<Setting>, Fault>>()? {
+        match setting {
+            Setting::Nothing => {}
+            Setting::Events(told) => call.store.set_events(told),
+            Setting::Memory(bytes) => call.store.set_bytes_max(bytes),
         }
     }
     call.ok()
+}
+
+/// The effect of a setting.
+enum Setting {
+    Nothing,
+    /// `notify-keyspace-events`
+    Events(Told),
+    /// `maxmemory`: below the limit of the configuration file, or 0 for that.
+    Memory(usize),
+}
+
+impl Setting {
+    fn read(name: &[u8], value: &[u8]) -> Result<Setting, Fault> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        match () {
+            () if is("notify-keyspace-events") => Told::parse(value).map(Setting::Events).ok_or(EVENTS),
+            () if is("maxmemory") => memory_bytes(value).map(Setting::Memory).ok_or(MEMORY),
+            // What the cache does, by its nearest name.
+            () if is("maxmemory-policy") && value.eq_ignore_ascii_case(b"allkeys-lru") => {
+                Ok(Setting::Nothing)
+            }
+            // Nothing is ever saved, and no more than that can be asked for.
+            () if is("save") && value.is_empty() => Ok(Setting::Nothing),
+            () if WITHOUT_EFFECT.iter().any(|known| is(known)) => Ok(Setting::Nothing),
+            () => Err(Fault::Text(format!(
+                "ERR the embedded cache has no setting '{}' with this value: its limits are in the configuration file",
+                word(name)
+            ))),
+        }
+    }
+}
+
+const EVENTS: Fault = Fault::Other(
+    "ERR CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - Invalid event class character. \
+     The embedded cache has 'Ag$lshzxeKEtdn'.",
+);
+const MEMORY: Fault = Fault::Other(
+    "ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value",
+);
+
+/// A number of bytes with Redis' units: `100`, `100kb`, `100m`.
+fn memory_bytes(text: &[u8]) -> Option<usize> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.to_ascii_lowercase().as_slice() {
+        b"" | b"b" => 1,
+        b"k" => 1000,
+        b"kb" => 1 << 10,
+        b"m" => 1_000_000,
+        b"mb" => 1 << 20,
+        b"g" => 1_000_000_000,
+        b"gb" => 1 << 30,
+        _ => return None,
+    };
+    let number: usize = std::str::from_utf8(number).ok()?.parse().ok()?;
+    number.checked_mul(unit)
 }

@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::integer::count;
 use super::random::{self, Throws};
 use super::scan::{self, Scan};
+use crate::events::Class;
 use crate::store::Room;
 use crate::value::set::Set;
 
@@ -16,6 +17,9 @@ pub(super) fn sadd(call: &mut Call<'_>) -> Result<(), Fault> {
     let added = call.edit(call.arg(1), Room::of(members), |set: &mut Set, _| {
         members.iter().filter(|member| set.insert(member)).count()
     })?;
+    if added > 0 {
+        call.tell(Class::SET, "sadd", call.arg(1));
+    }
     call.count(added)
 }
 
@@ -25,6 +29,9 @@ pub(super) fn srem(call: &mut Call<'_>) -> Result<(), Fault> {
     let removed = call.edit_existing(call.arg(1), Room::default(), |set: &mut Set, _| {
         members.iter().filter(|member| set.remove(member)).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        call.tell(Class::SET, "srem", call.arg(1));
+    }
     call.count(removed.unwrap_or(0))
 }
 
@@ -76,6 +83,7 @@ pub(super) fn spop(call: &mut Call<'_>) -> Result<(), Fault> {
         }
         let at = call.store.below(len);
         call.edit_existing(key, Room::default(), |set: &mut Set, out| pop(set, at, out))?;
+        call.tell(Class::SET, "spop", key);
         return Ok(());
     };
     let wanted = wanted.min(len);
@@ -83,6 +91,9 @@ pub(super) fn spop(call: &mut Call<'_>) -> Result<(), Fault> {
     for left in 0..wanted {
         let at = call.store.below(len - left);
         call.edit_existing(key, Room::default(), |set: &mut Set, out| pop(set, at, out))?;
+    }
+    if wanted > 0 {
+        call.tell(Class::SET, "spop", key);
     }
     Ok(())
 }
@@ -122,8 +133,16 @@ pub(super) fn smove(call: &mut Call<'_>) -> Result<(), Fault> {
     let found = set.contains(member);
     call.collection::<Set>(destination)?;
     if found && source != destination {
-        call.edit(destination, Room::of(&[member]), |set: &mut Set, _| set.insert(member))?;
+        // First where it can fail; its events come last.
+        let told = call.store.published.len();
+        let is_new = call.edit(destination, Room::of(&[member]), |set: &mut Set, _| set.insert(member))?;
+        let later = call.store.published.split_off(told);
         call.edit_existing(source, Room::default(), |set: &mut Set, _| set.remove(member))?;
+        call.tell(Class::SET, "srem", source);
+        call.store.published.extend(later);
+        if is_new {
+            call.tell(Class::SET, "sadd", destination);
+        }
     }
     call.integer(i64::from(found))
 }
@@ -197,7 +216,7 @@ fn reply(call: &mut Call<'_>, set: &Set) -> Result<(), Fault> {
 
 fn store(call: &mut Call<'_>, set: Set) -> Result<(), Fault> {
     let len = set.len();
-    call.replace(call.arg(1), set)?;
+    call.replace(call.arg(1), set, (Class::SET, call.name))?;
     call.count(len)
 }
 

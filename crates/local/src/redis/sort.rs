@@ -9,6 +9,7 @@ use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
 use super::score;
+use crate::events::Class;
 use crate::value::hash::Hash;
 use crate::value::list::{End, List};
 use crate::value::{Collection, Value};
@@ -97,7 +98,7 @@ fn sorted(call: &mut Call<'_>, stores: bool) -> Result<(), Fault> {
     if let Some(destination) = options.store {
         let mut list = List::default();
         results.iter().for_each(|result| list.push(End::Right, result.as_deref().unwrap_or_default()));
-        call.replace(destination, list)?;
+        call.replace(destination, list, (Class::LIST, "sortstore"))?;
         return call.count(results.len());
     }
     encode::array(call.out, results.len());

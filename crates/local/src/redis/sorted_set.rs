@@ -13,6 +13,7 @@ use super::integer::{count, pop_count};
 use super::random::{self, Throws};
 use super::scan::{self, Scan};
 use super::score;
+use crate::events::Class;
 use crate::store::Room;
 use crate::value::sorted_set::SortedSet;
 
@@ -119,6 +120,9 @@ pub(super) fn add(call: &mut Call<'_>, options: Options, pairs: &[&[u8]]) -> Res
     } else {
         call.edit(key, Room::of(&members), &mut change)??;
     }
+    if added + changed > 0 {
+        call.tell(Class::SORTED_SET, if options.incr { "zincr" } else { "zadd" }, key);
+    }
     match (options.incr, last) {
         (true, Some(score)) => {
             score::write(call.out, score, call.version);
@@ -135,6 +139,9 @@ pub(super) fn zrem(call: &mut Call<'_>) -> Result<(), Fault> {
     let removed = call.edit_existing(call.arg(1), Room::default(), |set: &mut SortedSet, _| {
         members.iter().filter(|member| set.remove(member).is_some()).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        call.tell(Class::SORTED_SET, "zrem", call.arg(1));
+    }
     call.count(removed.unwrap_or(0))
 }
 
@@ -224,6 +231,7 @@ fn pop(call: &mut Call<'_>, from_top: bool) -> Result<(), Fault> {
     };
     let popped = call.edit_existing(key, Room::default(), |set: &mut SortedSet, out| {
         let members = take(set, from_top, wanted.unwrap_or(1));
+        let count = members.len();
         let nested = wanted.is_some();
         random::write_head(
             out,
@@ -236,8 +244,19 @@ fn pop(call: &mut Call<'_>, from_top: bool) -> Result<(), Fault> {
             encode::bulk(out, &member);
             score::write(out, score, version);
         }
+        count
     })?;
-    if popped.is_none() { call.empty() } else { Ok(()) }
+    match popped {
+        None => return call.empty(),
+        Some(0) => {}
+        Some(_) => call.tell(Class::SORTED_SET, popped_from(from_top), key),
+    }
+    Ok(())
+}
+
+/// The event of a pop from this side.
+fn popped_from(top: bool) -> &'static str {
+    if top { "zpopmax" } else { "zpopmin" }
 }
 
 /// Takes up to `wanted` members with the lowest scores, or the highest.
@@ -290,6 +309,7 @@ pub(super) fn pop_of<'c>(call: &mut Call<'c>, at: usize) -> Result<(Words<'c>, b
             }
         })?;
         if popped.is_some() {
+            call.tell(Class::SORTED_SET, popped_from(from_top), key);
             return Ok((keys, true));
         }
     }
@@ -307,6 +327,9 @@ pub(super) fn pop_with_key(call: &mut Call<'_>, key: &[u8], from_top: bool) -> R
             score::write(out, score, version);
         }
     })?;
+    if popped.is_some() {
+        call.tell(Class::SORTED_SET, popped_from(from_top), key);
+    }
     Ok(popped.is_some())
 }
 

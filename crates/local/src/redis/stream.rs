@@ -16,7 +16,8 @@ use wire::redis::{Version, encode};
 
 use super::call::Call;
 use super::fault::{Fault, word};
-use crate::value::stream::{Fields, Id};
+use crate::events::Class;
+use crate::value::stream::{Fields, Id, Stream};
 
 /// Replies with an id.
 fn put_id(out: &mut Vec<u8>, id: Id) {
@@ -62,6 +63,23 @@ fn wrong_subcommand(call: &Call<'_>) -> Fault {
 /// The fault of a group that a stream has not.
 fn unknown_group(key: &[u8], group: &[u8]) -> Fault {
     Fault::Text(format!("NOGROUP No such consumer group '{}' for key name '{}'", word(group), word(key)))
+}
+
+/// True if a group of a stream has this consumer, or nobody wants to know.
+fn has_consumer(call: &mut Call<'_>, key: &[u8], group: &[u8], consumer: &[u8]) -> bool {
+    if !call.store.tells() {
+        return true;
+    }
+    let stream = call.collection::<Stream>(key).ok().flatten();
+    let group = stream.and_then(|stream| stream.group(group));
+    group.is_some_and(|group| group.consumers().contains_key(consumer))
+}
+
+/// Tells of a consumer that a command has made, if it was not there before.
+fn tell_consumer(call: &mut Call<'_>, key: &[u8], group: &[u8], consumer: &[u8], was_there: bool) {
+    if !was_there && has_consumer(call, key, group, consumer) {
+        call.tell(Class::STREAM, "xgroup-createconsumer", key);
+    }
 }
 
 /// The fault of a group that is not there, or its stream is not.

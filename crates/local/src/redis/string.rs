@@ -8,7 +8,8 @@ use super::call::Call;
 use super::fault::Fault;
 use super::integer::integer;
 use super::options::{Clock, Condition, Life, Of, Options};
-use crate::entry::NEVER;
+use crate::entry::{Entry, NEVER};
+use crate::events::Class;
 
 /// `GET key`
 pub(super) fn get(call: &mut Call<'_>) -> Result<(), Fault> {
@@ -26,8 +27,24 @@ pub(super) fn set(call: &mut Call<'_>) -> Result<(), Fault> {
     if !allowed(call, key, options.condition) {
         return if options.get { Ok(()) } else { call.null() };
     }
-    call.put(key, value, deadline_ms)?;
+    put_whole(call, key, value, deadline_ms, !matches!(options.life, Life::Keep))?;
     if options.get { Ok(()) } else { call.ok() }
+}
+
+/// Stores a string, and tells of it and of its time to live, if that is new.
+fn put_whole(
+    call: &mut Call<'_>,
+    key: &[u8],
+    value: &[u8],
+    deadline_ms: u64,
+    is_new_deadline: bool,
+) -> Result<(), Fault> {
+    call.put(key, value, deadline_ms)?;
+    call.tell(Class::STRING, "set", key);
+    if is_new_deadline && deadline_ms != NEVER {
+        call.tell(Class::GENERIC, "expire", key);
+    }
+    Ok(())
 }
 
 /// `SETNX key value`
@@ -36,7 +53,7 @@ pub(super) fn setnx(call: &mut Call<'_>) -> Result<(), Fault> {
     if !allowed(call, key, Condition::Absent) {
         return call.integer(0);
     }
-    call.put(key, value, NEVER)?;
+    put_whole(call, key, value, NEVER, true)?;
     call.integer(1)
 }
 
@@ -52,7 +69,8 @@ pub(super) fn psetex(call: &mut Call<'_>) -> Result<(), Fault> {
 
 fn set_for(call: &mut Call<'_>, clock: Clock) -> Result<(), Fault> {
     let deadline_ms = call.deadline(clock, call.arg(2))?;
-    call.put(call.arg(1), call.arg(3), deadline_ms)?;
+    let (key, value) = (call.arg(1), call.arg(3));
+    put_whole(call, key, value, deadline_ms, true)?;
     call.ok()
 }
 
@@ -66,14 +84,15 @@ fn allowed(call: &mut Call<'_>, key: &[u8], condition: Condition) -> bool {
 
 /// `GETSET key value`
 pub(super) fn getset(call: &mut Call<'_>) -> Result<(), Fault> {
-    call.reply_value(call.arg(1))?;
-    call.put(call.arg(1), call.arg(2), NEVER)
+    let (key, value) = (call.arg(1), call.arg(2));
+    call.reply_value(key)?;
+    put_whole(call, key, value, NEVER, true)
 }
 
 /// `GETDEL key`
 pub(super) fn getdel(call: &mut Call<'_>) -> Result<(), Fault> {
     call.reply_value(call.arg(1))?;
-    call.store.remove(call.arg(1), call.now_ms);
+    call.remove(call.arg(1));
     Ok(())
 }
 
@@ -92,10 +111,16 @@ pub(super) fn getex(call: &mut Call<'_>) -> Result<(), Fault> {
     call.reply_value(key)?;
     match deadline_ms {
         Some(past) if past <= call.now_ms => {
-            call.store.remove(key, call.now_ms);
+            call.remove(key);
         }
         Some(deadline_ms) => {
-            call.store.change(key, 0, call.now_ms, |entry| entry.deadline_ms = deadline_ms);
+            let change = |entry: &mut Entry| std::mem::replace(&mut entry.deadline_ms, deadline_ms);
+            let before = call.store.change(key, 0, call.now_ms, change);
+            match deadline_ms {
+                NEVER if before == Some(NEVER) => {}
+                NEVER => call.tell(Class::GENERIC, "persist", key),
+                _ => call.tell(Class::GENERIC, "expire", key),
+            }
         }
         None => {}
     }
@@ -145,7 +170,7 @@ fn check_pairs(call: &Call<'_>) -> Result<(), Fault> {
 
 fn put_pairs(call: &mut Call<'_>) -> Result<(), Fault> {
     for (key, value) in call.keys().step_by(2).zip(call.keys().skip(1).step_by(2)) {
-        call.put(key, value, NEVER)?;
+        put_whole(call, key, value, NEVER, true)?;
     }
     Ok(())
 }
@@ -155,11 +180,13 @@ pub(super) fn append(call: &mut Call<'_>) -> Result<(), Fault> {
     let (key, tail) = (call.arg(1), call.arg(2));
     let Some(old) = call.string(key)?.map(<[u8]>::len) else {
         call.put(key, tail, NEVER)?;
+        call.tell(Class::STRING, "append", key);
         return call.count(tail.len());
     };
     let length = old + tail.len();
     call.check_length(key, length)?;
     write_at(call, key, old, tail);
+    call.tell(Class::STRING, "append", key);
     call.count(length)
 }
 
@@ -184,6 +211,7 @@ pub(super) fn setrange(call: &mut Call<'_>) -> Result<(), Fault> {
         call.put(key, b"", NEVER)?;
     }
     write_at(call, key, offset, piece);
+    call.tell(Class::STRING, "setrange", key);
     call.count(length)
 }
 

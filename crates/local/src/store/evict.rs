@@ -10,6 +10,7 @@
 //! straight to main. An entry counts up to three uses.
 
 use super::Store;
+use crate::events::Class;
 
 /// The share of the limit below which new entries need no probation: 7/8.
 const SHORT_NUM: usize = 7;
@@ -101,7 +102,10 @@ impl Store {
 
     fn evict(&mut self, at: usize) {
         self.counters.evicted += 1;
-        self.take_at(at);
+        let entry = self.take_at(at);
+        if let Some(entry) = entry.filter(|_| self.tells()) {
+            self.tell(Class::EVICTED, "evicted", entry.key());
+        }
     }
 }
 

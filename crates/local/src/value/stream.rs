@@ -208,9 +208,9 @@ impl Stream {
         (at < self.blocks.len()).then_some(at)
     }
 
-    /// True if `XDEL` has removed an entry of an id from `from` on.
+    /// True if `XDEL` has removed an entry of an id from `from` on that others stand before.
     pub(crate) fn has_gap_from(&self, from: Id) -> bool {
-        self.len > 0 && self.deleted_max != Id::MIN && from <= self.deleted_max
+        self.len > 0 && self.deleted_max >= self.first() && from <= self.deleted_max
     }
 
     /// Number of entries up to this id that were ever added, if that is known.

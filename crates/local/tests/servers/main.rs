@@ -5,5 +5,6 @@ mod golden;
 mod memcache;
 mod redis;
 mod scripts;
+mod traces;
 mod types;
 mod support;

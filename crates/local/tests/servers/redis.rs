@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::{self, Dice, Server, printable};
+use crate::traces::Ears;
 use nuthatch_local::Store;
 use wire::redis::Version;
 
@@ -87,6 +88,7 @@ fn replies_as_redis() {
         let mut store = Store::new(64 << 20);
         let mut dice = Dice::new(seed);
         peer.ask(&[b"FLUSHALL".to_vec()]);
+        let mut ears = Ears::open(&socket, &mut store);
         for step in 0..COMMANDS {
             let command = command(&mut dice);
             let want = peer.ask(&command);
@@ -101,6 +103,8 @@ fn replies_as_redis() {
                 printable(&want),
                 printable(&got),
             );
+            let shown = command.iter().map(|arg| printable(arg)).collect::<Vec<_>>().join(" ");
+            ears.compare(&mut store, &format!("SEED={seed}, command {step}: {shown}"));
         }
     }
 }
@@ -290,6 +294,23 @@ impl Peer {
         let mut reply = Vec::new();
         self.reply(&mut reply);
         reply
+    }
+
+    /// The messages that a subscriber has got: channels and texts.
+    pub fn messages(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.stream.get_mut().write_all(b"PING\r\n").expect("redis-server reads");
+        let mut messages = Vec::new();
+        loop {
+            let mut reply = Vec::new();
+            self.reply(&mut reply);
+            if reply.starts_with(b"*2\r\n$4\r\npong\r\n") {
+                return messages;
+            }
+            let mut args = wire::redis::Args::of(&reply).expect("an array of strings").skip(2);
+            let [channel, message] =
+                [args.next(), args.next()].map(|arg| arg.expect("a text").bytes().to_vec());
+            messages.push((channel, message));
+        }
     }
 
     fn reply(&mut self, reply: &mut Vec<u8>) {

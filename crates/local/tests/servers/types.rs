@@ -7,6 +7,7 @@
 
 use crate::redis::{Peer, now_ms, start};
 use crate::support::{self, Dice, printable};
+use crate::traces::{Ears, carry};
 use nuthatch_local::Store;
 use wire::redis::Version;
 
@@ -554,6 +555,7 @@ fn check_among(forms: &[&str], others: &[&str], streams: u64) {
         let mut store = Store::new(64 << 20);
         let mut dice = Dice::new(seed);
         peer.ask(&[b"FLUSHALL".to_vec()]);
+        let mut ears = Ears::open(&socket, &mut store);
         for step in 0..COMMANDS {
             let command = command(forms, others, &mut dice);
             let want = peer.ask(&command);
@@ -566,11 +568,15 @@ fn check_among(forms: &[&str], others: &[&str], streams: u64) {
                 printable(&want),
                 printable(&got),
             );
+            let shown = command.iter().map(|arg| printable(arg)).collect::<Vec<_>>().join(" ");
+            ears.compare(&mut store, &format!("SEED={seed}, command {step}: {shown}"));
             if name == "SPOP" && command.len() > 1 {
                 let delete = [b"DEL".to_vec(), command[1].clone()];
                 assert_eq!(peer.ask(&delete), local(&mut store, &delete, version));
             }
         }
+        drop(ears);
+        carry(&mut Peer::connect(&socket, Version::Resp2), &["a", "b", "c", "d"], &format!("SEED={seed}"));
     }
 }
 

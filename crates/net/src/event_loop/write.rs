@@ -43,6 +43,23 @@ impl EventLoop {
         }
     }
 
+    /// Writes output at once if nothing waits before it, and adds what is left. Returns the bytes that wait.
+    pub(super) fn append_now(&mut self, conn: ConnId, bytes: &[u8]) -> usize {
+        let Some(c) = self.conns.get_mut(conn) else { return 0 };
+        let is_free = c.stage == Stage::Open && !c.flags.blocked && c.layers.is_none() && c.outbox.len() == 0;
+        let mut rest = bytes;
+        if is_free {
+            // An error recurs, and is reported, when the rest is written at the end of the turn.
+            let taken = c.outbox.write_with(&mut c.stream, bytes, &mut self.spare).unwrap_or(0);
+            if taken == bytes.len() {
+                return 0;
+            }
+            rest = &bytes[taken..];
+        }
+        self.append(conn, rest);
+        self.conns.get(conn).map_or(0, Conn::unsent)
+    }
+
     /// Adds output to a connection without a copy, if it is large.
     pub(super) fn append_shared(&mut self, conn: ConnId, bytes: Bytes) {
         let Some(c) = self.conns.get_mut(conn) else { return };

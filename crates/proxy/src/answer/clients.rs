@@ -1,12 +1,11 @@
 //! `CLIENT LIST`, `KILL`, `UNBLOCK` and `REPLY`: about the clients of the same pool on the same shard.
 //!
-//! Clients of other shards are served by other threads and not seen. The proxy knows clients by number, user
-//! and kind, and by the address without the port.
+//! Clients of other shards are served by other threads and not seen.
 
 use net::{ConnId, Io};
 use wire::redis::{Args, Argument, Local, encode, integer};
 
-use crate::answer::client_info::line;
+use crate::answer::client_info::{line, local_address};
 use crate::client::stateful::Silence;
 use crate::client::{Client, Reply, Wait};
 use crate::proxy::Proxy;
@@ -24,12 +23,14 @@ struct Filter<'a> {
     user: Option<&'a [u8]>,
     /// Address and port.
     address: Option<&'a [u8]>,
+    /// Address and port that it is connected to.
+    local: Option<&'a [u8]>,
     /// The one that asks is not meant.
     others: bool,
 }
 
 impl Filter<'_> {
-    fn means(&self, client: &Client, asks: bool) -> bool {
+    fn means<I: Io>(&self, io: &I, client: &Client, asks: bool) -> bool {
         let session = &client.session;
         let user = session.user.as_ref().map_or("default", |user| user.name());
         !(self.nobody || asks && self.others)
@@ -37,6 +38,7 @@ impl Filter<'_> {
             && self.subscribed.is_none_or(|subscribed| session.is_subscribed() == subscribed)
             && self.user.is_none_or(|name| name == user.as_bytes())
             && self.address.is_none_or(|address| address == session.address().as_bytes())
+            && self.local.is_none_or(|local| local == local_address(io, client).as_bytes())
     }
 
     fn take_type(&mut self, name: Argument<'_>) -> Result<(), Vec<u8>> {
@@ -85,11 +87,7 @@ fn read_kill(mut args: Args<'_>) -> Result<(Filter<'_>, bool), Vec<u8>> {
             () if word.is("skipme") && value.is("yes") => filter.others = true,
             () if word.is("skipme") && value.is("no") => filter.others = false,
             () if word.is("addr") => filter.address = Some(value.bytes()),
-            () if word.is("laddr") => {
-                return Err(
-                    b"ERR the proxy does not keep local addresses; use ADDR, ID, USER or TYPE".to_vec()
-                );
-            }
+            () if word.is("laddr") => filter.local = Some(value.bytes()),
             () => return Err(SYNTAX.to_vec()),
         }
     }
@@ -111,12 +109,12 @@ impl Proxy {
             Local::ClientUnblock => self.unblock(io, client, args, out),
             Local::ClientPause => self.pause_clients(io, client, args, out),
             Local::ClientUnpause => self.unpause_clients(io, client, out),
-            _ => self.list_clients(client, args, out),
+            _ => self.list_clients(io, client, args, out),
         }
     }
 
     /// Answers `CLIENT LIST`; `args` follow that.
-    fn list_clients(&self, client: &Client, args: Args<'_>, out: &mut Vec<u8>) {
+    fn list_clients<I: Io>(&self, io: &I, client: &Client, args: Args<'_>, out: &mut Vec<u8>) {
         let filter = match read_list(args) {
             Ok(filter) => filter,
             Err(error) => return encode::error(out, &error),
@@ -124,9 +122,9 @@ impl Proxy {
         let config = &self.pools[client.pool].config;
         let others = self.clients().filter(|other| other.pool == client.pool);
         let all = others.map(|other| (other, false)).chain([(client, true)]);
-        let mut meant: Vec<_> = all.filter(|(one, asks)| filter.means(one, *asks)).collect();
+        let mut meant: Vec<_> = all.filter(|(one, asks)| filter.means(io, one, *asks)).collect();
         meant.sort_by_key(|(one, _)| one.session.number);
-        let lines: String = meant.into_iter().map(|(one, _)| line(one, config)).collect();
+        let lines: String = meant.into_iter().map(|(one, _)| line(io, one, config)).collect();
         encode::verbatim(out, lines.as_bytes(), client.session.version());
     }
 
@@ -136,7 +134,8 @@ impl Proxy {
             Ok(read) => read,
             Err(error) => return encode::error(out, &error),
         };
-        let others = self.clients().filter(|other| other.pool == client.pool && filter.means(other, false));
+        let others =
+            self.clients().filter(|other| other.pool == client.pool && filter.means(io, other, false));
         let ids: Vec<ConnId> = others.map(|other| other.id).collect();
         let mut count = ids.len();
         for id in ids {
@@ -145,7 +144,7 @@ impl Proxy {
                 self.forget(&mut killed);
             }
         }
-        if filter.means(client, true) {
+        if filter.means(io, client, true) {
             client.session.leaving = true;
             count += 1;
         }
@@ -222,6 +221,8 @@ pub(super) fn set_replies(client: &mut Client, word: Option<Argument<'_>>, out: 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::testing::{World, reply, send};
 
     const POOL: &str = "[pool.p]\nlisten = \"127.0.0.1:1\"\nservers = [\"127.0.0.1:11:1 a\"]\ntimeout = \"1s\"\n\
@@ -256,10 +257,7 @@ mod tests {
             ("CLIENT KILL ID x", "-ERR client-id should be greater than 0\r\n"),
             ("CLIENT KILL ID 1 SKIPME maybe", "-ERR syntax error\r\n"),
             ("CLIENT KILL ADDR 127.0.0.1:1", ":0\r\n"),
-            (
-                "CLIENT KILL LADDR 127.0.0.1:1",
-                "-ERR the proxy does not keep local addresses; use ADDR, ID, USER or TYPE\r\n",
-            ),
+            ("CLIENT KILL LADDR 127.0.0.1:1", ":0\r\n"),
             ("CLIENT KILL ID 3", ":0\r\n"),
             ("CLIENT KILL TYPE pubsub", ":1\r\n"),
             ("CLIENT KILL USER nobody", ":0\r\n"),
@@ -280,6 +278,35 @@ mod tests {
                 && w.io.closed.contains(&client)
                 && w.io.closed.contains(&clients[1])
         );
+    }
+
+    /// Fields of a client's line.
+    fn fields(text: &str, id: u64) -> Vec<String> {
+        let line = text.lines().find(|line| line.contains(&format!("id={id} "))).unwrap_or_default();
+        let kept = |field: &&str| ["age=", "idle=", "cmd="].iter().any(|name| field.starts_with(name));
+        line.split(' ').filter(kept).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn age_idle_time_and_last_command_are_true() {
+        let mut w = World::new(POOL);
+        let (one, other) = (w.accept(0), w.accept(0));
+        send(&mut w, one, &["SET k v", "OBJECT ENCODING k", "NOSUCH"]);
+        w.io.now = w.io.now + Duration::from_secs(7);
+        send(&mut w, other, &["MULTI", "GET k", "DISCARD"]);
+        w.io.now = w.io.now + Duration::from_secs(5);
+        send(&mut w, other, &["CLIENT LIST"]);
+        let text = w.sent(other);
+        assert_eq!(fields(&text, 1), ["age=12", "idle=12", "cmd=NULL"]);
+        assert_eq!(fields(&text, 2), ["age=12", "idle=0", "cmd=client|list"]);
+        for (request, cmd) in
+            [("OBJECT ENCODING k", "object|encoding"), ("PING", "ping"), ("MULTI", "multi"), ("GET k", "get")]
+        {
+            send(&mut w, one, &[request]);
+            let before = w.sent(other).len();
+            send(&mut w, other, &["CLIENT LIST ID 1"]);
+            assert_eq!(fields(&w.sent(other)[before..], 1)[2], format!("cmd={cmd}"));
+        }
     }
 
     #[test]

@@ -1,21 +1,26 @@
-//! `CONFIG GET`: the answer of a pool's only server, or else the proxy's own settings in Redis' terms.
+//! `CONFIG GET`: the answer of a pool's server, or else the proxy's own settings in Redis' terms.
 //!
-//! A client's connection ends at the proxy, so connection settings and the number of databases are always the
-//! proxy's. The rest is the server's. If there is not exactly one server, or it does not answer, the table
-//! has the default of Redis 7.0. No server password is shown.
+//! A client's connection ends at the proxy, so the number of databases is always the proxy's, and so are
+//! settings of connections unless clients may change the servers' (`allow = ["admin"]`): then they are shown
+//! what `CONFIG SET` sets. The rest is the server's. If none is asked, or it does not answer, the table has
+//! the default of Redis 7.0. No server password is shown.
 
+use local::Store;
 use wire::redis::encode::{self, Version};
-use wire::redis::{Args, Kind, Reply, glob_matches};
+use wire::redis::{Args, Kind, Permit, Reply, glob_matches};
 
 use super::facts::Facts;
 
 /// Source of the value a client gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
+    /// The proxy; no `CONFIG SET` changes it.
+    Fixed,
+    /// The proxy, unless clients may change the server's.
     Proxy,
     Server,
 }
-use Whose::{Proxy, Server};
+use Whose::{Fixed, Proxy, Server};
 
 /// A row: the name, the source of the value, and the proxy's value.
 type Setting = (&'static str, Whose, fn(&Facts<'_>) -> String);
@@ -24,8 +29,8 @@ type Setting = (&'static str, Whose, fn(&Facts<'_>) -> String);
 const SETTINGS: &[Setting] = &[
     ("appendfsync", Server, |_| "everysec".into()),
     ("appendonly", Server, |_| "no".into()),
-    ("cluster-enabled", Proxy, |_| "no".into()),
-    ("databases", Proxy, |_| "1".into()),
+    ("cluster-enabled", Fixed, |_| "no".into()),
+    ("databases", Fixed, |facts| facts.config().databases.to_string()),
     ("hash-max-listpack-entries", Server, |_| "512".into()),
     ("hash-max-listpack-value", Server, |_| "64".into()),
     ("hash-max-ziplist-entries", Server, |_| "512".into()),
@@ -36,13 +41,13 @@ const SETTINGS: &[Setting] = &[
     ("maxclients", Proxy, |facts| facts.config().client_connections.unwrap_or(u32::MAX).to_string()),
     ("maxmemory", Server, |facts| facts.memory_max().to_string()),
     ("maxmemory-policy", Server, |facts| facts.memory_policy().into()),
-    ("notify-keyspace-events", Server, |_| String::new()),
+    ("notify-keyspace-events", Server, |facts| facts.store.map_or_else(String::new, Store::events)),
     ("proto-max-bulk-len", Proxy, |facts| facts.config().request_bytes_max.min(512 << 20).to_string()),
     ("save", Server, |_| String::new()),
     ("set-max-intset-entries", Server, |_| "512".into()),
     ("stream-node-max-bytes", Server, |_| "4096".into()),
     ("stream-node-max-entries", Server, |_| "100".into()),
-    ("tcp-backlog", Proxy, |facts| facts.config().backlog.to_string()),
+    ("tcp-backlog", Fixed, |facts| facts.config().backlog.to_string()),
     ("tcp-keepalive", Proxy, |facts| facts.config().keepalive.map_or(0, |t| t.as_secs()).to_string()),
     ("timeout", Proxy, |_| "0".into()),
     ("zset-max-listpack-entries", Server, |_| "128".into()),
@@ -74,8 +79,10 @@ pub(super) fn corrected(
         let (value, of_value) = elements.next()?;
         settings.push((name.body(of_name).to_vec(), value.body(of_value).to_vec()));
     }
-    settings.retain(|(name, _)| !is_secret(name) && whose(name) == Server);
-    settings.extend(asked(patterns, facts, |whose| whose == Proxy));
+    let is_admin = facts.config().allow.contains(&Permit::Admin);
+    let is_own = |whose| whose == Fixed || whose == Proxy && !is_admin;
+    settings.retain(|(name, _)| !is_secret(name) && !is_own(whose(name)));
+    settings.extend(asked(patterns, facts, is_own));
     write(out, version, &settings);
     Some(())
 }

@@ -1,12 +1,15 @@
 //! `INFO` and `CONFIG GET` of a pool with one server: the client gets that server's answer, corrected where
 //! the proxy makes a difference. With several servers, or none that answers, the proxy describes itself.
+//!
+//! Where `CONFIG SET` is served (`allow = ["admin"]`), `CONFIG GET` shows what it sets: the settings of a
+//! server, the first of several, all of which get each `CONFIG SET`.
 
 use net::Io;
-use wire::redis::Local;
+use wire::redis::{Local, Permit};
 
 use crate::client::Client;
 use crate::gather::{About, Merge};
-use crate::keys::PoolKey;
+use crate::keys::{PoolKey, ServerKey};
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::forward::Traits;
@@ -21,15 +24,18 @@ pub(super) fn about(local: Local) -> Option<About> {
 }
 
 impl Proxy {
-    /// True if the pool has exactly one server and it can be asked.
-    pub(super) fn is_asked_of_a_server(&self, pool: PoolKey) -> bool {
-        match self.pools[pool].servers[..] {
-            [only] => !self.servers[only].is_local() && self.servers[only].is_in_ring(),
-            _ => false,
-        }
+    /// True if a server is asked: the only one, or for settings any of a pool whose clients may change them.
+    pub(super) fn is_asked_of_a_server(&self, pool: PoolKey, about: About) -> bool {
+        let servers = &self.pools[pool].servers;
+        let is_any = about == About::Settings && self.permits(pool, Permit::Admin);
+        let can_be_asked = |server: &ServerKey| {
+            let server = &self.servers[*server];
+            !server.is_local() && server.is_in_ring()
+        };
+        (is_any || servers.len() == 1) && servers.iter().any(can_be_asked)
     }
 
-    /// Sends the question to the only server, which is in `scratch.parts`.
+    /// Sends the question to the server in `scratch.parts`.
     pub(super) fn ask_server<I: Io>(
         &mut self,
         io: &mut I,
@@ -150,6 +156,26 @@ mod tests {
         session.ask(&both);
         assert_eq!(session.world.io.connects.len(), 0);
         own(session);
+    }
+
+    /// With `allow = ["admin"]` clients set the servers' settings, and are shown those.
+    #[test]
+    fn settings_are_those_that_clients_may_change() {
+        for servers in [ONE, TWO] {
+            let mut session = Session::new(servers, "allow = [\"admin\"]\n");
+            session.ask(GET_ALL);
+            assert_eq!(session.world.io.connects.len(), 1, "one server is asked");
+            session.answer(
+                GET_ALL,
+                b"*8\r\n$7\r\ntimeout\r\n$2\r\n77\r\n$10\r\nmaxclients\r\n$3\r\n500\r\n$11\r\nrequirepass\r\n$6\r\nsecret\r\n\
+                  $9\r\ndatabases\r\n$2\r\n16\r\n",
+            );
+            let replies = session.replies();
+            assert!(replies.contains("timeout\r\n$2\r\n77\r\n"), "{replies}");
+            assert!(replies.contains("maxclients\r\n$3\r\n500\r\n"), "{replies}");
+            assert!(replies.contains("databases\r\n$1\r\n1\r\n"), "no CONFIG SET changes it: {replies}");
+            assert!(!replies.contains("secret"), "{replies}");
+        }
     }
 
     #[test]

@@ -81,10 +81,7 @@ impl Proxy {
                 self.store.execute_memcache(line, data, now_ms / 1000, reply);
             }
         }
-        for published in self.store.take_published() {
-            let channel = (kind_of(published.is_sharded), &*published.channel);
-            self.publish_here(io, client.pool, channel, &published.message);
-        }
+        self.hand_out_published(io, Some(client.pool));
         let (pool, stats) = (&self.pools[client.pool], &self.servers[server].stats);
         if is_error(pool.config.protocol, &self.scratch.local) {
             stats.error_replies.inc();
@@ -98,6 +95,16 @@ impl Proxy {
         Hits::of_local(before, self.store.counters()).count(stats, &self.pools[client.pool].stats);
         self.note_local(io, client, (server, class), frame);
         block
+    }
+
+    /// Looks for entries of the embedded cache that have expired, if their ends are told. True if they are.
+    pub(crate) fn sweep_embedded<I: Io>(&mut self, io: &mut I) -> bool {
+        let tells = self.store.tells_of_ends();
+        if tells {
+            self.store.sweep(wall_ms(io));
+            self.hand_out_published(io, None);
+        }
+        tells
     }
 }
 

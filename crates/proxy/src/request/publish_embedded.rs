@@ -60,10 +60,32 @@ impl Proxy {
         let (Some(channel), Some(message), None) = (args.next(), args.next(), args.next()) else {
             return false;
         };
-        let receivers = self.publish_here(io, client.pool, (kind, channel.bytes()), message.bytes());
+        let at_once = !self.fan_out.is_followed;
+        let receivers = self.publish_here(io, client.pool, (kind, channel.bytes()), message.bytes(), at_once);
         self.scratch.local.clear();
         encode::integer(&mut self.scratch.local, receivers as i64);
         true
+    }
+
+    /// Gives out what scripts of a pool have published, and events of keys, which are for all pools of the
+    /// embedded cache.
+    pub(super) fn hand_out_published<I: Io>(&mut self, io: &mut I, pool: Option<PoolKey>) {
+        for published in self.store.take_published() {
+            let channel = (kind_of(published.is_sharded), &*published.channel);
+            if published.is_event {
+                for pool in self.embedded_pools() {
+                    self.publish_here(io, pool, channel, &published.message, false);
+                }
+            } else if let Some(pool) = pool {
+                self.publish_here(io, pool, channel, &published.message, false);
+            }
+        }
+    }
+
+    /// The pools of the embedded cache that have subscribers.
+    fn embedded_pools(&self) -> Vec<PoolKey> {
+        let pools = self.pools.iter().filter(|(_, pool)| !pool.feeds.is_empty());
+        pools.map(|(key, _)| key).filter(|key| self.is_over_local(*key)).collect()
     }
 
     /// Gives a message to the subscribers of its channel and of matching patterns, and returns their number.
@@ -73,6 +95,7 @@ impl Proxy {
         pool: PoolKey,
         (kind, channel): (FeedKind, &[u8]),
         message: &[u8],
+        at_once: bool,
     ) -> usize {
         let found = |(kind, name, feed): (FeedKind, &FeedName, &Feed)| {
             (FeedId { kind, name: Arc::clone(name) }, feed.live)
@@ -82,7 +105,7 @@ impl Proxy {
         let receivers = feeds.iter().map(|(_, live)| live).sum();
         for (id, _) in feeds {
             let push = message_push(&id, channel, message);
-            self.fan_out_push(io, (pool, id), push);
+            self.fan_out_push(io, (pool, id), push, at_once);
         }
         receivers
     }

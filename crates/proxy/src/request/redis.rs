@@ -78,6 +78,7 @@ impl Proxy {
             Some(Partial::Redis(scanner)) => scanner,
             _ => RequestScanner::new(),
         };
+        client.session.heard = io.now();
         let (mut requests, mut bytes, mut ahead) = (0u64, 0u64, 0usize);
         while is_more(client, input) {
             if ahead == 0 {
@@ -194,6 +195,8 @@ impl Proxy {
             }
         }
         client.session.next_request();
+        client.session.last = self.scratch.planned;
+        self.fan_out.is_followed = unread > len;
         if client.session.limited
             && !matches!(plan, Plan::Here(Here::InRefusedTransaction))
             && let Some(failure) = self.over_limit(io, client)
@@ -271,6 +274,7 @@ impl Proxy {
         }
         match request.route(frame) {
             Ok((command, Route::One(key))) if permits_at_once(session, command, key.bytes()) => {
+                self.scratch.planned = Some(command);
                 self.plan_one(client, command, key.bytes())
             }
             routed => self.plan_by_rights(client, request, frame, routed),
@@ -285,6 +289,7 @@ impl Proxy {
         frame: &'a [u8],
         routed: Routed<'a>,
     ) -> Plan<'a> {
+        self.scratch.planned = routed.as_ref().ok().map(|(command, _)| *command);
         if let Ok((command, _)) = &routed
             && let Some(forbidden) = forbidden(&client.session, command, request, frame)
         {
@@ -296,6 +301,7 @@ impl Proxy {
     /// Plans a request of a client whose rights are limited.
     #[cold]
     fn plan_restricted<'a>(&mut self, client: &mut Client, request: &Request, frame: &'a [u8]) -> Plan<'a> {
+        self.scratch.planned = None;
         if let Some(state) = &client.session.state {
             if state.refused_transaction {
                 return Plan::Here(Here::InRefusedTransaction);
@@ -308,6 +314,7 @@ impl Proxy {
             }
         }
         let routed = request.route(frame);
+        self.scratch.planned = routed.as_ref().ok().map(|(command, _)| *command);
         if may_come_before_password(&routed) {
             return self.plan_further(client, routed, request, frame);
         }
@@ -377,8 +384,10 @@ impl Proxy {
                 Plan::Private(Private::Unwatch)
             }
             Route::Local(local) => match about(local) {
-                Some(about) if self.is_asked_of_a_server(client.pool) => {
+                Some(about) if self.is_asked_of_a_server(client.pool, about) => {
                     self.list_servers(client, Server::is_in_ring);
+                    self.leave_out_replicas(client.pool);
+                    self.scratch.parts.truncate(1);
                     Plan::Ask(about)
                 }
                 _ => Plan::Here(Here::Local(local)),

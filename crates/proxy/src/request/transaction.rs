@@ -26,26 +26,21 @@ use crate::keys::{LaneKey, ServerKey};
 use crate::piece::Piece;
 use crate::proxy::{Part, Proxy};
 use crate::request::embedded::wall_ms;
-use crate::request::first_key;
+use crate::request::forward::{Forwarded, Traits};
 use crate::request::private::own_lane;
-use crate::request::split::KEEP_REQUEST;
-use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
+use crate::request::{Frame, first_key};
+use crate::server::pending::{Expect, Owner, Pending};
 use crate::tally::Change;
 
 /// Error text of Redis.
 pub(super) const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
 /// The request that begins a transaction, as servers get it.
 pub(crate) const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
-const EXEC_REQUEST: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
 const NESTED: &[u8] = b"-ERR MULTI calls can not be nested\r\n";
 const WATCH_INSIDE: &[u8] = b"-ERR WATCH inside MULTI is not allowed\r\n";
 const QUEUED: &[u8] = b"+QUEUED\r\n";
 const SERVER_GONE: &[u8] =
     b"-ERR the server of this transaction was ejected, or replaced by a reload: start it again\r\n";
-
-/// Room for the requests of a transaction to begin with, in bytes, and for their ends.
-const FIRST_ROOM: usize = 256;
-const FIRST_ENDS: usize = 8;
 
 /// Effect of a request between MULTI and EXEC.
 #[derive(Debug)]
@@ -280,10 +275,6 @@ impl Proxy {
         }
         // Nothing will be executed: its bytes are not needed.
         if !transaction.spoiled {
-            if transaction.ends.is_empty() {
-                transaction.requests.reserve(FIRST_ROOM.max(frame.len()));
-                transaction.ends.reserve(FIRST_ENDS);
-            }
             transaction.requests.extend_from_slice(frame);
             transaction.ends.push(transaction.requests.len());
             transaction.server = transaction.server.or(server);
@@ -368,38 +359,36 @@ impl Proxy {
         self.scratch.order.clear();
         let gather = self.open_gather(io, client, Merge::Exec);
         self.gathers.get_mut(gather).waiting = queued.ends.len() as u32 + 2;
+        let traits = Traits::redis(false);
+        let exec: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
         let is_shared = lane.number < self.servers[lane.server].first_private();
         if is_shared
             && self.pools[client.pool].placement.slots().is_some()
             && let Some(slot) = slot_of(queued)
         {
-            let all = std::iter::once(MULTI).chain(queued.requests()).chain([EXEC_REQUEST]);
+            let all = std::iter::once(MULTI).chain(queued.requests()).chain([exec]);
             let piece = Piece::new(all, slot, lane);
             self.gathers.get_mut(gather).piece = Some(Box::new(piece));
             self.gathers.recount(gather);
             return self.send_first(io, client, gather);
         }
         self.bring_scripts(io, lane, queued.requests());
-        let (now, bulky) = (io.now(), client.reply_size.is_bulky());
-        let pending = |len: usize, part: u16, keys: u32| {
-            let expect = Expect { keys, ..ANY_REPLY };
-            Pending { expect, bulky, ..Pending::new(Owner::Part(gather, part), now, len) }
-        };
-        let lens = std::iter::once(MULTI.len()).chain(queued.requests().map(<[u8]>::len));
-        let pendings =
-            lens.map(|len| pending(len, QUEUED_PART, 0)).chain([pending(EXEC_REQUEST.len(), 0, EXEC)]);
-        let mut bytes = std::mem::take(&mut self.scratch.request);
-        bytes.clear();
-        [MULTI, &queued.requests, EXEC_REQUEST].iter().for_each(|part| bytes.extend_from_slice(part));
-        let sent = self.enqueue_together(io, lane, &bytes, pendings);
-        bytes.shrink_to(KEEP_REQUEST);
-        self.scratch.request = bytes;
-        if let Err(failure) = sent {
-            let error = failure.reply(config::checked::Protocol::Redis);
-            self.pools[client.pool].stats.forward_error.inc();
-            self.gathers.get_mut(gather).waiting = 1;
-            self.gathers.fail(gather, &error);
-            self.finish_gather(io, Some(client), gather);
+        let before = std::iter::once(MULTI).chain(queued.requests()).map(|request| (request, QUEUED_PART, 0));
+        for (request, part, keys) in before.chain([(exec, 0, EXEC)]) {
+            let expect = Expect { keys, ..traits.expect };
+            let owner = Owner::Part(gather, part);
+            let pending = Pending { expect, ..Pending::new(owner, io.now(), request.len()) };
+            match self.forward(io, client, lane, Frame::Slice(request), pending, traits.keep) {
+                Forwarded::Queued | Forwarded::Answered | Forwarded::Blocks(_) => {}
+                Forwarded::Refused(failure) => {
+                    // Only the first request can open a connection: nothing was sent.
+                    let error = failure.reply(config::checked::Protocol::Redis);
+                    self.pools[client.pool].stats.forward_error.inc();
+                    self.gathers.get_mut(gather).waiting = 1;
+                    self.gathers.fail(gather, &error);
+                    return self.finish_gather(io, Some(client), gather);
+                }
+            }
         }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! A message is encoded once for each protocol version, and a long one is shared by all that get it. What a
 //! turn may hand out is bounded ([`Proxy::has_fanned_out_enough`]): the rest of a server's input waits for
-//! the next turn, when sockets have taken some.
+//! the next turn, when sockets have taken some. The last message of an input is written to each subscriber at
+//! once: ten thousand buffers of output, filled and then written one after another, cost more than the
+//! writes.
 //!
 //! A subscriber that does not keep up is closed, as Redis does by `client-output-buffer-limit pubsub 32mb 8mb
 //! 60`.
@@ -59,7 +61,8 @@ impl Proxy {
                         let push = input.take(len);
                         return self.fan_out_shared(io, &feed, &push);
                     }
-                    self.fan_out_copies(io, &feed, &input.bytes()[..len]);
+                    let is_last = input.bytes().len() == len;
+                    self.fan_out_copies(io, &feed, &input.bytes()[..len], is_last);
                 }
             }
             Push::Acknowledged(kind, name, ends) => {
@@ -101,21 +104,41 @@ impl Proxy {
         Some((key, pool.feeds.id_of(kind, name)))
     }
 
-    /// Gives the subscribers of a feed a push, in RESP3.
-    pub(crate) fn fan_out_push<I: Io>(&mut self, io: &mut I, feed: (PoolKey, FeedId), push: Vec<u8>) {
+    /// Gives the subscribers of a feed a push, in RESP3; `at_once` if nothing follows it for now.
+    pub(crate) fn fan_out_push<I: Io>(
+        &mut self,
+        io: &mut I,
+        feed: (PoolKey, FeedId),
+        push: Vec<u8>,
+        at_once: bool,
+    ) {
         if push.len() >= SHARED_MIN {
             self.fan_out_shared(io, &feed, &Bytes::from(push));
         } else {
-            self.fan_out_copies(io, &feed, &push);
+            self.fan_out_copies(io, &feed, &push, at_once);
         }
     }
 
-    fn fan_out_copies<I: Io>(&mut self, io: &mut I, (pool, id): &(PoolKey, FeedId), push: &[u8]) {
+    /// Gives the subscribers of a feed copies of a push; `at_once` if nothing follows it for now.
+    fn fan_out_copies<I: Io>(
+        &mut self,
+        io: &mut I,
+        (pool, id): &(PoolKey, FeedId),
+        push: &[u8],
+        at_once: bool,
+    ) {
         let mut array = std::mem::take(&mut self.scratch.reply);
         array.clear();
         array.push(b'*');
         array.extend_from_slice(&push[1..]);
-        let give = |io: &mut I, client, resp3| io.send(client, if resp3 { push } else { &array });
+        let give = |io: &mut I, client, resp3| {
+            let bytes = if resp3 { push } else { &array[..] };
+            if at_once {
+                return io.send_now(client, bytes);
+            }
+            io.send(client, bytes);
+            io.unsent(client)
+        };
         self.hand_out(io, (*pool, id), (push.len(), push.len()), give);
         self.scratch.reply = array;
     }
@@ -126,17 +149,19 @@ impl Proxy {
         let array = Bytes::from(array);
         let give = |io: &mut I, client, resp3| {
             io.send_shared(client, if resp3 { push.clone() } else { array.clone() });
+            io.unsent(client)
         };
         self.hand_out(io, (*pool, id), (push.len(), 0), give);
     }
 
-    /// Gives each subscriber of a feed a message of `len` bytes, which takes up `each` bytes.
+    /// Gives each subscriber of a feed a message of `len` bytes, which takes up `each` bytes. `give` returns
+    /// the bytes that its connection has not sent.
     fn hand_out<I: Io>(
         &mut self,
         io: &mut I,
         (key, id): (PoolKey, &FeedId),
         (len, each): (usize, usize),
-        give: impl Fn(&mut I, ConnId, bool),
+        give: impl Fn(&mut I, ConnId, bool) -> usize,
     ) {
         let pool = &mut self.pools[key];
         let hard = HARD_MAX.min(pool.config.client_output_hard_bytes);
@@ -144,9 +169,8 @@ impl Proxy {
         let Some(feed) = pool.feeds.get_mut(id.kind, &id.name) else { return };
         let (mut given, mut slow) = (0, Vec::new());
         for subscriber in feed.subscribers.iter().filter(|subscriber| subscriber.active) {
-            give(io, subscriber.client, subscriber.resp3);
             given += 1;
-            if io.unsent(subscriber.client) > soft {
+            if give(io, subscriber.client, subscriber.resp3) > soft {
                 slow.push(subscriber.client);
             }
         }

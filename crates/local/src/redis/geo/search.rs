@@ -8,6 +8,7 @@ use super::super::integer::integer;
 use super::super::score;
 use super::hash::Point;
 use super::{point, put_distance, unit};
+use crate::events::Class;
 use crate::value::sorted_set::SortedSet;
 
 /// Shape of a search, in metres.
@@ -89,7 +90,8 @@ fn store(call: &mut Call<'_>, key: &[u8], options: &Options<'_>, found: &[Found]
     for place in found {
         result.set(&place.member, if options.store_distance { place.distance / metres } else { place.score });
     }
-    call.replace(key, result)?;
+    let event = if call.name == "geosearchstore" { "geosearchstore" } else { "georadiusstore" };
+    call.replace(key, result, (Class::SORTED_SET, event))?;
     call.count(found.len())
 }
 

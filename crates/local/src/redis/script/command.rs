@@ -76,7 +76,12 @@ fn publish(store: &mut Store, words: &[&[u8]], rules: Rules<'_>, out: &mut Vec<u
     let is_sharded = name.len() == b"spublish".len();
     let receivers = (rules.audience.0)(is_sharded, channel);
     if receivers > 0 {
-        store.published.push(Published { is_sharded, channel: channel.into(), message: message.into() });
+        store.published.push(Published {
+            is_sharded,
+            is_event: false,
+            channel: channel.into(),
+            message: message.into(),
+        });
     }
     encode::integer(out, i64::try_from(receivers).unwrap_or(i64::MAX));
 }

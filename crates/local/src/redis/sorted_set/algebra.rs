@@ -5,6 +5,7 @@ use wire::redis::encode;
 use super::super::call::{Call, Words};
 use super::super::fault::Fault;
 use super::super::{random, score, set};
+use crate::events::Class;
 use crate::value::Collection;
 use crate::value::set::Set;
 use crate::value::sorted_set::SortedSet;
@@ -114,7 +115,7 @@ fn reply(call: &mut Call<'_>, operation: Operation) -> Result<(), Fault> {
 fn store(call: &mut Call<'_>, operation: Operation) -> Result<(), Fault> {
     let (result, _) = run(call, operation, 2, false)?;
     let len = result.len();
-    call.replace(call.arg(1), result)?;
+    call.replace(call.arg(1), result, (Class::SORTED_SET, call.name))?;
     call.count(len)
 }
 

@@ -9,6 +9,7 @@ use super::super::fault::Fault;
 use super::super::integer::integer;
 use super::super::{random, score};
 use super::bounds::{Bounds, By};
+use crate::events::Class;
 use crate::store::Room;
 use crate::value::sorted_set::SortedSet;
 
@@ -100,7 +101,7 @@ pub(in super::super) fn zrangestore(call: &mut Call<'_>) -> Result<(), Fault> {
         set.range(reading.ranks(set)).for_each(|(member, score)| result.set(member, score));
     }
     let len = result.len();
-    call.replace(call.arg(1), result)?;
+    call.replace(call.arg(1), result, (Class::SORTED_SET, call.name))?;
     call.count(len)
 }
 
@@ -189,5 +190,8 @@ fn remove(call: &mut Call<'_>, by: By) -> Result<(), Fault> {
     let removed = call.edit_existing(call.arg(1), Room::default(), |set: &mut SortedSet, _| {
         set.remove_range(bounds.ranks(set, false))
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        call.tell(Class::SORTED_SET, call.name, call.arg(1));
+    }
     call.count(removed.unwrap_or(0))
 }

@@ -1,12 +1,11 @@
 //! `XADD` and `XTRIM`: a new entry, and how much is kept.
 
-use wire::redis::encode;
-
 use super::super::call::Call;
 use super::super::fault::Fault;
 use super::super::integer::integer;
 use super::id::{self, New};
 use super::put_id;
+use crate::events::Class;
 use crate::store::Room;
 use crate::value::stream::{Id, Stream};
 
@@ -134,11 +133,16 @@ pub(in super::super) fn xadd(call: &mut Call<'_>) -> Result<(), Fault> {
             "ERR The ID specified in XADD is equal or smaller than the target stream top item",
         ))?;
         stream.push(id, fields.iter().copied());
-        options.trim(stream);
+        let trimmed = options.trim(stream);
         put_id(out, id);
-        Ok(())
+        Ok(trimmed)
     })?;
-    added.unwrap_or_else(|| call.null())
+    let Some(trimmed) = added.transpose()? else { return call.null() };
+    call.tell(Class::STREAM, "xadd", key);
+    if trimmed > 0 {
+        call.tell(Class::STREAM, "xtrim", key);
+    }
+    Ok(())
 }
 
 /// The id of the next entry; None if it would not be the greatest.
@@ -160,8 +164,10 @@ pub(in super::super) fn xtrim(call: &mut Call<'_>) -> Result<(), Fault> {
         at = options.read(call.args, at, false)?.ok_or(Fault::Syntax)?;
     }
     options.check(true)?;
-    let trimmed = call.edit_existing(call.arg(1), Room::default(), |stream: &mut Stream, out| {
-        encode::integer(out, options.trim(stream) as i64);
-    })?;
-    if trimmed.is_none() { call.integer(0) } else { Ok(()) }
+    let trimmed =
+        call.edit_existing(call.arg(1), Room::default(), |stream: &mut Stream, _| options.trim(stream))?;
+    if trimmed.is_some_and(|trimmed| trimmed > 0) {
+        call.tell(Class::STREAM, "xtrim", call.arg(1));
+    }
+    call.count(trimmed.unwrap_or(0))
 }

@@ -5,7 +5,7 @@ use wire::redis::encode;
 use super::super::call::Call;
 use super::super::fault::{Fault, word};
 use super::super::integer::integer;
-use super::{id, no_group, put_entry, put_id};
+use super::{has_consumer, id, no_group, put_entry, put_id, tell_consumer};
 use crate::store::Room;
 use crate::value::stream::{Group, Id, Stream};
 
@@ -28,6 +28,7 @@ pub(in super::super) fn xclaim(call: &mut Call<'_>) -> Result<(), Fault> {
     let ids: Vec<Id> = rest.iter().map_while(|text| id::strict(text, 0).ok()).collect();
     let options = options(rest.get(ids.len()..).unwrap_or_default(), now_ms)?;
     let room = Room { elements: ids.len() + 2, bytes: consumer.len() };
+    let was_there = has_consumer(call, key, name, consumer);
     call.edit_existing(key, room, |stream: &mut Stream, out| {
         stream.change_group(name, |group, stream| {
             if let Some(last) = options.last.filter(|last| *last > group.last) {
@@ -44,6 +45,7 @@ pub(in super::super) fn xclaim(call: &mut Call<'_>) -> Result<(), Fault> {
             out.extend_from_slice(&body);
         });
     })?;
+    tell_consumer(call, key, name, consumer, was_there);
     Ok(())
 }
 
@@ -152,6 +154,7 @@ pub(in super::super) fn xautoclaim(call: &mut Call<'_>) -> Result<(), Fault> {
     check_group(call, name)?;
     let claims = Options { delivered_ms: now_ms, deliveries: None, force: false, only_ids, last: None };
     let room = Room { elements: 2, bytes: consumer.len() };
+    let was_there = has_consumer(call, key, name, consumer);
     call.edit_existing(key, room, |stream: &mut Stream, out| {
         stream.change_group(name, |group, stream| {
             let looked: Vec<Id> =
@@ -179,5 +182,6 @@ pub(in super::super) fn xautoclaim(call: &mut Call<'_>) -> Result<(), Fault> {
             deleted.iter().for_each(|id| put_id(out, *id));
         });
     })?;
+    tell_consumer(call, key, name, consumer, was_there);
     Ok(())
 }

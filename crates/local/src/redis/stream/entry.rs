@@ -6,6 +6,7 @@ use super::super::call::Call;
 use super::super::fault::Fault;
 use super::super::integer::integer;
 use super::{id, put_entries};
+use crate::events::Class;
 use crate::store::Room;
 use crate::value::stream::{Id, Stream};
 
@@ -56,6 +57,9 @@ pub(in super::super) fn xdel(call: &mut Call<'_>) -> Result<(), Fault> {
     let removed = call.edit_existing(key, Room::default(), |stream: &mut Stream, _| {
         ids.iter().filter(|id| stream.remove(**id)).count()
     })?;
+    if removed.is_some_and(|removed| removed > 0) {
+        call.tell(Class::STREAM, "xdel", key);
+    }
     call.count(removed.unwrap_or(0))
 }
 
@@ -109,5 +113,6 @@ pub(in super::super) fn xsetid(call: &mut Call<'_>) -> Result<(), Fault> {
         stream.added = added.unwrap_or(stream.added);
         stream.deleted_max = deleted_max.filter(|id| *id != Id::MIN).unwrap_or(stream.deleted_max);
     })?;
+    call.tell(Class::STREAM, "xsetid", key);
     call.ok()
 }

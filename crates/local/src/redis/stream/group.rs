@@ -5,6 +5,7 @@ use super::super::command::row;
 use super::super::fault::Fault;
 use super::super::integer::integer;
 use super::{id, unknown_group, wrong_subcommand};
+use crate::events::Class;
 use crate::store::Room;
 use crate::value::stream::{Group, Id, Stream};
 
@@ -66,7 +67,11 @@ fn create(call: &mut Call<'_>) -> Result<(), Fault> {
     let group = Group::new(if from == b"$" { last } else { id::strict(from, 0)? }, options.read);
     let room = Room { elements: 4, bytes: name.len() };
     let is_new = call.edit(key, room, |stream: &mut Stream, _| stream.add_group(name, group))?;
-    if is_new { call.ok() } else { Err(Fault::Other("BUSYGROUP Consumer Group name already exists")) }
+    if !is_new {
+        return Err(Fault::Other("BUSYGROUP Consumer Group name already exists"));
+    }
+    call.tell(Class::STREAM, "xgroup-create", key);
+    call.ok()
 }
 
 /// Changes the group of the command.
@@ -90,13 +95,19 @@ fn set_id(call: &mut Call<'_>) -> Result<(), Fault> {
         group.read = options.read;
         Ok(())
     })??;
+    call.tell(Class::STREAM, "xgroup-setid", call.arg(2));
     call.ok()
 }
 
 fn destroy(call: &mut Call<'_>) -> Result<(), Fault> {
     let (key, name) = (call.arg(2), call.arg(3));
     match call.edit_existing(key, Room::default(), |stream: &mut Stream, _| stream.remove_group(name))? {
-        Some(removed) => call.integer(i64::from(removed)),
+        Some(removed) => {
+            if removed {
+                call.tell(Class::STREAM, "xgroup-destroy", key);
+            }
+            call.integer(i64::from(removed))
+        }
         None => Err(NO_STREAM),
     }
 }
@@ -111,12 +122,18 @@ fn create_consumer(call: &mut Call<'_>) -> Result<(), Fault> {
         }
         is_new
     })?;
+    if is_new {
+        call.tell(Class::STREAM, "xgroup-createconsumer", call.arg(2));
+    }
     call.integer(i64::from(is_new))
 }
 
 fn delete_consumer(call: &mut Call<'_>) -> Result<(), Fault> {
     let name = call.arg(4);
     let pending = change(call, Room::default(), |group, _| group.remove_consumer(name))?;
+    if pending.is_some() {
+        call.tell(Class::STREAM, "xgroup-delconsumer", call.arg(2));
+    }
     call.count(pending.unwrap_or(0))
 }
 

@@ -7,7 +7,7 @@ use wire::redis::{Version, encode};
 use super::super::call::{Block, Call};
 use super::super::fault::{Fault, word};
 use super::super::integer::integer;
-use super::{id, put_entries, put_entry, put_id};
+use super::{has_consumer, id, put_entries, put_entry, put_id, tell_consumer};
 use crate::store::Room;
 use crate::value::stream::{Group, Id, Stream};
 
@@ -214,6 +214,7 @@ fn put_stream(call: &mut Call<'_>, request: &Request<'_>, key: &[u8], from: From
     };
     let waiting = call.collection::<Stream>(key)?.map_or(0, Stream::len).min(count);
     let room = Room { elements: waiting, bytes: consumer.len() };
+    let was_there = has_consumer(call, key, group, consumer);
     call.edit_existing(key, room, |stream: &mut Stream, out| {
         stream.change_group(group, |group, stream| {
             let consumer = group.consumer(consumer, now_ms);
@@ -223,6 +224,7 @@ fn put_stream(call: &mut Call<'_>, request: &Request<'_>, key: &[u8], from: From
             }
         });
     })?;
+    tell_consumer(call, key, group, consumer, was_there);
     Ok(())
 }
 

@@ -20,6 +20,7 @@ impl Proxy {
     ) -> Plan<'a> {
         self.leave_private_if_done(client);
         let routed = request.route(frame);
+        self.scratch.planned = routed.as_ref().ok().map(|(command, _)| *command);
         if let Ok((command, _)) = &routed
             && let Some(forbidden) = forbidden(&client.session, command, request, frame)
         {
@@ -77,7 +78,9 @@ impl Proxy {
         request: &Request,
         frame: &'a [u8],
     ) -> Plan<'a> {
-        let step = match request.route(frame) {
+        let routed = request.route(frame);
+        self.scratch.planned = routed.as_ref().ok().map(|(command, _)| *command);
+        let step = match routed {
             Err(refusal @ Refusal::Arity(command)) if command.name == "exec" => {
                 let mut error = Vec::new();
                 refusal.write(&mut error);

@@ -29,8 +29,6 @@ pub enum Reason {
     Tracking,
     /// A server's list of connections, which belong to the proxy.
     ServerClients,
-    /// `COMMAND GETKEYSANDFLAGS`.
-    KeyFlags,
     /// `… HELP`
     Help,
 }
@@ -85,9 +83,6 @@ impl Reason {
                 "a server knows the connections of the proxy, not its clients",
                 "ask the server itself, or the proxy's statistics",
             ),
-            Reason::KeyFlags => {
-                ("the proxy does not know what a command does to each key", "use COMMAND GETKEYS")
-            }
             Reason::Help => ("a server explains its own subcommands only", "ask a server itself"),
         }
     }

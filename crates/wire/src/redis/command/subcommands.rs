@@ -9,7 +9,7 @@ use super::Local::{
     ClientTrackingInfo, ClientUnblock, ClientUnpause, ConfigGet, SlowLogGet, SlowLogLen, SlowLogReset,
 };
 use super::Proxied::{Any, Every, Forward, Only, Refused};
-use super::Reason::{Admin, Cluster, Function, Help, Inspection, KeyFlags, RunningScript, Tracking};
+use super::Reason::{Admin, Cluster, Function, Help, Inspection, RunningScript, Tracking};
 use super::merge::Merge;
 #[allow(clippy::wildcard_imports, reason = "rows are written in its words")]
 use super::row::*;
@@ -90,7 +90,7 @@ pub(super) const COMMAND: [Command; 7] = numbered(after(&CLUSTER), [
     row("command|count", 2, L | S, KeySpec::None, local(By::Command), "server", "2.8.13"),
     row("command|docs", -2, L | S, KeySpec::None, local(By::Command), "server", "7.0.0"),
     row("command|getkeys", -4, L | S, KeySpec::None, local(By::Command), "server", "2.8.13"),
-    row("command|getkeysandflags", -4, L | S, KeySpec::None, Refused(KeyFlags), "server", "7.0.0"),
+    row("command|getkeysandflags", -4, L | S, KeySpec::None, Any, "server", "7.0.0"),
     row("command|help", 2, L | S, KeySpec::None, Refused(Help), "server", "5.0.0"),
     row("command|info", -2, L | S, KeySpec::None, local(By::Command), "server", "2.8.13"),
     row("command|list", -2, L | S, KeySpec::None, local(By::Command), "server", "7.0.0"),
