@@ -11,6 +11,7 @@
 mod backlog;
 mod changes;
 mod deferred;
+mod delivery;
 mod fault;
 mod fetching;
 mod headers;

@@ -8,7 +8,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use async_nats::jetstream;
 use async_nats::{Message, StatusCode, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
@@ -16,10 +15,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, sleep, sleep_until, timeout};
 
 use super::changes;
+use super::delivery::Delivery;
 use super::headers;
 use super::hub::Hub;
 use crate::names::is_ephemeral;
-use crate::request::{Arrival, Completion, Handle};
+use crate::request::{Arrival, Completion, Handle, Publication};
 
 /// Time after which the server ends a request.
 const EXPIRES: Duration = Duration::from_secs(5);
@@ -149,7 +149,7 @@ impl Task {
             match message.status {
                 None | Some(StatusCode::OK) => {
                     self.count(1);
-                    arrivals.extend(arrival(&self.hub.jetstream, message));
+                    arrivals.extend(arrival(message));
                 }
                 Some(status) => {
                     self.deliver(&mut arrivals);
@@ -223,17 +223,13 @@ impl Task {
 }
 
 /// Reads a delivery; `None` if it is not one of `JetStream`'s.
-fn arrival(context: &jetstream::Context, message: Message) -> Option<Arrival> {
-    let message = jetstream::Message { message, context: context.clone() };
-    let (attempts, published, sequence) = {
-        let info = message.info().ok()?;
-        let published = i64::try_from(info.published.unix_timestamp_nanos()).unwrap_or(i64::MAX);
-        (info.delivered, published, info.stream_sequence)
-    };
-    let id = headers::id(message.headers.as_ref()).unwrap_or(sequence);
-    let timestamp = headers::published(message.headers.as_ref()).unwrap_or(published);
-    let handle = Handle(bytes::Bytes::copy_from_slice(message.reply.as_ref()?.as_bytes()));
-    let attempts = u16::try_from(attempts.saturating_sub(1)).unwrap_or(u16::MAX);
-    let (only, origin) = (headers::only(message.headers.as_ref()), headers::origin(message.headers.as_ref()));
-    Some(Arrival { id, timestamp, attempts, handle, only, origin, body: message.message.payload })
+fn arrival(message: Message) -> Option<Arrival> {
+    let reply = message.reply.as_ref()?;
+    let delivery = Delivery::of(reply)?;
+    let handle = Handle(bytes::Bytes::copy_from_slice(reply.as_bytes()));
+    let headers =
+        headers::read(message.headers.as_ref(), delivery.sequence, delivery.stored, message.payload);
+    let attempts = u16::try_from(delivery.count.saturating_sub(1)).unwrap_or(u16::MAX);
+    let Publication { id, published, only, origin, body, .. } = headers;
+    Some(Arrival { id, timestamp: published, attempts, handle, only, origin, body })
 }

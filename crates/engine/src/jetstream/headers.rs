@@ -1,13 +1,13 @@
 //! Headers of messages at NATS.
 
-use std::sync::Arc;
-
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
 use bytes::Bytes;
 
 use crate::request::Publication;
 
+/// The id, as its header's constant in async-nats is spelled.
+const ID: &str = "Nats-Msg-Id";
 /// Due time (wall, ns).
 const DUE: &str = "Nuthatch-Due";
 /// Publication time (wall, ns) of a message that was deferred, forwarded or moved.
@@ -42,14 +42,22 @@ pub fn of(message: &Publication) -> HeaderMap {
 
 /// Reads a message as it was published.
 pub fn read(headers: Option<&HeaderMap>, sequence: u64, stored: i64, body: Bytes) -> Publication {
-    Publication {
-        id: id(headers).unwrap_or(sequence),
-        due: due(headers),
-        published: published(headers).unwrap_or(stored),
-        only: only(headers),
-        origin: origin(headers),
-        body,
+    let mut message = Publication { published: stored, ..Publication::new(sequence, body) };
+    // Most have their id alone: a look at what is there costs less than asking for each.
+    for (name, values) in headers.into_iter().flat_map(HeaderMap::iter) {
+        let Some(value) = values.first() else { continue };
+        match AsRef::<str>::as_ref(name) {
+            ID => {
+                message.id = u64::from_str_radix(value.as_str(), 16).unwrap_or(sequence);
+            }
+            DUE => message.due = value.as_str().parse().unwrap_or(0),
+            PUBLISHED => message.published = value.as_str().parse().unwrap_or(stored),
+            ONLY => message.only = Some(value.as_str().into()),
+            ORIGIN => message.origin = Bytes::copy_from_slice(value.as_str().as_bytes()),
+            _ => {}
+        }
     }
+    message
 }
 
 /// The id.
@@ -61,22 +69,6 @@ pub fn id(headers: Option<&HeaderMap>) -> Option<u64> {
 pub fn due(headers: Option<&HeaderMap>) -> i64 {
     let due = headers.and_then(|headers| headers.get(DUE));
     due.and_then(|due| due.as_str().parse().ok()).unwrap_or(0)
-}
-
-/// The publication time (wall, ns), where it is not that of storing.
-pub fn published(headers: Option<&HeaderMap>) -> Option<i64> {
-    headers?.get(PUBLISHED)?.as_str().parse().ok()
-}
-
-/// The only channel.
-pub fn only(headers: Option<&HeaderMap>) -> Option<Arc<str>> {
-    Some(headers?.get(ONLY)?.as_str().into())
-}
-
-/// The history of a dead letter; empty without one.
-pub fn origin(headers: Option<&HeaderMap>) -> Bytes {
-    let origin = headers.and_then(|headers| headers.get(ORIGIN));
-    origin.map(|origin| Bytes::copy_from_slice(origin.as_str().as_bytes())).unwrap_or_default()
 }
 
 #[cfg(test)]

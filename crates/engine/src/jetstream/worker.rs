@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_nats::client::PublishErrorKind;
 use async_nats::connection::State;
-use async_nats::{Message, StatusCode, Subscriber};
+use async_nats::{Message, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -329,14 +329,14 @@ impl Worker {
         }
         let sends = async {
             for (Handle(handle), fate) in fates {
-                let Ok(reply) = std::str::from_utf8(handle) else { continue };
+                let Ok(reply) = Subject::try_from(handle.clone()) else { continue };
                 let payload = match fate {
                     Fate::Finish => Bytes::from_static(b"+ACK"),
                     Fate::Extend => Bytes::from_static(b"+WPI"),
                     Fate::Return(delay) if delay.is_zero() => Bytes::from_static(b"-NAK"),
                     Fate::Return(delay) => format!("-NAK {{\"delay\":{}}}", delay.as_nanos()).into(),
                 };
-                if self.hub.client.publish(reply.to_owned(), payload).await.is_err() {
+                if self.hub.client.publish(reply, payload).await.is_err() {
                     break;
                 }
             }
