@@ -90,6 +90,9 @@ def test_a_view_that_is_too_large_is_refused_and_the_last_one_stays(stack):
         wire.send(b"*2\r\n$4\r\nINFO\r\n$8\r\ntopology\r\n")
         text = reply(wire.socket.makefile("rb")).decode()
     assert "topology:cluster" in text and "topology_slots_served:16384" in text and "topology_masters:2" in text, text
+    # It was some thousand years.
+    (ago,) = [int(line.split(":")[1]) for line in text.splitlines() if line.startswith("topology_refreshed_seconds_ago:")]
+    assert ago < 600, text
 
 
 def test_nodes_that_know_no_shards_and_nodes_that_cannot_be_used(stack):

@@ -187,7 +187,7 @@ def test_a_list_of_clients_says_how_old_and_idle_they_are(proxy):
         assert int(entry["age"]) >= 1 and int(entry["idle"]) >= 1 and entry["cmd"] == "object|encoding"
         assert entry["laddr"] == f"127.0.0.1:{proxy.port}"
         assert int(r.client_info()["idle"]) == 0
-        assert r.execute_command("COMMAND", "GETKEYSANDFLAGS", "LPOP", "k") == [["k", ["RW", "access", "delete"]]]
+        assert r.command_getkeysandflags("LPOP", "k") == [["k", ["RW", "access", "delete"]]]
 
 
 def test_clients_have_ports_and_are_closed_by_them(proxy):

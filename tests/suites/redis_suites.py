@@ -132,7 +132,7 @@ class Target:
     """Servers, or programs in front of them, that nobody has used: one at a time."""
 
     def __init__(self, path, kind):
-        self.path, self.kind, self.count, self.running = path, kind, 0, None
+        self.path, self.kind, self.count, self.running, self.servers = path, kind, 0, None, []
 
     def fresh(self):
         self.stop()
@@ -142,11 +142,18 @@ class Target:
         self.running = kit.Stack()
         stack = self.running.__enter__()
         servers = [] if self.kind == "embedded" else [stack.keep(kit.start_redis("s", path))]
+        self.servers = servers
         if self.kind == "direct":
             return servers[0].port
-        return stack.keep(kit.start_native(path, "redis", servers, databases=16, allow='["flush", "admin"]')).port
+        # The embedded cache has one database.
+        databases = {"databases": 16} if servers else {}
+        return stack.keep(kit.start_native(path, "redis", servers, allow='["flush", "admin"]', **databases)).port
 
     def stop(self):
+        # One that runs an endless script does not stop when it is asked to.
+        for server in self.servers:
+            server.kill()
+        self.servers = []
         if self.running:
             self.running.__exit__(None, None, None)
         self.running = None

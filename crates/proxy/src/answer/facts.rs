@@ -59,7 +59,7 @@ impl Proxy {
             uptime: io.now().since(self.started),
             memory: self.memory(io) + self.held_elsewhere,
             store: embedded.then_some(&self.store),
-            now_ms: io.wall_time().0 as u64 / 1000,
+            now_ms: u64::try_from(io.wall_time().0 / 1_000_000).unwrap_or(0),
         }
     }
 }
