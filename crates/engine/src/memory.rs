@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use crate::names::is_ephemeral;
 use crate::request::{
-    ACK_WAIT, Arrival, AtLimit, Change, Completion, Engine, EngineError, Fate, Handle, Heeded, Publication,
-    Request,
+    ACK_WAIT, Arrival, AtLimit, Change, Completion, Engine, EngineError, Fate, Handle, Heeded, Place,
+    Publication, Request,
 };
 
 /// Time after which a fetch ends.
@@ -42,6 +42,8 @@ pub struct Memory {
     random: u64,
     faults: Faults,
     topics: BTreeMap<Arc<str>, Topic>,
+    /// Topics that are local at all nodes.
+    local: BTreeSet<Arc<str>>,
     completions: Vec<(Duration, usize, Completion)>,
     deliveries: u64,
 }
@@ -114,6 +116,7 @@ impl Memory {
             random: seed | 1,
             faults,
             topics: BTreeMap::new(),
+            local: BTreeSet::new(),
             completions: Vec::new(),
             deliveries: 0,
         }
@@ -138,6 +141,9 @@ impl Memory {
             if let Some(settings) = settings {
                 self.tell(number, Completion::Configured { topic, channel, settings });
             }
+        }
+        for topic in self.local.clone() {
+            self.tell(number, Completion::Local { topic, active: true });
         }
         (number, Node(mailbox))
     }
@@ -230,7 +236,10 @@ impl Memory {
             Change::Create => self.create(topic, channel),
             Change::Delete => {
                 match channel {
-                    None => drop(self.topics.remove(topic)),
+                    None => {
+                        self.topics.remove(topic);
+                        self.set_local(topic, false);
+                    }
                     Some(name) => {
                         if let Some(topic) = self.topics.get_mut(topic) {
                             topic.channels.remove(name);
@@ -248,12 +257,11 @@ impl Memory {
                 match channel {
                     None if state.channels.is_empty() => state.messages.clear(),
                     None => {}
-                    Some(name) => {
-                        state.channels.insert(Arc::clone(name), Channel::default());
-                        state.finish_all(name);
-                    }
+                    Some(name) => drop(self.seek(topic, name, Place::End)),
                 }
             }
+            Change::Leave => self.set_local(topic, true),
+            Change::Enter => self.set_local(topic, false),
             Change::Pause(paused) => {
                 let Some(state) = self.topics.get_mut(topic) else { return };
                 match channel {
@@ -275,6 +283,16 @@ impl Memory {
                 let (topic, channel) = (Arc::clone(topic), channel.cloned());
                 self.tell_all(&Completion::Configured { topic, channel, settings });
             }
+        }
+    }
+
+    fn set_local(&mut self, topic: &Arc<str>, active: bool) {
+        let changed = match active {
+            true => self.local.insert(Arc::clone(topic)),
+            false => self.local.remove(topic),
+        };
+        if changed {
+            self.tell_all(&Completion::Local { topic: Arc::clone(topic), active });
         }
     }
 
@@ -394,7 +412,10 @@ impl Memory {
 
     fn tell(&mut self, node: usize, completion: Completion) {
         // What exists is told in order.
-        let in_order = matches!(completion, Completion::Exists { .. } | Completion::Gone { .. });
+        let in_order = matches!(
+            completion,
+            Completion::Exists { .. } | Completion::Gone { .. } | Completion::Local { .. }
+        );
         let late = if in_order || self.faults.late_ms == 0 { 0 } else { self.next() % self.faults.late_ms };
         self.completions.push((self.now + Duration::from_millis(late), node, completion));
     }

@@ -11,6 +11,7 @@
 //! | bucket of what exists and is paused | `PREFIX`, with the keys `topic.TOPIC` and `channel.TOPIC.CHANNEL` |
 //! | settings in the bucket | the same keys after `settings.` |
 //! | channels that are being moved, in the bucket | the same keys after `seek.` |
+//! | topics that are local at all nodes, in the bucket | the same keys after `local.` |
 //!
 //! A dot separates tokens in NATS and may be part of an NSQ name: it is written `=`, which may not.
 
@@ -74,6 +75,11 @@ impl Names {
         format!("{}.deferred.{}", self.prefix, topic.map_or_else(|| "*".to_owned(), encode))
     }
 
+    /// Subject of a stream that takes no more messages of its topic.
+    pub fn closed_subject(&self, topic: &str) -> String {
+        format!("{}.closed.{}", self.prefix, encode(topic))
+    }
+
     /// Topic of a deferred message's subject.
     pub fn deferred_topic(&self, subject: &str) -> Option<String> {
         let rest = subject.strip_prefix(&*self.prefix)?.strip_prefix(".deferred.")?;
@@ -100,16 +106,19 @@ pub enum Fact {
     Settings,
     /// It is being moved.
     Seek,
+    /// It has left the engine, and is local at every node.
+    Local,
 }
 
 impl Fact {
-    const ALL: [Fact; 3] = [Fact::Exists, Fact::Settings, Fact::Seek];
+    const ALL: [Fact; 4] = [Fact::Exists, Fact::Settings, Fact::Seek, Fact::Local];
 
     fn prefix(self) -> &'static str {
         match self {
             Fact::Exists => "",
             Fact::Settings => "settings.",
             Fact::Seek => "seek.",
+            Fact::Local => "local.",
         }
     }
 }

@@ -76,6 +76,11 @@ pub enum Change {
     Pause(bool),
     /// Set its settings, a JSON object. The engine itself heeds those of [`Heeded`].
     Configure(Arc<str>),
+    /// Make a topic local: from now on every node keeps what is published there itself. What the engine has
+    /// of it stays until it was fetched.
+    Leave,
+    /// Take [`Change::Leave`] back.
+    Enter,
 }
 
 /// Settings of a topic that the engine itself heeds; it keeps the others for the nodes.
@@ -129,6 +134,15 @@ pub enum Task {
         /// Only letters that died in this time (wall, ns).
         died: Option<Range<i64>>,
     },
+    /// Delete a topic that has become local ([`Change::Leave`]), once nothing of it is left.
+    Dissolve,
+    /// Hand out dead letters, which are settled as any delivery.
+    TakeLetters {
+        /// Most letters.
+        count: usize,
+        /// Only letters that died in this time (wall, ns).
+        died: Option<Range<i64>>,
+    },
 }
 
 /// Target of moving a channel.
@@ -168,8 +182,11 @@ pub enum TaskResult {
     },
     /// Of [`Task::Peek`].
     Shown(Vec<Publication>),
-    /// Of [`Task::Redrive`]: letters brought back.
+    /// Of [`Task::Redrive`]: letters brought back; of [`Task::Dissolve`]: what is left at least, 0 if the
+    /// topic is gone.
     Count(u64),
+    /// Of [`Task::TakeLetters`]: none if there are no more.
+    Letters(Vec<Arrival>),
 }
 
 /// A request.
@@ -350,6 +367,13 @@ pub enum Completion {
         /// The channel.
         channel: Arc<str>,
         /// True until it has been moved.
+        active: bool,
+    },
+    /// A topic is local at every node (true), whoever made it so, or is no longer (false).
+    Local {
+        /// The topic.
+        topic: Arc<str>,
+        /// True while it is.
         active: bool,
     },
     /// A topic or channel is gone, whoever deleted it.

@@ -80,7 +80,7 @@ fn carry_out(order: &Move) -> Result<(), String> {
     show(format_args!("{}: publishers and consumers use the {storage} topic\n", order.topic));
     let mut told = 0;
     while !order.no_wait
-        && let Some(left) = left(&api, &order.topic)?
+        && let Some(left) = left(&api, &order.topic, order.storage)?
     {
         if left != told && left > 0 {
             show(format_args!("{}: {left} messages are left to be moved\n", order.topic));
@@ -92,8 +92,11 @@ fn carry_out(order: &Move) -> Result<(), String> {
 }
 
 /// Messages that are still at the old place; `None` once it is gone.
-fn left(api: &AdminAddress, topic: &str) -> Result<Option<u64>, String> {
-    let name = format!("{topic}.moving");
+fn left(api: &AdminAddress, topic: &str, to: Place) -> Result<Option<u64>, String> {
+    let name = match to {
+        Place::Engine => format!("{topic}.moving"),
+        Place::Local => format!("{topic}.leaving"),
+    };
     let path = format!("/stats?format=json&include_clients=false&topic={}", encode_query(name.as_bytes()));
     let stats = request(api, "GET", &path)?;
     let topics = stats.get("topics").and_then(Value::as_array);

@@ -11,6 +11,7 @@
 
 mod requests;
 mod dead_letters;
+mod engine_arrivals;
 mod engine_link;
 mod engine_news;
 mod engine_tasks;
@@ -23,6 +24,7 @@ mod create;
 mod departure;
 mod inventory;
 mod kept;
+mod leaving;
 mod logins;
 mod memory;
 mod moves;
@@ -39,6 +41,8 @@ mod rights;
 mod space;
 mod stats;
 mod store;
+mod taken;
+mod taking;
 mod topics;
 mod turn;
 mod watch_clock;
@@ -121,6 +125,8 @@ pub enum Waiter {
     },
     /// A redrive of dead letters.
     Redrive(u64),
+    /// Messages of the engine that the topic takes over.
+    Taken(u64),
 }
 
 /// Kinds of timers; the rest of a token identifies the owner.

@@ -43,6 +43,21 @@ pub struct TopicSettings {
     /// Its messages are being moved to a topic of its name on the engine. Nobody sets it but a move.
     #[serde(skip_serializing_if = "is_false")]
     pub moving: bool,
+    /// It came from the engine, and this node fetches what is left of it there. Nobody sets it but a move.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
+}
+
+/// State of a topic that has left the engine, at the node that has what waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Home {
+    /// Its channels are being created. Nobody has used it, and a start removes it.
+    Preparing,
+    /// It is used. Other nodes may not know yet that it is local.
+    Announcing,
+    /// Other nodes know, too.
+    Settled,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

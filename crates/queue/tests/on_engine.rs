@@ -6,6 +6,8 @@ mod harness;
 
 #[path = "on_engine/features.rs"]
 mod features;
+#[path = "on_engine/leaving.rs"]
+mod leaving;
 #[path = "on_engine/moving.rs"]
 mod moving;
 

@@ -11,7 +11,9 @@
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::{CreateStreamErrorKind, DeleteStreamErrorKind, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, ConsumerErrorKind, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{
+    Config, ConsumerErrorKind, DiscardPolicy, Info, RetentionPolicy, StorageType,
+};
 use async_nats::jetstream::{ErrorCode, kv};
 use futures_util::TryStreamExt;
 use tokio::time::{Duration, Instant, sleep};
@@ -48,7 +50,14 @@ async fn attempt(hub: &Hub, topic: &str, channel: Option<&str>, change: &Change)
         (None, Change::Empty) => empty_topic(hub, topic).await,
         (Some(channel), Change::Create) => create_channel(hub, topic, channel).await,
         (Some(channel), Change::Delete) => delete_channel(hub, topic, channel).await,
-        (Some(channel), Change::Empty) => empty_channel(hub, topic, channel).await,
+        // One that lasts is moved to its end instead.
+        (Some(channel), Change::Empty) => empty_ephemeral_channel(hub, topic, channel).await,
+        (None, Change::Leave) => put(hub, &key(Fact::Local, topic, None), String::new()).await,
+        (None, Change::Enter) => {
+            reopen(hub, topic).await?;
+            delete(hub, &key(Fact::Local, topic, None)).await
+        }
+        (Some(_), Change::Leave | Change::Enter) => Err(Fault::refused("channels move with their topic")),
         (channel, Change::Pause(paused)) => {
             let value = if *paused { PAUSED } else { "" };
             put(hub, &key(Fact::Exists, topic, channel), value.to_owned()).await
@@ -118,10 +127,7 @@ async fn limit_topic(hub: &Hub, topic: &str, heeded: Heeded) -> Result<(), Fault
         return Ok(());
     }
     (config.max_bytes, config.discard) = (max_bytes, discard);
-    hub.jetstream.update_stream(&config).await.map(drop).map_err(|e| match e.kind() {
-        CreateStreamErrorKind::JetStream(error) => Fault::sent("stream cannot be changed", &error),
-        _ => Fault::passing(&e),
-    })
+    update_stream(hub, &config).await
 }
 
 /// Makes sure that a topic exists and keeps what is published.
@@ -206,25 +212,30 @@ async fn forget(hub: &Hub, topic: &str, channel: Option<&str>) -> Result<(), Fau
     delete(hub, &key(Fact::Exists, topic, channel)).await
 }
 
-async fn empty_channel(hub: &Hub, topic: &str, channel: &str) -> Result<(), Fault> {
-    let stream = hub.names.stream(topic);
-    let consumer = hub.names.consumer(channel);
-    let alone = lasting_channels(hub, &stream).await?.iter().all(|name| *name == consumer);
-    if alone {
-        hold(hub, &stream).await?;
-    }
-    delete_consumer(hub, &stream, &consumer).await?;
-    let new = pull::Config { deliver_policy: DeliverPolicy::New, ..durable(&consumer) };
-    create_consumer(hub, &stream, new).await?;
-    if alone { release(hub, &stream).await } else { Ok(()) }
+async fn empty_ephemeral_channel(hub: &Hub, topic: &str, channel: &str) -> Result<(), Fault> {
+    delete_consumer(hub, &hub.names.stream(topic), &hub.names.consumer(channel)).await?;
+    create_channel(hub, topic, channel).await
 }
 
 async fn delete_topic(hub: &Hub, topic: &str) -> Result<(), Fault> {
+    if hub.is_local(topic) {
+        delete(hub, &key(Fact::Local, topic, None)).await?;
+    }
+    forget_all(hub, topic).await?;
+    purge_deferred(hub, topic).await?;
+    delete_stream(hub, topic).await
+}
+
+/// Deletes the keys of a topic and of its channels.
+pub async fn forget_all(hub: &Hub, topic: &str) -> Result<(), Fault> {
     for channel in hub.channels(topic) {
         forget(hub, topic, Some(&channel)).await?;
     }
-    forget(hub, topic, None).await?;
-    purge_deferred(hub, topic).await?;
+    forget(hub, topic, None).await
+}
+
+/// Deletes the stream of a topic, if it exists.
+pub async fn delete_stream(hub: &Hub, topic: &str) -> Result<(), Fault> {
     match hub.jetstream.delete_stream(hub.names.stream(topic)).await {
         Ok(_) => Ok(()),
         Err(e) => match e.kind() {
@@ -251,6 +262,43 @@ async fn purge_deferred(hub: &Hub, topic: &str) -> Result<(), Fault> {
     let deferred = stream(hub, &hub.names.deferred_stream()).await?;
     let purged = deferred.purge().filter(hub.names.deferred_subject(Some(topic))).await;
     purged.map(drop).map_err(|e| Fault::passing(&e))
+}
+
+/// Lets a stream take no more messages of its topic. They find nobody, and are sent again.
+pub async fn close(hub: &Hub, topic: &str, mut config: Config) -> Result<(), Fault> {
+    config.subjects = vec![hub.names.closed_subject(topic)];
+    update_stream(hub, &config).await
+}
+
+/// Lets a stream that was closed take messages again.
+async fn reopen(hub: &Hub, topic: &str) -> Result<(), Fault> {
+    let Some(mut config) = stream_info(hub, topic).await?.map(|info| info.config) else { return Ok(()) };
+    if config.subjects != [hub.names.closed_subject(topic)] {
+        return Ok(());
+    }
+    config.subjects = vec![hub.names.subject(topic)];
+    update_stream(hub, &config).await
+}
+
+/// The stream of a topic as it is, if it exists.
+pub async fn stream_info(hub: &Hub, topic: &str) -> Result<Option<Info>, Fault> {
+    match hub.jetstream.get_stream(hub.names.stream(topic)).await {
+        Ok(stream) => Ok(Some(stream.cached_info().clone())),
+        Err(e) => match e.kind() {
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                Ok(None)
+            }
+            GetStreamErrorKind::JetStream(error) => Err(Fault::sent("stream cannot be found", &error)),
+            _ => Err(Fault::passing(&e)),
+        },
+    }
+}
+
+async fn update_stream(hub: &Hub, config: &Config) -> Result<(), Fault> {
+    hub.jetstream.update_stream(config).await.map(drop).map_err(|e| match e.kind() {
+        CreateStreamErrorKind::JetStream(error) => Fault::sent("stream cannot be changed", &error),
+        _ => Fault::passing(&e),
+    })
 }
 
 /// Creates a stream, unless it exists. One that an operator has changed stays as it is.

@@ -102,8 +102,12 @@ async fn move_one(hub: &Hub, message: Message) {
     };
     if acknowledged {
         let _ = message.ack().await;
-    } else {
-        let _ = message.ack_with(AckKind::Nak(Some(RETRY))).await;
+        return;
+    }
+    let _ = message.ack_with(AckKind::Nak(Some(RETRY))).await;
+    if hub.is_local(&topic) {
+        // Its stream may be gone already; the node that has the topic fetches from it what comes late.
+        let _ = changes::ensure_topic(hub, &topic).await;
     }
 }
 

@@ -223,7 +223,7 @@ impl Task {
 }
 
 /// Reads a delivery; `None` if it is not one of `JetStream`'s.
-fn arrival(message: Message) -> Option<Arrival> {
+pub fn arrival(message: Message) -> Option<Arrival> {
     let reply = message.reply.as_ref()?;
     let delivery = Delivery::of(reply)?;
     let handle = Handle(bytes::Bytes::copy_from_slice(reply.as_bytes()));

@@ -39,6 +39,7 @@ pub struct Hub {
     known: Arc<Mutex<Known>>,
     settings: Arc<Mutex<Settings>>,
     seeks: Arc<Mutex<Seeks>>,
+    local: Arc<Mutex<BTreeSet<Arc<str>>>>,
 }
 
 impl Hub {
@@ -55,6 +56,7 @@ impl Hub {
             known: Arc::default(),
             settings: Arc::default(),
             seeks: Arc::default(),
+            local: Arc::default(),
         }
     }
 
@@ -121,6 +123,21 @@ impl Hub {
             Some(value) => drop(seeks.insert(key, (value.to_owned(), Instant::now()))),
             None => drop(seeks.remove(&key)),
         }
+    }
+
+    /// Notes that a topic is local at every node, or no longer.
+    pub fn set_local(&self, topic: &Arc<str>, active: bool) {
+        let mut local = self.local.lock().unwrap_or_else(PoisonError::into_inner);
+        if active {
+            local.insert(Arc::clone(topic));
+        } else {
+            local.remove(topic);
+        }
+    }
+
+    /// True if a topic is local at every node: what is here of it is on its way to one of them.
+    pub fn is_local(&self, topic: &str) -> bool {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner).contains(topic)
     }
 
     /// Channels that have been moved for this long, with where to.

@@ -29,7 +29,9 @@ const PERIOD_MAX: u64 = 3600;
 
 /// Moves the beginning of what is kept of a topic. Called every few seconds.
 pub async fn tend(hub: &Hub, topic: &str, consumers: &[Info]) -> Result<(), Fault> {
-    let heeded = hub.settings(topic, None).map(|settings| Heeded::of(&settings)).unwrap_or_default();
+    // Finished messages of a topic that has become local are not taken along.
+    let settings = hub.settings(topic, None).filter(|_| !hub.is_local(topic));
+    let heeded = settings.map(|settings| Heeded::of(&settings)).unwrap_or_default();
     let stream = hub.names.stream(topic);
     let wanted = (heeded.retention_seconds > 0).then(|| kept(heeded.retention_seconds, now()));
     let all = || consumers.iter().filter(|info| info.name.starts_with(PREFIX));

@@ -62,5 +62,10 @@ fn note(hub: &Hub, key: &str, value: Option<&str>) {
             hub.set_seek(&topic, &channel, value);
             hub.report(Completion::Seeking { topic, channel, active: value.is_some() });
         }
+        (Fact::Local, value) => {
+            let active = value.is_some();
+            hub.set_local(&topic, active);
+            hub.report(Completion::Local { topic, active });
+        }
     }
 }

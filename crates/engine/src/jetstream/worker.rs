@@ -20,8 +20,8 @@ use super::hub::{Hub, Report};
 use super::options::Options;
 use super::publishing::{Answer, Publishing};
 use super::{backlog, changes, deferred, headers, health, tasks, watch};
-use crate::names::Names;
-use crate::request::{Completion, EngineError, Fate, Handle, Request};
+use crate::names::{Names, is_ephemeral};
+use crate::request::{Change, Completion, EngineError, Fate, Handle, Request};
 
 /// Time between looks for batches to be sent again or given up.
 const TICK: Duration = Duration::from_millis(250);
@@ -31,6 +31,13 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Commands that the connection buffers.
 const CLIENT_CAPACITY: usize = 8192;
+/// Time without a word of the server after which it is asked for one. After two that it does not answer, the
+/// connection is given up: a frozen server, or one behind a network that drops everything, keeps its end of
+/// the connection open for as long as it likes.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// Time for an answer of NATS, after which it is asked again. A request that died with its server leaves time
+/// for two more before a publication is given up.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 /// Time for the first connection before it is told that there is none, and between two looks for it.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 const CONNECT_SPACING: Duration = Duration::from_millis(50);
@@ -112,6 +119,8 @@ async fn connect(options: &Options, report: &Report) -> Result<async_nats::Clien
         .add_to(async_nats::ConnectOptions::new())
         .name(format!("nuthatch {}", options.node))
         .client_capacity(CLIENT_CAPACITY)
+        .ping_interval(PING_INTERVAL)
+        .request_timeout(Some(ANSWER_TIMEOUT))
         .retry_on_initial_connect()
         .reconnect_delay_callback(|attempts| Duration::from_millis((attempts as u64 * 50).min(1000)))
         .event_callback(move |event| {
@@ -216,7 +225,12 @@ impl Worker {
                 self.ensured.remove(&topic);
                 let hub = self.hub.clone();
                 tokio::spawn(async move {
-                    let result = changes::carry_out(&hub, &topic, channel.as_deref(), &change).await;
+                    let result = match (channel.as_deref(), &change) {
+                        (Some(channel), Change::Empty) if !is_ephemeral(channel) => {
+                            tasks::empty(&hub, &topic, channel).await
+                        }
+                        (channel, change) => changes::carry_out(&hub, &topic, channel, change).await,
+                    };
                     hub.report(Completion::Changed(number, result.map_err(EngineError::from)));
                 });
             }
@@ -230,9 +244,13 @@ impl Worker {
         }
     }
 
-    /// Sends a batch, or first makes sure that its topic exists.
-    async fn publish(&mut self, number: u64) {
-        let Some(topic) = self.publishing.topic(number) else { return };
+    /// Sends a batch, or first makes sure that its topic exists. False if the connection takes no more: what
+    /// was not sent is sent with a later look for overdue batches.
+    async fn publish(&mut self, number: u64) -> bool {
+        let Some(topic) = self.publishing.topic(number) else { return true };
+        if self.hub.client.connection_state() != State::Connected {
+            return false;
+        }
         if !self.ensured.contains(&topic) {
             if self.ensuring.insert(Arc::clone(&topic)) {
                 let (hub, results) = (self.hub.clone(), self.results.clone());
@@ -241,7 +259,7 @@ impl Worker {
                     let _ = results.send((topic, result));
                 });
             }
-            return;
+            return true;
         }
         let (subject, later) =
             (self.hub.names.subject(&topic), self.hub.names.deferred_subject(Some(&topic)));
@@ -264,13 +282,13 @@ impl Worker {
                 }
             }
         };
-        // What was not sent is sent with the next look for overdue batches.
-        let _ = timeout(SEND_TIMEOUT, sends).await;
+        let sent = timeout(SEND_TIMEOUT, sends).await.is_ok();
         if let Some((index, why)) = too_large
             && let (Some(outcome), _) = self.publishing.answered(number, index, Answer::Refused(why))
         {
             self.hub.report(Completion::Published(number, outcome));
         }
+        sent
     }
 
     async fn topic_ensured(&mut self, topic: &Arc<str>, result: Result<(), Fault>) {
@@ -279,7 +297,9 @@ impl Worker {
             Ok(()) => {
                 self.ensured.insert(Arc::clone(topic));
                 for number in self.publishing.unsent(topic) {
-                    self.publish(number).await;
+                    if !self.publish(number).await {
+                        break;
+                    }
                 }
             }
             Err(fault) if fault.lasting => {
@@ -313,9 +333,10 @@ impl Worker {
         for (number, why) in self.publishing.expire(now) {
             self.hub.report(Completion::Published(number, Err(why)));
         }
-        if self.hub.client.connection_state() == State::Connected {
-            for number in self.publishing.overdue(now) {
-                self.publish(number).await;
+        for number in self.publishing.overdue(now) {
+            // Not a second for each of them, while new requests wait.
+            if !self.publish(number).await {
+                break;
             }
         }
     }

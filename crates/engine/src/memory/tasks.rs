@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Memory, Stored};
 use crate::names::mix;
-use crate::request::{Completion, EngineError, Place, Publication, Shown, Task, TaskResult};
+use crate::request::{
+    ACK_WAIT, Arrival, Completion, EngineError, Handle, Place, Publication, Shown, Task, TaskResult,
+};
 
 /// The channel that dead letters are read through.
 const REDRIVE: &str = "redrive";
@@ -34,11 +36,19 @@ impl Memory {
                 }
                 Ok(TaskResult::Count(moved))
             }
+            (None, Task::TakeLetters { count, died }) => {
+                let all = i64::MIN..i64::MAX;
+                Ok(TaskResult::Letters(self.hand_out_letters(topic, count, &died.unwrap_or(all))))
+            }
+            (None, Task::Dissolve) => Ok(TaskResult::Count(self.dissolve(topic))),
+            (Some(_), Task::TakeLetters { .. } | Task::Dissolve) => {
+                Err(EngineError::new("this is about topics"))
+            }
             (None, Task::Seek(_) | Task::Redrive { .. }) => Err(EngineError::new("a channel is missing")),
         }
     }
 
-    fn seek(
+    pub(super) fn seek(
         &mut self,
         topic: &Arc<str>,
         channel: &Arc<str>,
@@ -72,6 +82,57 @@ impl Memory {
             self.tell_all(&Completion::Seeking { topic, channel, active });
         }
         Ok(TaskResult::Sought { count, complete: true, oldest })
+    }
+
+    /// Deletes a topic of which nothing is left; returns what is.
+    fn dissolve(&mut self, name: &Arc<str>) -> u64 {
+        if let Some(topic) = self.topics.get(name) {
+            let unfinished = topic.messages.values().filter(|stored| !stored.wanted.is_empty()).count();
+            let held = if topic.channels.is_empty() { topic.messages.len() } else { 0 };
+            let left = unfinished.max(held) + topic.deferred.len();
+            if left > 0 {
+                return left as u64;
+            }
+        }
+        self.topics.remove(name);
+        self.tell_all(&Completion::Gone { topic: Arc::clone(name), channel: None });
+        0
+    }
+
+    /// Hands letters out that died in this time; they come back unless they are finished.
+    fn hand_out_letters(
+        &mut self,
+        letters: &Arc<str>,
+        count: usize,
+        died: &std::ops::Range<i64>,
+    ) -> Vec<Arrival> {
+        let (reader, back) = (Arc::<str>::from(REDRIVE), self.now + ACK_WAIT);
+        if !self.topics.contains_key(letters) {
+            return Vec::new();
+        }
+        self.create(letters, Some(&reader));
+        let Some(topic) = self.topics.get_mut(letters) else { return Vec::new() };
+        let Some(channel) = topic.channels.get_mut(&reader) else { return Vec::new() };
+        let (mut taken, mut left) = (Vec::new(), std::collections::VecDeque::new());
+        for sequence in std::mem::take(&mut channel.waiting) {
+            match topic.messages.get(&sequence) {
+                Some(stored) if taken.len() < count && died.contains(&stored.timestamp) => {
+                    channel.pending.insert(sequence, back);
+                    taken.push(Arrival {
+                        id: stored.message.id,
+                        timestamp: stored.timestamp,
+                        attempts: 0,
+                        handle: Handle(format!("{letters}/{REDRIVE}/{sequence}/letter").into()),
+                        only: None,
+                        origin: stored.message.origin.clone(),
+                        body: stored.message.body.clone(),
+                    });
+                }
+                _ => left.push_back(sequence),
+            }
+        }
+        channel.waiting = left;
+        taken
     }
 
     fn shown(&self, topic: &str, channel: Option<&str>, what: Shown, count: usize) -> Vec<Publication> {

@@ -16,6 +16,8 @@ use crate::record::Requeued;
 
 /// Most messages asked for at once.
 const FETCH_MAX: u32 = 500;
+/// Messages that are fetched ahead where a local channel takes them over.
+const TAKEN_MAX: usize = 250;
 
 /// The present need of a channel.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,8 +58,14 @@ impl Channel {
     /// not deliver.
     pub fn need(&mut self, closed: bool) -> Need {
         let seeking = self.engine.as_ref().is_some_and(|engine| engine.seeking);
-        let room = if closed || self.paused || seeking { 0 } else { self.room() };
-        if room == 0 {
+        let taken = self.engine.as_ref().is_some_and(|engine| engine.taken);
+        let room = match closed || seeking {
+            true => 0,
+            false if taken => TAKEN_MAX,
+            false if self.paused => 0,
+            false => self.room(),
+        };
+        if room == 0 || taken {
             self.give_back();
         }
         let here = self.again.len();

@@ -19,6 +19,8 @@ pub struct OnEngine {
     pub backlog: u64,
     /// It is being moved: what it held is void, and nothing is fetched.
     pub seeking: bool,
+    /// True if a local channel of its name takes over what it gets.
+    pub taken: bool,
     pub(super) handles: FxHashMap<Position, Handle>,
 }
 

@@ -160,6 +160,19 @@ impl Queue {
         self.write_new(topic)
     }
 
+    /// Creates a local topic with these settings.
+    pub(super) fn create_local_topic(
+        &mut self,
+        name: &str,
+        settings: TopicSettings,
+    ) -> Result<TopicKey, QueueError> {
+        self.may_create_topic()?;
+        let mut topic = self.make_local_topic(name, None)?;
+        topic.stage_settings(settings);
+        topic.apply_durability(&self.options);
+        self.write_new(topic)
+    }
+
     /// The topic of this name, which exists at the engine, created here if necessary.
     pub(super) fn open_engine_topic(&mut self, name: &str) -> Result<TopicKey, QueueError> {
         match self.topics.find(name) {

@@ -72,9 +72,12 @@ impl Queue {
         {
             return;
         }
-        let name = match topic.settings.moving {
-            true => topic.name.strip_suffix(super::moving::SUFFIX).unwrap_or(&topic.name),
-            false => &topic.name,
+        let name = match &topic.engine {
+            Some(engine) => &engine.name,
+            None if topic.settings.moving => {
+                topic.name.strip_suffix(super::moving::SUFFIX).unwrap_or(&topic.name)
+            }
+            None => &topic.name,
         };
         let names = (name.to_owned(), channel.name.clone());
         let on_engine = topic.is_on_engine() || topic.settings.moving;

@@ -1,5 +1,6 @@
 //! The queue's link to the engine, and what the engine has not answered.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use engine::{Change, Engine, Fate, Handle, Request, Servers};
@@ -7,6 +8,7 @@ use net::ConnId;
 use rustc_hash::FxHashMap;
 
 use super::departure::Departure;
+use super::taken::Taking;
 use crate::error::QueueError;
 use crate::registry::TopicKey;
 use crate::request::Reply;
@@ -30,6 +32,14 @@ pub(super) struct EngineLink {
     pub changes: FxHashMap<u64, PendingChange>,
     /// Requests that wait for a task.
     pub tasks: FxHashMap<u64, Reply>,
+    /// Topics that are local at every node, whatever the rules say.
+    pub local: BTreeSet<String>,
+    /// Topics of the engine that are local here, with their channels there.
+    pub elsewhere: BTreeMap<String, BTreeSet<String>>,
+    /// Topics that are being dissolved, by the number of the task.
+    pub dissolving: FxHashMap<u64, Arc<str>>,
+    /// Messages that local topics take over.
+    pub taking: Taking,
 }
 
 /// Bytes of unanswered publications above which more are refused.
@@ -68,6 +78,10 @@ impl EngineLink {
             bytes: 0,
             changes: FxHashMap::default(),
             tasks: FxHashMap::default(),
+            local: BTreeSet::new(),
+            elsewhere: BTreeMap::new(),
+            dissolving: FxHashMap::default(),
+            taking: Taking::default(),
         }
     }
 

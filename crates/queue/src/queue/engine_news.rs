@@ -16,12 +16,19 @@ impl Queue {
     /// Takes notice that a topic or channel exists at the engine, and whether it is paused.
     pub(super) fn appeared(&mut self, topic: &str, channel: Option<&str>, paused: bool) {
         let clock = self.clock;
-        let opened = match self.topics.find(topic).and_then(|key| Some((key, self.topics.get(key)?))) {
-            Some((_, found)) if !found.is_on_engine() => {
-                telemetry::warn!(topic, "topic is local here, and also exists at the engine");
+        let opened = match self.engine_topic(topic) {
+            Some(key) if self.is_leaving(key) => {
+                if let Some(channel) = channel
+                    && let Err(why) = self.open_left_channel(topic, channel)
+                {
+                    telemetry::warn!(topic, channel, error = %why, "what the engine has of it stays there");
+                }
                 return;
             }
-            Some((key, _)) => Ok(key),
+            Some(key) => Ok(key),
+            None if self.topics.find(topic).is_some() || self.is_local_everywhere(topic) => {
+                return self.appeared_elsewhere(topic, channel);
+            }
             None => self.create_engine_topic(topic),
         };
         let done = opened.and_then(|key| match channel {
@@ -36,6 +43,19 @@ impl Queue {
         }
     }
 
+    /// Takes notice of a topic at the engine that is local here.
+    fn appeared_elsewhere(&mut self, topic: &str, channel: Option<&str>) {
+        let Some(link) = &mut self.engine else { return };
+        let is_new = !link.elsewhere.contains_key(topic);
+        link.elsewhere.entry(topic.to_owned()).or_default().extend(channel.map(str::to_owned));
+        if link.local.contains(topic) {
+            self.follow(topic);
+        } else if is_new {
+            // After a start the engine may not have told yet that it is local everywhere.
+            telemetry::info!(topic, "topic is local here, and also exists at the engine");
+        }
+    }
+
     /// Takes notice of settings that a topic or channel on the engine has, whoever set them.
     pub(super) fn configured_at_engine(&mut self, topic: &str, channel: Option<&str>, settings: &str) {
         let clock = self.clock;
@@ -44,6 +64,9 @@ impl Queue {
             None => self.configure_topic_at_engine(key, settings),
             Some(channel) => serde_json::from_str(settings).map_err(|why| why.to_string()).and_then(|new| {
                 let Some((key, channel)) = self.engine_channel(topic, channel) else { return Ok(()) };
+                if self.is_leaving(key) {
+                    return Ok(());
+                }
                 self.with_topic(key, |topic| topic.configure_channel(channel, new, clock))
                     .map_err(|why| why.to_string())
             }),
@@ -83,13 +106,28 @@ impl Queue {
 
     /// Takes notice that a topic or channel was deleted at the engine.
     pub(super) fn disappeared<I: Io>(&mut self, io: &mut I, topic: &str, channel: Option<&str>) {
-        let Some(key) = self.topics.find(topic) else { return };
-        let Some(found) = self.topics.get(key).filter(|topic| topic.is_on_engine()) else { return };
+        self.disappeared_elsewhere(topic, channel);
+        let Some(key) = self.engine_topic(topic) else { return };
+        let Some(found) = self.topics.get(key) else { return };
         let done = match channel.map(|channel| found.find(channel)) {
+            None if self.is_leaving(key) => {
+                if let (Some(link), Some(heir)) = (&mut self.engine, self.topics.find(topic)) {
+                    link.taking.forget(heir);
+                }
+                self.delete_emptied(io, key)
+            }
             None => {
+                // What waits here of a topic that has become local goes on to its home.
+                let is_deleted = !self.is_local_everywhere(topic);
                 let waiting = [self.forward_topic_of(topic), self.moving_to(topic)];
-                let forgotten = waiting.into_iter().flatten().try_for_each(|key| self.delete_topic(io, key));
+                let waiting = waiting.into_iter().flatten().filter(|_| is_deleted);
+                let forgotten =
+                    waiting.collect::<Vec<_>>().into_iter().try_for_each(|key| self.delete_topic(io, key));
                 forgotten.and_then(|()| self.delete_topic(io, key))
+            }
+            Some(Some(channel)) if self.is_leaving(key) => {
+                self.detach_consumers((key, channel));
+                self.delete_channel(io, key, channel)
             }
             Some(Some(channel)) => self.delete_channel(io, key, channel),
             Some(None) => Ok(()),
@@ -99,8 +137,20 @@ impl Queue {
         }
     }
 
+    fn disappeared_elsewhere(&mut self, topic: &str, channel: Option<&str>) {
+        let Some(link) = &mut self.engine else { return };
+        match channel {
+            None => drop(link.elsewhere.remove(topic)),
+            Some(channel) => {
+                if let Some(channels) = link.elsewhere.get_mut(topic) {
+                    channels.remove(channel);
+                }
+            }
+        }
+    }
+
     pub(super) fn backlog_told(&mut self, topic: &str, channel: Option<&str>, waiting: u64) {
-        let Some(key) = self.topics.find(topic) else { return };
+        let Some(key) = self.engine_topic(topic) else { return };
         let Some(topic) = self.topics.get_mut(key) else { return };
         match channel.map(|channel| topic.find(channel)) {
             None => topic.engine.iter_mut().for_each(|engine| engine.backlog = waiting),
@@ -140,7 +190,7 @@ impl Queue {
     }
 
     pub(super) fn replicas_told(&mut self, topic: &str, replicas: Replicas) {
-        let topic = self.topics.find(topic).and_then(|key| self.topics.get_mut(key));
+        let topic = self.engine_topic(topic).and_then(|key| self.topics.get_mut(key));
         if let Some(engine) = topic.and_then(|topic| topic.engine.as_mut()) {
             engine.replicas = replicas;
         }

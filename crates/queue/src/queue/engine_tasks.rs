@@ -41,10 +41,8 @@ impl Queue {
                         let task = Task::Redrive { letters, count, died };
                         Ok(Some((topic.clone(), Some(channel.clone()), task)))
                     }
-                    (false, true) => {
-                        Err(QueueError::NotOnEngine("bringing letters back to a local topic is"))
-                    }
-                    (_, false) => Ok(None),
+                    // To a local topic it is no task, nor from one.
+                    (false, true) | (_, false) => Ok(None),
                 }
             }
             _ => Ok(None),
@@ -82,7 +80,7 @@ impl Queue {
     }
 
     /// True if there is a topic of this name, and it is on the engine.
-    fn exists_on_engine(&self, topic: &str) -> bool {
+    pub(super) fn exists_on_engine(&self, topic: &str) -> bool {
         let topic = self.topics.find(topic).and_then(|key| self.topics.get(key));
         topic.is_some_and(|topic| topic.is_on_engine())
     }
@@ -95,10 +93,15 @@ impl Queue {
     }
 
     pub(super) fn task_finished(&mut self, number: u64, outcome: Result<TaskResult, EngineError>) {
+        if self.dissolved(number, &outcome) || self.letters_arrived(number, &outcome) {
+            return;
+        }
         let Some(reply) = self.engine.as_mut().and_then(|link| link.tasks.remove(&number)) else { return };
         reply.send(match outcome {
             Err(why) => Answer::Refused(QueueError::Engine(why.text)),
             Ok(TaskResult::Count(count)) => Answer::Count(count),
+            // Handled above.
+            Ok(TaskResult::Letters(_)) => Answer::Count(0),
             Ok(TaskResult::Shown(messages)) => Answer::Messages(messages.into_iter().map(shown).collect()),
             Ok(TaskResult::Sought { count, complete, oldest }) => {
                 Answer::Sought(Sought { count, complete, oldest })

@@ -104,6 +104,12 @@ impl Queue {
         self.forwarders.as_ref().is_some_and(|forwarders| forwarders.all.contains_key(&key))
     }
 
+    /// True if what waits in this channel is forwarded, or moved.
+    #[inline]
+    pub(super) fn has_forwarder(&mut self, at: (TopicKey, ChannelKey)) -> bool {
+        self.forwarders.as_mut().is_some_and(|forwarders| forwarders.get_mut(at).is_some())
+    }
+
     /// Sends the next batch of a channel, unless one is under way.
     pub(super) fn forward(&mut self, key: TopicKey, channel_key: ChannelKey) {
         let clock = self.clock;
@@ -155,7 +161,8 @@ impl Queue {
             Ok(()) => vec![true; departed.len()],
             Err(why) => (0..departed.len()).map(|index| why.stored.contains(&index)).collect(),
         };
-        if let Some(target) = self.topics.find(&target).and_then(|key| self.topics.get_mut(key)) {
+        let target = self.topics.find(&target).and_then(|key| self.topics.get_mut(key));
+        if let Some(target) = target.filter(|target| target.is_on_engine()) {
             target.counters.messages += stored.iter().filter(|stored| **stored).count() as u64;
         }
         let Some(channel) = self.topics.get_mut(key).and_then(|topic| topic.channel_mut(channel_key)) else {
@@ -187,8 +194,9 @@ impl Queue {
         let mut found = Vec::new();
         for (key, topic) in self.topics.iter() {
             let target = topic.name.strip_suffix(SUFFIX).filter(|_| topic.find(CHANNEL).is_some());
-            if let Some(target) = target.filter(|target| !self.is_forwarded(key) && self.is_on_engine(target))
-            {
+            // What was accepted for a topic that has left the engine goes there, and from there to its home.
+            let is_known = |target: &&str| self.is_on_engine(target) || self.is_local_everywhere(target);
+            if let Some(target) = target.filter(|target| !self.is_forwarded(key) && is_known(target)) {
                 found.push((key, target.to_owned()));
             }
         }

@@ -46,6 +46,7 @@ impl Queue {
                     self.letters_moved((topic, channel), batch, outcome);
                 }
                 Waiter::Redrive(order) => self.redrive_moved(order, outcome),
+                Waiter::Taken(batch) => self.taken(batch, outcome),
                 // Answered when they were settled.
                 Waiter::Client { .. } | Waiter::Request(_) => {}
             }

@@ -17,7 +17,7 @@ use net::Io;
 use wire::nsq::RawId;
 
 use super::Queue;
-use super::departure::{Departure, Steps};
+use super::departure::{ALL, Departure, Steps};
 use super::engine_link::Asker;
 use super::forward::TERMS;
 use super::forwarders::Forwarder;
@@ -28,15 +28,13 @@ use crate::error::QueueError;
 use crate::registry::TopicKey;
 use crate::request::{Answer, Reply};
 use crate::settings::{ChannelSettings, Storage, TopicSettings};
-use crate::topic::ChannelKey;
+use crate::topic::{ChannelKey, ControlError};
 
 /// Suffix of a local topic that is being moved.
 pub(super) const SUFFIX: &str = ".moving";
-/// The channel that moves what waited for a first channel.
-const ALL: &str = "all.moving";
 
-/// A channel as it is to be at the engine.
-struct Moved {
+/// A channel as it is to be at the other place.
+pub(super) struct Moved {
     name: String,
     settings: ChannelSettings,
     paused: bool,
@@ -46,7 +44,10 @@ struct Moved {
 impl Queue {
     /// Begins to move a topic.
     pub(super) fn begin_move(&mut self, topic: &str, to: Storage, reply: Reply) {
-        match self.plan_move(topic, to) {
+        if to == Storage::Local {
+            return self.begin_leaving(topic, reply);
+        }
+        match self.plan_move(topic) {
             Ok(None) => reply.send(Answer::Done),
             Ok(Some(steps)) => self.go_on_moving(Departure { topic: topic.to_owned(), steps, reply }),
             Err(why) => reply.send(Answer::Refused(why)),
@@ -54,15 +55,11 @@ impl Queue {
     }
 
     /// Changes to be made at the engine before the switch; `None` if the topic is there.
-    fn plan_move(&self, name: &str, to: Storage) -> Result<Option<Steps>, QueueError> {
+    fn plan_move(&self, name: &str) -> Result<Option<Steps>, QueueError> {
         let key = self.named(name)?;
         let topic = self.topics.get(key).ok_or(QueueError::NoTopic)?;
-        let on_engine = topic.is_on_engine();
-        if on_engine == (to == Storage::Engine) {
+        if topic.is_on_engine() {
             return Ok(None);
-        }
-        if on_engine {
-            return Err(QueueError::StorageIsFixed { topic: name.to_owned(), on_engine });
         }
         if self.engine.is_none() {
             return Err(QueueError::NoEngine);
@@ -76,10 +73,16 @@ impl Queue {
         if name.len() + SUFFIX.len() > wire::nsq::NAME_BYTES_MAX {
             return Err(QueueError::NotOnEngine("moving a topic with a name longer than 57 characters is"));
         }
-        if self.topics.find(&format!("{name}{SUFFIX}")).is_some() {
+        let leaving =
+            self.leaving_of(name).is_some() || self.is_local_everywhere(name) && self.is_elsewhere(name);
+        if leaving || self.topics.find(&format!("{name}{SUFFIX}")).is_some() {
             return Err(QueueError::NotOnEngine("moving a topic while another of its name is moved is"));
         }
-        let mut steps = Steps::from([(None, Change::Create)]);
+        let mut steps = Steps::new();
+        if self.is_local_everywhere(name) {
+            steps.push_back((None, Change::Enter));
+        }
+        steps.push_back((None, Change::Create));
         let settings = settings_at_engine(topic.settings);
         if settings != TopicSettings::default() {
             steps.push_back((None, Change::Configure(json(&settings))));
@@ -131,14 +134,9 @@ impl Queue {
             return Ok(());
         }
         let (settings, paused) = (topic.settings, topic.is_paused());
-        let moved = |(old, channel): (ChannelKey, &crate::channel::Channel)| Moved {
-            name: channel.name.clone(),
-            settings: channel.settings.clone(),
-            paused: channel.is_paused(),
-            old,
-        };
-        let channels: Vec<Moved> = topic.iter().map(moved).collect();
-        self.with_topic(key, |topic| topic.configure(TopicSettings { moving: true, ..settings }, clock))?;
+        let channels = self.moved_channels(key);
+        let moving = TopicSettings { moving: true, home: None, ..settings };
+        self.with_topic(key, |topic| topic.configure(moving, clock))?;
         self.topics.rename(key, &format!("{name}{SUFFIX}"));
         let new = match self.create_engine_topic(name) {
             Ok(new) => new,
@@ -163,8 +161,19 @@ impl Queue {
         Ok(())
     }
 
-    /// Makes the consumers of a channel those of the channel at the engine.
-    fn switch_channel(&mut self, name: &str, old: TopicKey, moved: &Moved) {
+    /// The channels of a topic that is about to be switched.
+    pub(super) fn moved_channels(&self, key: TopicKey) -> Vec<Moved> {
+        let moved = |(old, channel): (ChannelKey, &crate::channel::Channel)| Moved {
+            name: channel.name.clone(),
+            settings: channel.settings.clone(),
+            paused: channel.is_paused(),
+            old,
+        };
+        self.topics.get(key).map(|topic| topic.iter().map(moved).collect()).unwrap_or_default()
+    }
+
+    /// Makes the consumers of a channel those of the channel of its name in the topic `name`.
+    pub(super) fn switch_channel(&mut self, name: &str, old: TopicKey, moved: &Moved) {
         let clock = self.clock;
         let (new, channel) = match self.open_channel(name, &moved.name) {
             Ok(opened) => opened,
@@ -287,25 +296,31 @@ impl Queue {
     }
 
     fn end_move<I: Io>(&mut self, io: &mut I, key: TopicKey, target: &str) {
+        match self.delete_emptied(io, key) {
+            Ok(()) => telemetry::info!(topic = target, "moved to the engine"),
+            Err(why) => {
+                telemetry::warn!(topic = target, error = %why, "moved, but its files are not deleted");
+            }
+        }
+    }
+
+    /// Deletes a topic of which nothing is left. The connections of those who had its messages stay.
+    pub(super) fn delete_emptied<I: Io>(&mut self, io: &mut I, key: TopicKey) -> Result<(), ControlError> {
         for client in self.clients.iter_mut().flatten() {
             client.former = client.former.filter(|former| former.topic != key);
         }
         let channels: Vec<ChannelKey> =
             self.topics.get(key).map(|topic| topic.iter().map(|(key, _)| key).collect()).unwrap_or_default();
-        for channel in channels {
-            // Their connections stay.
-            if let Some(channel) = self.channel_at((key, channel)) {
-                let consumers: Vec<_> = channel.consumers.iter().map(|(key, _)| key).collect();
-                for consumer in consumers {
-                    channel.consumers.remove(consumer);
-                }
-            }
-        }
-        match self.delete_topic(io, key) {
-            Ok(()) => telemetry::info!(topic = target, "moved to the engine"),
-            Err(why) => {
-                telemetry::warn!(topic = target, error = %why, "moved, but its files are not deleted");
-            }
+        channels.into_iter().for_each(|channel| self.detach_consumers((key, channel)));
+        self.delete_topic(io, key)
+    }
+
+    /// Removes the consumers of a channel that is about to be deleted. Their connections stay.
+    pub(super) fn detach_consumers(&mut self, at: (TopicKey, ChannelKey)) {
+        let Some(channel) = self.channel_at(at) else { return };
+        let consumers: Vec<_> = channel.consumers.iter().map(|(key, _)| key).collect();
+        for consumer in consumers {
+            channel.consumers.remove(consumer);
         }
     }
 
@@ -331,5 +346,5 @@ impl Queue {
 
 /// Settings that a topic has at the engine.
 fn settings_at_engine(settings: TopicSettings) -> TopicSettings {
-    TopicSettings { durability: None, retention_bytes: 0, moving: false, ..settings }
+    TopicSettings { durability: None, retention_bytes: 0, moving: false, home: None, ..settings }
 }

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::{Arrival, Change, Completion, Engine, EngineError, Fate, Publication, Request as ToEngine};
+use engine::{Change, Completion, Engine, EngineError, Publication, Request as ToEngine};
 use net::{ConnId, Io};
 use wire::nsq::{Refusal, Verb};
 
@@ -48,11 +48,14 @@ impl Queue {
         self.engine = Some(EngineLink::new(engine, tag));
         self.forwarders = Some(Forwarders { bytes_max: forward_bytes_max, ..Forwarders::default() });
         self.resume_moves();
+        self.resume_leaving();
     }
 
     /// True if a new topic of this name belongs on the engine.
     pub(super) fn belongs_on_engine(&self, topic: &str) -> bool {
-        self.engine.is_some() && self.settings().storage_of(topic) == Storage::Engine
+        self.engine.is_some()
+            && self.settings().storage_of(topic) == Storage::Engine
+            && !self.is_local_everywhere(topic)
     }
 
     /// True if the topic of this name is on the engine, or would be if it were created.
@@ -118,13 +121,14 @@ impl Queue {
 
     /// Asks for messages that a channel's consumers can take, and returns those that none can.
     pub(super) fn tend_channel(&mut self, key: TopicKey, channel: ChannelKey) {
-        let full = self.has_room_for_messages(0).is_err();
+        let full = self.has_room_for_messages(0).is_err() || self.is_taken_enough((key, channel));
         let stopping = self.stopping;
         let (Some(link), Some(topic)) = (&mut self.engine, self.topics.get_mut(key)) else { return };
-        let closed = topic.is_paused() || stopping;
+        let paused = topic.is_paused();
         let Some(name) = topic.engine.as_ref().map(|engine| Arc::clone(&engine.name)) else { return };
         let Some(target) = topic.channel_mut(channel) else { return };
-        let need = target.need(closed || full);
+        let taken = target.engine.as_ref().is_some_and(|engine| engine.taken);
+        let need = target.need(stopping || full || paused && !taken);
         let its = || Arc::<str>::from(target.name.as_str());
         let request = match need {
             Need::Nothing => None,
@@ -210,6 +214,7 @@ impl Queue {
                 self.configured_at_engine(&topic, channel.as_deref(), &settings);
             }
             Completion::Seeking { topic, channel, active } => self.seeking(&topic, &channel, active),
+            Completion::Local { topic, active } => self.told_local(&topic, active),
             Completion::Gone { topic, channel } => self.disappeared(io, &topic, channel.as_deref()),
             Completion::Backlog { topic, channel, waiting } => {
                 self.backlog_told(&topic, channel.as_deref(), waiting);
@@ -262,7 +267,7 @@ impl Queue {
     pub(super) fn delete_at_engine(&mut self, key: TopicKey, channel: ChannelKey) {
         let Some(topic) = self.topics.get(key).filter(|topic| topic.is_on_engine()) else { return };
         let Some(name) = topic.channel(channel).map(|channel| channel.name.clone()) else { return };
-        let topic = topic.name.clone();
+        let Some(topic) = topic.engine.as_ref().map(|engine| Arc::clone(&engine.name)) else { return };
         self.change(&topic, Some(&name), Change::Delete, Asker::Nobody);
     }
 
@@ -271,6 +276,9 @@ impl Queue {
         if let Request::CreateTopicOn(topic, storage, durability) = &request {
             return match self.may_create_on(topic, *storage, *durability) {
                 Ok(()) if *storage == Storage::Engine => {
+                    if self.is_local_everywhere(topic) {
+                        self.change(topic, None, Change::Enter, Asker::Nobody);
+                    }
                     self.change(topic, None, Change::Create, Asker::Request(reply));
                     None
                 }
@@ -286,6 +294,11 @@ impl Queue {
             return None;
         }
         let (request, reply) = self.ask_task(request, reply)?;
+        if let Some((channel, change)) = self.also_at_engine(&request)
+            && let Some(topic) = request.topic()
+        {
+            self.change(topic, channel.as_deref(), change, Asker::Nobody);
+        }
         let topic = request.topic().filter(|topic| self.is_on_engine(topic)).map(str::to_owned);
         let Some(topic) = topic else { return Some((request, reply)) };
         let (channel, change) = match &request {
@@ -384,7 +397,11 @@ impl Queue {
         let clock = self.clock;
         match (channel, change) {
             (None, Change::Create) => self.open_engine_topic(topic).map(drop),
+            (Some(super::departure::ALL), Change::Create) => {
+                self.open_left_channel(topic, super::departure::ALL)
+            }
             (Some(channel), Change::Create) => {
+                self.open_left_channel(topic, channel)?;
                 self.open_engine_topic(topic)?;
                 self.open_channel(topic, channel).map(drop)
             }
@@ -400,7 +417,8 @@ impl Queue {
                 self.configured_at_engine(topic, channel, &settings);
                 Ok(())
             }
-            (None, Change::Empty) => Ok(()),
+            (None, Change::Leave) => self.announced_local(topic),
+            (_, Change::Leave | Change::Enter) | (None, Change::Empty) => Ok(()),
             (Some(channel), Change::Empty) => {
                 let Some((key, channel)) = self.engine_channel(topic, channel) else { return Ok(()) };
                 self.with_topic(key, |topic| topic.empty_channel(channel, clock))
@@ -419,50 +437,6 @@ impl Queue {
             Self::close_after_owed(io, &mut client);
         }
         self.go_on(io, client);
-    }
-
-    fn arrived(&mut self, topic: &str, channel: &str, messages: Vec<Arrival>) {
-        let clock = self.clock;
-        let mut found = self.engine_channel(topic, channel);
-        if let Some(at) = found {
-            self.count_off(at, messages.len() as u32);
-        }
-        found = found.filter(|at| !self.is_seeking(*at));
-        let mut refused = Vec::new();
-        for arrival in messages {
-            if arrival.only.as_deref().is_some_and(|only| only != channel) {
-                refused.push((arrival.handle, Fate::Finish));
-                continue;
-            }
-            let staged = found.is_some_and(|(key, channel)| {
-                let topic = self.topics.get_mut(key);
-                topic.is_some_and(|topic| topic.stage_arrival(channel, &arrival, clock).is_ok())
-            });
-            if !staged {
-                refused.push((arrival.handle, Fate::Return(std::time::Duration::ZERO)));
-            }
-        }
-        if let Some(link) = &mut self.engine {
-            link.settle(refused);
-        }
-        if let Some((key, _)) = found {
-            self.mark_dirty(key);
-        }
-    }
-
-    /// Takes messages from what a channel waits for.
-    fn count_off(&mut self, (key, channel): (TopicKey, ChannelKey), count: u32) {
-        let target = self.topics.get_mut(key).and_then(|topic| topic.channel_mut(channel));
-        if let Some(engine) = target.and_then(|channel| channel.engine.as_mut()) {
-            engine.outstanding = engine.outstanding.saturating_sub(count);
-        }
-        self.schedule(key, channel);
-    }
-
-    pub(super) fn engine_channel(&self, topic: &str, channel: &str) -> Option<(TopicKey, ChannelKey)> {
-        let key = self.topics.find(topic)?;
-        let topic = self.topics.get(key).filter(|topic| topic.is_on_engine())?;
-        Some((key, topic.find(channel)?))
     }
 
     /// Ends fetches and returns what no consumer has, because the daemon stops.
@@ -490,7 +464,7 @@ fn may_configure(settings: &TopicSettings) -> Result<(), &'static str> {
     match settings {
         TopicSettings { durability: Some(_), .. } => Err("a durability is"),
         TopicSettings { retention_bytes: 1.., .. } => Err("retention_bytes is"),
-        TopicSettings { moving: true, .. } => Err("moving is"),
+        TopicSettings { moving: true, .. } | TopicSettings { home: Some(_), .. } => Err("moving is"),
         _ => Ok(()),
     }
 }

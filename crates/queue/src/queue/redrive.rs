@@ -67,6 +67,10 @@ impl Queue {
         died: Option<Range<i64>>,
         reply: Reply,
     ) {
+        let letters = self.dead_letter_topic_of(topic, channel).filter(|name| self.exists_on_engine(name));
+        if let Some(letters) = letters {
+            return self.begin_taking_letters((topic, channel), &letters, (count, died), reply);
+        }
         match self.plan_redrive(topic, channel) {
             Err(error) => reply.send(Answer::Refused(error)),
             Ok(None) => reply.send(Answer::Count(0)),

@@ -80,8 +80,9 @@ impl Queue {
             }
             Request::ConfigureTopic(topic, settings) => {
                 let key = self.named(&topic)?;
-                let moving = self.is_moving(key);
-                self.configure_topic(key, TopicSettings { moving, ..settings })?;
+                let TopicSettings { moving, home, .. } =
+                    self.topics.get(key).map(|topic| topic.settings).unwrap_or_default();
+                self.configure_topic(key, TopicSettings { moving, home, ..settings })?;
             }
             Request::ChannelSettings(topic, channel) => {
                 let at = self.named_channel(&topic, &channel)?;

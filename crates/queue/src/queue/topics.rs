@@ -18,7 +18,7 @@ use crate::disk::Job;
 use crate::error::{JournalRefusal, QueueError};
 use crate::outside::Notice;
 use crate::registry::{Entry, TopicKey};
-use crate::settings::{Durability, TopicSettings};
+use crate::settings::{Durability, Home, TopicSettings};
 use crate::topic::{ChannelKey, ControlError, Found, Topic};
 
 impl Queue {
@@ -51,7 +51,8 @@ impl Queue {
 
     fn restore_topic(&mut self, name: &str) -> Result<(), OpenError> {
         let (topic, found) = self.recover_topic(name)?;
-        if topic.end() == 0 && found.journal.damages == 0 {
+        let unused = topic.settings.home == Some(Home::Preparing) && topic.unfinished() == 0;
+        if (topic.end() == 0 || unused) && found.journal.damages == 0 {
             telemetry::info!(
                 topic = name,
                 "files of an incomplete topic deleted: its creation was refused or interrupted"
@@ -219,8 +220,11 @@ impl Queue {
         self.channel_count -= 1;
         self.conditions.forget_channel(key, channel);
         let (name, last) = (topic.name.clone(), topic.ephemeral && topic.channel_count() == 0);
+        let at_engine = topic.engine.as_ref().map(|engine| Arc::clone(&engine.name));
         self.mark_dirty(key);
-        self.leave_channel(&name, &removed);
+        if let Some(at_engine) = at_engine {
+            self.leave_channel(&at_engine, &removed);
+        }
         self.close_consumers(io, &removed);
         telemetry::info!(topic = name, channel = removed.name, "deleted");
         self.notify(Notice::ChannelRemoved(name, removed.name));

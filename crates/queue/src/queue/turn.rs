@@ -201,7 +201,9 @@ impl Queue {
                 }
             }
             Waiter::Request(request) => asks.push((request, settled.outcome)),
-            Waiter::Letters { .. } | Waiter::Redrive(_) => moved.push((settled.waiter, settled.outcome)),
+            Waiter::Letters { .. } | Waiter::Redrive(_) | Waiter::Taken(_) => {
+                moved.push((settled.waiter, settled.outcome));
+            }
         });
         for (request, outcome) in asks {
             self.answer_publication(request, outcome);
@@ -210,14 +212,16 @@ impl Queue {
 
     fn deliver_channel<I: Io>(&mut self, io: &mut I, topic_key: TopicKey, channel_key: ChannelKey) {
         let clock = self.clock;
+        let forwards = self.has_forwarder((topic_key, channel_key));
         let Some(topic) = self.topics.get_mut(topic_key) else { return };
         let Some(channel) = topic.channel_mut(channel_key) else { return };
         channel.notes.scheduled.clear();
         if channel.next_due().is_some_and(|due| due <= clock.now) {
             channel.expire(clock);
         }
-        let reading = channel.notes.reading;
-        let job = if reading { None } else { deliver(topic, channel_key, clock, &mut IoSink(io)) };
+        // A forwarder takes its messages itself: a block that was read for it would be lost here.
+        let waits = channel.notes.reading || forwards;
+        let job = if waits { None } else { deliver(topic, channel_key, clock, &mut IoSink(io)) };
         let Some(channel) = topic.channel_mut(channel_key) else { return };
         channel.notes.reading |= job.is_some();
         let due = channel.next_due();
@@ -241,7 +245,7 @@ impl Queue {
         }
         if on_engine {
             self.tend_channel(topic_key, channel_key);
-        } else if self.is_forwarded(topic_key) || self.is_moving(topic_key) {
+        } else if forwards {
             self.forward(topic_key, channel_key);
         }
     }
@@ -305,6 +309,7 @@ impl Queue {
         self.tend_engine();
         self.tend_forwarders();
         self.tend_moves(io);
+        self.tend_leaving();
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let again = self.ticks.is_multiple_of(RETRY_TICKS);

@@ -17,10 +17,11 @@ use tokio::time::Duration;
 
 use crate::jetstream::changes;
 use crate::jetstream::fault::Fault;
+use crate::jetstream::fetching;
 use crate::jetstream::headers;
 use crate::jetstream::hub::Hub;
 use crate::names::mix;
-use crate::request::Publication;
+use crate::request::{Arrival, Publication};
 
 /// The channel that dead letters are read through.
 const CHANNEL: &str = "redrive";
@@ -30,6 +31,8 @@ const BATCH: usize = 256;
 const EXPIRES: Duration = Duration::from_millis(500);
 /// Most letters that are passed over because they died at another time.
 const PASSED_OVER_MAX: usize = 100_000;
+/// Time after which a letter that was passed over comes again, when letters are handed out.
+const PASSED_OVER: Duration = Duration::from_secs(30);
 
 /// Brings up to `count` letters back; returns their number.
 pub async fn run(
@@ -52,6 +55,41 @@ pub async fn run(
         let _ = message.ack_with(AckKind::Nak(None)).await;
     }
     moved
+}
+
+/// Takes up to a batch of letters, which are settled as any delivery. Those that died at another time are
+/// passed over, and come again a while later.
+pub async fn take(
+    hub: &Hub,
+    letters: &str,
+    count: usize,
+    died: Option<&Range<i64>>,
+) -> Result<Vec<Arrival>, Fault> {
+    changes::create_channel_from_beginning(hub, letters, CHANNEL).await?;
+    let stream = changes::stream(hub, &hub.names.stream(letters)).await?;
+    let reader: PullConsumer =
+        stream.get_consumer::<pull::Config>(CHANNEL).await.map_err(|e| Fault::passing(&e))?;
+    let mut passed = 0;
+    loop {
+        let fetch = reader.batch().max_messages(BATCH.min(count)).expires(EXPIRES).messages();
+        let mut fetched = fetch.await.map_err(|e| Fault::passing(&e))?;
+        let (mut taken, mut none) = (Vec::new(), true);
+        while let Some(message) = fetched.next().await {
+            let message = message.map_err(|e| Fault::passing(&e))?;
+            none = false;
+            let time = message.info().map_err(|e| Fault::passing(&e))?.published.unix_timestamp_nanos();
+            let time = i64::try_from(time).unwrap_or(i64::MAX);
+            if died.is_none_or(|died| died.contains(&time)) {
+                taken.extend(fetching::arrival(message.message));
+            } else {
+                passed += 1;
+                let _ = message.ack_with(AckKind::Nak(Some(PASSED_OVER))).await;
+            }
+        }
+        if !taken.is_empty() || none || passed >= PASSED_OVER_MAX {
+            return Ok(taken);
+        }
+    }
 }
 
 /// Letters that died at another time: held until the end, so that they do not come again.
