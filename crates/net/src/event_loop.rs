@@ -29,7 +29,7 @@ use crate::stream::Stream;
 use crate::timers::Timers;
 use crate::{
     Address, App, ConnId, Fault, Instant, Io, Layer, ListenOptions, Listener, ListenerId, Parcel,
-    SocketOptions, TimerId, WallTime,
+    SocketOptions, TimerId, Unsent, WallTime,
 };
 
 /// The mailbox's token.
@@ -94,7 +94,7 @@ pub struct EventLoop {
     /// Time of the next accept attempt.
     accept_timer: Option<(Instant, TimerId)>,
     /// Bytes that never left of the outgoing connection that was closed last, if there were any.
-    left_behind: Option<(ConnId, Vec<u8>)>,
+    left_behind: Option<(ConnId, Unsent)>,
     /// The client being announced to the app, and its listener's TLS: nothing was read or written yet.
     newcomer: Option<(ConnId, ServerTls)>,
 }
@@ -281,7 +281,7 @@ impl Io for EventLoop {
         self.conns.get(conn).map_or(0, Conn::unsent)
     }
 
-    fn take_unsent(&mut self, conn: ConnId) -> Vec<u8> {
+    fn take_unsent(&mut self, conn: ConnId) -> Unsent {
         self.left_behind.take_if(|(id, _)| *id == conn).map(|(_, bytes)| bytes).unwrap_or_default()
     }
 

@@ -10,6 +10,16 @@ use crate::{
     Peer, SocketOptions, TimerId, WallTime,
 };
 
+/// The last bytes that were sent on a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unsent {
+    /// Those that have not left, behind the beginning of their first piece.
+    pub bytes: Vec<u8>,
+    /// Number of bytes in front that have left: they were sent in one call with those behind them, or before
+    /// them.
+    pub written: usize,
+}
+
 /// Services of the loop for its product. Nothing here blocks. Connection errors are reported later, through
 /// [`App::failed`]. Calls with the id of a closed connection do nothing.
 pub trait Io {
@@ -43,12 +53,11 @@ pub trait Io {
     fn unread(&self, conn: ConnId) -> usize;
     /// Bytes queued on `conn` that the kernel has not accepted.
     fn unsent(&self, conn: ConnId) -> usize;
-    /// Takes the bytes that were sent on an outgoing connection and that the kernel never accepted: the last
-    /// ones sent. For the connection that was aborted or has failed last, in the same turn: what has not left
-    /// cannot have had an effect. Empty where a layer encodes bytes, since those that left are not known
-    /// then.
-    fn take_unsent(&mut self, _conn: ConnId) -> Vec<u8> {
-        Vec::new()
+    /// Takes the bytes that were sent on an outgoing connection and that the kernel never accepted. For the
+    /// connection that was aborted or has failed last, in the same turn: what has not left cannot have had an
+    /// effect. Empty where a layer encodes bytes, since those that left are not known then.
+    fn take_unsent(&mut self, _conn: ConnId) -> Unsent {
+        Unsent::default()
     }
     /// Requests one [`App::drained`] call when `unsent(conn)` is zero at the end of a write.
     fn notify_drained(&mut self, conn: ConnId);

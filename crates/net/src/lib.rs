@@ -64,6 +64,6 @@ pub use unix_socket::{SocketFile, bind_unix, can_bind_unix, replace_unix};
 pub use address::{Address, Peer};
 pub use id::{ConnId, TimerId};
 pub use input::Input;
-pub use io::{App, Fault, Io, Layer, LayerInfo};
+pub use io::{App, Fault, Io, Layer, LayerInfo, Unsent};
 pub use options::{ClientTls, ListenOptions, ServerTls, SocketOptions};
 pub use time::{Instant, WallTime};

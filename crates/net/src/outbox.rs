@@ -10,6 +10,8 @@ use std::io::{self, IoSlice, Write};
 
 use bytes::Bytes;
 
+use crate::Unsent;
+
 /// Size from which pieces are queued without a copy, except those gathered under [`GATHERED_MAX`].
 pub(crate) const LARGE: usize = 16 * 1024;
 /// Size below which pieces for an outgoing connection are gathered: its server is woken once for several,
@@ -83,16 +85,20 @@ impl Outbox {
         self.len + self.written + self.tail.capacity() - self.tail.len()
     }
 
-    /// The bytes that are not written yet.
-    pub(crate) fn unwritten(&self) -> Vec<u8> {
-        let all = self.queue.iter().map(|piece| &piece[..]).chain([&self.tail[..]]);
-        let mut bytes = Vec::with_capacity(self.len);
-        let mut skip = self.written;
-        for piece in all {
-            bytes.extend_from_slice(&piece[skip.min(piece.len())..]);
-            skip = skip.saturating_sub(piece.len());
-        }
-        bytes
+    /// The bytes that are not written yet, behind those of their first piece that are.
+    pub(crate) fn unwritten(&self) -> Unsent {
+        let mut bytes = Vec::with_capacity(self.written + self.len);
+        self.queue.iter().for_each(|piece| bytes.extend_from_slice(piece));
+        bytes.extend_from_slice(&self.tail);
+        Unsent { bytes, written: self.written }
+    }
+
+    /// Adds a piece of which the first bytes are written: everything before it is.
+    pub(crate) fn push_begun(&mut self, bytes: &[u8], written: usize, spare: &mut Spare) {
+        debug_assert!(written == 0 || self.len == 0, "something else is written first");
+        self.push(bytes, spare);
+        self.written += written;
+        self.len -= written;
     }
 
     #[inline]
@@ -129,12 +135,7 @@ impl Outbox {
         if tail.capacity() - tail.len() > tail.len() / 16 {
             tail.shrink_to_fit();
         }
-        let mut sealed = Bytes::from(tail);
-        if self.queue.is_empty() && self.written > 0 {
-            sealed = sealed.slice(self.written..);
-            self.written = 0;
-        }
-        self.queue.push_back(sealed);
+        self.queue.push_back(Bytes::from(tail));
     }
 
     /// Writes the queue once, followed by `extra`, which is not kept. Returns how many bytes of
@@ -267,10 +268,15 @@ mod tests {
                     1 => out.push_shared(Bytes::from(piece), &mut spare),
                     _ => {
                         let n = out.write_with(&mut to, &piece, &mut spare).unwrap();
-                        out.push(&piece[n..], &mut spare);
+                        if n < piece.len() {
+                            out.push_begun(&piece, n, &mut spare);
+                        }
                     }
                 }
-                assert!([&to.got[..], &out.unwritten()].concat() == expected, "step {step}, piece {i}");
+                let Unsent { bytes, written } = out.unwritten();
+                let before = to.got.len() - written;
+                assert!([&to.got[..before], &bytes].concat() == expected, "step {step}, piece {i}");
+                assert_eq!(out.len(), bytes.len() - written);
             }
             while out.len() > 0 {
                 out.write_to(&mut to, &mut spare).unwrap();

@@ -12,6 +12,7 @@
 //! time by the request's deadline.
 
 mod follow;
+mod missing;
 mod piece;
 mod turned_away;
 
@@ -23,7 +24,7 @@ use wire::redis::Redirect;
 use crate::alarm::Alarm;
 use crate::detours::{DETOURS_MAX, Detour, Next};
 use crate::fail::Failure;
-use crate::keys::{DetourId, PoolKey, ServerKey};
+use crate::keys::{DetourId, LaneKey, PoolKey, ServerKey};
 use crate::proxy::Proxy;
 use crate::server::pending::Owner;
 use crate::tally::Change;
@@ -188,10 +189,17 @@ impl Proxy {
         match detour.owner {
             Owner::Client(client, seq) => self.fail(io, client, seq, &detour.error, detour.at),
             Owner::Part(gather, _) if self.is_piece(detour).is_some() => {
-                self.give_up_piece(io, gather, &detour.error);
+                self.give_up_piece(io, None, gather, &detour.error);
             }
-            Owner::Part(gather, _) => {
-                if self.gathers.fail(gather, &detour.error) {
+            Owner::Part(gather, part) => {
+                let finished = match self.refuser(detour) {
+                    Some(server) => {
+                        let lane = LaneKey { server, number: detour.lane };
+                        self.fail_part((gather, part), lane, &detour.error)
+                    }
+                    None => self.gathers.fail(gather, &detour.error),
+                };
+                if finished {
                     self.finish_gather(io, None, gather);
                 }
             }
@@ -202,6 +210,15 @@ impl Proxy {
             | Owner::Subscription
             | Owner::Detour(_) => {}
         }
+    }
+
+    /// The server that a detour was for: the one that failed, or else the owner of its slot.
+    fn refuser(&self, detour: &Detour) -> Option<ServerKey> {
+        let server = match detour.next {
+            Next::Other(server) | Next::Asking(server) => Some(server),
+            Next::Owner => self.pools.get(detour.pool)?.placement.slots()?.owner(detour.slot),
+        };
+        server.filter(|server| self.servers.get(*server).is_some())
     }
 
     fn start_next<I: Io>(&mut self, io: &mut I, next: Option<DetourId>) {

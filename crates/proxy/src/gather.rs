@@ -29,7 +29,7 @@ pub(crate) struct Gather {
     pub(crate) keys: (Vec<u8>, Vec<u32>),
     /// The client wants no reply.
     pub(crate) silent: bool,
-    /// It went to every server, and an error names its server.
+    /// It went to every server, or to several nodes of a cluster, and an error names its server.
     pub(crate) names_servers: bool,
     /// Number of parts.
     pub(crate) count: u16,

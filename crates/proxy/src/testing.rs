@@ -9,7 +9,7 @@ use access::Book;
 use bytes::Bytes;
 use net::{
     Address, App, ConnId, Input, Instant, Io, Layer, ListenOptions, Listener, ListenerId, Parcel, Peer,
-    SocketOptions, TimerId, WallTime,
+    SocketOptions, TimerId, Unsent, WallTime,
 };
 
 use crate::gate::SlowLogin;
@@ -300,9 +300,9 @@ impl Io for FakeIo {
     fn unsent(&self, conn: ConnId) -> usize {
         self.unsent.get(&conn).copied().unwrap_or(0)
     }
-    fn take_unsent(&mut self, conn: ConnId) -> Vec<u8> {
+    fn take_unsent(&mut self, conn: ConnId) -> Unsent {
         let (all, left) = (self.sent(conn), self.unsent(conn));
-        all[all.len() - left..].to_vec()
+        Unsent { bytes: all.to_vec(), written: all.len() - left }
     }
     fn notify_drained(&mut self, conn: ConnId) {
         self.drain_wanted.push(conn);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use net::{
     Address, ConnId, Instant, Io, Layer, ListenOptions, Listener, ListenerId, Parcel, SocketOptions, TimerId,
-    WallTime,
+    Unsent, WallTime,
 };
 
 use crate::network::{End, LinkId, Network};
@@ -77,7 +77,7 @@ pub(crate) struct Loop {
     timer_at: BTreeMap<u64, Instant>,
     next_timer: u64,
     /// Bytes that never left of the connection that was closed last.
-    left_behind: Option<(ConnId, Vec<u8>)>,
+    left_behind: Option<(ConnId, Unsent)>,
     pub(crate) buffered: usize,
     /// Listeners, and the close times of those being closed.
     listeners: Vec<(Listener, Option<Instant>)>,
@@ -136,6 +136,7 @@ impl Loop {
             inbox: BytesMut::new(),
             want: 0,
             outbox: BytesMut::new(),
+            torn: Vec::new(),
             paused: false,
             readable: false,
             ended: false,
@@ -172,7 +173,8 @@ impl Loop {
         slot.0 += 1;
         self.free.push(id.index);
         self.buffered -= conn.inbox.len() + conn.outbox.len();
-        self.left_behind = Some((id, conn.outbox.to_vec()));
+        let bytes = [&conn.torn[..], &conn.outbox].concat();
+        self.left_behind = Some((id, Unsent { bytes, written: conn.torn.len() }));
         if let Some(timer) = conn.timer {
             self.cancel(timer);
         }
@@ -290,7 +292,12 @@ impl View<'_> {
             return Ok(());
         }
         let taken = self.net.write(link, End::Proxy, &conn.outbox)?;
-        let _ = conn.outbox.split_to(taken);
+        let gone = conn.outbox.split_to(taken);
+        if conn.outbox.is_empty() {
+            conn.torn.clear();
+        } else {
+            conn.torn.extend_from_slice(&gone);
+        }
         conn.blocked = !conn.outbox.is_empty();
         self.looped.buffered -= taken;
         Ok(())
@@ -350,7 +357,7 @@ impl Io for View<'_> {
         self.looped.get(conn).map_or(0, |c| c.outbox.len())
     }
 
-    fn take_unsent(&mut self, conn: ConnId) -> Vec<u8> {
+    fn take_unsent(&mut self, conn: ConnId) -> Unsent {
         let left = self.looped.left_behind.take_if(|(id, _)| *id == conn);
         left.map(|(_, bytes)| bytes).unwrap_or_default()
     }

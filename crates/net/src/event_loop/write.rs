@@ -22,20 +22,19 @@ impl EventLoop {
         if c.layers.is_some() {
             return self.send_layered(conn, bytes);
         }
-        let mut rest = bytes;
+        let mut taken = 0;
         let at_once = if c.flags.outgoing { GATHERED_MAX } else { LARGE };
         if bytes.len() >= at_once && c.stage == Stage::Open && !c.flags.blocked {
             let before = c.outbox.memory();
             // An error recurs, and is reported, when the connection is written at the end of the turn.
-            let taken = c.outbox.write_with(&mut c.stream, bytes, &mut self.spare).unwrap_or(0);
+            taken = c.outbox.write_with(&mut c.stream, bytes, &mut self.spare).unwrap_or(0);
             self.buffered -= before - c.outbox.memory();
             if taken == bytes.len() {
                 return;
             }
-            rest = &bytes[taken..];
         }
         let before = c.outbox.memory();
-        c.outbox.push(rest, &mut self.spare);
+        c.outbox.push_begun(bytes, taken, &mut self.spare);
         self.buffered += c.outbox.memory() - before;
         if !c.flags.dirty {
             c.flags.dirty = true;

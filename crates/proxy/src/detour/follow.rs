@@ -93,12 +93,14 @@ impl Proxy {
                 if owner
                     .is_none_or(|owner| (owner == not && detour.waits % 2 == 1) || !may_be_sent(owner)) =>
             {
-                let others: Vec<ServerKey> = pool
-                    .servers
-                    .iter()
-                    .copied()
-                    .filter(|server| *server != not && may_be_sent(*server))
-                    .collect();
+                // A replica would answer a read with what it has, however old.
+                let replicas = pool.placement.slots()?.replicas(detour.slot);
+                let is_unfit = |server: &ServerKey| {
+                    let is_read = pool.reads_replicas && detour.safe;
+                    is_read && replicas.contains(server) && !self.servers[*server].standing.is_fit
+                };
+                let may = |server: &ServerKey| *server != not && may_be_sent(*server) && !is_unfit(server);
+                let others: Vec<ServerKey> = pool.servers.iter().copied().filter(may).collect();
                 let at = (detour.waits as usize / 2).checked_rem(others.len())?;
                 Some(others[at])
             }
@@ -107,7 +109,7 @@ impl Proxy {
     }
 
     /// Wait before the next attempt: longer if many wait.
-    fn wait(&self) -> Duration {
+    pub(super) fn wait(&self) -> Duration {
         WAIT * (1 + self.detours.due.len() as u32 / CROWD)
     }
 
@@ -121,6 +123,9 @@ impl Proxy {
         found: &Found,
     ) {
         if found.is_error && self.follow(io, lane.server, id, reply.bytes()) {
+            return;
+        }
+        if self.detour_misses(io, lane, id, reply.bytes()) {
             return;
         }
         let Some((detour, next)) = self.close_detour(id) else { return };
@@ -266,7 +271,7 @@ impl Proxy {
         slots.and_then(|slots| slots.owner(detour.slot)).is_some_and(|owner| owner != server)
     }
 
-    fn set_next(&mut self, id: DetourId, next: Next) {
+    pub(super) fn set_next(&mut self, id: DetourId, next: Next) {
         if let Some(detour) = self.detours.records.get_mut(&id) {
             detour.next = next;
         }

@@ -25,18 +25,21 @@ use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
 
 impl Proxy {
     /// Sends a client's transaction, or lets it wait if its slot is unsettled or has no owner now.
-    pub(crate) fn send_first<I: Io>(&mut self, io: &mut I, client: &Client, gather: GatherId) {
+    pub(crate) fn send_first<I: Io>(&mut self, io: &mut I, client: &mut Client, gather: GatherId) {
         let Some(piece) = self.gathers.get(gather).piece.as_ref() else { return };
-        let (lane, slot) = (piece.lane, piece.slot);
         let slots = self.pools[client.pool].placement.slots();
-        let is_settled = slots.is_some_and(|slots| slots.settled_owner(slot).is_some());
-        let failed = if is_settled { self.send_piece(io, lane, gather).err() } else { None };
-        if is_settled && failed.is_none() {
-            return;
+        let is_settled = slots.is_some_and(|slots| slots.settled_owner(piece.slot).is_some());
+        let mut failed = None;
+        if let Some(lane) = piece.lane().filter(|_| is_settled) {
+            let Err(failure) = self.send_piece(io, lane, gather) else { return };
+            failed = Some((lane.server, failure));
         }
-        let Some(id) = self.open_piece_detour(gather) else { return };
+        let Some(id) = self.open_piece_detour(gather) else {
+            let error = Failure::Overloaded.reply(config::checked::Protocol::Redis);
+            return self.give_up_piece(io, Some(client), gather, &error);
+        };
         match failed {
-            Some(failure) => self.detour_lost(io, lane.server, id, failure),
+            Some((server, failure)) => self.detour_lost(io, server, id, failure),
             None if self.detours.is_first(id) => self.send_detour(io, id),
             None => {}
         }
@@ -52,7 +55,7 @@ impl Proxy {
         let now = io.now();
         let record = self.gathers.get_mut(gather);
         let Some(piece) = &mut record.piece else { return Err(Failure::Unserved) };
-        (piece.lane, piece.is_unsent) = (lane, false);
+        (piece.number, piece.server, piece.is_unsent) = (lane.number, Some(lane.server), false);
         let (requests, at): (Vec<Bytes>, _) = (piece.requests().collect(), record.at);
         record.waiting = requests.len() as u32;
         record.error = None;
@@ -77,8 +80,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Opens the detour of a transaction, at the end of its client's line. None if there are too many: then
-    /// it has failed.
+    /// Opens the detour of a transaction, at the end of its client's line. None if there are too many.
     fn open_piece_detour(&mut self, gather: GatherId) -> Option<DetourId> {
         let record = self.gathers.get(gather);
         let piece = record.piece.as_ref()?;
@@ -90,7 +92,7 @@ impl Proxy {
             at: record.at,
             expect: ANY_REPLY,
             safe: false,
-            lane: piece.lane.number,
+            lane: piece.number,
             // Counted with the record of the transaction.
             bytes: Bytes::new(),
             next: Next::Owner,
@@ -120,7 +122,8 @@ impl Proxy {
     pub(crate) fn sends_piece_again<I: Io>(&mut self, io: &mut I, gather: GatherId) -> bool {
         let record = self.gathers.get_mut(gather);
         let Some(piece) = &mut record.piece else { return false };
-        let (from, is_unsent, known) = (piece.lane.server, piece.is_unsent, piece.detour);
+        let (is_unsent, known) = (piece.is_unsent, piece.detour);
+        let Some(from) = piece.server else { return false };
         let reason = record.error.as_deref().map(reason_of);
         let redirect = reason.filter(|reason| Redirect::of(reason).is_some());
         if (redirect.is_none() && !is_unsent) || self.stop.is_some() {
@@ -150,13 +153,19 @@ impl Proxy {
         }
     }
 
-    /// Fails a transaction whose detour was given up.
-    pub(super) fn give_up_piece<I: Io>(&mut self, io: &mut I, gather: GatherId, error: &[u8]) {
+    /// Fails a transaction that is not sent again; its client is given if it is being served.
+    pub(super) fn give_up_piece<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: Option<&mut Client>,
+        gather: GatherId,
+        error: &[u8],
+    ) {
         let record = self.gathers.get_mut(gather);
         (record.piece, record.error, record.waiting) = (None, None, 1);
         self.gathers.recount(gather);
         if self.gathers.fail(gather, &aborted_by(error)) {
-            self.finish_gather(io, None, gather);
+            self.finish_gather(io, client, gather);
         }
     }
 

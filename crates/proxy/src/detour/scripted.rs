@@ -113,8 +113,11 @@ impl Cluster {
         }
         self.w.proxy.connected(&mut self.w.io, conn);
         let reads_replicas = self.pool.contains("read_from") && !self.pool.contains("primary");
-        let (first, answers) =
-            if reads_replicas { (request("READONLY"), "+OK\r\n") } else { (String::new(), "") };
+        let (first, answers) = if reads_replicas {
+            (request("READONLY") + &request("ROLE"), "+OK\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n")
+        } else {
+            (String::new(), "")
+        };
         let handshake = first + &request("PING");
         assert_eq!(self.w.sent(conn), handshake, "nothing else before it is known to live");
         self.seen.insert(conn, handshake.len());

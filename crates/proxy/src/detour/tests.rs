@@ -133,7 +133,26 @@ fn keys_are_sent_by_slot_and_a_failed_part_is_no_value() {
     c.at(1, &["mget b"], "*1\r\n$1\r\nB\r\n");
     c.at(2, &["mget foo {foo}2", "mget a"], "*2\r\n$1\r\nF\r\n$-1\r\n-ERR broken\r\n");
     let crossed = "-CROSSSLOT Keys in request don't hash to the same slot\r\n";
-    assert_eq!(c.w.sent(client), format!("-ERR broken\r\n{crossed}"));
+    assert_eq!(c.w.sent(client), format!("-ERR broken (server 127.0.0.1:2)\r\n{crossed}"));
+}
+
+/// Experiment 8.
+#[test]
+fn the_error_of_a_split_request_names_the_node_that_is_dead() {
+    let mut c = Cluster::new();
+    let client = c.ask(&["MGET foo b"]);
+    c.at(1, &["mget b"], "*1\r\n$1\r\nB\r\n");
+    for _ in 0..50 {
+        let dead = c.node(2);
+        c.w.proxy.failed(&mut c.w.io, dead, Fault::Refused);
+        c.pass(25);
+        if !c.pending(1).is_empty() {
+            c.at(1, &["mget foo"], "-MOVED 12182 127.0.0.1:2\r\n");
+        }
+    }
+    let error = c.w.sent(client);
+    assert!(error.starts_with("-CLUSTERDOWN ") && error.ends_with(" (server 127.0.0.1:2)\r\n"), "{error}");
+    assert_eq!((c.w.proxy.census().detours, c.w.proxy.gathers.open_count()), (0, 0));
 }
 
 #[test]
@@ -513,13 +532,40 @@ fn a_transaction_is_bound_to_its_slot_and_not_to_the_owner_of_the_moment() {
     assert_eq!(c.more(client, &["INCR foo", "EXEC"]), 2);
     c.at(3, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
     assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n");
-    // Without an owner it waits, as any request does.
+    // Without an owner it waits, as any request does; also while no node is known at all.
+    for is_known in [true, false] {
+        let mut c = Cluster::unknown();
+        if is_known {
+            c.learn(6, &[(0, 9999, 1)]);
+        }
+        let client = transact(&mut c);
+        assert_eq!(outcome(&c, client), "");
+        c.learn(7, &[(0, 9999, 1), (10000, 16383, 2)]);
+        c.at(2, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
+        assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n");
+    }
     let mut c = Cluster::unknown();
-    c.learn(6, &[(0, 9999, 1)]);
     let client = transact(&mut c);
-    c.learn(7, &[(0, 9999, 1), (10000, 16383, 2)]);
-    c.at(2, &PIECE, "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n");
-    assert_eq!(outcome(&c, client), "*2\r\n+OK\r\n:2\r\n");
+    c.pass(1001);
+    let unserved = "-EXECABORT Transaction discarded because of: CLUSTERDOWN no node is known that serves this key's slot\r\n";
+    assert_eq!(outcome(&c, client), unserved);
+    let census = c.w.proxy.census();
+    assert_eq!((census.detours, c.w.proxy.gathers.open_count(), census.held), (0, 0, census.held_counted));
+}
+
+/// Found by the simulator: a frozen master executes what it was sent when it goes on, and it is lost.
+#[test]
+fn keys_that_are_watched_at_a_former_master_are_no_longer_watched() {
+    let mut c = Cluster::new();
+    let client = c.ask(&["WATCH foo"]);
+    let private = c.node(2);
+    c.w.proxy.connected(&mut c.w.io, private);
+    c.w.receive(private, b"+PONG\r\n+OK\r\n");
+    assert_eq!(c.w.sent(client), "+OK\r\n");
+    c.learn(7, &[(0, 9999, 1), (10000, 16383, 3)]);
+    assert!(c.w.io.closed.contains(&private));
+    c.more(client, &["MULTI", "SET foo 1", "EXEC"]);
+    assert_eq!(c.w.sent(client), "+OK\r\n+OK\r\n+QUEUED\r\n*-1\r\n", "as if a watched key had changed");
 }
 
 /// Found by the simulator: a client in cluster mode would follow the redirect, past the proxy.

@@ -123,7 +123,13 @@ impl Proxy {
 
     /// The detour of a request under way. None if it has no slot, nobody waits for it, or it depends on a
     /// private connection.
-    fn detour_of(&self, pool: PoolKey, lane: LaneKey, pending: &Pending, bytes: Bytes) -> Option<Detour> {
+    pub(super) fn detour_of(
+        &self,
+        pool: PoolKey,
+        lane: LaneKey,
+        pending: &Pending,
+        bytes: Bytes,
+    ) -> Option<Detour> {
         if lane.number >= self.servers[lane.server].first_private() {
             return None;
         }

@@ -170,11 +170,17 @@ fn requests_behind_a_full_socket_go_to_the_next_master() {
     const MULTI: &str = "*1\r\n$5\r\nMULTI\r\n";
     const EXEC: &str = "*1\r\n$4\r\nEXEC\r\n";
     let piece = [MULTI, SET, EXEC].concat();
-    // Bytes that have not left, from the end: whole requests, part of one, and part of a transaction.
+    // Bytes that have not left, from the end: whole requests, part of one, the beginning and the middle of a
+    // transaction. What has left in part cannot have been executed either; of a transaction whose beginning
+    // has left, the rest must not be.
     let cases = [
         (piece.len() + SET.len(), 1, vec!["+OK\r\n", "*1\r\n+OK\r\n"]),
-        (piece.len() + SET.len() - 1, 2, vec!["*1\r\n+OK\r\n"]),
-        (piece.len() - 1, 3, vec![]),
+        (piece.len() + SET.len() - 1, 1, vec!["+OK\r\n", "*1\r\n+OK\r\n"]),
+        (piece.len() + 1, 1, vec!["+OK\r\n", "*1\r\n+OK\r\n"]),
+        (piece.len() - 1, 2, vec!["*1\r\n+OK\r\n"]),
+        (EXEC.len() + SET.len(), 3, vec![]),
+        (EXEC.len() + SET.len() - 1, 3, vec![]),
+        (1, 3, vec![]),
     ];
     for (unsent, lost, replies) in cases {
         let mut w = world();

@@ -3,8 +3,9 @@ use net::{App, ConnId, Fault};
 use super::*;
 use crate::testing::{World, lines};
 
-const PONG: &[u8] = b"+PONG\r\n";
-const PING: &str = "*1\r\n$4\r\nPING\r\n";
+/// Accepts ROLE, and PING.
+const PONG: &[u8] = b"+OK\r\n+PONG\r\n";
+const PING: &str = "*1\r\n$4\r\nROLE\r\n*1\r\n$4\r\nPING\r\n";
 const ROLE: &str = "*1\r\n$4\r\nROLE\r\n";
 const MASTER: &[u8] = b"*3\r\n$6\r\nmaster\r\n:14\r\n*0\r\n";
 

@@ -4,7 +4,8 @@
 //! slot ▸ settled owner, its replicas ▸ those that may be read from (crate::replica_watch) ▸ the nearest ▸ one for each client
 //! ```
 //! While a slot is unsettled, reads go where writes go: a replica does not know of keys that have moved. A
-//! request that a replica declines or loses takes a detour to the owner ([`crate::detour`]).
+//! request that a replica declines or loses takes a detour to the owner ([`crate::detour`]), and so does one
+//! to which it says that the key is missing.
 
 use config::checked::ReadFrom;
 use wire::redis::Command;
@@ -26,10 +27,12 @@ pub(super) const NO_REPLICA: &[u8] =
 const HELD_UP: u8 = 128;
 
 impl Proxy {
-    /// True if this command of a client of this pool may go to a replica.
+    /// True if this command of a client may go to a replica. While it watches keys, what it reads has to be
+    /// as new as its watch, or it would change what others have changed before.
     #[inline]
-    pub(super) fn is_replica_read(&self, pool: PoolKey, command: &Command) -> bool {
-        self.pools[pool].reads_replicas && command.may_read_replica()
+    pub(super) fn is_replica_read(&self, client: &Client, command: &Command) -> bool {
+        let reads_replicas = self.pools[client.pool].reads_replicas;
+        reads_replicas && command.may_read_replica() && client.session.watched().is_none()
     }
 
     /// The client's connection for a read of this key. `Ok(None)` if it has to take a detour.

@@ -398,7 +398,7 @@ impl Proxy {
     /// Plans a command of one key.
     #[inline]
     fn plan_one<'a>(&mut self, client: &Client, command: &'static Command, key: &[u8]) -> Plan<'a> {
-        if self.is_replica_read(client.pool, command) {
+        if self.is_replica_read(client, command) {
             return self.plan_read(client, command, key);
         }
         Plan::One(self.lane_of_key(client, key), command)
@@ -422,7 +422,7 @@ impl Proxy {
         if groups.any(|group| group != first) {
             return Plan::Here(Here::CrossSlot(command));
         }
-        if let Some(key) = first_key.filter(|_| self.is_replica_read(client.pool, command)) {
+        if let Some(key) = first_key.filter(|_| self.is_replica_read(client, command)) {
             return self.plan_read(client, command, key.bytes());
         }
         let placement = &self.pools[client.pool].placement;

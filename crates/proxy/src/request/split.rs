@@ -35,7 +35,7 @@ impl Proxy {
         let sorted = self.sort_keys(client, keys);
         self.scratch.ends = ends;
         sorted?;
-        let is_read = self.is_replica_read(client.pool, command);
+        let is_read = self.is_replica_read(client, command);
         Some(if is_read { self.read_parts_elsewhere(client) } else { Ok(()) })
     }
 
@@ -64,6 +64,8 @@ impl Proxy {
         let traits = Traits::of(command);
         let gather = self.open_gather(io, client, merge_of(merge));
         let count = self.scratch.parts.len();
+        // One of many nodes: which is what its client wants to know.
+        self.gathers.get_mut(gather).names_servers = self.pools[client.pool].placement.slots().is_some();
         let mut requests = self.take_requests(count);
         for (request, part) in requests.iter_mut().zip(&self.scratch.parts) {
             write_split_head(request, command, part.keys as usize, parts.arguments_each());

@@ -21,7 +21,7 @@ use crate::answer::{OK, cross_slot};
 use crate::client::Client;
 use crate::client::stateful::Transaction;
 use crate::fail::Failure;
-use crate::gather::{EXEC, Merge, QUEUED_PART};
+use crate::gather::{EXEC, GatherId, Merge, QUEUED_PART};
 use crate::keys::{LaneKey, ServerKey};
 use crate::piece::Piece;
 use crate::proxy::{Part, Proxy};
@@ -36,6 +36,7 @@ use crate::tally::Change;
 pub(super) const ABORTED: &[u8] = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
 /// The request that begins a transaction, as servers get it.
 pub(crate) const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+const EXECUTE: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
 const NESTED: &[u8] = b"-ERR MULTI calls can not be nested\r\n";
 const WATCH_INSIDE: &[u8] = b"-ERR WATCH inside MULTI is not allowed\r\n";
 const QUEUED: &[u8] = b"+QUEUED\r\n";
@@ -309,6 +310,12 @@ impl Proxy {
             return self.give(io, client, b"*0\r\n");
         }
         let Some(lane) = lane else {
+            if self.is_by_slot(client)
+                && let Some(slot) = slot_of(&transaction)
+            {
+                // No node is known yet.
+                return self.send_as_piece(io, client, &transaction, slot, None);
+            }
             self.pools[client.pool].stats.no_server.inc();
             let error = b"-EXECABORT Transaction discarded because of: no server is left for it\r\n";
             return self.give(io, client, error);
@@ -354,27 +361,18 @@ impl Proxy {
         lane: LaneKey,
         queued: &Transaction,
     ) {
-        self.scratch.parts.clear();
-        self.scratch.parts.push(Part { lane: Some(lane), group: None, keys: 0, refused: false });
-        self.scratch.order.clear();
-        let gather = self.open_gather(io, client, Merge::Exec);
-        self.gathers.get_mut(gather).waiting = queued.ends.len() as u32 + 2;
-        let traits = Traits::redis(false);
-        let exec: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
         let is_shared = lane.number < self.servers[lane.server].first_private();
         if is_shared
             && self.pools[client.pool].placement.slots().is_some()
             && let Some(slot) = slot_of(queued)
         {
-            let all = std::iter::once(MULTI).chain(queued.requests()).chain([exec]);
-            let piece = Piece::new(all, slot, lane);
-            self.gathers.get_mut(gather).piece = Some(Box::new(piece));
-            self.gathers.recount(gather);
-            return self.send_first(io, client, gather);
+            return self.send_as_piece(io, client, queued, slot, Some(lane));
         }
+        let gather = self.open_transaction(io, client, queued, Some(lane));
+        let traits = Traits::redis(false);
         self.bring_scripts(io, lane, queued.requests());
         let before = std::iter::once(MULTI).chain(queued.requests()).map(|request| (request, QUEUED_PART, 0));
-        for (request, part, keys) in before.chain([(exec, 0, EXEC)]) {
+        for (request, part, keys) in before.chain([(EXECUTE, 0, EXEC)]) {
             let expect = Expect { keys, ..traits.expect };
             let owner = Owner::Part(gather, part);
             let pending = Pending { expect, ..Pending::new(owner, io.now(), request.len()) };
@@ -390,6 +388,42 @@ impl Proxy {
                 }
             }
         }
+    }
+}
+
+impl Proxy {
+    /// Opens the gather record of a transaction.
+    fn open_transaction<I: Io>(
+        &mut self,
+        io: &I,
+        client: &mut Client,
+        queued: &Transaction,
+        lane: Option<LaneKey>,
+    ) -> GatherId {
+        self.scratch.parts.clear();
+        self.scratch.parts.push(Part { lane, group: None, keys: 0, refused: false });
+        self.scratch.order.clear();
+        let gather = self.open_gather(io, client, Merge::Exec);
+        self.gathers.get_mut(gather).waiting = queued.ends.len() as u32 + 2;
+        gather
+    }
+
+    /// Sends a transaction of a cluster, or lets it wait until its slot has an owner.
+    fn send_as_piece<I: Io>(
+        &mut self,
+        io: &mut I,
+        client: &mut Client,
+        queued: &Transaction,
+        slot: u16,
+        lane: Option<LaneKey>,
+    ) {
+        let gather = self.open_transaction(io, client, queued, lane);
+        let all = std::iter::once(MULTI).chain(queued.requests()).chain([EXECUTE]);
+        let number = lane.map_or(u16::from(client.session.resp3), |lane| lane.number);
+        let piece = Piece::new(all, slot, (number, lane.map(|lane| lane.server)));
+        self.gathers.get_mut(gather).piece = Some(Box::new(piece));
+        self.gathers.recount(gather);
+        self.send_first(io, client, gather);
     }
 }
 

@@ -139,6 +139,10 @@ impl Proxy {
                 return true;
             }
         }
+        if self.is_asked_again(io, lane, found, &input.bytes()[..found.len]) {
+            input.consume(found.len);
+            return true;
+        }
         if is_notable {
             self.note_reply(io, lane, found.len);
         }

@@ -51,8 +51,9 @@ impl Proxy {
         }
     }
 
-    /// Notes that a part has failed; true once no part is missing. A request that went to every server gets
-    /// an error that names the server, after the server's own words: clients look at how an error begins.
+    /// Notes that a part has failed; true once no part is missing. A request that went to every server, or
+    /// was split over the slots of a cluster, gets an error that names the server, after the server's own
+    /// words: clients look at how an error begins.
     pub(crate) fn fail_part(&mut self, (gather, part): (GatherId, u16), lane: LaneKey, error: &[u8]) -> bool {
         if part == QUEUED_PART {
             return self.gathers.fail(gather, &aborted_by(error));

@@ -8,6 +8,8 @@
 //! probe does the same handshake: so it serves again soon after the server's or the pool's password is
 //! corrected.
 //!
+//! In a pool that reads from replicas, ROLE also says whether a replica is connected to its master.
+//!
 //! A master that Sentinels have named has to show that it is one (ROLE), also later, when it declines a write
 //! as a replica does: an old master that is back does not know yet that it was replaced.
 
@@ -36,6 +38,7 @@ impl Server {
         let (password, db, now) = (self.password.clone(), self.database_of(lane), io.now());
         let checks_role = self.is_named_by_sentinels();
         let (reads_replicas, private) = (reads_replicas(&self.config), lane >= self.first_private());
+        let may_be_replica = reads_replicas || self.master.is_some();
         let conn = &mut self.conns[lane as usize];
         debug_assert_eq!(conn.conn, None, "one would be forgotten");
         conn.conn = Some(id);
@@ -61,6 +64,9 @@ impl Server {
             }
             if reads_replicas && !private {
                 shake(Handshake::Readonly, command(&[b"READONLY"]));
+            }
+            if may_be_replica && !private && !probe {
+                shake(Handshake::Linked, command(&[b"ROLE"]));
             }
             if probe {
                 shake(Handshake::Probe, command(&[b"PING"]));
@@ -183,6 +189,7 @@ impl Proxy {
             }
             // A server that refuses it declines the reads, which then go to the master.
             Handshake::Readonly => return self.servers[lane.server].step_done(io, lane.number, false),
+            Handshake::Linked => return self.role_of_replica(io, lane, reply),
             Handshake::Password => Failure::Password,
             Handshake::Version => Failure::Version,
             Handshake::Database => Failure::Database,
@@ -199,6 +206,17 @@ impl Proxy {
             }
         }
         self.servers[lane.server].step_done(io, lane.number, is_error);
+    }
+
+    /// Takes the role of a node that may be a replica. One that is not connected to its master is not read
+    /// from until it is reported to be: its reads go to the master. A server that does not say is believed.
+    fn role_of_replica<I: Io>(&mut self, io: &mut I, lane: LaneKey, reply: &[u8]) {
+        let server = &mut self.servers[lane.server];
+        if server.standing.is_fit && wire::redis::replication::is_unlinked(reply) {
+            server.standing.is_fit = false;
+            return self.close_lane(io, lane, Failure::Superseded);
+        }
+        server.step_done(io, lane.number, false);
     }
 
     /// Closes a connection whose handshake was refused: its requests would be refused, reach another

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use net::{ConnId, Io};
+use net::{ConnId, Io, Unsent};
 
 use crate::client::Wait;
 use crate::fail::Failure;
@@ -33,8 +33,8 @@ struct Lost {
     kept: Kept,
     /// Requests that waited for the handshake.
     unready: Vec<u8>,
-    /// Bytes that never left: those of the last requests, before `unready`.
-    unsent: Vec<u8>,
+    /// Bytes that never left, of the last requests before `unready`, and the beginning of the first of those.
+    unsent: Unsent,
     passage: Option<Box<Passage>>,
     /// Clients that are not read because they wait for it.
     waiting: Vec<ConnId>,
@@ -52,22 +52,23 @@ impl Lost {
         if self.is_unsent {
             return 0;
         }
-        let mut behind = 0;
+        let (mut behind, unsent) = (0, self.unsent.bytes.len() - self.unsent.written);
         let never_left = self.line.iter().rev().take_while(|pending| {
-            let is_cut = behind < self.unsent.len();
+            let is_cut = behind < unsent;
             behind += pending.len as usize;
             is_cut
         });
         self.line.len() - never_left.count()
     }
 
-    /// The bytes of the last requests of the line, none of which has left, each with its request's place.
+    /// The bytes of the last requests of the line that have not left, or not whole, each with its request's
+    /// place. One that has left in part is among them if its beginning is still known.
     fn unsent(&self) -> BTreeMap<usize, Range<usize>> {
-        let bytes = self.unsent_bytes();
-        let mut end = bytes.len();
+        let written = if self.is_unsent { 0 } else { self.unsent.written };
+        let mut end = self.unsent_bytes().len();
         let mut places = BTreeMap::new();
         for (n, pending) in self.line.iter().enumerate().rev() {
-            let Some(start) = end.checked_sub(pending.len as usize).filter(|_| end > 0) else { break };
+            let Some(start) = end.checked_sub(pending.len as usize).filter(|_| end > written) else { break };
             if matches!(pending.owner, Owner::Handshake(_)) {
                 break;
             }
@@ -78,7 +79,7 @@ impl Lost {
     }
 
     fn unsent_bytes(&self) -> &[u8] {
-        if self.is_unsent { &self.unready } else { &self.unsent }
+        if self.is_unsent { &self.unready } else { &self.unsent.bytes }
     }
 
     /// True if the request at `n` is settled: it has an error, or the beginning of its reply.

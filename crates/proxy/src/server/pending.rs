@@ -54,6 +54,9 @@ pub(crate) enum Handshake {
     Role,
     /// READONLY: a replica serves reads.
     Readonly,
+    /// ROLE: a replica that is read from is connected to its master. One that has just started is not, and
+    /// has old data, or none.
+    Linked,
     /// PING: a node of a cluster gets requests only once it has shown that it is alive. A frozen one would
     /// execute them when it goes on, after another has taken its place.
     Alive,

@@ -100,9 +100,9 @@ impl Server {
     }
 
     /// Takes the oldest request of a connection if it is a client's, to be answered with this reply as it is:
-    /// it has not expired, the reply is no error, and no other node has the same request. The reply is
-    /// counted, `us` microseconds after the request was accepted. None if the reply has to be looked at more
-    /// closely.
+    /// it has not expired, the reply is no error, no other node has the same request, and none has to be
+    /// asked. The reply is counted, `us` microseconds after the request was accepted. None if the reply has
+    /// to be looked at more closely.
     #[inline(always)]
     pub(crate) fn meet_client(
         &mut self,
@@ -111,8 +111,11 @@ impl Server {
         us: u64,
         tally: &mut Tally,
     ) -> Option<ToClient> {
+        if found.is_error || self.hedge_wait.is_some() || self.may_miss(reply) {
+            return None;
+        }
         let conn = &mut self.conns[lane as usize];
-        if found.is_error || conn.expired > 0 || self.hedge_wait.is_some() {
+        if conn.expired > 0 {
             return None;
         }
         let Owner::Client(id, seq) = conn.line.front()?.owner else { return None };

@@ -23,6 +23,8 @@ pub(crate) struct Conn {
     pub(crate) inbox: BytesMut,
     pub(crate) want: usize,
     pub(crate) outbox: BytesMut,
+    /// Bytes in front of the outbox that have left since it was empty.
+    pub(crate) torn: Vec<u8>,
     pub(crate) paused: bool,
     pub(crate) readable: bool,
     pub(crate) ended: bool,

@@ -1,4 +1,5 @@
-//! A server's report about its replication: replies to `INFO replication`, and its zone from `INFO server`.
+//! A server's report about its replication: replies to `INFO replication` and `ROLE`, and its zone from
+//! `INFO server`.
 //!
 //! ```text
 //! role:slave
@@ -7,6 +8,7 @@
 //! availability_zone:eu-1a        Valkey 8, if it is configured
 //! ```
 
+use super::Kind;
 use super::report::{TEXT_MAX, scanned};
 
 /// Replication of a server, as it says itself.
@@ -47,6 +49,14 @@ pub fn availability_zone(frame: &[u8]) -> Option<String> {
     let is_zone =
         !zone.is_empty() && zone.len() <= TEXT_MAX && zone.bytes().all(|byte| byte.is_ascii_graphic());
     is_zone.then(|| zone.to_owned())
+}
+
+/// True for the reply of a replica to `ROLE` that is not connected to its master: what it has may be old, or
+/// nothing at all.
+pub fn is_unlinked(frame: &[u8]) -> bool {
+    let Some(reply) = scanned(frame).filter(|reply| reply.kind() == Kind::Array) else { return false };
+    let mut fields = reply.elements(frame).map(|(field, bytes)| field.body(bytes));
+    fields.next() == Some(b"slave") && fields.nth(2).is_some_and(|state| state != b"connected")
 }
 
 fn info_text(frame: &[u8]) -> Option<&str> {

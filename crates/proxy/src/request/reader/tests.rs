@@ -5,7 +5,7 @@ mod sentinel;
 use net::{App, Fault};
 use wire::redis::cluster::{Node, NodeHealth};
 
-use crate::detour::scripted::{Cluster, view};
+use crate::detour::scripted::{Cluster, request, view};
 use crate::replica_watch::Standing;
 
 const fn fit(distance: u8) -> Standing {
@@ -79,6 +79,27 @@ fn policies() {
     }
 }
 
+/// Found by the simulator: two clients that had watched one number and read it from a replica both changed
+/// it.
+#[test]
+fn a_client_that_watches_keys_reads_from_the_master() {
+    let mut c = cluster("replica", &[(3, fit(0))]);
+    let client = c.ask(&["WATCH foo"]);
+    let private = c.node(2);
+    c.w.proxy.connected(&mut c.w.io, private);
+    c.w.receive(private, b"+PONG\r\n+OK\r\n");
+    c.more(client, &["GET foo", "MGET foo {foo}2"]);
+    let asked =
+        [request("PING"), request("WATCH foo"), request("GET foo"), request("mget foo {foo}2")].concat();
+    assert_eq!(c.w.sent(private).to_lowercase(), asked.to_lowercase());
+    assert!(!c.is_known(3));
+    c.w.receive(private, b"$1\r\n7\r\n*2\r\n$1\r\n7\r\n$-1\r\n");
+    c.more(client, &["UNWATCH", "GET foo"]);
+    assert_eq!(c.w.sent(client), "+OK\r\n$1\r\n7\r\n*2\r\n$1\r\n7\r\n$-1\r\n");
+    c.w.receive(private, b"+OK\r\n");
+    c.at(3, &["GET foo"], "$1\r\n7\r\n");
+}
+
 #[test]
 fn equals_share_the_clients_and_a_client_keeps_to_one() {
     let mut c = cluster("replica", &[(3, fit(0)), (4, fit(0))]);
@@ -104,8 +125,8 @@ fn writes_and_times_of_use_are_the_masters() {
         "EVAL x 1 foo",
     ]);
     c.at(2, &["SET foo v", "TOUCH foo", "OBJECT IDLETIME foo", "EVAL x 1 foo"], "+OK\r\n:1\r\n:0\r\n+e\r\n");
-    c.at(3, &["GET foo", "MGET foo {foo}2"], "$1\r\nv\r\n*2\r\n$1\r\nv\r\n$-1\r\n");
-    let replies = "+OK\r\n:1\r\n:0\r\n$1\r\nv\r\n*2\r\n$1\r\nv\r\n$-1\r\n+e\r\n";
+    c.at(3, &["GET foo", "MGET foo {foo}2"], "$1\r\nv\r\n*2\r\n$1\r\nv\r\n$1\r\nw\r\n");
+    let replies = "+OK\r\n:1\r\n:0\r\n$1\r\nv\r\n*2\r\n$1\r\nv\r\n$1\r\nw\r\n+e\r\n";
     assert_eq!(c.w.sent(client), replies);
 }
 
@@ -147,6 +168,51 @@ fn what_a_replica_declines_or_loses_goes_to_its_master() {
     c.at(2, &["GET foo"], "$1\r\nw\r\n");
     assert_eq!(c.w.sent(client), "$1\r\nv\r\n$1\r\nw\r\n");
     assert_eq!(c.w.proxy.census().detours, 0);
+}
+
+/// Experiment 7: the replicas of the old owner do not know of keys that have moved.
+#[test]
+fn what_a_replica_says_is_missing_its_master_is_asked_for() {
+    for (words, missing, there) in [
+        ("GET foo", "$-1\r\n", "$1\r\nv\r\n"),
+        ("EXISTS foo {foo}2", ":1\r\n", ":2\r\n"),
+        ("MGET foo {foo}2", "*2\r\n$1\r\nv\r\n$-1\r\n", "*2\r\n$1\r\nv\r\n$1\r\nw\r\n"),
+        ("HGETALL foo", "*0\r\n", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"),
+    ] {
+        let mut c = cluster("replica", &[(3, fit(0))]);
+        let client = c.ask(&[words]);
+        c.at(3, &[words], missing);
+        // It has moved already; or its master has it; or it is missing.
+        c.at(2, &[words], "-ASK 12182 127.0.0.1:1\r\n");
+        c.at(1, &["ASKING", words], &format!("+OK\r\n{there}"));
+        assert_eq!(c.w.sent(client), there, "{words}");
+        let mut c = cluster("replica", &[(3, fit(0))]);
+        let client = c.ask(&[words, "GET {foo}3"]);
+        c.at(3, &[words, "GET {foo}3"], &format!("{missing}$1\r\nx\r\n"));
+        c.at(2, &[words], missing);
+        assert_eq!(c.w.sent(client), format!("{missing}$1\r\nx\r\n"), "{words}");
+        let census = c.w.proxy.census();
+        assert_eq!((census.detours, census.held), (0, census.held_counted));
+    }
+}
+
+/// A replica that has started again has what it had saved once, or nothing, until its master has sent it
+/// everything; and its last report may say that it is fit.
+#[test]
+fn a_replica_that_is_not_connected_to_its_master_is_not_read_from() {
+    let mut c = cluster("replica", &[(3, fit(0)), (4, unfit(0))]);
+    let client = c.ask(&["GET foo"]);
+    let replica = c.node(3);
+    c.w.proxy.connected(&mut c.w.io, replica);
+    let role = "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:2\r\n$7\r\nconnect\r\n:-1\r\n";
+    c.w.receive(replica, format!("+OK\r\n{role}").as_bytes());
+    assert!(c.w.io.closed.contains(&replica));
+    c.at(2, &["GET foo"], "$1\r\nv\r\n");
+    assert_eq!(c.w.sent(client), "$1\r\nv\r\n");
+    assert!(read(&mut c).expect_err("no other").starts_with("-ERR no replica"));
+    // Until it is reported to be fit, and is connected.
+    learn(&mut c, &[(3, fit(0))]);
+    assert_eq!(read(&mut c), Ok(3));
 }
 
 #[test]

@@ -41,8 +41,8 @@ fn reads_go_to_a_replica_and_writes_to_the_master() {
     let mut w = world("replica", &[(2, true), (3, false)]);
     let client = w.ask(lines(&["GET k", "MGET k j"]));
     let replica = w.node(2);
-    assert_eq!(w.sent(replica), PING, "no ROLE: it is no master");
-    w.receive(replica, b"+PONG\r\n$1\r\nv\r\n*2\r\n$1\r\nv\r\n$-1\r\n");
+    assert_eq!(w.sent(replica), format!("{ROLE}{PING}"));
+    w.receive(replica, b"+OK\r\n+PONG\r\n$1\r\nv\r\n*2\r\n$1\r\nv\r\n$-1\r\n");
     assert_eq!(w.sent(client), "$1\r\nv\r\n*2\r\n$1\r\nv\r\n$-1\r\n");
     assert!(!is_asked(&w, 1) && !is_asked(&w, 3));
     let writer = w.ask(lines(&["SET k v"]));
@@ -68,8 +68,8 @@ fn without_a_replica_that_is_fit() {
 #[test]
 fn what_a_replica_does_not_answer_goes_to_the_master() {
     let declined: [&[u8]; 2] = [
-        b"+PONG\r\n-LOADING Redis is loading the dataset in memory\r\n",
-        b"+PONG\r\n-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
+        b"+OK\r\n+PONG\r\n-LOADING Redis is loading the dataset in memory\r\n",
+        b"+OK\r\n+PONG\r\n-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
     ];
     for error in declined {
         let mut w = world("replica", &[(2, true)]);
@@ -85,7 +85,7 @@ fn what_a_replica_does_not_answer_goes_to_the_master() {
         let replica = w.io.connects[0].0;
         if fault == Fault::Reset {
             let replica = w.node(2);
-            w.receive(replica, b"+PONG\r\n");
+            w.receive(replica, b"+OK\r\n+PONG\r\n");
         }
         w.proxy.failed(&mut w.io, replica, fault);
         // The next read does not wait for a replica that has just failed.
@@ -102,7 +102,7 @@ fn a_frozen_replica_holds_reads_up_for_a_moment_only() {
     let mut w = world("replica", &[(2, true)]);
     let client = w.ask(lines(&["GET k"]));
     let replica = w.node(2);
-    w.receive(replica, b"+PONG\r\n");
+    w.receive(replica, b"+OK\r\n+PONG\r\n");
     w.pass_time(Duration::from_millis(249));
     assert!(!w.io.closed.contains(&replica));
     w.pass_time(Duration::from_millis(2));
@@ -114,11 +114,22 @@ fn a_frozen_replica_holds_reads_up_for_a_moment_only() {
 }
 
 #[test]
+fn a_replica_that_has_just_started_is_not_read_from() {
+    let mut w = world("replica", &[(2, true)]);
+    let client = w.ask(lines(&["GET k"]));
+    let replica = w.node(2);
+    w.receive(replica, b"*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$4\r\nsync\r\n:-1\r\n");
+    assert!(w.io.closed.contains(&replica));
+    master_answers(&mut w, 1, "GET k", "$1\r\nv\r\n");
+    assert_eq!(w.sent(client), "$1\r\nv\r\n");
+}
+
+#[test]
 fn an_error_of_the_command_is_the_reply() {
     let mut w = world("replica", &[(2, true)]);
     let client = w.ask(lines(&["GET k"]));
     let replica = w.node(2);
-    w.receive(replica, b"+PONG\r\n-WRONGTYPE Operation against a key\r\n");
+    w.receive(replica, b"+OK\r\n+PONG\r\n-WRONGTYPE Operation against a key\r\n");
     assert_eq!(w.sent(client), "-WRONGTYPE Operation against a key\r\n");
     assert!(!is_asked(&w, 1));
 }
@@ -128,7 +139,7 @@ fn a_replica_that_is_the_master_now_is_asked_as_one() {
     let mut w = world("replica", &[(2, true)]);
     let client = w.ask(lines(&["GET k"]));
     let replica = w.node(2);
-    w.receive(replica, b"+PONG\r\n$1\r\nv\r\n");
+    w.receive(replica, b"+OK\r\n+PONG\r\n$1\r\nv\r\n");
     // It is promoted; the old master comes back as a replica.
     w.reload(named("replica", 2, &[(1, true)]));
     w.receive(client, &lines(&["SET k w", "GET k"]));
@@ -136,8 +147,8 @@ fn a_replica_that_is_the_master_now_is_asked_as_one() {
     w.receive(master, MASTER);
     w.receive(master, b"+OK\r\n");
     let replica = w.node(1);
-    assert_eq!(w.sent(replica), PING);
-    w.receive(replica, b"+PONG\r\n$1\r\nw\r\n");
+    assert_eq!(w.sent(replica), format!("{ROLE}{PING}"));
+    w.receive(replica, b"+OK\r\n+PONG\r\n$1\r\nw\r\n");
     assert_eq!(w.sent(client), "$1\r\nv\r\n+OK\r\n$1\r\nw\r\n");
     let names: Vec<&str> =
         w.generation.pools[0].config.servers.iter().map(|server| server.identity.as_str()).collect();
