@@ -1,5 +1,5 @@
 """Client libraries in cluster mode against pools that pretend to be a cluster: over one server, over several, over a real cluster, and
-as two proxies that share the slots."""
+as two proxies that share the slots. The `redis` crate is in `rust_clients/redis_rs.rs`."""
 
 from pathlib import Path
 
@@ -65,6 +65,13 @@ def test_redis_py(ports, protocol):
         pipeline = client.pipeline(transaction=True)
         pipeline.incr(f"{{{prefix}}}n").incr(f"{{{prefix}}}n")
         assert pipeline.execute() == [1, 2]
+        # Every node has all keys.
+        assert set(client.scan_iter(match=f"{prefix}:*", count=20)) == {f"{prefix}:{n}" for n in range(50)}
+        with client.pubsub() as pubsub:
+            pubsub.subscribe(f"{prefix}channel")
+            kit.until(lambda: (pubsub.get_message(timeout=1) or {}).get("type") == "subscribe", "the acknowledgement")
+            client.publish(f"{prefix}channel", "hello")
+            kit.until(lambda: (pubsub.get_message(timeout=1) or {}).get("data") == "hello", "the message")
         assert client.cluster_keyslot("foo") == 12182
         info = client.cluster_info(target_nodes=RedisCluster.RANDOM)
         assert info["cluster_state"] == "ok"

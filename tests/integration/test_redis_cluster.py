@@ -431,7 +431,8 @@ def test_one_dead_shard_is_an_error_and_no_missing_value(cluster, stack):
         replica = cluster.replica_of(dead)
         for node in (replica, dead):
             node.program.kill()
-        with pytest.raises(redis.RedisError):
+        # The error names the node.
+        with pytest.raises(redis.RedisError, match=f"127.0.0.1:({dead.port}|{replica.port})"):
             client.mget(keys)
         alive = [key for key in keys if key_slot(key) > SLOTS * 2 // 3]
         assert client.mget(alive) == alive

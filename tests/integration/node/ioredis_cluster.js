@@ -21,6 +21,16 @@ async function main() {
   const results = await cluster.multi().incr(`{${prefix}}n`).incr(`{${prefix}}n`).exec();
   assert.deepStrictEqual(results, [[null, 1], [null, 2]]);
   assert.strictEqual(cluster.nodes('master').length, Number(process.argv[4] || 1));
+  // Every node has all keys.
+  for (const node of cluster.nodes('master')) {
+    const found = new Set();
+    for await (const keys of node.scanStream({ match: `${prefix}*`, count: 20 })) keys.forEach((key) => found.add(key));
+    assert.deepStrictEqual([...found].sort(), Array.from({ length: 50 }, (_, n) => `${prefix}${n}`).sort());
+  }
+  const message = new Promise((resolve) => cluster.on('message', (channel, text) => resolve([channel, text])));
+  assert.strictEqual(await cluster.subscribe(`${prefix}channel`), 1);
+  await cluster.publish(`${prefix}channel`, 'hello');
+  assert.deepStrictEqual(await message, [`${prefix}channel`, 'hello']);
   cluster.disconnect();
 }
 

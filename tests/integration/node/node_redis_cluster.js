@@ -21,6 +21,13 @@ async function main() {
   for (let n = 0; n < 50; n++) pipeline.incr(`{${prefix}}p`);
   assert.deepStrictEqual(await pipeline.execAsPipeline(), Array.from({ length: 50 }, (_, n) => n + 1));
   assert.deepStrictEqual(await cluster.multi().incr(`{${prefix}}n`).incr(`{${prefix}}n`).exec(), [1, 2]);
+  // Every node has all keys.
+  for (const master of cluster.masters) {
+    const node = await cluster.nodeClient(master);
+    const found = new Set();
+    for await (const keys of node.scanIterator({ MATCH: `${prefix}*`, COUNT: 20 })) keys.forEach((key) => found.add(key));
+    assert.deepStrictEqual([...found].sort(), Array.from({ length: 50 }, (_, n) => `${prefix}${n}`).sort());
+  }
   let heard;
   const message = new Promise((resolve) => { heard = resolve; });
   await cluster.subscribe(`${prefix}channel`, (text) => heard(text));

@@ -2,7 +2,7 @@
 'use strict';
 
 const assert = require('assert');
-const { ClusterBatch, GlideClusterClient } = require('@valkey/valkey-glide');
+const { ClusterBatch, ClusterScanCursor, GlideClusterClient, GlideClusterClientConfiguration } = require('@valkey/valkey-glide');
 
 const [port, prefix] = process.argv.slice(2);
 
@@ -20,6 +20,23 @@ async function main() {
   assert.deepStrictEqual(await client.exec(pipeline, true), Array.from({ length: 50 }, (_, n) => Math.floor(n / 5) + 1));
   const transaction = new ClusterBatch(true).incr(`{${prefix}}n`).incr(`{${prefix}}n`);
   assert.deepStrictEqual(await client.exec(transaction, true), [1, 2]);
+  const found = new Set();
+  for (let cursor = new ClusterScanCursor(); !cursor.isFinished();) {
+    const [next, some] = await client.scan(cursor, { match: `${prefix}*`, count: 20 });
+    cursor = next;
+    some.forEach((key) => found.add(key));
+  }
+  assert.ok(keys.every((key) => found.has(key)), [...found].join());
+  const subscriber = await GlideClusterClient.createClient({
+    addresses: [{ host: '127.0.0.1', port: Number(port) }],
+    requestTimeout: 5000,
+    pubsubSubscriptions: {
+      channelsAndPatterns: { [GlideClusterClientConfiguration.PubSubChannelModes.Exact]: new Set([`${prefix}channel`]) },
+    },
+  });
+  await client.publish('hello', `${prefix}channel`);
+  assert.strictEqual((await subscriber.getPubSubMessage()).message, 'hello');
+  subscriber.close();
   client.close();
 }
 

@@ -1,8 +1,9 @@
 //! Real clients against real servers, through the release binary: those in Python and JavaScript under
-//! pytest, and the `tokio-nsq` crate.
+//! pytest, and the crates `tokio-nsq` and `redis`.
 //!
-//! The crate's test is a separate project (`tests/integration/tokio_nsq`), because of its dependencies. They
-//! are fetched if permitted; without them the test is skipped, and the suite passes only in part.
+//! The tests of the crates are a separate project (`tests/integration/rust_clients`), because of its
+//! dependencies. They are fetched if permitted; without them those tests are skipped, and the suite passes
+//! only in part.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +15,7 @@ use crate::workspace::cargo;
 
 /// Runs both parts, the second even if the first fails.
 pub fn run(context: &Context) -> Result<Outcome, Fault> {
-    let parts = [("pytest", pytest(context)), ("tokio-nsq", tokio_nsq(context))];
+    let parts = [("pytest", pytest(context)), ("crates", crates(context))];
     let mut faults = Vec::new();
     let mut skipped = Vec::new();
     for (name, outcome) in parts {
@@ -75,13 +76,17 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn tokio_nsq(context: &Context) -> Result<Outcome, Fault> {
+fn crates(context: &Context) -> Result<Outcome, Fault> {
     if !run::is_installed("openssl") {
         return Ok(Outcome::Skipped("openssl is not installed".into()));
     }
     let chore = |words: &[&str]| -> Command {
         let mut command = cargo();
-        command.args(words).args(["--locked", "--manifest-path", "tests/integration/tokio_nsq/Cargo.toml"]);
+        command.args(words).args([
+            "--locked",
+            "--manifest-path",
+            "tests/integration/rust_clients/Cargo.toml",
+        ]);
         if !context.tools.may_install {
             command.arg("--offline");
         }
@@ -91,7 +96,7 @@ fn tokio_nsq(context: &Context) -> Result<Outcome, Fault> {
         return Ok(Outcome::Skipped(format!("its crates cannot be fetched: {fault}")));
     }
     let mut test = chore(&["test", "--quiet"]);
-    test.arg("--target-dir").arg(context.target.join("test-tokio-nsq"));
+    test.arg("--target-dir").arg(context.target.join("test-rust-clients"));
     test.env("NUTHATCH_BIN", context.binary());
     run::shown(&mut test, minutes(15)).map(|()| Outcome::Passed)
 }

@@ -2,8 +2,8 @@
 //!
 //! While a slot is moving, the replicas of its old owner do not know of keys that have moved (in Redis, and
 //! in Valkey before 8), and those of the new owner may not have them yet: both say that a key is missing
-//! which is there. So the owner of the slot has the last word: it has the key, names the node that has it, or it is
-//! missing. A replica's own word is believed where it has something.
+//! which is there. So the owner of the slot has the last word: it has the key, names the node that has it, or
+//! it is missing. A replica's own word is believed where it has something.
 
 use bytes::Bytes;
 use net::Io;
