@@ -12,7 +12,9 @@ the set-up of both suites needs. A unit of Redis' goes on after a test that ends
 
 import argparse
 import collections
+import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -111,10 +113,13 @@ def tcl_results(sources, units, fresh):
         port = fresh()
         command = ["./runtest", "--host", "127.0.0.1", "--port", str(port), "--singledb", "--durable", "--ignore-encoding", "--ignore-digest",
                    "--tags", " ".join(TAGS), "--single", f"unit/{unit}"]
-        try:
-            said = subprocess.run(command, cwd=directory, capture_output=True, timeout=120, check=False).stdout
-        except subprocess.TimeoutExpired as e:
-            said = e.stdout or b""
+        with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as running:
+            try:
+                said, _ = running.communicate(timeout=240)
+            except subprocess.TimeoutExpired:
+                # Its helpers hold a port that the next unit needs.
+                os.killpg(running.pid, signal.SIGKILL)
+                said, _ = running.communicate()
         text = re.sub(r"\x1b\[[0-9;]*m", "", said.decode(errors="replace"))
         for verdict, name in re.findall(r"^\[(ok|err)\]: (.*?)(?: \(\d+ ms\))?(?: in tests/.*)?$", text, re.M):
             results[f"{unit}: {name}"] = verdict == "ok"
