@@ -7,6 +7,7 @@ mod files;
 mod listeners;
 mod sections;
 
+mod admin;
 mod engine;
 mod lookup;
 mod pool;
@@ -14,19 +15,16 @@ mod queue;
 mod topology;
 mod user;
 
-use std::path::PathBuf;
+use access::AdminRole;
 
 use self::listeners::Listeners;
 use self::sections::{Sections, TOP};
-use crate::checked::{
-    Admin, Config, Local, Log, LogFormat, MetricsLimits, Pool, PoolStatsd, Queue, Server, Stats,
-};
+use crate::checked::{Admin, Config, Local, Log, LogFormat, Pool, PoolStatsd, Queue, Server, Stats};
 use crate::fault::{Fault, Position};
 use crate::go_flags::{self, GoValues};
 use crate::limits;
 use crate::options::Scope;
 use crate::report::Report;
-use crate::setting::Setting;
 use crate::values::{self, Settings};
 use crate::variables;
 use crate::written;
@@ -82,24 +80,10 @@ pub fn check_with(text: &str, threads: usize, lookup: variables::Lookup<'_>) -> 
         };
         Some(Stats { listen, interval: read.duration("interval"), statsd })
     });
-    let admin = sections.read(Scope::Admin, "admin", &mut faults).and_then(|read| {
-        let listen = read.listens("listen").pop()?;
-        listeners.add(&listen, read.place("listen").or(sections.place("admin")), &mut faults);
-        let tls = read.tls("tls");
-        let http_names = match read.get("http_names") {
-            Some(Setting::Texts(names)) => names.clone(),
-            _ => Vec::new(),
-        };
-        // The default is beside the messages, which are read below.
-        let events = read.text("events").map(PathBuf::from);
-        let metrics = MetricsLimits {
-            topics_max: read.integer("metrics_topics_max") as usize,
-            channels_max: read.integer("metrics_channels_max") as usize,
-        };
-        Some(Admin { listen, tls, http_names, metrics, events })
-    });
     let mut pools = Vec::new();
     let users = user::check(&sections, &mut faults);
+    let has_operators = users.iter().any(|user| user.spec.admin != AdminRole::None);
+    let admin = admin::check(&sections, has_operators, &mut listeners, &mut faults);
     let named = |pool: &str| users.iter().any(|user| user.spec.pools.iter().any(|name| name == pool));
     for (name, at, entries) in &sections.pools {
         pools.extend(pool::check(name, *at, entries, named(name), &mut listeners, &mut faults));

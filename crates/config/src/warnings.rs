@@ -4,7 +4,7 @@
 //! for a file of another kind.
 
 use crate::checked::{
-    ClientAuth, ClientCertificate, Listen, NEAR_FIRST, Pool, PoolListen, Queue, TlsVersion,
+    Admin, ClientAuth, ClientCertificate, Listen, NEAR_FIRST, Pool, PoolListen, Queue, TlsVersion,
 };
 use crate::endpoint::show_listen;
 
@@ -94,6 +94,23 @@ fn placement(pool: &Pool) -> Vec<Warning> {
             warning(option, found.to_string(), help)
         })
         .collect()
+}
+
+/// Doubtful settings of the admin port; `asks_for_login` if a user has rights there.
+pub fn of_admin(admin: &Admin, asks_for_login: bool) -> Vec<Warning> {
+    if !is_public(&admin.listen) {
+        return Vec::new();
+    }
+    let address = show_listen(&admin.listen);
+    let (text, help) = match (asks_for_login, &admin.tls) {
+        (false, _) => (
+            format!("{address} shows names, keys and messages to everybody who can reach it"),
+            "listen on 127.0.0.1, or give a user admin = \"view\" or \"operate\": then it asks for a login",
+        ),
+        (true, None) => (format!("passwords cross the network in clear at {address}"), "set tls"),
+        (true, Some(_)) => return Vec::new(),
+    };
+    vec![warning("listen", text, help)]
 }
 
 /// Doubtful settings of the queue.

@@ -411,6 +411,15 @@ fn warnings() {
             "[queue]\ntcp = \"0.0.0.0:1\"\n".into(),
             "2:7 W [queue]: 0.0.0.0:1 is open to everybody who can reach this machine",
         ),
+        (
+            "[queue]\n[admin]\nlisten = \"0.0.0.0:1\"\n".into(),
+            "3:10 W [admin]: 0.0.0.0:1 shows names, keys and messages to everybody who can reach it",
+        ),
+        (
+            "[queue]\n[admin]\nlisten = \"0.0.0.0:1\"\n[user.a]\ncertificate = \"a\"\nadmin = \"operate\"\n"
+                .into(),
+            "3:10 W [admin]: passwords cross the network in clear at 0.0.0.0:1",
+        ),
         ("[queue]\nmsg_timeout = \"20m\"\n".into(), "2:15 W [queue]: msg_timeout is above max_msg_timeout"),
         (
             "[queue]\nmin_output_buffer_timeout = \"1m\"\n".into(),
