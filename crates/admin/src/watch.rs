@@ -231,7 +231,7 @@ impl Watch {
         self.teller.tell(Severity::Notice, subject, format!("{text}, by {by}"));
     }
 
-    /// Brings the events so far to their file; waits for the disk for [`FLUSH_PATIENCE`] at most.
+    /// Brings the events so far to their file; waits for the disk for three seconds at most.
     pub async fn flush_events(&self) {
         let flush = async {
             let flushed = self.history.lock().await.events.flush();
