@@ -125,6 +125,26 @@ def test_changes_over_the_queues_http_api(scene):
     assert others == [], "neither what was refused, nor what programs do"
 
 
+def test_changes_over_the_lookups_http_api(scene):
+    tcp, http = kit.free_port(), kit.free_port()
+    scene.write("400ms", more=f'[lookup]\ntcp = "127.0.0.1:{tcp}"\nhttp = "127.0.0.1:{http}"\n')
+    assert scene.program.stop() == 0
+    scene.stack.programs.remove(scene.program)
+    scene.ports += [tcp, http]
+    scene.start()
+    for path, subject, text in [
+        ("/topic/create?topic=t", None, None),
+        ("/channel/create?topic=t&channel=c", None, None),
+        ("/topic/tombstone?topic=t&node=host:4151", "lookup, topic t", "tombstone topic of host:4151"),
+        ("/channel/delete?topic=t&channel=c", "lookup, topic t, channel c", "delete channel"),
+        ("/topic/delete?topic=t", "lookup, topic t", "delete topic"),
+    ]:
+        assert kit.fetch(http, path, "POST")[0] == 200, path
+        if subject:
+            scene.told(subject, f"{text}, by 127.0.0.1")
+    assert not [text for subject, text in scene.events() if "create" in text]
+
+
 def test_failed_logins(scene):
     """Over HTTP and to the queue; what is typed as the name of nobody is not shown."""
     password = hashlib.sha256(b"secret").hexdigest()

@@ -49,4 +49,4 @@ pub use request::{Asked, Link};
 pub use route::{Answering, Handler, Row, by_topic, delete, get, messages, open, post, put, quiet, under};
 pub use secure::{CertificateNames, ServerTls, secure};
 pub use serve::{FIRST_REQUEST, Listener, Socket, Stop, Tls, serve, serve_at_most};
-pub use service::{Api, Changed, router};
+pub use service::{Api, Changed, ManualChange, router};

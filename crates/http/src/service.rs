@@ -62,6 +62,19 @@ pub struct Changed {
     pub from: String,
 }
 
+/// A change made through the API, for the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManualChange<'a> {
+    /// Subject: `topic t`, `topic t, channel c`, `queue`, `lookup`.
+    pub subject: String,
+    /// The change: `empty channel`.
+    pub text: String,
+    /// Name of the user; empty if no login is needed.
+    pub user: &'a str,
+    /// Address of the client.
+    pub from: &'a str,
+}
+
 impl Changed {
     fn of<A>(row: &Row<A>, asked: &Asked) -> Option<Changed> {
         let counts = row.aim == Aim::Change && !row.quiet && !asked.link.own;

@@ -6,12 +6,15 @@
 //! With configured users, what changes something is for operators. Reading stays open: consumers look up
 //! their topics without a login, as NSQ's libraries do.
 
+mod audit;
 mod shown;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ::http::answer::{TEXT, with_type};
-use ::http::{Asked, HttpRefusal, LoginDesk, Names, Query, Row, answer, get, open, post};
+use ::http::{
+    Asked, Changed, HttpRefusal, LoginDesk, ManualChange, Names, Query, Row, answer, get, open, post,
+};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use net::NotTaken;
@@ -23,6 +26,9 @@ use crate::request::{Answer, Reply, Request};
 
 /// Passes a request to the shard, unless it has stopped or too many requests wait.
 pub type SendRequest = Box<dyn Fn(Request, Reply) -> Result<(), NotTaken> + Send + Sync>;
+
+/// Records a change that a person has made.
+pub type Record = Box<dyn Fn(ManualChange<'_>) + Send + Sync>;
 
 /// Identity of the daemon in the API.
 #[derive(Debug, Clone)]
@@ -43,6 +49,7 @@ pub struct Api {
     send: SendRequest,
     /// The desk at which operators log in; `None` if no login is required.
     desk: Option<Arc<LoginDesk>>,
+    record: OnceLock<Record>,
 }
 
 impl std::fmt::Debug for Api {
@@ -83,18 +90,29 @@ impl ::http::Api for Api {
     fn desk(&self) -> Option<&LoginDesk> {
         self.desk.as_deref()
     }
+
+    fn changed(&self, change: &Changed) {
+        if let Some((record, change)) = self.record.get().zip(audit::described(change)) {
+            record(change);
+        }
+    }
 }
 
 impl Api {
     /// An API that sends requests to the shard through `send`.
     pub fn new(about: About, send: SendRequest) -> Api {
-        Api { about: Mutex::new(Arc::new(about)), send, desk: None }
+        Api { about: Mutex::new(Arc::new(about)), send, desk: None, record: OnceLock::new() }
     }
 
     /// Adds a desk at which operators log in.
     #[must_use]
     pub fn with_logins(self, desk: Arc<LoginDesk>) -> Api {
         Api { desk: Some(desk), ..self }
+    }
+
+    /// Has changes recorded from now on; the first call counts.
+    pub fn recorded_by(&self, record: Record) {
+        let _ = self.record.set(record);
     }
 
     /// Sets another identity.

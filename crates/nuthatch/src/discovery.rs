@@ -17,7 +17,7 @@ use config::checked::{Listen, Lookup};
 use config::endpoint::show_listen;
 use config::nsqd::{VERSION, machine};
 use http::{Listener, LoginDesk, Stop, router, serve_at_most};
-use lookup::http::{About, Api};
+use lookup::http::{About, Api, Record};
 use lookup::{Lifetimes, Limits, Mail, Options, Snapshot};
 use net::{Binder, EventLoop, Handle, Resolver, Shard};
 use telemetry::error;
@@ -178,10 +178,11 @@ pub struct LookupHttp {
 }
 
 impl LookupHttp {
-    /// Serves the API until `stop`, and saves the snapshot. The task, if there is one, ends after the last
-    /// snapshot. Needs a tokio runtime.
-    pub fn spawn(self, stop: &Stop) -> Option<JoinHandle<()>> {
+    /// Serves the API until `stop`, has its changes recorded, and saves the snapshot. The task, if there is
+    /// one, ends after the last snapshot. Needs a tokio runtime.
+    pub fn spawn(self, stop: &Stop, record: Record) -> Option<JoinHandle<()>> {
         let LookupHttp { shard, api, listener, connections_max, snapshot } = self;
+        api.recorded_by(record);
         let kept =
             snapshot.map(|path| tokio::spawn(lookup_snapshot::keep(shard.clone(), path, stop.clone())));
         let router = router(api);

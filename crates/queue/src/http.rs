@@ -57,7 +57,7 @@ mod topics;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use ::http::{Budget, HttpRefusal, LoginDesk, answer};
+use ::http::{Budget, HttpRefusal, LoginDesk, ManualChange, answer};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use config::checked::{LogLevel, Queue};
@@ -107,19 +107,6 @@ pub trait Surroundings: Send + Sync {
 
     /// Records a change that a person has made.
     fn record(&self, change: ManualChange<'_>);
-}
-
-/// A change made through the API, for the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManualChange<'a> {
-    /// Subject: `topic t`, `topic t, channel c`, `queue`.
-    pub subject: String,
-    /// The change: `empty channel`.
-    pub text: String,
-    /// Name of the user; empty if no login is needed.
-    pub user: &'a str,
-    /// Address of the client.
-    pub from: &'a str,
 }
 
 /// Future returned by [`Surroundings`].

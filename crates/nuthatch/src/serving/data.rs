@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use admin::Watch;
+use queue::http::Surroundings;
 use telemetry::log::Log;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -33,7 +34,10 @@ impl DataTasks {
                 let around = Arc::new(Around(Arc::clone(watch)));
                 http.shown_in(slot.clone()).within(around).spawn(log, &stopping)
             }),
-            snapshot: lookup_http.and_then(|http| http.spawn(&stopping)),
+            snapshot: lookup_http.and_then(|http| {
+                let around = Around(Arc::clone(watch));
+                http.spawn(&stopping, Box::new(move |change| around.record(change)))
+            }),
             jobs: jobs.map(|jobs| tokio::spawn(jobs.serve())),
             stop,
         }

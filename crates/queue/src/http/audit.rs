@@ -2,9 +2,7 @@
 //!
 //! Programs create topics and channels by the thousand; those are not recorded, as nothing is lost by them.
 
-use ::http::{Changed, Query};
-
-use super::ManualChange;
+use ::http::{Changed, ManualChange, Query};
 
 /// Rows whose requests are recorded, and the change each makes, in nsqadmin's words.
 const RECORDED: [(&str, &str); 15] = [
