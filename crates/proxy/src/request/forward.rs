@@ -220,6 +220,26 @@ impl Proxy {
         Ok(())
     }
 
+    /// Puts requests that belong together on a server connection, which is opened if necessary. `bytes` has
+    /// them one after another, of the lengths that are in `pendings`. Either all are sent, or none.
+    pub(super) fn enqueue_together<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: LaneKey,
+        bytes: &[u8],
+        pendings: impl Iterator<Item = Pending>,
+    ) -> Result<(), Failure> {
+        if !self.servers[lane.server].is_open(lane.number) {
+            self.open_for_request(io, lane)?;
+        }
+        if self.servers[lane.server].is_unproven(lane.number) {
+            return Err(Failure::TimedOut);
+        }
+        let sent = self.servers[lane.server].send_together(io, lane.number, bytes, pendings)?;
+        self.note_sent(lane, sent);
+        Ok(())
+    }
+
     #[inline]
     fn note_sent(&mut self, lane: LaneKey, sent: Sent) {
         self.held.apply(sent.memory);
@@ -270,6 +290,42 @@ impl Server {
         conn.bulky += usize::from(pending.bulky);
         let is_first = conn.unwritten.add(bytes.len());
         conn.line.push_back(pending);
+        Ok(Sent { memory: conn.recount(), is_first })
+    }
+
+    /// Sends requests that stand one after another in `bytes`, none of which may be resent, as
+    /// [`Server::send`] does one.
+    fn send_together<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: u16,
+        bytes: &[u8],
+        pendings: impl Iterator<Item = Pending>,
+    ) -> Result<Sent, Failure> {
+        let (key, first_look) = (self.lane_key(lane), self.first_look());
+        let Server { conns, stats, resend, notable, .. } = self;
+        let conn = &mut conns[lane as usize];
+        let Some(id) = conn.conn else { return Err(Failure::Refused) };
+        if conn.ready() {
+            io.send(id, bytes);
+        } else {
+            conn.unready.extend_from_slice(bytes);
+        }
+        let policy = Policy { resend: *resend, beginnings: notable.keeps_beginnings };
+        let (mut left, mut is_first) = (bytes, false);
+        for mut pending in pendings {
+            let Some((request, behind)) = left.split_at_checked(pending.len as usize) else { break };
+            left = behind;
+            conn.kept.keep(&mut pending, Frame::Slice(request), Keep::default(), policy);
+            if let Some(after) = first_look {
+                conn.alarm_at(io, key, pending.at + after);
+            }
+            conn.bulky += usize::from(pending.bulky);
+            is_first |= conn.unwritten.add(request.len());
+            conn.line.push_back(pending);
+            stats.requests.inc();
+        }
+        stats.request_bytes.add(bytes.len() as u64);
         Ok(Sent { memory: conn.recount(), is_first })
     }
 }

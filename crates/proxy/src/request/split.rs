@@ -15,7 +15,7 @@ use crate::request::reader::NoReplica;
 use crate::server::pending::{Expect, Owner, Pending};
 
 /// Largest part buffer that is kept for the next split.
-const KEEP_REQUEST: usize = 64 * 1024;
+pub(super) const KEEP_REQUEST: usize = 64 * 1024;
 
 impl Proxy {
     /// Sorts the keys of a request by group: see [`Proxy::sort_keys`].

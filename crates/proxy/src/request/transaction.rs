@@ -26,10 +26,10 @@ use crate::keys::{LaneKey, ServerKey};
 use crate::piece::Piece;
 use crate::proxy::{Part, Proxy};
 use crate::request::embedded::wall_ms;
-use crate::request::forward::{Forwarded, Traits};
+use crate::request::first_key;
 use crate::request::private::own_lane;
-use crate::request::{Frame, first_key};
-use crate::server::pending::{Expect, Owner, Pending};
+use crate::request::split::KEEP_REQUEST;
+use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
 use crate::tally::Change;
 
 /// Error text of Redis.
@@ -42,6 +42,10 @@ const WATCH_INSIDE: &[u8] = b"-ERR WATCH inside MULTI is not allowed\r\n";
 const QUEUED: &[u8] = b"+QUEUED\r\n";
 const SERVER_GONE: &[u8] =
     b"-ERR the server of this transaction was ejected, or replaced by a reload: start it again\r\n";
+
+/// Room for the requests of a transaction to begin with, in bytes, and for their ends.
+const FIRST_ROOM: usize = 256;
+const FIRST_ENDS: usize = 8;
 
 /// Effect of a request between MULTI and EXEC.
 #[derive(Debug)]
@@ -276,6 +280,10 @@ impl Proxy {
         }
         // Nothing will be executed: its bytes are not needed.
         if !transaction.spoiled {
+            if transaction.ends.is_empty() {
+                transaction.requests.reserve(FIRST_ROOM.max(frame.len()));
+                transaction.ends.reserve(FIRST_ENDS);
+            }
             transaction.requests.extend_from_slice(frame);
             transaction.ends.push(transaction.requests.len());
             transaction.server = transaction.server.or(server);
@@ -369,24 +377,26 @@ impl Proxy {
             return self.send_as_piece(io, client, queued, slot, Some(lane));
         }
         let gather = self.open_transaction(io, client, queued, Some(lane));
-        let traits = Traits::redis(false);
         self.bring_scripts(io, lane, queued.requests());
-        let before = std::iter::once(MULTI).chain(queued.requests()).map(|request| (request, QUEUED_PART, 0));
-        for (request, part, keys) in before.chain([(EXECUTE, 0, EXEC)]) {
-            let expect = Expect { keys, ..traits.expect };
-            let owner = Owner::Part(gather, part);
-            let pending = Pending { expect, ..Pending::new(owner, io.now(), request.len()) };
-            match self.forward(io, client, lane, Frame::Slice(request), pending, traits.keep) {
-                Forwarded::Queued | Forwarded::Answered | Forwarded::Blocks(_) => {}
-                Forwarded::Refused(failure) => {
-                    // Only the first request can open a connection: nothing was sent.
-                    let error = failure.reply(config::checked::Protocol::Redis);
-                    self.pools[client.pool].stats.forward_error.inc();
-                    self.gathers.get_mut(gather).waiting = 1;
-                    self.gathers.fail(gather, &error);
-                    return self.finish_gather(io, Some(client), gather);
-                }
-            }
+        let (now, bulky) = (io.now(), client.reply_size.is_bulky());
+        let pending = |len: usize, part: u16, keys: u32| {
+            let expect = Expect { keys, ..ANY_REPLY };
+            Pending { expect, bulky, ..Pending::new(Owner::Part(gather, part), now, len) }
+        };
+        let lens = std::iter::once(MULTI.len()).chain(queued.requests().map(<[u8]>::len));
+        let pendings = lens.map(|len| pending(len, QUEUED_PART, 0)).chain([pending(EXECUTE.len(), 0, EXEC)]);
+        let mut bytes = std::mem::take(&mut self.scratch.request);
+        bytes.clear();
+        [MULTI, &queued.requests, EXECUTE].iter().for_each(|part| bytes.extend_from_slice(part));
+        let sent = self.enqueue_together(io, lane, &bytes, pendings);
+        bytes.shrink_to(KEEP_REQUEST);
+        self.scratch.request = bytes;
+        if let Err(failure) = sent {
+            let error = failure.reply(config::checked::Protocol::Redis);
+            self.pools[client.pool].stats.forward_error.inc();
+            self.gathers.get_mut(gather).waiting = 1;
+            self.gathers.fail(gather, &error);
+            self.finish_gather(io, Some(client), gather);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::SHARE_MIN;
 use crate::server::pending::{Owner, Pending};
-use crate::server::scan::{Found, Met, Next, ToClient};
+use crate::server::scan::{Found, Met, Next, Plain, Receiver};
 use crate::server::tally::Tally;
 
 /// Size below which replies are copied out of their input buffer when memory is tight. A longer one fills
@@ -90,13 +90,21 @@ impl Proxy {
         let us = server.waited_us(lane.number, io.now());
         let is_notable = server.notable.takes(found.len, us);
         let reply = (found, &input.bytes()[..found.len]);
-        let to = if is_notable { None } else { server.meet_client(lane.number, reply, us, tally) };
-        let Some(ToClient { id, seq, len, works }) = to else {
+        let plain = if is_notable { None } else { server.meet_plain(lane.number, reply, us, tally) };
+        let Some(Plain { receiver, len, works }) = plain else {
             return self.take_special_reply(io, lane, input, found, is_notable);
         };
         if works {
             self.server_works(lane.server);
         }
+        let (id, seq) = match receiver {
+            Receiver::Client(id, seq) => (id, seq),
+            Receiver::Transaction(gather) => {
+                input.consume(found.len);
+                self.queued(io, gather);
+                return true;
+            }
+        };
         let pool = if len < SHARE_MIN {
             let pool = self.hand_over(io, id, seq, Reply::Slice(&input.bytes()[..len]));
             input.consume(found.len);

@@ -51,6 +51,13 @@ impl Proxy {
         }
     }
 
+    /// Notes that a request of a transaction was queued.
+    pub(crate) fn queued<I: Io>(&mut self, io: &mut I, transaction: GatherId) {
+        if self.gathers.store(transaction, QUEUED_PART, b"") {
+            self.finish_gather(io, None, transaction);
+        }
+    }
+
     /// Notes that a part has failed; true once no part is missing. A request that went to every server, or
     /// was split over the slots of a cluster, gets an error that names the server, after the server's own
     /// words: clients look at how an error begins.

@@ -6,6 +6,7 @@ use wire::memcache::{Scan, Status};
 use wire::redis::{Kind, ReplyLimits, ReplyScan};
 
 use crate::client::Seq;
+use crate::gather::{GatherId, QUEUED_PART};
 use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
@@ -51,14 +52,20 @@ pub(crate) enum Met {
     Late,
 }
 
-/// A plain reply to a client.
-pub(crate) struct ToClient {
-    pub(crate) id: ConnId,
-    pub(crate) seq: Seq,
-    /// Bytes that the client gets: all of the reply, or none if it is not to see it.
+/// A plain reply.
+pub(crate) struct Plain {
+    pub(crate) receiver: Receiver,
+    /// Bytes that a client gets: all of the reply, or none if it is not to see it.
     pub(crate) len: usize,
     /// The server works again: see [`Server::count_reply`].
     pub(crate) works: bool,
+}
+
+/// Receiver of a plain reply.
+pub(crate) enum Receiver {
+    Client(ConnId, Seq),
+    /// The record of a transaction, of which a request was queued.
+    Transaction(GatherId),
 }
 
 impl Server {
@@ -99,18 +106,18 @@ impl Server {
         next
     }
 
-    /// Takes the oldest request of a connection if it is a client's, to be answered with this reply as it is:
-    /// it has not expired, the reply is no error, no other node has the same request, and none has to be
-    /// asked. The reply is counted, `us` microseconds after the request was accepted. None if the reply has
-    /// to be looked at more closely.
+    /// Takes the oldest request of a connection if its reply is plain: it is a client's, to be answered with
+    /// this reply as it is, or the reply says that it was queued. It has not expired, the reply is no error,
+    /// no other node has the same request, and none has to be asked. The reply is counted, `us` microseconds
+    /// after the request was accepted. None if the reply has to be looked at more closely.
     #[inline(always)]
-    pub(crate) fn meet_client(
+    pub(crate) fn meet_plain(
         &mut self,
         lane: u16,
         (found, reply): (&Found, &[u8]),
         us: u64,
         tally: &mut Tally,
-    ) -> Option<ToClient> {
+    ) -> Option<Plain> {
         if found.is_error || self.hedge_wait.is_some() || self.may_miss(reply) {
             return None;
         }
@@ -118,14 +125,18 @@ impl Server {
         if conn.expired > 0 {
             return None;
         }
-        let Owner::Client(id, seq) = conn.line.front()?.owner else { return None };
+        let receiver = match conn.line.front()?.owner {
+            Owner::Client(id, seq) => Receiver::Client(id, seq),
+            Owner::Part(gather, QUEUED_PART) if reply[0] == b'+' => Receiver::Transaction(gather),
+            _ => return None,
+        };
         conn.reply_size.note(found.len);
         let pending = conn.pop()?;
         self.health.good();
         let hits = hits_of(&pending, found, reply);
         tally.reply((&self.stats, &self.pool_stats), &pending, (found.len, us), hits);
         let is_hidden = found.status.is_some_and(|status| pending.silence.hides(status));
-        Some(ToClient { id, seq, len: if is_hidden { 0 } else { found.len }, works: self.failing })
+        Some(Plain { receiver, len: if is_hidden { 0 } else { found.len }, works: self.failing })
     }
 
     /// Pairs a reply with the oldest request of its connection, which must exist. True if the server works
