@@ -1,8 +1,9 @@
 //! A client's subscriptions, and its requests for some that are not acknowledged yet.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use net::Instant;
+use wire::redis::Version;
 
 use crate::client::seq::Seq;
 use crate::feeds::{FeedId, FeedKind, FeedName};
@@ -13,7 +14,10 @@ const EACH: usize = 160;
 /// A client's subscriptions.
 #[derive(Debug, Default)]
 pub(crate) struct Subscribed {
-    names: [HashSet<FeedName>; 3],
+    /// By kind; true once it is acknowledged to the client.
+    names: [HashMap<FeedName, bool>; 3],
+    /// Those of each kind that are acknowledged.
+    acknowledged: [usize; 3],
     /// Requests that await the servers' acknowledgements, in order.
     pub(crate) unanswered: VecDeque<Unanswered>,
     /// Memory of the names.
@@ -28,12 +32,19 @@ pub(crate) struct Unanswered {
     pub(crate) seq: Seq,
     /// Time it came.
     pub(crate) at: Instant,
-    /// Its answer once all are there.
-    pub(crate) acks: Vec<u8>,
-    /// The feeds that it subscribes to.
-    pub(crate) fresh: Vec<FeedId>,
-    /// Those of them that are not acknowledged.
+    pub(crate) wish: Wish,
+    /// Its feeds that are not on.
     pub(crate) missing: VecDeque<FeedId>,
+}
+
+/// The subscriptions that a request asks for.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub(crate) kind: FeedKind,
+    /// As they were asked for, those too that the client had before.
+    pub(crate) names: Vec<FeedName>,
+    /// The client's when it asked.
+    pub(crate) version: Version,
 }
 
 impl Subscribed {
@@ -47,32 +58,50 @@ impl Subscribed {
         self.is_any() || !self.unanswered.is_empty()
     }
 
-    /// Number of subscriptions that are counted together with those of this kind.
+    /// Number of acknowledged subscriptions that are counted together with those of this kind.
     pub(crate) fn count(&self, kind: FeedKind) -> usize {
-        let [channels, patterns, sharded] = &self.names;
+        let [channels, patterns, sharded] = self.acknowledged;
         match kind {
-            FeedKind::Sharded => sharded.len(),
-            FeedKind::Channel | FeedKind::Pattern => channels.len() + patterns.len(),
+            FeedKind::Sharded => sharded,
+            FeedKind::Channel | FeedKind::Pattern => channels + patterns,
         }
+    }
+
+    /// True if it was asked for and is not acknowledged: an unanswered request may still fail, and end it.
+    pub(crate) fn is_asked(&self, kind: FeedKind, name: &[u8]) -> bool {
+        self.names[kind as usize].get(name) == Some(&false)
     }
 
     /// Adds a subscription; false if there is one already.
     pub(crate) fn add(&mut self, id: &FeedId) -> bool {
-        let is_new = self.names[id.kind as usize].insert(FeedName::clone(&id.name));
-        self.bytes += if is_new { id.name.len() + EACH } else { 0 };
-        is_new
+        let names = &mut self.names[id.kind as usize];
+        if names.contains_key(&id.name) {
+            return false;
+        }
+        names.insert(FeedName::clone(&id.name), false);
+        self.bytes += id.name.len() + EACH;
+        true
+    }
+
+    /// Notes that a subscription is acknowledged; false if it was before.
+    pub(crate) fn acknowledge(&mut self, kind: FeedKind, name: &[u8]) -> bool {
+        let Some(known @ false) = self.names[kind as usize].get_mut(name) else { return false };
+        *known = true;
+        self.acknowledged[kind as usize] += 1;
+        true
     }
 
     /// Removes a subscription; None if there is none.
     pub(crate) fn remove(&mut self, kind: FeedKind, name: &[u8]) -> Option<FeedId> {
-        let name = self.names[kind as usize].take(name)?;
+        let (name, is_acknowledged) = self.names[kind as usize].remove_entry(name)?;
+        self.acknowledged[kind as usize] -= usize::from(is_acknowledged);
         self.bytes -= name.len() + EACH;
         Some(FeedId { kind, name })
     }
 
     /// The names of one kind.
     pub(crate) fn names(&self, kind: FeedKind) -> Vec<FeedName> {
-        self.names[kind as usize].iter().cloned().collect()
+        self.names[kind as usize].keys().cloned().collect()
     }
 
     /// The ids of all.
@@ -80,13 +109,13 @@ impl Subscribed {
         let kinds = [FeedKind::Channel, FeedKind::Pattern, FeedKind::Sharded];
         let ids = kinds.into_iter().zip(&self.names);
         ids.flat_map(|(kind, names)| {
-            names.iter().map(move |name| FeedId { kind, name: FeedName::clone(name) })
+            names.keys().map(move |name| FeedId { kind, name: FeedName::clone(name) })
         })
     }
 
     pub(crate) fn memory(&self) -> usize {
-        let unanswered = self.unanswered.iter().map(|request| request.acks.capacity()).sum::<usize>();
-        self.bytes + unanswered
+        let asked = self.unanswered.iter().map(|request| request.wish.names.capacity()).sum::<usize>();
+        self.bytes + asked * size_of::<FeedName>()
     }
 
     /// Notes that a feed is on.

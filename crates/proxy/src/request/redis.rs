@@ -375,7 +375,7 @@ impl Proxy {
             Route::Block(keys, time) => {
                 self.plan_private(client, command, keys, |server| Private::Block(server, time))
             }
-            Route::Subscribe => Plan::Subscribe(Subscription::of(command)),
+            Route::Subscribe => Plan::Subscribe(Subscription::of(command, client, request.args(frame))),
             Route::Local(Local::Watch) => match command.keys.find(request.args(frame)) {
                 Ok(keys) => self.plan_private(client, command, keys, Private::Watch),
                 Err(error) => Plan::Here(Here::Refusal(Refusal::Keys(command, error))),

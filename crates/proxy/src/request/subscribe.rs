@@ -7,14 +7,15 @@
 //! ```
 //! A client gets messages from its acknowledgement on. Acknowledgements are made here, as pushes in RESP3 and
 //! arrays in RESP2, with the client's own counts. A request that a server refuses, or that cannot be sent,
-//! subscribes to nothing and is answered with the error.
+//! subscribes to nothing and is answered with the error. One that asks again for what such a request may
+//! still fail to get waits for its answer.
 
 use std::collections::VecDeque;
 
 use net::{ConnId, Io};
 use wire::redis::{Args, Command, Version, encode};
 
-use crate::client::subscribed::{Subscribed, Unanswered};
+use crate::client::subscribed::{Subscribed, Unanswered, Wish};
 use crate::client::{Client, Reply};
 use crate::fail::Failure;
 use crate::feeds::{FeedId, FeedKind};
@@ -28,23 +29,28 @@ pub(super) struct Subscription {
     kind: FeedKind,
     /// One of those that end subscriptions.
     ends: bool,
+    /// It asks for something that an unanswered request has asked for.
+    repeats: bool,
 }
 
 impl Subscription {
-    pub(super) fn of(command: &Command) -> Subscription {
+    /// The change that a client's command with these arguments makes, the name first.
+    pub(super) fn of(command: &Command, client: &Client, args: Args<'_>) -> Subscription {
         let kind = match command.name.as_bytes() {
             [b'p', ..] => FeedKind::Pattern,
             [b's', b's' | b'u', b'n' | b'u', ..] if command.name != "subscribe" => FeedKind::Sharded,
             _ => FeedKind::Channel,
         };
-        Subscription { kind, ends: command.name.ends_with("unsubscribe") }
+        let open = client.session.subscribed().filter(|subscribed| !subscribed.unanswered.is_empty());
+        let repeats = open.is_some_and(|open| args.skip(1).any(|name| open.is_asked(kind, name.bytes())));
+        Subscription { kind, ends: command.name.ends_with("unsubscribe"), repeats }
     }
 
     /// True if a client has to wait for its earlier replies: the acknowledgement is the next thing that it
     /// gets.
     pub(super) fn has_to_wait(self, client: &Client) -> bool {
         let unanswered = client.session.subscribed().map_or(0, |subscribed| subscribed.unanswered.len());
-        client.waiting() > if self.ends { 0 } else { unanswered }
+        client.waiting() > if self.ends || self.repeats { 0 } else { unanswered }
     }
 }
 
@@ -67,59 +73,67 @@ impl Proxy {
 
     fn subscribe<I: Io>(&mut self, io: &mut I, client: &mut Client, kind: FeedKind, args: Args<'_>) {
         let (pool, version) = (client.pool, client.session.version());
-        let (mut acks, mut fresh, mut missing) = (Vec::new(), Vec::new(), VecDeque::new());
-        let mut failed = None;
+        let mut wish = Wish { kind, names: Vec::with_capacity(args.count_left()), version };
+        let (mut missing, mut failed) = (VecDeque::new(), None);
         for name in args {
             let id = self.pools[pool].feeds.id_of(kind, name.bytes());
-            let subscribed = client.session.subscribe();
-            let is_new = subscribed.add(&id);
-            acknowledge(&mut acks, (kind, false), Some(&id.name), subscribed.count(kind), version);
-            if is_new {
-                let feed = self.pools[pool].feeds.join(&id, client.id, version == Version::Resp3);
-                let known = feed.placed;
-                fresh.push(id.clone());
-                if !known && let Err(failure) = self.place_feed(io, pool, &id) {
-                    failed = Some(failure);
-                    break;
-                }
-                if let Some(feed) =
-                    self.pools[pool].feeds.get_mut(kind, &id.name).filter(|feed| !feed.is_on())
-                {
-                    feed.waiting.push(client.id);
-                    missing.push_back(id);
-                }
+            wish.names.push(id.name.clone());
+            if !client.session.subscribe().add(&id) {
+                continue;
+            }
+            let known = self.pools[pool].feeds.join(&id, client.id, version == Version::Resp3).placed;
+            if !known && let Err(failure) = self.place_feed(io, pool, &id) {
+                failed = Some(failure);
+                break;
+            }
+            let feed = self.pools[pool].feeds.get_mut(kind, &id.name);
+            if let Some(feed) = feed.filter(|feed| !feed.is_on()) {
+                feed.waiting.push(client.id);
+                missing.push_back(id);
             }
         }
         if let Some(failure) = failed {
-            self.withdraw(client, fresh);
+            self.withdraw(client, &wish);
             self.refuse(io, client, failure, wire::memcache::Silence::Never);
         } else if missing.is_empty() && client.waiting() == 0 {
-            self.activate(pool, client.id, &fresh);
+            let acks = self.grant(client, &wish);
             self.pools[pool].stats.client_replies.inc();
             self.give(io, client, &acks);
         } else {
             let (seq, at) = (client.next_seq(), io.now());
             client.add_slot();
-            client.session.subscribe().unanswered.push_back(Unanswered { seq, at, acks, fresh, missing });
+            client.session.subscribe().unanswered.push_back(Unanswered { seq, at, wish, missing });
         }
         self.recount_subscribed(client);
         client.session.rest();
     }
 
-    /// Lets a client have the messages of these feeds.
-    fn activate(&mut self, pool: PoolKey, client: ConnId, feeds: &[FeedId]) {
-        for id in feeds {
-            if let Some(feed) = self.pools[pool].feeds.get_mut(id.kind, &id.name) {
-                feed.activate(client);
+    /// Lets a client have the messages of what it asked for. Returns the acknowledgements, which count what
+    /// was acknowledged before: a request that fails later, or has failed, counts nowhere.
+    fn grant(&mut self, client: &mut Client, wish: &Wish) -> Vec<u8> {
+        let Wish { kind, ref names, version } = *wish;
+        let subscribed = client.session.subscribe();
+        let mut acks = Vec::new();
+        for name in names {
+            if subscribed.acknowledge(kind, name)
+                && let Some(feed) = self.pools[client.pool].feeds.get_mut(kind, name)
+            {
+                feed.activate(client.id);
             }
+            acknowledge(&mut acks, (kind, false), Some(name), subscribed.count(kind), version);
         }
+        acks
     }
 
-    /// Takes a client's new subscriptions back.
-    fn withdraw(&mut self, client: &mut Client, feeds: Vec<FeedId>) {
-        for id in feeds {
-            client.session.subscribe().remove(id.kind, &id.name);
-            self.leave_feed(client.pool, client.id, id);
+    /// Takes back what a client asked for, unless it had it before.
+    fn withdraw(&mut self, client: &mut Client, wish: &Wish) {
+        for name in &wish.names {
+            let subscribed = client.session.subscribe();
+            if subscribed.is_asked(wish.kind, name)
+                && let Some(id) = subscribed.remove(wish.kind, name)
+            {
+                self.leave_feed(client.pool, client.id, id);
+            }
         }
     }
 
@@ -169,10 +183,12 @@ impl Proxy {
 
     /// Ends all subscriptions of a client that stays.
     pub(crate) fn end_subscriptions<I: Io>(&mut self, io: &mut I, client: &mut Client) {
-        let Some(mut subscribed) = self.take_subscribed(client) else { return };
-        for request in std::mem::take(&mut subscribed.unanswered) {
-            client.fulfil(io, request.seq, Reply::Slice(&request.acks));
+        let unanswered = client.session.subscribed_mut().map(|subscribed| &mut subscribed.unanswered);
+        for request in unanswered.map(std::mem::take).unwrap_or_default() {
+            let acks = self.grant(client, &request.wish);
+            client.fulfil(io, request.seq, Reply::Slice(&acks));
         }
+        let Some(subscribed) = self.take_subscribed(client) else { return };
         for id in subscribed.ids() {
             self.leave_feed(client.pool, client.id, id);
         }
@@ -224,16 +240,15 @@ impl Proxy {
 
     /// Answers those of a client's requests to subscribe that are acknowledged, in order.
     fn answer_subscriptions<I: Io>(&mut self, io: &mut I, id: ConnId) {
-        while let Some(client) = self.client_mut(id)
-            && let pool = client.pool
-            && let Some(ready) = client.session.subscribed_mut().and_then(Subscribed::pop_ready)
-        {
-            self.activate(pool, id, &ready.fresh);
-            self.reply(io, id, ready.seq, Reply::Slice(&ready.acks), ready.at);
-        }
-        if let Some(mut client) = self.take_client(id) {
-            self.recount_subscribed(&mut client);
+        while let Some(mut client) = self.take_client(id) {
+            let ready = client.session.subscribed_mut().and_then(Subscribed::pop_ready);
+            let acks = ready.as_ref().map(|ready| self.grant(&mut client, &ready.wish));
+            if ready.is_none() {
+                self.recount_subscribed(&mut client);
+            }
             self.put_client(client);
+            let (Some(ready), Some(acks)) = (ready, acks) else { return };
+            self.reply(io, id, ready.seq, Reply::Slice(&acks), ready.at);
         }
     }
 
@@ -259,7 +274,7 @@ impl Proxy {
             self.put_client(client);
             return false;
         };
-        self.withdraw(&mut client, failed.fresh);
+        self.withdraw(&mut client, &failed.wish);
         self.recount_subscribed(&mut client);
         client.session.rest();
         self.pools[client.pool].stats.forward_error.inc();

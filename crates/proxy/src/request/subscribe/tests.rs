@@ -447,3 +447,60 @@ fn a_server_that_is_away_is_not_called_all_the_time() {
     }
     assert!((4..30).contains(&refused), "{refused}");
 }
+
+/// Its second request was acknowledged, and it got nothing.
+#[test]
+fn who_asks_again_for_what_fails_is_not_told_that_it_has_it() {
+    let mut w = World::new(ONE);
+    let mut client = Client::new(&mut w, true);
+    let requests = lines(&["SUBSCRIBE c", "SUBSCRIBE other c"]);
+    let taken = w.receive(client.id, &requests);
+    let server = source(&mut w, 0);
+    w.proxy.failed(&mut w.io, server, Fault::Reset);
+    w.proxy.turn_end(&mut w.io);
+    assert_eq!(w.sent(client.id)[client.seen..], *"-ERR Connection reset by peer\r\n");
+    client.seen = w.sent(client.id).len();
+    w.receive(client.id, &requests[taken..]);
+    w.proxy.turn_end(&mut w.io);
+    let server = source(&mut w, 1);
+    let mut seen = 30;
+    let text = asked(&w, server, &mut seen);
+    assert!(["subscribe other subscribe c", "subscribe c subscribe other"].contains(&&*text), "{text}");
+    reply(&mut w, server, &push(&["subscribe", "other", "1"]));
+    client.gets(&w, &[]);
+    reply(&mut w, server, &push(&["subscribe", "c", "2"]));
+    client.gets(&w, &[&["subscribe", "other", "1"], &["subscribe", "c", "2"]]);
+    reply(&mut w, server, &push(&["message", "c", "x"]));
+    client.gets(&w, &[&["message", "c", "x"]]);
+    is_even(&w);
+}
+
+/// Acknowledgements counted what had failed before them.
+#[test]
+fn what_has_failed_counts_in_no_later_acknowledgement() {
+    let mut w = World::new(ONE);
+    let mut client = Client::new(&mut w, false);
+    send(&mut w, client.id, &["SUBSCRIBE a"]);
+    let server = source(&mut w, 0);
+    reply(&mut w, server, &push(&["subscribe", "a", "1"]));
+    client.gets(&w, &[&["subscribe", "a", "1"]]);
+    send(&mut w, client.id, &["SUBSCRIBE a no", "PSUBSCRIBE b* b*", "SUBSCRIBE c", "SSUBSCRIBE s"]);
+    reply(&mut w, server, "-NOPERM no\r\n");
+    assert_eq!(w.sent(client.id)[client.seen..], *"-NOPERM no\r\n");
+    client.seen = w.sent(client.id).len();
+    for items in [["psubscribe", "b*", "2"], ["subscribe", "c", "3"], ["ssubscribe", "s", "1"]] {
+        reply(&mut w, server, &push(&items));
+    }
+    let acknowledged: [&[&str]; 4] = [
+        &["psubscribe", "b*", "2"],
+        &["psubscribe", "b*", "2"],
+        &["subscribe", "c", "3"],
+        &["ssubscribe", "s", "1"],
+    ];
+    client.gets(&w, &acknowledged);
+    send(&mut w, client.id, &["UNSUBSCRIBE no a"]);
+    client.gets(&w, &[&["unsubscribe", "no", "3"], &["unsubscribe", "a", "2"]]);
+    is_even(&w);
+}
+
+mod chaos;
