@@ -376,6 +376,7 @@ fn what_is_sent_before_the_handshake_waits_for_it() {
         assert!(running.ask(|io| io.buffered()) >= 50_000);
         if !bye {
             assert_eq!(running.ask(|io| io.unsent(FIRST)), 50_000);
+            assert_eq!(running.ask(|io| io.send_now(FIRST, b"at once")), 50_007);
         }
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         assert!(socket.read(&mut [0; 1]).is_err(), "nothing in clear");
@@ -388,6 +389,12 @@ fn what_is_sent_before_the_handshake_waits_for_it() {
         if bye {
             assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "an orderly end");
         } else {
+            let mut more = [0; 7];
+            client.read_exact(&mut more).unwrap();
+            assert_eq!(&more, b"at once");
+            running.ask(|io| io.send_now(FIRST, b"and yet"));
+            client.read_exact(&mut more).unwrap();
+            assert_eq!(&more, b"and yet");
             echo(&mut client, b"x");
             assert_eq!(running.ask(|io| io.unsent(FIRST)), 0);
         }
