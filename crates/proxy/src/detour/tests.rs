@@ -553,7 +553,7 @@ fn a_transaction_is_bound_to_its_slot_and_not_to_the_owner_of_the_moment() {
     assert_eq!((census.detours, c.w.proxy.gathers.open_count(), census.held), (0, 0, census.held_counted));
 }
 
-/// Found by the simulator: a frozen master executes what it was sent when it goes on, and it is lost.
+/// A frozen master executes what it was sent when it goes on, and it is lost.
 #[test]
 fn keys_that_are_watched_at_a_former_master_are_no_longer_watched() {
     let mut c = Cluster::new();
@@ -566,6 +566,40 @@ fn keys_that_are_watched_at_a_former_master_are_no_longer_watched() {
     assert!(c.w.io.closed.contains(&private));
     c.more(client, &["MULTI", "SET foo 1", "EXEC"]);
     assert_eq!(c.w.sent(client), "+OK\r\n+OK\r\n+QUEUED\r\n*-1\r\n", "as if a watched key had changed");
+}
+
+/// Found by the simulator: they were sent on the private connection, where no redirect is followed, and
+/// overtook a transaction that was not.
+#[test]
+fn requests_behind_a_watched_transaction_wait_for_it_and_follow_redirects() {
+    // Requests, the number of those that are taken at once, and what the node is sent.
+    let cases: [(&[&str], usize, &[&str]); 4] = [
+        (&["RPUSH foo 2"], 0, &["RPUSH foo 2"]),
+        (&["MULTI", "RPUSH foo 2", "EXEC"], 2, &["MULTI", "RPUSH foo 2", "EXEC"]),
+        (&["MSET foo 1 b 2"], 0, &["mset foo 1"]),
+        (&["EVAL x 1 foo"], 0, &["EVAL x 1 foo"]),
+    ];
+    for (requests, at_once, sent) in cases {
+        let mut c = Cluster::new();
+        let client = c.ask(&["WATCH foo"]);
+        let private = c.node(2);
+        c.w.proxy.connected(&mut c.w.io, private);
+        c.w.receive(private, b"+PONG\r\n+OK\r\n");
+        assert_eq!(c.more(client, &["MULTI", "RPUSH foo 1", "EXEC"]), 3);
+        assert_eq!(c.more(client, requests), at_once, "{requests:?}");
+        let before = c.w.sent(private);
+        assert!(before.ends_with(&request("EXEC")));
+        c.w.receive(private, b"+OK\r\n+QUEUED\r\n*1\r\n:1\r\n");
+        let rest = &requests[at_once..];
+        assert_eq!(c.more(client, rest), rest.len(), "{requests:?}");
+        assert_eq!(c.w.sent(private), before, "{requests:?}");
+        assert_ne!(c.node(2), private);
+        let redirect = "-ASK 12182 127.0.0.1:1\r\n";
+        c.at(2, sent, &redirect.repeat(sent.len()));
+        let asking = [&["ASKING"][..], sent].concat();
+        assert!(c.pending(1).ends_with(&asking.iter().map(|words| request(words)).collect::<String>()));
+        assert!(!c.w.sent(client).contains("ASK "), "{requests:?}");
+    }
 }
 
 /// Found by the simulator: a client in cluster mode would follow the redirect, past the proxy.

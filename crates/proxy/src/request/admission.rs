@@ -8,6 +8,7 @@
 //!                         ├─ it does not take its replies                         Wait::Drain    resumed once it has
 //!                         ├─ memory is short, and it has more than its reserve    Wait::Memory, or one of the two above
 //!                         ├─ a server's queue has no room                         Wait::Server   resumed when it has
+//!                         ├─ in a cluster, it is behind a watch that has ended      Wait::Changeover
 //!                         └─ it needs a private connection, and none is free      Wait::Private  resumed when one is
 //! ```
 //! A client that has to wait is not read. Its request stays in the input and is planned again when the client
@@ -90,6 +91,10 @@ impl Proxy {
             return Verdict::Wait;
         }
         match to {
+            To::One(_) | To::Parts if client.session.state.is_some() && self.is_behind_watch(client) => {
+                self.make_wait(io, client, Wait::Changeover);
+                Verdict::Wait
+            }
             To::Nobody => Verdict::Take,
             To::Settled => self.admit_settled(io, client),
             To::Feeds(subscription) if subscription.has_to_wait(client) => {
@@ -136,6 +141,18 @@ impl Proxy {
         }
         self.make_wait(io, client, Wait::Changeover);
         Verdict::Wait
+    }
+
+    /// True in a cluster for a client that watches nothing any more and whose requests on its private
+    /// connection are not answered yet. What it sends now has to wait for them: on that connection it would
+    /// not follow a redirect, and on another it could overtake.
+    #[cold]
+    fn is_behind_watch(&self, client: &Client) -> bool {
+        let Some(state) = &client.session.state else { return false };
+        state.private.is_some()
+            && !state.watching
+            && client.waiting() > 0
+            && self.pools[client.pool].placement.slots().is_some()
     }
 
     /// Admission of a request that takes a detour: in a cluster its client must have no other under way,

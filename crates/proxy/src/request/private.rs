@@ -4,6 +4,8 @@
 //! WATCH k     once the client's earlier requests are answered: on a private connection to the server of k
 //! GET k       on the same one while keys are watched, so that nothing overtakes
 //! EXEC        likewise ▸ its reply ▸ the connection is given back
+//! SET k 1     behind EXEC: on the same one; in a cluster it waits for EXEC's reply, since redirects are not
+//!             followed there
 //! BLPOP k 5   likewise, and nothing more of the client is executed until the reply
 //! ```
 //! A client that goes away while it blocks has its private connection closed, whereupon the server

@@ -94,9 +94,10 @@ fn a_client_that_watches_keys_reads_from_the_master() {
     assert_eq!(c.w.sent(private).to_lowercase(), asked.to_lowercase());
     assert!(!c.is_known(3));
     c.w.receive(private, b"$1\r\n7\r\n*2\r\n$1\r\n7\r\n$-1\r\n");
-    c.more(client, &["UNWATCH", "GET foo"]);
+    assert_eq!(c.more(client, &["UNWATCH", "GET foo"]), 1, "it waits until nothing is under way");
     assert_eq!(c.w.sent(client), "+OK\r\n$1\r\n7\r\n*2\r\n$1\r\n7\r\n$-1\r\n");
     c.w.receive(private, b"+OK\r\n");
+    c.more(client, &["GET foo"]);
     c.at(3, &["GET foo"], "$1\r\n7\r\n");
 }
 
