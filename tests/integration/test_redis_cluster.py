@@ -4,6 +4,7 @@ The oracle: a value carries its key, a counter never gives a value twice, a list
 told that a key is missing which is there.
 """
 
+import contextlib
 import signal
 import threading
 import time
@@ -388,6 +389,44 @@ def test_a_replica_that_cannot_be_trusted_is_not_read_from(cluster, stack):
             replica.direct.config_set("masterauth", "")
         kit.until(lambda: readers() == {replica.port}, "the replica to be read from again")
         assert client.get("lagging") == "new"
+
+
+@pytest.mark.parametrize("policy", ["replica", "nearest"])
+def test_a_slot_that_has_half_moved_is_read_from_replicas(cluster, stack, policy):
+    """The replicas of the old owner do not know of keys that have moved, and no write has met an ASK."""
+    pool = start_pool(stack, cluster, f"half-{policy}", timeout='"5s"', read_from=f'"{policy}"')
+    tag = f"halved-{policy}"
+    slot, keys = key_slot(tag), [f"{{{tag}}}{n}" for n in range(10)]
+    source = cluster.owner(slot)
+    target = next(master for master in cluster.masters if master is not source)
+    replica = cluster.replica_of(source)
+    with contextlib.ExitStack() as clients:
+        # With `nearest` some of them read from the master.
+        readers = [clients.enter_context(client_of(pool)) for _ in range(4)]
+        readers[0].mset({key: f"v{key}" for key in keys})
+        assert source.direct.execute_command("WAIT", 1, 5000) >= 1
+
+        def is_read_from():
+            with contextlib.suppress(redis.ResponseError):
+                return replica.port in asked_for(cluster, 1, lambda: [reader.get(keys[0]) for reader in readers])
+
+        kit.until(is_read_from, "the replica to be read from")
+        cluster.begin_move(slot, source, target)
+        cluster.move_keys(source, target, keys[:5])
+        try:
+            assert source.direct.execute_command("WAIT", 1, 5000) >= 1
+            for reader in readers:
+                assert [reader.get(key) for key in keys] == [f"v{key}" for key in keys]
+                assert reader.mget(*keys, f"{{{tag}}}absent") == [*[f"v{key}" for key in keys], None]
+                assert reader.exists(*keys) == 10 and reader.strlen(keys[0]) == len(f"v{keys[0]}")
+                assert reader.get(f"{{{tag}}}absent") is None
+        finally:
+            while left := source.say("CLUSTER", "GETKEYSINSLOT", slot, 100):
+                cluster.move_keys(source, target, left)
+            cluster.end_move(slot, source, target)
+        for reader in readers:
+            assert [reader.get(key) for key in keys] == [f"v{key}" for key in keys]
+        cluster.move(slot, target, source)
 
 
 def test_replica_reads_go_on_over_a_failover(cluster, stack):
