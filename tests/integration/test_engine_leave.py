@@ -136,7 +136,8 @@ def test_a_home_that_dies_again_and_again_gets_everything():
             take_all(readers, got, lambda: expected <= set(got))
             got.update(Message(data).body for reader in readers for _, data in reader.frames(1))
             assert set(got) == expected
-            # Nothing was finished before the last kill, and what a channel has is recognized.
+            # What a channel has when its node starts is recognized. Only what consumers finish before a kill, of
+            # messages whose end the engine has not heard of (250 of a channel at most), may come twice: none here.
             assert max(got.values()) == 1, collections.Counter(got.values())
             for reader in readers:
                 reader.close()

@@ -37,6 +37,8 @@ const SUFFIX: &str = ".leaving";
 const DISSOLVE_TICKS: u64 = 3;
 const ANNOUNCE_TICKS: u64 = 5;
 const RETRY_TICKS: u64 = 10;
+/// Ticks between two looks for topics of which nothing can come again.
+const FORGET_TICKS: u64 = 60;
 
 impl Queue {
     /// Begins to move a topic to this node.
@@ -61,7 +63,9 @@ impl Queue {
             return self.switch_to_local(name, key, true).map(|()| true);
         }
         let settings = topic.settings;
-        if settings.home.is_some() && !is_left && !self.is_local_everywhere(name) {
+        let is_told =
+            self.leaving_of(name).is_some() || self.is_local_everywhere(name) && !self.is_elsewhere(name);
+        if settings.home.is_some() && !is_told {
             let text = "the engine has not told yet what it has of the topic";
             return Err(QueueError::Engine(text.to_owned()));
         }
@@ -223,8 +227,15 @@ impl Queue {
         }
     }
 
-    /// Tells the other nodes of moves that were under way when the process ended. Called once, at the start.
+    /// Tells the other nodes of moves that were under way when the process ended, and notes what this node
+    /// has before its consumers finish it: what was not finished at the engine comes again. Called once, at
+    /// the start.
     pub(super) fn resume_leaving(&mut self) {
+        let homes = self.topics.iter().filter(|(_, topic)| topic.settings.home.is_some());
+        let channels =
+            homes.flat_map(|(key, topic)| topic.iter().map(move |(channel, _)| (key, Some(channel))));
+        let heirs: Vec<_> = channels.collect();
+        heirs.into_iter().for_each(|heir| self.note_ids(heir));
         let announcing =
             |topic: &crate::topic::Topic<super::Waiter>| topic.settings.home == Some(Home::Announcing);
         let begun = self.topics.iter().filter(|(_, topic)| announcing(topic));
@@ -267,6 +278,15 @@ impl Queue {
             }
             Home::Announcing if self.ticks.is_multiple_of(ANNOUNCE_TICKS) => {
                 self.change(&name, None, Change::Leave, Asker::Nobody);
+            }
+            Home::Settled if self.ticks.is_multiple_of(FORGET_TICKS) => {
+                let may_come = self.leaving_of(&name).is_some() || self.is_elsewhere(&name);
+                if let Some(link) = self.engine.as_mut()
+                    && link.local.contains(&name)
+                    && !may_come
+                {
+                    link.taking.forget(key);
+                }
             }
             _ => {}
         }

@@ -15,6 +15,7 @@ use engine::{Arrival, EngineError, Fate, Handle, Request as ToEngine, Task, Task
 use net::Instant;
 use wire::nsq::is_ephemeral;
 
+use super::departure::ALL;
 use super::engine_link::EngineLink;
 use super::taken::{Batch, Heir, Order};
 use super::{Queue, Waiter};
@@ -37,7 +38,7 @@ impl Queue {
     /// Takes messages that arrived for a channel of a topic that has left the engine.
     pub(super) fn take_over(&mut self, topic: &str, channel: &str, messages: Vec<Arrival>) {
         let Some(key) = self.topics.find(topic) else { return self.return_later(messages) };
-        if channel == super::departure::ALL {
+        if channel == ALL {
             return self.take((key, None), messages, None);
         }
         match self.topics.get(key).and_then(|topic| topic.find(channel)) {
@@ -80,6 +81,9 @@ impl Queue {
             }
             return;
         }
+        if batch.order.is_none() {
+            self.count_taken(heir, |outstanding| outstanding.saturating_add(batch.messages.len() as u32));
+        }
         let (Some(link), Some(target)) = (&mut self.engine, self.topics.get_mut(heir.0)) else { return };
         let number = link.number();
         link.taking.batches.insert(number, batch);
@@ -103,7 +107,7 @@ impl Queue {
     }
 
     /// Looks which messages a channel has, unless that is known.
-    fn note_ids(&mut self, heir: Heir) {
+    pub(super) fn note_ids(&mut self, heir: Heir) {
         let (Some(link), Some(topic)) = (&mut self.engine, self.topics.get(heir.0)) else { return };
         link.taking.ids.entry(heir).or_insert_with(|| {
             let channel = heir.1.and_then(|channel| topic.channel(channel));
@@ -127,14 +131,33 @@ impl Queue {
                 link.taking.ids.remove(&heir);
             }
         }
+        let written = messages.len() as u32;
         link.settle(messages.into_iter().map(|(_, handle)| (handle, fate)).collect());
-        let Some(mut order) = order else { return };
+        let Some(mut order) = order else {
+            return self.count_taken(heir, |outstanding| outstanding.saturating_sub(written));
+        };
         order.left -= count.min(order.left);
         order.moved += count as u64;
         match outcome {
             Outcome::Accepted => self.ask_for_letters(order),
             Outcome::Refused(why) => order.reply.send(Answer::Refused(why)),
         }
+    }
+
+    /// Changes how many messages a channel waits for. Those that are being written count, so that no more
+    /// than what is fetched ahead is here and not finished at the engine.
+    fn count_taken(&mut self, (key, channel): Heir, count: impl FnOnce(u32) -> u32) {
+        let Some(topic) = self.topics.get(key) else { return };
+        let name = match channel {
+            None => Some(ALL),
+            Some(channel) => topic.channel(channel).map(|channel| channel.name.as_str()),
+        };
+        let Some(source) = name.and_then(|name| self.engine_channel(&topic.name, name)) else { return };
+        let target = self.topics.get_mut(source.0).and_then(|topic| topic.channel_mut(source.1));
+        if let Some(engine) = target.and_then(|channel| channel.engine.as_mut()) {
+            engine.outstanding = count(engine.outstanding);
+        }
+        self.schedule(source.0, source.1);
     }
 
     /// Begins to bring dead letters on the engine back to a local topic.

@@ -175,6 +175,31 @@ fn leaving_that_is_cut_short_goes_on() {
     }
 }
 
+/// The home dies before the engine has heard of what it took, and its consumers finish that before it comes
+/// again.
+#[test]
+fn what_is_finished_after_a_crash_does_not_come_again() {
+    let mut fleet = Fleet::with_topic(2, Faults::default());
+    fleet.accept(0, 0..20);
+    fleet.memory.fail(Faults { lost_fates: 100, ..Faults::default() });
+    fleet.leave(0);
+    fleet.run(Duration::from_secs(1));
+    fleet.crash(0);
+    fleet.memory.heal();
+    let readers = ["a", "b"].map(|channel| {
+        let reader = fleet.node(0).consumer(TOPIC, channel, 100);
+        (reader, fleet.drain(0, reader, 2))
+    });
+    assert!(fleet.memory.unfinished() > 0, "they come again");
+    fleet.step = Duration::from_millis(50);
+    for (reader, got) in readers {
+        assert_eq!(got, once(0..20));
+        assert!(fleet.drain(0, reader, 45).is_empty());
+    }
+    assert_eq!(fleet.memory.unfinished(), 0);
+    assert_eq!(fleet.names(0), [TOPIC]);
+}
+
 /// A node that accepts publications itself, and forwards them when the topic has left long ago.
 #[test]
 fn what_is_forwarded_late_comes_to_the_home() {
