@@ -4,7 +4,7 @@
 Subscribers of one channel connect to redis-server, or to nuthatch (one thread) in front of it; a publisher sends messages of 100 bytes
 in bursts, and the next burst follows once every subscriber has the last one. CPU is that of the program which the subscribers are
 connected to, per message delivered to one subscriber; "with redis" adds that of the redis-server behind nuthatch. A ratio is taken
-within a round, and the median of the rounds is shown. `fan` (bench/loadgen) does nothing but send what one subscription brings: the floor.
+within a round, and the median of the rounds is shown.
 """
 import multiprocessing
 import select
@@ -98,9 +98,6 @@ def play_case(case, port, through):
 
 def run_case(case, rounds):
     results = {"redis-server": [], "nuthatch": []}
-    fan_path = os.path.join(TARGET, "release", "fan")
-    if os.path.exists(fan_path):
-        results["fan"] = []
     with Stage() as stage:
         def start_redis():
             port = free_port()
@@ -111,17 +108,12 @@ def run_case(case, rounds):
                            % (port, behind.port))
         proxy = stage.start([NUTHATCH, "run", "-c", conf], port)
         deliveries = case.subscribers * case.burst * case.bursts
-        programs = [("redis-server", server, [server]), ("nuthatch", proxy, [proxy, behind])]
-        if "fan" in results:
-            port = free_port()
-            fan = stage.start([fan_path, str(port), "127.0.0.1:%d" % behind.port], port)
-            programs.append(("fan", fan, [fan, behind]))
         for _ in range(rounds):
-            for name, at, through in programs:
+            for name, at, through in (("redis-server", server, [server]), ("nuthatch", proxy, [proxy, behind])):
                 used, took = play_case(case, at.port, through)
                 results[name].append({"cpu_us": used[0] * 1e6 / deliveries, "all_us": sum(used) * 1e6 / deliveries,
                                       "per_s": deliveries / took})
-        for name, process, _ in programs:
+        for name, process in (("redis-server", server), ("nuthatch", proxy)):
             results[name][-1]["memory_mb"] = process.memory_mb("VmHWM")
     return results
 
