@@ -221,13 +221,13 @@ impl Proxy {
     }
 
     /// Puts requests that belong together on a server connection, which is opened if necessary. `bytes` has
-    /// them one after another, of the lengths that are in `pendings`. Either all are sent, or none.
+    /// them one after another, of the lengths that are in `requests`. Either all are sent, or none.
     pub(super) fn enqueue_together<I: Io>(
         &mut self,
         io: &mut I,
         lane: LaneKey,
         bytes: &[u8],
-        pendings: impl Iterator<Item = Pending>,
+        requests: impl Iterator<Item = Pending>,
     ) -> Result<(), Failure> {
         if !self.servers[lane.server].is_open(lane.number) {
             self.open_for_request(io, lane)?;
@@ -235,7 +235,7 @@ impl Proxy {
         if self.servers[lane.server].is_unproven(lane.number) {
             return Err(Failure::TimedOut);
         }
-        let sent = self.servers[lane.server].send_together(io, lane.number, bytes, pendings)?;
+        let sent = self.servers[lane.server].send_together(io, lane.number, bytes, requests)?;
         self.note_sent(lane, sent);
         Ok(())
     }
@@ -300,7 +300,7 @@ impl Server {
         io: &mut I,
         lane: u16,
         bytes: &[u8],
-        pendings: impl Iterator<Item = Pending>,
+        requests: impl Iterator<Item = Pending>,
     ) -> Result<Sent, Failure> {
         let (key, first_look) = (self.lane_key(lane), self.first_look());
         let Server { conns, stats, resend, notable, .. } = self;
@@ -313,7 +313,7 @@ impl Server {
         }
         let policy = Policy { resend: *resend, beginnings: notable.keeps_beginnings };
         let (mut left, mut is_first) = (bytes, false);
-        for mut pending in pendings {
+        for mut pending in requests {
             let Some((request, behind)) = left.split_at_checked(pending.len as usize) else { break };
             left = behind;
             conn.kept.keep(&mut pending, Frame::Slice(request), Keep::default(), policy);

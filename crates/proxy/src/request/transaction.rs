@@ -384,11 +384,11 @@ impl Proxy {
             Pending { expect, bulky, ..Pending::new(Owner::Part(gather, part), now, len) }
         };
         let lens = std::iter::once(MULTI.len()).chain(queued.requests().map(<[u8]>::len));
-        let pendings = lens.map(|len| pending(len, QUEUED_PART, 0)).chain([pending(EXECUTE.len(), 0, EXEC)]);
+        let requests = lens.map(|len| pending(len, QUEUED_PART, 0)).chain([pending(EXECUTE.len(), 0, EXEC)]);
         let mut bytes = std::mem::take(&mut self.scratch.request);
         bytes.clear();
         [MULTI, &queued.requests, EXECUTE].iter().for_each(|part| bytes.extend_from_slice(part));
-        let sent = self.enqueue_together(io, lane, &bytes, pendings);
+        let sent = self.enqueue_together(io, lane, &bytes, requests);
         bytes.shrink_to(KEEP_REQUEST);
         self.scratch.request = bytes;
         if let Err(failure) = sent {
