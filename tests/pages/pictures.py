@@ -135,6 +135,7 @@ def draw(browser, site, directory, whole):
 def main():
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10
     directory = Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "docs"
+    directory.mkdir(parents=True, exist_ok=True)
     whole = directory != ROOT / "docs"
     with kit.Stack() as stack:
         servers, pool, local, admin, tcp, http = start(stack)
