@@ -243,7 +243,7 @@ def test_no_storm_makes_more_than_two_questions_a_second(stack, pools):
 
 
 def test_hedged_reads_cut_the_tail_within_their_budget(stack):
-    """Experiment 22: one replica takes 50 ms for one of thirty reads."""
+    """Experiment 22: one replica takes 50 ms for one of fifteen reads. Each connection reads from one replica, so there are many of them."""
     master, slow, quick = (FakeNode(stack) for _ in range(3))
     told = [(slow.port, "id1", "replica", "online"), (quick.port, "id2", "replica", "online")]
     view = array(shard([(0, 16383)], [(master.port, "id0", "master", "online"), *told]))
@@ -263,7 +263,7 @@ def test_hedged_reads_cut_the_tail_within_their_budget(stack):
                 readers.add(node.port)
             count = executed[command]
             delays[0] += node is slow and command == "GET"
-            late = node is slow and command == "GET" and delays[0] % 30 == 0
+            late = node is slow and command == "GET" and delays[0] % 15 == 0
         if late:
             time.sleep(0.05)
         return number(count) if command == "INCR" else bulk(words[1])
@@ -288,7 +288,7 @@ def test_hedged_reads_cut_the_tail_within_their_budget(stack):
 
         def work(n):
             with kit.Wire(port) as wire, wire.socket.makefile("rb") as reader:
-                for turn in range(600):
+                for turn in range(150):
                     key = f"{n}:{turn}"
                     begun = time.monotonic()
                     wire.send(f"*2\r\n$3\r\nGET\r\n${len(key)}\r\n{key}\r\n".encode())
@@ -301,9 +301,9 @@ def test_hedged_reads_cut_the_tail_within_their_budget(stack):
                         if not (got := reply(reader)).startswith(b":"):
                             faults.append(("INCR", got))
 
-        kit.in_threads(4, work)
+        kit.in_threads(16, work)
         assert not faults, faults[:3]
-        assert executed["INCR"] - before["INCR"] == 4 * 60, "writes are sent once"
+        assert executed["INCR"] - before["INCR"] == 16 * 15, "writes are sent once"
         times.sort()
         extra = (executed["GET"] - before["GET"]) / len(times) - 1
         metrics = kit.fetch(admin, "/metrics")[1]

@@ -129,7 +129,9 @@ def activated(machine):
     machine.run("systemctl", "start", "nuthatch.socket")
     assert machine.shows("ActiveState") == "inactive"
     assert ask(22121, SET) == "+OK\r\n"
-    assert machine.shows("ActiveState") == "active" and machine.shows("Type") == "notify"
+    # It may serve before systemd has read that it is ready.
+    machine.until(lambda: machine.shows("ActiveState") == "active", "the service to be active")
+    assert machine.shows("Type") == "notify"
     assert ask(4151, b"POST /pub?topic=orders HTTP/1.0\r\nContent-Length: 1\r\n\r\nx").endswith("OK")
     unused = [line for line in machine.journal().splitlines() if "inherited socket closed" in line]
     assert not unused, unused
