@@ -69,7 +69,7 @@ struct Topic {
     kept: Option<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Stored {
     message: Publication,
     timestamp: i64,

@@ -227,9 +227,8 @@ pub fn arrival(message: Message) -> Option<Arrival> {
     let reply = message.reply.as_ref()?;
     let delivery = Delivery::of(reply)?;
     let handle = Handle(bytes::Bytes::copy_from_slice(reply.as_bytes()));
-    let headers =
-        headers::read(message.headers.as_ref(), delivery.sequence, delivery.stored, message.payload);
     let attempts = u16::try_from(delivery.count.saturating_sub(1)).unwrap_or(u16::MAX);
-    let Publication { id, published, only, origin, body, .. } = headers;
+    let Publication { id, published, only, origin, body, .. } =
+        headers::read(message.headers.as_ref(), delivery.sequence, delivery.stored, message.payload);
     Some(Arrival { id, timestamp: published, attempts, handle, only, origin, body })
 }

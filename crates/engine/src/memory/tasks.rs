@@ -107,32 +107,21 @@ impl Memory {
         died: &std::ops::Range<i64>,
     ) -> Vec<Arrival> {
         let (reader, back) = (Arc::<str>::from(REDRIVE), self.now + ACK_WAIT);
-        if !self.topics.contains_key(letters) {
-            return Vec::new();
-        }
-        self.create(letters, Some(&reader));
+        let taken = self.read_letters(letters, count, died);
         let Some(topic) = self.topics.get_mut(letters) else { return Vec::new() };
-        let Some(channel) = topic.channels.get_mut(&reader) else { return Vec::new() };
-        let (mut taken, mut left) = (Vec::new(), std::collections::VecDeque::new());
-        for sequence in std::mem::take(&mut channel.waiting) {
-            match topic.messages.get(&sequence) {
-                Some(stored) if taken.len() < count && died.contains(&stored.timestamp) => {
-                    channel.pending.insert(sequence, back);
-                    taken.push(Arrival {
-                        id: stored.message.id,
-                        timestamp: stored.timestamp,
-                        attempts: 0,
-                        handle: Handle(format!("{letters}/{REDRIVE}/{sequence}/letter").into()),
-                        only: None,
-                        origin: stored.message.origin.clone(),
-                        body: stored.message.body.clone(),
-                    });
-                }
-                _ => left.push_back(sequence),
-            }
+        if let Some(channel) = topic.channels.get_mut(&reader) {
+            channel.pending.extend(taken.iter().map(|(sequence, _)| (*sequence, back)));
         }
-        channel.waiting = left;
-        taken
+        let arrival = |(sequence, stored): (u64, Stored)| Arrival {
+            id: stored.message.id,
+            timestamp: stored.timestamp,
+            attempts: 0,
+            handle: Handle(format!("{letters}/{REDRIVE}/{sequence}/letter").into()),
+            only: None,
+            origin: stored.message.origin,
+            body: stored.message.body,
+        };
+        taken.into_iter().map(arrival).collect()
     }
 
     fn shown(&self, topic: &str, channel: Option<&str>, what: Shown, count: usize) -> Vec<Publication> {
@@ -160,6 +149,20 @@ impl Memory {
         count: usize,
         died: &std::ops::Range<i64>,
     ) -> Vec<Publication> {
+        let reader: Arc<str> = REDRIVE.into();
+        let taken = self.read_letters(letters, count, died);
+        let Some(topic) = self.topics.get_mut(letters) else { return Vec::new() };
+        taken.iter().for_each(|(sequence, _)| topic.finish(&reader, *sequence));
+        taken.into_iter().map(|(_, stored)| stored.message).collect()
+    }
+
+    /// Reads up to `count` letters that died in this time, with their numbers. They wait no more.
+    fn read_letters(
+        &mut self,
+        letters: &Arc<str>,
+        count: usize,
+        died: &std::ops::Range<i64>,
+    ) -> Vec<(u64, Stored)> {
         if !self.topics.contains_key(letters) {
             return Vec::new();
         }
@@ -171,13 +174,12 @@ impl Memory {
         for sequence in std::mem::take(&mut channel.waiting) {
             match topic.messages.get(&sequence) {
                 Some(stored) if taken.len() < count && died.contains(&stored.timestamp) => {
-                    taken.push((sequence, stored.message.clone()));
+                    taken.push((sequence, stored.clone()));
                 }
                 _ => left.push_back(sequence),
             }
         }
         channel.waiting = left;
-        taken.iter().for_each(|(sequence, _)| topic.finish(&reader, *sequence));
-        taken.into_iter().map(|(_, letter)| letter).collect()
+        taken
     }
 }
