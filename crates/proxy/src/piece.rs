@@ -8,7 +8,7 @@ use crate::keys::{DetourId, LaneKey, ServerKey};
 #[derive(Debug)]
 pub(crate) struct Piece {
     /// All requests, MULTI and EXEC included.
-    bytes: Bytes,
+    pub(crate) bytes: Bytes,
     /// End of each.
     ends: Vec<usize>,
     /// Hash slot of its first key.

@@ -15,13 +15,11 @@ use wire::redis::Redirect;
 use crate::client::Client;
 use crate::detours::{Detour, Next};
 use crate::fail::Failure;
-use crate::gather::{EXEC, GatherId, Merge, QUEUED_PART};
+use crate::gather::{GatherId, Merge};
 use crate::keys::{DetourId, LaneKey, ServerKey};
 use crate::proxy::Proxy;
-use crate::request::Frame;
 use crate::response::{aborted_by, reason_of};
-use crate::server::kept::Keep;
-use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
+use crate::server::pending::{ANY_REPLY, Owner, Pending};
 
 impl Proxy {
     /// Sends a client's transaction, or lets it wait if its slot is unsettled or has no owner now.
@@ -52,32 +50,19 @@ impl Proxy {
         lane: LaneKey,
         gather: GatherId,
     ) -> Result<(), Failure> {
-        let now = io.now();
         let record = self.gathers.get_mut(gather);
         let Some(piece) = &mut record.piece else { return Err(Failure::Unserved) };
         (piece.number, piece.server, piece.is_unsent) = (lane.number, Some(lane.server), false);
-        let (requests, at): (Vec<Bytes>, _) = (piece.requests().collect(), record.at);
+        let (bytes, requests): (_, Vec<Bytes>) = (piece.bytes.clone(), piece.requests().collect());
+        let at = record.at;
         record.waiting = requests.len() as u32;
         record.error = None;
         record.parts.iter_mut().for_each(Vec::clear);
         self.gathers.recount(gather);
-        if !self.servers[lane.server].is_open(lane.number) {
-            self.servers[lane.server].may_connect(lane.number, now)?;
-            self.open_lane(io, lane);
-        }
-        if self.servers[lane.server].is_unproven(lane.number) {
-            return Err(Failure::TimedOut);
-        }
+        self.make_ready(io, lane)?;
         self.bring_scripts(io, lane, requests.iter().map(|request| &request[..]));
-        let last = requests.len().saturating_sub(1);
-        for (n, request) in requests.iter().enumerate() {
-            let (part, keys) = if n == last { (0, EXEC) } else { (QUEUED_PART, 0) };
-            let expect = Expect { keys, ..ANY_REPLY };
-            let pending = Pending { expect, ..Pending::new(Owner::Part(gather, part), at, request.len()) };
-            // Only the first can fail, for want of a connection.
-            self.enqueue(io, lane, Frame::Slice(request), pending, Keep::default())?;
-        }
-        Ok(())
+        let requests = Pending::of_transaction(gather, requests.iter().map(Bytes::len), at);
+        self.enqueue_together(io, lane, &bytes, requests)
     }
 
     /// Opens the detour of a transaction, at the end of its client's line. None if there are too many.

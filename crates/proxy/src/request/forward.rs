@@ -220,21 +220,26 @@ impl Proxy {
         Ok(())
     }
 
-    /// Puts requests that belong together on a server connection, which is opened if necessary. `bytes` has
-    /// them one after another, of the lengths that are in `requests`. Either all are sent, or none.
-    pub(super) fn enqueue_together<I: Io>(
-        &mut self,
-        io: &mut I,
-        lane: LaneKey,
-        bytes: &[u8],
-        requests: impl Iterator<Item = Pending>,
-    ) -> Result<(), Failure> {
+    /// Opens a server connection if necessary. An error says that nothing may be sent on it now.
+    pub(crate) fn make_ready<I: Io>(&mut self, io: &mut I, lane: LaneKey) -> Result<(), Failure> {
         if !self.servers[lane.server].is_open(lane.number) {
             self.open_for_request(io, lane)?;
         }
         if self.servers[lane.server].is_unproven(lane.number) {
             return Err(Failure::TimedOut);
         }
+        Ok(())
+    }
+
+    /// Puts requests that belong together on a server connection that is ready. `bytes` has them one after
+    /// another, of the lengths that are in `requests`. Either all are sent, or none.
+    pub(crate) fn enqueue_together<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: LaneKey,
+        bytes: &[u8],
+        requests: impl Iterator<Item = Pending>,
+    ) -> Result<(), Failure> {
         let sent = self.servers[lane.server].send_together(io, lane.number, bytes, requests)?;
         self.note_sent(lane, sent);
         Ok(())

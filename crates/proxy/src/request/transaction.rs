@@ -21,7 +21,7 @@ use crate::answer::{OK, cross_slot};
 use crate::client::Client;
 use crate::client::stateful::Transaction;
 use crate::fail::Failure;
-use crate::gather::{EXEC, GatherId, Merge, QUEUED_PART};
+use crate::gather::{GatherId, Merge};
 use crate::keys::{LaneKey, ServerKey};
 use crate::piece::Piece;
 use crate::proxy::{Part, Proxy};
@@ -29,7 +29,7 @@ use crate::request::embedded::wall_ms;
 use crate::request::first_key;
 use crate::request::private::own_lane;
 use crate::request::split::KEEP_REQUEST;
-use crate::server::pending::{ANY_REPLY, Expect, Owner, Pending};
+use crate::server::pending::Pending;
 use crate::tally::Change;
 
 /// Error text of Redis.
@@ -378,17 +378,15 @@ impl Proxy {
         }
         let gather = self.open_transaction(io, client, queued, Some(lane));
         self.bring_scripts(io, lane, queued.requests());
-        let (now, bulky) = (io.now(), client.reply_size.is_bulky());
-        let pending = |len: usize, part: u16, keys: u32| {
-            let expect = Expect { keys, ..ANY_REPLY };
-            Pending { expect, bulky, ..Pending::new(Owner::Part(gather, part), now, len) }
-        };
-        let lens = std::iter::once(MULTI.len()).chain(queued.requests().map(<[u8]>::len));
-        let requests = lens.map(|len| pending(len, QUEUED_PART, 0)).chain([pending(EXECUTE.len(), 0, EXEC)]);
+        let bulky = client.reply_size.is_bulky();
+        let queued_lens = queued.requests().map(<[u8]>::len);
+        let lens = std::iter::once(MULTI.len()).chain(queued_lens).chain([EXECUTE.len()]);
+        let requests = Pending::of_transaction(gather, lens, io.now()).map(|it| Pending { bulky, ..it });
         let mut bytes = std::mem::take(&mut self.scratch.request);
         bytes.clear();
         [MULTI, &queued.requests, EXECUTE].iter().for_each(|part| bytes.extend_from_slice(part));
-        let sent = self.enqueue_together(io, lane, &bytes, requests);
+        let ready = self.make_ready(io, lane);
+        let sent = ready.and_then(|()| self.enqueue_together(io, lane, &bytes, requests));
         bytes.shrink_to(KEEP_REQUEST);
         self.scratch.request = bytes;
         if let Err(failure) = sent {

@@ -4,7 +4,7 @@ use net::{ConnId, Instant};
 use wire::memcache::{ReplyKind, Silence};
 
 use crate::client::Seq;
-use crate::gather::GatherId;
+use crate::gather::{EXEC, GatherId, QUEUED_PART};
 use crate::keys::{DetourId, LaneKey};
 use crate::server::hits::Counted;
 
@@ -150,5 +150,21 @@ impl Pending {
             len,
             queue_us: 0,
         }
+    }
+
+    /// The requests of a transaction, of these lengths, which was accepted at `at`; EXEC is the last. Its
+    /// gather record gets their replies.
+    pub(crate) fn of_transaction(
+        gather: GatherId,
+        lens: impl Iterator<Item = usize>,
+        at: Instant,
+    ) -> impl Iterator<Item = Pending> {
+        let mut lens = lens.peekable();
+        std::iter::from_fn(move || {
+            let len = lens.next()?;
+            let (part, keys) = if lens.peek().is_some() { (QUEUED_PART, 0) } else { (0, EXEC) };
+            let expect = Expect { keys, ..ANY_REPLY };
+            Some(Pending { expect, ..Pending::new(Owner::Part(gather, part), at, len) })
+        })
     }
 }
