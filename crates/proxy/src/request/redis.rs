@@ -281,6 +281,12 @@ impl Proxy {
         }
     }
 
+    /// Notes the command of the request that is being planned.
+    #[inline]
+    fn note_planned(&mut self, routed: &Routed<'_>) {
+        self.scratch.planned = routed.as_ref().ok().map(|(command, _)| *command);
+    }
+
     /// Plans a request whose user's rights to it are not plain, or which is not for one key.
     fn plan_by_rights<'a>(
         &mut self,
@@ -289,7 +295,7 @@ impl Proxy {
         frame: &'a [u8],
         routed: Routed<'a>,
     ) -> Plan<'a> {
-        self.scratch.planned = routed.as_ref().ok().map(|(command, _)| *command);
+        self.note_planned(&routed);
         if let Ok((command, _)) = &routed
             && let Some(forbidden) = forbidden(&client.session, command, request, frame)
         {
@@ -314,7 +320,7 @@ impl Proxy {
             }
         }
         let routed = request.route(frame);
-        self.scratch.planned = routed.as_ref().ok().map(|(command, _)| *command);
+        self.note_planned(&routed);
         if may_come_before_password(&routed) {
             return self.plan_further(client, routed, request, frame);
         }

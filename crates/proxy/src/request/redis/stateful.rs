@@ -20,7 +20,7 @@ impl Proxy {
     ) -> Plan<'a> {
         self.leave_private_if_done(client);
         let routed = request.route(frame);
-        self.scratch.planned = routed.as_ref().ok().map(|(command, _)| *command);
+        self.note_planned(&routed);
         if let Ok((command, _)) = &routed
             && let Some(forbidden) = forbidden(&client.session, command, request, frame)
         {
@@ -79,7 +79,7 @@ impl Proxy {
         frame: &'a [u8],
     ) -> Plan<'a> {
         let routed = request.route(frame);
-        self.scratch.planned = routed.as_ref().ok().map(|(command, _)| *command);
+        self.note_planned(&routed);
         let step = match routed {
             Err(refusal @ Refusal::Arity(command)) if command.name == "exec" => {
                 let mut error = Vec::new();
