@@ -92,6 +92,24 @@ fn proxy_told(io: &mut FakeIo, generation: Arc<Generation>, budget: usize, told:
     Proxy::new(setup, io)
 }
 
+/// A small generator of random numbers.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % end
+    }
+
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+}
+
 /// A proxy with its fake event loop.
 pub(crate) struct World {
     pub(crate) io: FakeIo,

@@ -16,23 +16,10 @@ use std::time::Duration;
 use net::{App, ConnId, Fault, Instant};
 
 use crate::detour::scripted::{Cluster, request, view};
+use crate::testing::Random;
 
 const NODES: u16 = 4;
 const KEYS: [&str; 6] = ["{a}1", "{a}2", "{b}1", "{b}2", "{foo}1", "{foo}2"];
-
-/// A small generator of random numbers.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % end
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-}
 
 /// A hash slot: its owner, and the node that it moves to.
 #[derive(Clone)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use net::{Address, App, ConnId, Fault};
 
 use super::{TWO, array, is_even, push};
-use crate::testing::{World, lines};
+use crate::testing::{Random, World, lines};
 
 const NAMES: [(&str, &str); 6] = [
     ("subscribe", "a"),
@@ -32,23 +32,6 @@ const CHANNELS: [(&str, &[&str]); 5] = [
     ("__keyevent@0__:del", &[]),
 ];
 const SERVERS: [u16; 2] = [11, 12];
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % end
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
 
 /// A command that begins a subscription, and its name.
 type Name = (String, String);
