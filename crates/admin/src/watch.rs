@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use config::options::Scope;
 use config::show::ShownSection;
+use http::ManualChange;
 use telemetry::{Registry, warn};
 use tokio::time::{sleep, timeout};
-use ui::series::ManualChange;
 use ui::{Host, Level, Verdict};
 
 use crate::actions::{Action, Actor};
@@ -224,9 +224,10 @@ impl Watch {
         history.events.newest_first().cloned().collect()
     }
 
-    /// Records a change that a person has made: `user` may be empty, `from` is an address, `@` a unix socket.
-    pub fn record_change(&self, subject: String, text: &str, user: &str, from: &str) {
-        let from = if from == "@" { "a unix socket" } else { from };
+    /// Records a change that a person has made.
+    pub fn record_change(&self, change: ManualChange) {
+        let ManualChange { subject, text, user, from } = change;
+        let from = if from == "@" { "a unix socket" } else { &from };
         let by = if user.is_empty() { from.to_owned() } else { format!("{user} from {from}") };
         self.teller.tell(Severity::Notice, subject, format!("{text}, by {by}"));
     }
@@ -318,8 +319,7 @@ impl Host for Watch {
     }
 
     fn record(&self, change: ManualChange) {
-        let ManualChange { subject, text, user, from } = change;
-        self.record_change(subject, &text, &user, &from);
+        self.record_change(change);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::browser::{self, Aim, Names};
 use crate::login::LoginDesk;
 use crate::malformed;
 use crate::outgoing::Outgoing;
-use crate::query::{escape_path, unescape};
+use crate::query::{Query, escape_path, unescape};
 use crate::request::{Asked, Link};
 use crate::route::{self, Route, Row};
 
@@ -62,20 +62,43 @@ pub struct Changed {
     pub from: String,
 }
 
-/// A change made through the API, for the record.
+/// A change made by a person, for the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManualChange<'a> {
-    /// Subject: `topic t`, `topic t, channel c`, `queue`, `lookup`.
+pub struct ManualChange {
+    /// Subject: `topic t`, `topic t, channel c`, `pool a, server s`, `queue`.
     pub subject: String,
-    /// The change: `empty channel`.
+    /// The change, and its result if that is not plain: `empty channel`, `ejected by hand`.
     pub text: String,
-    /// Name of the user; empty if no login is needed.
-    pub user: &'a str,
-    /// Address of the client.
-    pub from: &'a str,
+    /// Name of the user; empty if none is known.
+    pub user: String,
+    /// Address of the client; `@` for a unix socket.
+    pub from: String,
+}
+
+impl ManualChange {
+    /// The subject of a change of a topic, or of one of its channels.
+    pub fn subject_of(topic: &str, channel: Option<&str>) -> String {
+        match channel {
+            Some(channel) => format!("topic {topic}, channel {channel}"),
+            None => format!("topic {topic}"),
+        }
+    }
 }
 
 impl Changed {
+    /// The change that its row makes, in the words of this table of paths, and its query. None if the table
+    /// does not have the row.
+    pub fn found_in<'r>(&self, table: &[(&str, &'r str)]) -> Option<(&'r str, Query)> {
+        let (_, words) = table.iter().find(|(path, _)| *path == self.path)?;
+        Some((words, Query::parse(self.uri.query().unwrap_or_default()).ok()?))
+    }
+
+    /// The change for the record.
+    pub fn record(&self, subject: String, text: String) -> ManualChange {
+        let user = self.user.as_ref().map_or("", |user| user.name()).to_owned();
+        ManualChange { subject, text, user, from: self.from.clone() }
+    }
+
     fn of<A>(row: &Row<A>, asked: &Asked) -> Option<Changed> {
         let counts = row.aim == Aim::Change && !row.quiet && !asked.link.own;
         counts.then(|| Changed {

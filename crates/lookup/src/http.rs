@@ -28,7 +28,7 @@ use crate::request::{Answer, Reply, Request};
 pub type SendRequest = Box<dyn Fn(Request, Reply) -> Result<(), NotTaken> + Send + Sync>;
 
 /// Records a change that a person has made.
-pub type Record = Box<dyn Fn(ManualChange<'_>) + Send + Sync>;
+pub type Record = Box<dyn Fn(ManualChange) + Send + Sync>;
 
 /// Identity of the daemon in the API.
 #[derive(Debug, Clone)]

@@ -105,9 +105,8 @@ impl Surroundings for Around {
         })
     }
 
-    fn record(&self, change: ManualChange<'_>) {
-        let ManualChange { subject, text, user, from } = change;
-        self.0.record_change(subject, &text, user, from);
+    fn record(&self, change: ManualChange) {
+        self.0.record_change(change);
     }
 }
 

@@ -106,7 +106,7 @@ pub trait Surroundings: Send + Sync {
     fn pool<'a>(&'a self, pool: &'a str, server: Option<&'a str>) -> PoolsAnswer<'a>;
 
     /// Records a change that a person has made.
-    fn record(&self, change: ManualChange<'_>);
+    fn record(&self, change: ManualChange);
 }
 
 /// Future returned by [`Surroundings`].

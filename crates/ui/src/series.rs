@@ -2,6 +2,8 @@
 //!
 //! A series has a point each [`STEP_SECONDS`], [`POINTS`] at most, oldest first; NaN where nothing is known.
 
+use http::ManualChange;
+
 use crate::frame::{Level, Verdict};
 
 /// Seconds between two points.
@@ -34,19 +36,6 @@ pub fn growth(points: Option<&[f32]>) -> Option<f64> {
     let (last, first) = (recent.first()?, recent.get(known.checked_sub(1)?)?);
     let seconds = (known - 1) as f64 * STEP_SECONDS as f64;
     (known >= GROWTH_POINTS_MIN).then(|| f64::from(**last - **first) / seconds)
-}
-
-/// A change made by a person, for the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManualChange {
-    /// Subject: `topic t, channel c`, `pool a, server s`, `configuration`.
-    pub subject: String,
-    /// The change and its result: `emptied`, `ejected by hand`.
-    pub text: String,
-    /// Name of the user; empty if none is known.
-    pub user: String,
-    /// Address of the client.
-    pub from: String,
 }
 
 /// The process around the pages.

@@ -2,7 +2,7 @@
 //!
 //! Programs create topics and channels by the thousand; those are not recorded, as nothing is lost by them.
 
-use ::http::{Changed, ManualChange, Query};
+use ::http::{Changed, ManualChange};
 
 /// Rows whose requests are recorded, and the change each makes, in nsqadmin's words.
 const RECORDED: [(&str, &str); 3] = [
@@ -12,21 +12,12 @@ const RECORDED: [(&str, &str); 3] = [
 ];
 
 /// The change for the record; None if it is not recorded.
-pub(super) fn described(change: &Changed) -> Option<ManualChange<'_>> {
-    let (_, words) = RECORDED.iter().find(|(path, _)| *path == change.path)?;
-    let query = Query::parse(change.uri.query().unwrap_or_default()).ok()?;
-    let topic = query.text("topic")?;
-    let subject = match query.text("channel").filter(|_| change.path.starts_with("/channel/")) {
-        Some(channel) => format!("lookup, topic {topic}, channel {channel}"),
-        None => format!("lookup, topic {topic}"),
-    };
+pub(super) fn described(change: &Changed) -> Option<ManualChange> {
+    let (words, query) = change.found_in(&RECORDED)?;
+    let channel = query.text("channel").filter(|_| change.path.starts_with("/channel/"));
+    let subject = ManualChange::subject_of(query.text("topic")?, channel);
     let node = query.text("node").map(|node| format!(" of {node}")).unwrap_or_default();
-    Some(ManualChange {
-        subject,
-        text: format!("{words}{node}"),
-        user: change.user.as_ref().map_or("", |user| user.name()),
-        from: &change.from,
-    })
+    Some(change.record(format!("lookup, {subject}"), format!("{words}{node}")))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Programs create topics and channels by the thousand; those are not recorded, as nothing is lost by them.
 
-use ::http::{Changed, ManualChange, Query};
+use ::http::{Changed, ManualChange};
 
 /// Rows whose requests are recorded, and the change each makes, in nsqadmin's words.
 const RECORDED: [(&str, &str); 15] = [
@@ -24,21 +24,13 @@ const RECORDED: [(&str, &str); 15] = [
 ];
 
 /// The change for the record; None if it is not recorded.
-pub(super) fn described(change: &Changed) -> Option<ManualChange<'_>> {
-    let (path, words) = RECORDED.iter().find(|(path, _)| *path == change.path)?;
-    let query = Query::parse(change.uri.query().unwrap_or_default()).ok()?;
-    let subject = match (query.text("topic"), query.text("channel")) {
-        (Some(topic), Some(channel)) => format!("topic {topic}, channel {channel}"),
-        (Some(topic), None) => format!("topic {topic}"),
-        (None, _) => "queue".into(),
-    };
-    let option = path.ends_with(":opt").then(|| change.uri.path().rsplit('/').next()).flatten();
-    Some(ManualChange {
-        subject,
-        text: option.map_or_else(|| (*words).to_owned(), |option| format!("{words} {option}")),
-        user: change.user.as_ref().map_or("", |user| user.name()),
-        from: &change.from,
-    })
+pub(super) fn described(change: &Changed) -> Option<ManualChange> {
+    let (words, query) = change.found_in(&RECORDED)?;
+    let of_topic = |topic| ManualChange::subject_of(topic, query.text("channel"));
+    let subject = query.text("topic").map_or_else(|| "queue".to_owned(), of_topic);
+    let option = change.path.ends_with(":opt").then(|| change.uri.path().rsplit('/').next()).flatten();
+    let text = option.map_or_else(|| words.to_owned(), |option| format!("{words} {option}"));
+    Some(change.record(subject, text))
 }
 
 #[cfg(test)]
@@ -66,7 +58,7 @@ mod tests {
             let change = change(path, uri);
             let found = described(&change);
             assert_eq!(found.as_ref().map(|found| (&*found.subject, &*found.text)), expected, "{uri}");
-            assert!(found.is_none_or(|found| (found.user, found.from) == ("", "10.0.0.1")));
+            assert!(found.is_none_or(|found| (&*found.user, &*found.from) == ("", "10.0.0.1")));
         }
     }
 

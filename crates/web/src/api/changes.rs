@@ -2,9 +2,8 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use http::{Asked, HttpRefusal, Link};
+use http::{Asked, HttpRefusal, Link, ManualChange};
 use telemetry::info;
-use ui::series::ManualChange;
 use wire::nsq::valid_name;
 
 use super::{Api, Warnings, done, word};
@@ -90,11 +89,7 @@ impl Api {
             }
             if let Some(host) = &self.site.host {
                 host.record(ManualChange {
-                    subject: if channel.is_empty() {
-                        format!("topic {topic}")
-                    } else {
-                        format!("topic {topic}, channel {channel}")
-                    },
+                    subject: ManualChange::subject_of(topic, Some(channel).filter(|name| !name.is_empty())),
                     text: action.replace('_', " "),
                     user: user.clone(),
                     from: sender.host().to_owned(),
