@@ -317,24 +317,23 @@ impl Proxy {
         self.place_feeds(io, |feeds| feeds.unsettled);
         self.fail_late_subscriptions(io);
         let now = io.now();
-        // Those of the embedded cache may get sources by a reload.
-        let mut any = self.pools.iter().any(|(key, pool)| !pool.feeds.is_empty() && self.is_over_local(key));
         let keys: Vec<ServerKey> = self.servers.values().map(|server| server.key).collect();
         for server in keys {
-            any |= self.check_sources(io, server, now);
+            self.check_sources(io, server, now);
         }
-        if any {
+        // Whatever is lost or moved meanwhile: while there are feeds there is a timer.
+        if self.pools.values().any(|pool| !pool.feeds.is_empty()) {
             self.keep_feeds_later(io, QUIET_MAX);
         }
     }
 
-    /// Sends a PING where nothing has come for a while. True if the server is a source of anything.
-    fn check_sources<I: Io>(&mut self, io: &mut I, server: ServerKey, now: Instant) -> bool {
+    /// Sends a server that is a source a PING if nothing has come from it for a while.
+    fn check_sources<I: Io>(&mut self, io: &mut I, server: ServerKey, now: Instant) {
         let number = self.servers[server].subscription_lane();
         let conn = &self.servers[server].conns[number as usize];
         let pool = self.pools.get(self.servers[server].pool);
         if conn.conn.is_none() || pool.is_none_or(|pool| pool.feeds.is_empty()) {
-            return false;
+            return;
         }
         if conn.line.is_empty() && conn.progress + QUIET_MAX / 2 < now {
             let request: &[u8] = b"*1\r\n$4\r\nPING\r\n";
@@ -342,7 +341,6 @@ impl Proxy {
             let lane = LaneKey { server, number };
             let _ = self.enqueue(io, lane, Frame::Slice(request), pending, Keep::default());
         }
-        true
     }
 
     fn fail_late_subscriptions<I: Io>(&mut self, io: &mut I) {

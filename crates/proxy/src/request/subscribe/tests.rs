@@ -290,6 +290,23 @@ fn subscriptions_are_made_again_after_a_loss() {
     is_even(&w);
 }
 
+/// The timer that looks after the feeds fired between the loss and the end of its turn: it saw no connection,
+/// was not set again, and nobody placed them.
+#[test]
+fn a_loss_in_the_turn_of_the_timer_is_seen() {
+    let mut w = World::new(ONE);
+    let mut client = Client::new(&mut w, false);
+    send(&mut w, client.id, &["SUBSCRIBE c"]);
+    let server = source(&mut w, 0);
+    reply(&mut w, server, &push(&["subscribe", "c", "1"]));
+    client.gets(&w, &[&["subscribe", "c", "1"]]);
+    w.proxy.failed(&mut w.io, server, Fault::Reset);
+    w.pass_time(Duration::from_secs(5));
+    w.proxy.turn_end(&mut w.io);
+    let server = source(&mut w, 1);
+    assert_eq!(asked(&w, server, &mut 30), "subscribe c");
+}
+
 #[test]
 fn a_server_that_declines_a_channel_fails_no_other() {
     let mut w = World::new(ONE);

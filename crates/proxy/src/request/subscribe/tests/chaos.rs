@@ -259,6 +259,11 @@ impl Chaos {
         let link = self.links.swap_remove(self.random.below(self.links.len()));
         let fault = if link.is_connected { Fault::Reset } else { Fault::Refused };
         self.w.proxy.failed(&mut self.w.io, link.conn, fault);
+        if self.random.below(4) == 0 {
+            // Timers of the same turn.
+            let time = Duration::from_millis(self.random.below(6000) as u64);
+            self.w.pass_time(time);
+        }
         self.end_turn();
         self.take_answers();
     }
