@@ -285,6 +285,10 @@ impl Io for EventLoop {
         self.left_behind.take_if(|(id, _)| *id == conn).map(|(_, bytes)| bytes).unwrap_or_default()
     }
 
+    fn hold(&mut self, conn: ConnId) {
+        self.unmark_dirty(conn);
+    }
+
     fn notify_drained(&mut self, conn: ConnId) {
         if let Some(c) = self.conns.get_mut(conn) {
             c.flags.notify_drained = true;

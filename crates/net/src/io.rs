@@ -47,6 +47,10 @@ pub trait Io {
         self.send(conn, bytes);
         self.unsent(conn)
     }
+    /// Keeps the bytes queued on a connection until more are sent on it, or it is finished: they are the
+    /// beginning of an answer whose rest is sure to follow. Without it they are written at the end of the
+    /// turn.
+    fn hold(&mut self, _conn: ConnId) {}
     /// Queues bytes without a copy, for large pieces.
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes);
     /// Unconsumed input of `conn`; must not be called from within [`App::received`] for the same connection.

@@ -32,7 +32,7 @@ enum Order {
 }
 
 /// Echoes its input, a line at a time; `pause`, `resume` (of the paused connection), `gate` (blocks until the
-/// test lets it continue) and `quit` are commands.
+/// test lets it continue), `hold` and `quit` are commands.
 struct Echo {
     told: mpsc::Sender<Told>,
     clients: usize,
@@ -75,6 +75,7 @@ impl App<EventLoop> for Echo {
                     }
                 }
                 b"gate" => self.gate.recv().unwrap(),
+                b"hold" => io.hold(conn),
                 b"pause" => {
                     self.paused = Some(conn);
                     return io.pause(conn);
@@ -187,6 +188,33 @@ fn echoes_whatever_the_pieces() {
     assert_eq!(read_exactly(&mut client, 8), b"one\ntwo\n");
     drop(client);
     running.stop();
+}
+
+#[test]
+fn output_on_hold_leaves_with_what_follows_it() {
+    for share in [false, true] {
+        let running = start(share);
+        let (mut client, mut other) = (running.connect(), running.connect());
+        client.write_all(b"one\nhold\n").unwrap();
+        assert_eq!(running.next(), Told::Received(9));
+        // Two turns later.
+        for _ in 0..2 {
+            other.write_all(b"x\n").unwrap();
+            assert_eq!(read_exactly(&mut other, 2), b"x\n");
+            assert_eq!(running.next(), Told::Received(2));
+        }
+        client.set_nonblocking(true).unwrap();
+        assert_eq!(client.read(&mut [0; 9]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        client.set_nonblocking(false).unwrap();
+        client.write_all(b"two\n").unwrap();
+        assert_eq!(read_exactly(&mut client, 13), b"one\nhold\ntwo\n");
+        client.write_all(b"hold\n").unwrap();
+        drop(other);
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(read_exactly(&mut client, 9), b"hold\nbye\n");
+        drop(client);
+        running.stop();
+    }
 }
 
 #[test]

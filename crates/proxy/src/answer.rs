@@ -141,7 +141,8 @@ impl Proxy {
             }
             Local::Multi => {
                 let server = session.watched().map(|lane| lane.server);
-                session.stateful().transaction = Some(Transaction { server, ..Transaction::default() });
+                let begun = Transaction { server, replied: OK.len(), ..Transaction::default() };
+                session.stateful().transaction = Some(begun);
                 out.extend_from_slice(OK);
             }
             Local::Exec => out.extend_from_slice(b"-ERR EXEC without MULTI\r\n"),

@@ -267,6 +267,8 @@ pub(crate) struct FakeIo {
     sent: BTreeMap<ConnId, Vec<u8>>,
     pub(crate) connects: Vec<(ConnId, Address)>,
     pub(crate) closed: Vec<ConnId>,
+    /// Connections whose output was held.
+    pub(crate) held: Vec<ConnId>,
     pub(crate) paused: Vec<ConnId>,
     /// Bytes not yet taken by each peer.
     pub(crate) unsent: BTreeMap<ConnId, usize>,
@@ -308,6 +310,9 @@ impl Io for FakeIo {
     }
     fn send(&mut self, conn: ConnId, bytes: &[u8]) {
         self.sent.entry(conn).or_default().extend_from_slice(bytes);
+    }
+    fn hold(&mut self, conn: ConnId) {
+        self.held.push(conn);
     }
     fn send_shared(&mut self, conn: ConnId, bytes: Bytes) {
         self.send(conn, &bytes);

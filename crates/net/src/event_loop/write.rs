@@ -84,6 +84,13 @@ impl EventLoop {
         }
     }
 
+    /// Takes a connection from those to be written in this turn; [`EventLoop::mark_dirty`] undoes it.
+    pub(super) fn unmark_dirty(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.flags.dirty = false;
+        }
+    }
+
     /// True if output of outgoing connections is held back.
     pub(crate) fn holds_back(&self) -> bool {
         !self.held_back.is_empty()
@@ -101,12 +108,14 @@ impl EventLoop {
             wrote = true;
             let mut dirty = std::mem::take(&mut self.dirty);
             for id in dirty.drain(..) {
-                let may_wait = |c: &Conn| c.flags.outgoing && c.unsent() < HELD_BACK_MAX;
-                if defer && self.conns.get(id).is_some_and(may_wait) {
-                    self.held_back.push(id);
-                    continue;
+                match self.conns.get(id) {
+                    // Its output is on hold.
+                    Some(conn) if !conn.flags.dirty => {}
+                    Some(conn) if defer && conn.flags.outgoing && conn.unsent() < HELD_BACK_MAX => {
+                        self.held_back.push(id);
+                    }
+                    _ => self.write(app, id),
                 }
-                self.write(app, id);
             }
             if self.dirty.is_empty() {
                 self.dirty = dirty;

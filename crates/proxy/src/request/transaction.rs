@@ -11,6 +11,9 @@
 //! reason in EXEC's `EXECABORT`. If the connection is lost before EXEC's reply, the error says that the
 //! transaction may have been executed; it is never sent again.
 //!
+//! The replies to a transaction that came in one piece leave in one piece, with EXEC's: a write to a client
+//! costs more than all that is done for its requests here.
+//!
 //! A transaction is as long as `request_bytes_max`, and has as many requests as `server_queue_max`.
 
 use net::Io;
@@ -287,6 +290,7 @@ impl Proxy {
             transaction.requests.extend_from_slice(frame);
             transaction.ends.push(transaction.requests.len());
             transaction.server = transaction.server.or(server);
+            transaction.replied += QUEUED.len();
             let now = transaction.memory();
             self.held.apply(Change::note(&mut transaction.counted, now));
         }
@@ -403,7 +407,7 @@ impl Proxy {
     /// Opens the gather record of a transaction.
     fn open_transaction<I: Io>(
         &mut self,
-        io: &I,
+        io: &mut I,
         client: &mut Client,
         queued: &Transaction,
         lane: Option<LaneKey>,
@@ -413,6 +417,10 @@ impl Proxy {
         self.scratch.order.clear();
         let gather = self.open_gather(io, client, Merge::Exec);
         self.gathers.get_mut(gather).waiting = queued.ends.len() as u32 + 2;
+        // It came as one piece: so does the answer.
+        if (1..=queued.replied).contains(&io.unsent(client.id)) {
+            io.hold(client.id);
+        }
         gather
     }
 

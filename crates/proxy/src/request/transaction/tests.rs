@@ -36,6 +36,20 @@ fn a_transaction_goes_out_in_one_piece_at_exec() {
     }
 }
 
+#[test]
+fn the_answer_to_a_transaction_that_came_whole_leaves_in_one_piece() {
+    let replied = "+OK\r\n+QUEUED\r\n".len();
+    // Bytes before those of its own replies, if these have not left.
+    for (unsent, is_held) in [(0, false), (replied - 1, true), (replied, true), (replied + 1, false)] {
+        let (mut w, client) = world();
+        w.receive(client, &lines(&["MULTI", "SET a 1"]));
+        w.io.unsent.insert(client, unsent);
+        assert!(w.io.held.is_empty(), "it may wait for these before it sends the rest");
+        w.receive(client, &lines(&["EXEC"]));
+        assert_eq!(w.io.held, if is_held { vec![client] } else { vec![] }, "{unsent}");
+    }
+}
+
 /// Requests, and the answers; nothing reaches a server.
 #[test]
 fn what_is_answered_here() {
