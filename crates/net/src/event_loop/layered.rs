@@ -141,11 +141,17 @@ impl EventLoop {
     }
 
     /// Starts a layer pushed while the app was reading: the app's unconsumed input goes to the layer.
-    pub(super) fn start_layer<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        if !std::mem::take(&mut conn.flags.layer_pushed) {
-            return;
+    #[inline]
+    pub(super) fn start_pushed_layer<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
+        if self.conns.get(id).is_some_and(|conn| conn.flags.layer_pushed) {
+            self.start_layer(app, id);
         }
+    }
+
+    #[cold]
+    fn start_layer<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.flags.layer_pushed = false;
         if let Some(fault) = conn.flags.layer_bad {
             return self.fail(app, id, Fault::Layer(fault));
         }

@@ -48,7 +48,7 @@ impl EventLoop {
         for id in std::mem::take(&mut self.queued) {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             conn.flags.queued = false;
-            self.start_layer(app, id);
+            self.start_pushed_layer(app, id);
             let Some(conn) = self.conns.get_mut(id) else { continue };
             if conn.flags.show_again && !conn.flags.paused {
                 conn.flags.show_again = false;
@@ -91,7 +91,7 @@ impl EventLoop {
             } else {
                 self.read_own(app, id)
             };
-            self.start_layer(app, id);
+            self.start_pushed_layer(app, id);
             match outcome {
                 Ok(Progress::More) => {}
                 Ok(Progress::Dry) => return,

@@ -130,7 +130,9 @@ impl EventLoop {
     }
 
     pub(super) fn write<A: App<EventLoop>>(&mut self, app: &mut A, id: ConnId) {
-        self.flush_layers(id);
+        if self.conns.get(id).is_some_and(|conn| conn.layers.is_some()) {
+            self.flush_layers(id);
+        }
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.flags.dirty = false;
         if conn.stage == Stage::Opening || conn.flags.blocked {
