@@ -46,6 +46,7 @@ impl Proxy {
             self.invite_to_leave(io);
         }
         self.update_gauges(io);
+        self.count_gathering(io.gathering());
     }
 
     /// Resumes clients that wait for room for long replies: those resumed before may have left without using
@@ -72,6 +73,15 @@ impl Proxy {
                 self.held.apply(client.recount());
             }
         }
+    }
+
+    fn count_gathering(&self, gathering: net::Gathering) {
+        let net::Gathering { rounds, events, sleeps, slept_us, saved_us } = gathering;
+        self.stats.rounds.follow(rounds);
+        self.stats.round_events.follow(events);
+        self.stats.sleeps.follow(sleeps);
+        self.stats.slept_us.follow(slept_us);
+        self.stats.sleeps_saved_us.follow(saved_us);
     }
 
     fn update_gauges<I: Io>(&mut self, io: &I) {

@@ -305,17 +305,6 @@ impl Proxy {
     }
 }
 
-impl Proxy {
-    fn count_gathering(&self, gathering: net::Gathering) {
-        let net::Gathering { rounds, events, sleeps, slept_us, saved_us } = gathering;
-        self.stats.rounds.follow(rounds);
-        self.stats.round_events.follow(events);
-        self.stats.sleeps.follow(sleeps);
-        self.stats.slept_us.follow(slept_us);
-        self.stats.sleeps_saved_us.follow(saved_us);
-    }
-}
-
 impl<I: Io> App<I> for Proxy {
     type Mail = Mail;
 
@@ -417,7 +406,6 @@ impl<I: Io> App<I> for Proxy {
 
     fn turn_end(&mut self, io: &mut I) {
         self.stats.turns.inc();
-        self.count_gathering(io.gathering());
         self.relieve(io);
         if !self.departed.is_empty() {
             self.take_back_privates(io);
