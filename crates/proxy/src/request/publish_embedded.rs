@@ -70,11 +70,14 @@ impl Proxy {
     /// Gives out what scripts of a pool have published, and events of keys, which are for all pools of the
     /// embedded cache.
     pub(super) fn hand_out_published<I: Io>(&mut self, io: &mut I, pool: Option<PoolKey>) {
-        for published in self.store.take_published() {
+        let all = self.store.take_published();
+        let has_events = all.iter().any(|published| published.is_event);
+        let pools = if has_events { self.embedded_pools() } else { Vec::new() };
+        for published in all {
             let channel = (kind_of(published.is_sharded), &*published.channel);
             if published.is_event {
-                for pool in self.embedded_pools() {
-                    self.publish_here(io, pool, channel, &published.message, false);
+                for pool in &pools {
+                    self.publish_here(io, *pool, channel, &published.message, false);
                 }
             } else if let Some(pool) = pool {
                 self.publish_here(io, pool, channel, &published.message, false);
