@@ -80,6 +80,14 @@ def test_redis_py_and_large_values(proxy, authority):
     assert redis.Redis(port=proxy.ports[0], password=PASSWORD).get("k7") == b"7"
 
 
+def test_a_transaction_is_answered_in_one_piece(proxy, authority):
+    """Its first replies are on hold until the last one: a layer must not keep them, or send them twice."""
+    with client(proxy, authority) as r, r.pipeline(transaction=True) as transaction:
+        for n in range(50):
+            transaction.set("counter", n).incr("counter").get("counter")
+            assert transaction.execute() == [True, n + 1, str(n + 1).encode()]
+
+
 def test_redis_cli(proxy, authority):
     words = ["redis-cli", "--tls", "--cacert", authority.ca, "-p", proxy.ports[1], "-a", PASSWORD, "--no-auth-warning", "PING"]
     assert subprocess.run(list(map(str, words)), capture_output=True, timeout=60).stdout == b"PONG\n"
