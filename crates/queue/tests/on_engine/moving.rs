@@ -171,3 +171,38 @@ fn a_move_that_is_cut_short_goes_on() {
         assert_eq!(fleet.memory.unfinished(), 0, "cut at {cut}");
     }
 }
+
+/// A block that was read for a forwarder is left to it: the delivery to clients once took it, and it was
+/// read again for ever.
+#[test]
+fn a_message_in_a_file_is_forwarded_or_moved_once_it_is_read() {
+    for is_forwarded in [true, false] {
+        let mut fleet = match is_forwarded {
+            true => Fleet::accepting(2, Faults::default(), 0),
+            false => Fleet::new(2, 1, Faults::default()),
+        };
+        let (topic, waiting) = if is_forwarded { ("e", "e.forward") } else { (TOPIC, "m.moving") };
+        fleet.ask_done(0, Request::CreateTopic(topic.into(), None));
+        fleet.ask_done(0, Request::CreateChannel(topic.into(), "c".into()));
+        let world = fleet.node(0);
+        let conn = world.client();
+        world.send(conn, format!("DPUB {topic} 3000\n\0\0\0\x017").as_bytes());
+        assert!(is(&world.frames(conn), super::OK));
+        // After a start nothing of it is in memory.
+        fleet.crash(0);
+        fleet.soon();
+        if !is_forwarded {
+            fleet.move_topic();
+        }
+        assert!(fleet.names(0).iter().any(|name| name == waiting), "{waiting} waits here");
+        fleet.node(0).disk_works = false;
+        fleet.run(Duration::from_secs(4));
+        // One read, and whatever else the disk has to do meanwhile.
+        for _ in 0..20 {
+            fleet.node(0).work_disk();
+            fleet.soon();
+        }
+        let reader = fleet.node(1).consumer(topic, "c", 10);
+        assert_eq!(fleet.drain(1, reader, 1), once(7..8), "{waiting} is forwarded");
+    }
+}
