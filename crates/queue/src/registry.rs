@@ -12,7 +12,7 @@ use crate::work_list::Mark;
 pub struct TopicKey {
     /// Slot; small, dense, reused.
     pub slot: u32,
-    generation: u32,
+    pub(crate) generation: u32,
 }
 
 #[derive(Debug)]

@@ -29,6 +29,9 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Most dead letters that one redrive brings back, and those of a batch.
 const LETTERS_MAX: usize = 100_000;
 const BATCH: usize = 256;
+/// Time for which a letter that comes again is recognized, also if it was finished meanwhile. One whose end
+/// the engine has not heard of comes to another redrive, after half a minute at the earliest.
+const LETTERS_KNOWN: Duration = Duration::from_mins(2);
 /// Ids of taken messages that are kept of a channel. With more it is looked at again which ones it has.
 const IDS_MAX: usize = 2_000_000;
 /// Messages outside the stream with which a channel takes no more: each has some bytes of memory.
@@ -119,6 +122,7 @@ impl Queue {
 
     /// Handles the outcome of a batch.
     pub(super) fn taken(&mut self, number: u64, outcome: Outcome) {
+        let now = self.clock.now;
         let Some(link) = &mut self.engine else { return };
         let Some(Batch { heir, messages, order }) = link.taking.batches.remove(&number) else { return };
         let (fate, count) = match outcome {
@@ -131,6 +135,9 @@ impl Queue {
                 link.taking.ids.remove(&heir);
             }
         }
+        if order.is_some() {
+            link.taking.letters.insert(heir, now);
+        }
         let written = messages.len() as u32;
         link.settle(messages.into_iter().map(|(_, handle)| (handle, fate)).collect());
         let Some(mut order) = order else {
@@ -142,6 +149,14 @@ impl Queue {
             Outcome::Accepted => self.ask_for_letters(order),
             Outcome::Refused(why) => order.reply.send(Answer::Refused(why)),
         }
+    }
+
+    /// Forgets letters that were brought back a while ago. Called once a second.
+    pub(super) fn tend_letters(&mut self) {
+        let Some(link) = &mut self.engine else { return };
+        let topics = &self.topics;
+        let is_home = |key| topics.get(key).is_some_and(|topic| topic.settings.home.is_some());
+        link.taking.forget_letters(self.clock.now - LETTERS_KNOWN, is_home);
     }
 
     /// Changes how many messages a channel waits for. Those that are being written count, so that no more

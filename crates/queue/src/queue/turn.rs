@@ -310,6 +310,7 @@ impl Queue {
         self.tend_forwarders();
         self.tend_moves(io);
         self.tend_leaving();
+        self.tend_letters();
         self.find_space(self.ticks.is_multiple_of(IDLE_TICKS));
         let flush = self.ticks.is_multiple_of(FLUSH_TICKS);
         let again = self.ticks.is_multiple_of(RETRY_TICKS);
