@@ -3,17 +3,18 @@
 
     engine.py [--rounds N] [--seed S] [--short]
 
-Two nuthatches over three nats-servers (R3) serve two topics: one whose publications are answered by the quorum, one whose are
-answered by the node and forwarded. Publishers (PUB, MPUB, DPUB) and consumers of two channels (FIN, REQ with a delay, deliveries
-left to time out) work at both nodes. In each round something happens for some seconds: kill -9 of the leader of a topic, of a
-follower, of a nuthatch, of two servers; SIGSTOP of a server; a nuthatch is cut off from all servers. What the oracle holds against
-them:
+Two nuthatches over three nats-servers (R3) serve three topics: one whose publications are answered by the quorum, one whose are
+answered by the node and forwarded, and one that moves to the nodes and to the engine again. Publishers (PUB, MPUB, DPUB) and
+consumers of two channels (FIN, REQ with a delay, deliveries left to time out) work at both nodes. In each round something happens
+for some seconds: kill -9 of the leader of a topic, of a follower, of a nuthatch, of two servers; SIGSTOP of a server; a nuthatch is
+cut off from all servers. Or the third topic is moved, and a nuthatch is killed meanwhile: the one that was asked, which gets the
+messages, or the other. `KINDS` names some of these (`KINDS=move,leader`). What the oracle holds against them:
 
   lost        a message that got OK is never delivered on a channel
   came back   a message is delivered again although its FIN was sent, and its publication answered, at a quiet time: not within
               WINDOW seconds before a fault, nor during it
   too early   a delay of DPUB was cut short, or one of a REQ that was sent at a quiet time
-  stuck       a publisher gets no OK within 60 seconds after the end of a fault
+  stuck       a publisher gets no OK within 60 seconds after the end of a fault, or a move does not end
 
 NATS 2.9 does not pass: its servers come to number the messages of a stream differently (_nats_alone.py, docs/engine.md). Over a
 version older than SOUND --short therefore leaves the servers alone. The longest wait for an answer to a publication is printed for
@@ -24,6 +25,7 @@ tests/integration/requirements.txt, else nats-server)."""
 import base64
 import collections
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -43,8 +45,10 @@ import nsqlib  # noqa: E402
 
 # The topic whose publications the quorum accepts, and the one whose the node does.
 ON_ENGINE = {b"quorum": "engine", b"stored": "local"}
+# The one that is moved.
+MOVED = b"moved"
 # With one that is no topic of the engine: what its publishers wait for, the machine makes them wait for.
-TOPICS = {**ON_ENGINE, b"beside": None}
+TOPICS = {**ON_ENGINE, MOVED: "engine", b"beside": None}
 CHANNELS = (b"one", b"two")
 # FINs are passed on within 25 ms, and NATS notes them within 100 ms; the rest is for a busy machine.
 WINDOW = 1.0
@@ -54,9 +58,12 @@ TIMEOUT_MS = 3000
 PACE = 0.005
 # Messages of a dead node come back after 30 seconds.
 DRAIN_SECONDS = 150
+MOVE_SECONDS = 120
+# Time without an OK after which publishers tell what they got.
+LATE_SECONDS = 20
 # Lost messages of each sort that are told one by one.
 DIAGNOSED = 5
-KINDS = ("leader", "follower", "nuthatch", "two", "stop", "cut")
+KINDS = ("leader", "follower", "nuthatch", "two", "stop", "cut", "move")
 # Over an old NATS.
 KINDS_OLD = ("nuthatch", "cut")
 SOUND = (2, 12, 8)
@@ -140,6 +147,8 @@ class Publisher(Worker):
     def __init__(self, node, oracle, random, topic, name):
         super().__init__(node, oracle, random)
         self.topic, self.prefix, self.number, self.count = topic, name.encode(), 0, 0
+        # Answers other than OK since the last OK.
+        self.refusals = []
 
     def work(self, client):
         while not self.ending.is_set():
@@ -162,8 +171,10 @@ class Publisher(Worker):
             is_ok = answer == (nsqlib.RESPONSE, b"OK")
             self.oracle.answered(self.topic, bodies, asked, is_ok)
             if not is_ok:
+                self.refusals.append((round(time.monotonic() - asked, 1), answer))
                 return
             self.count += size
+            self.refusals = []
             self.ending.wait(PACE)
 
 
@@ -261,11 +272,15 @@ class Tap(threading.Thread):
 class Fleet:
     """Three servers, two nuthatches, and the links between them."""
 
+    # Of a request to a node that dies, or comes up.
+    FAILURES = (OSError, http.client.HTTPException, KeyError)
+
     def __init__(self, stack):
         self.stack = stack
         self.cluster = nats.Cluster(stack, "--no_advertise")
         stack.callback(self.cluster.stop)
         self.links, self.nodes, self.trail = {}, {}, Trail()
+        self.is_moved_away = False
         for port, _ in self.cluster.ports.values():
             Tap(port, self.trail).start()
         for name in ("one", "two"):
@@ -276,7 +291,7 @@ class Fleet:
     def start(self, name, ports=None):
         servers = [f"127.0.0.1:{link.port}" for link in self.links[name]]
         return nats.start_node(
-            self.stack, name, servers, replicas=3, ports=ports, topics={topic.decode(): how for topic, how in ON_ENGINE.items()}
+            self.stack, name, servers, replicas=3, ports=ports, topics={topic.decode(): how for topic, how in TOPICS.items() if how}
         )
 
     def restart(self, name):
@@ -289,6 +304,10 @@ class Fleet:
             with contextlib.suppress(OSError, AssertionError, KeyError):
                 return nats.ask(port, f"STREAM.INFO.nuthatch-{topic.decode()}")["cluster"]["leader"]
         return next(iter(self.cluster.ports))
+
+    def leaders(self):
+        """The state of each topic's stream, as the servers that answer tell it."""
+        return {topic: self.ask(f"STREAM.INFO.nuthatch-{topic.decode()}").get("cluster") for topic in ON_ENGINE}
 
     def ask(self, subject, request=b""):
         """The answer of whichever server gives one without an error."""
@@ -341,6 +360,8 @@ class Fleet:
                 self.cluster.nodes[name].kill()
             return lambda: [self.cluster.start(name) for name in victims]
         node = random.choice(list(self.nodes))
+        if kind == "move":
+            return self.move(node, random)
         if kind == "nuthatch":
             self.nodes[node].kill()
             return lambda: self.restart(node)
@@ -351,6 +372,48 @@ class Fleet:
         for link in self.links[node]:
             link.open.clear()
         return lambda: [link.open.set() for link in self.links[node]]
+
+
+    def move(self, first, random):
+        """Moves the topic, from the engine to a node that becomes its home or from all nodes to the engine, and kills a node
+        at some point of that."""
+        storage = "engine" if self.is_moved_away else "local"
+        self.is_moved_away = not self.is_moved_away
+        names = sorted(self.nodes, key=lambda name: name != first)
+        asked = names if storage == "engine" else names[:1]
+        asking = threading.Thread(target=lambda: [self.ask_to_move(name, storage) for name in asked], daemon=True)
+        asking.start()
+        time.sleep(random.uniform(0, 0.5))
+        victim = random.choice(names)
+        self.nodes[victim].kill()
+
+        def end():
+            asking.join()
+            self.restart(victim)
+            for name in asked:
+                kit.until(lambda name=name: self.ask_to_move(name, storage), f"{name} to take the order", seconds=MOVE_SECONDS)
+            kit.until(self.is_settled, f"the end of the move to {storage}", seconds=MOVE_SECONDS)
+
+        return end
+
+    def ask_to_move(self, name, storage):
+        """True if the node says that the topic is there, or goes there."""
+        with contextlib.suppress(*self.FAILURES):
+            path = f"/topic/move?topic={MOVED.decode()}&storage={storage}"
+            return kit.fetch(self.nodes[name].ports[1], path, "POST", "")[0] == 200
+        return False
+
+    def is_settled(self):
+        """True if the topic is where it was moved to at all nodes, and nothing is left of it elsewhere."""
+        with contextlib.suppress(*self.FAILURES):
+            for node in self.nodes.values():
+                _, told = kit.fetch(node.ports[1], "/stats?format=json")
+                found = {topic["topic_name"]: topic for topic in told["topics"]}
+                is_left = any(f"{MOVED.decode()}.{what}" in found for what in ("moving", "leaving"))
+                if is_left or (found[MOVED.decode()].get("storage") == "engine") == self.is_moved_away:
+                    return False
+            return True
+        return False
 
 
 def play(fleet, oracle, random, rounds, kinds):
@@ -366,7 +429,17 @@ def play(fleet, oracle, random, rounds, kinds):
 
     def until_publishing(what):
         counts = [publisher.count for publisher in publishers]
-        is_moving = lambda: all(its.count > count for its, count in zip(publishers, counts))
+        waiting = lambda: [its for its, count in zip(publishers, counts) if its.count <= count]
+        begin = time.monotonic()
+
+        def is_moving():
+            nonlocal begin
+            late = waiting()
+            if late and time.monotonic() - begin > LATE_SECONDS:
+                print(*(f"{its.prefix!r} still waits: {its.refusals}" for its in late), fleet.leaders(), sep="\n", flush=True)
+                begin = time.monotonic()
+            return not late
+
         try:
             kit.until(is_moving, what)
         except AssertionError:
@@ -390,7 +463,10 @@ def play(fleet, oracle, random, rounds, kinds):
             oracle.spells.append((begin, float("inf")))
         end = fleet.harm(kind, random)
         time.sleep(random.uniform(1, 7))
-        end()
+        try:
+            end()
+        except AssertionError as why:
+            stuck.append(f"stuck: round {number}, {kind}: {why}")
         until_publishing(f"round {number}, {kind}")
         with oracle.lock:
             oracle.spells[-1] = (begin, time.monotonic())
@@ -411,7 +487,7 @@ def play(fleet, oracle, random, rounds, kinds):
 
 
 def main():
-    options, random = _trial.begin(__doc__, 40, ("six rounds", {"rounds": 6}))
+    options, random = _trial.begin(__doc__, 40, ("a round of each kind", {"rounds": len(KINDS)}))
     if "NATS_SERVER" not in os.environ and nats.RECENT.exists():
         nats.SERVER = str(nats.RECENT)
     if kit.missing(nats.SERVER):
@@ -419,9 +495,12 @@ def main():
         return 0
     print(f"NATS {'.'.join(map(str, nats.version()))}", flush=True)
     oracle = Oracle()
+    kinds = KINDS_OLD if options.short and nats.version() < SOUND else KINDS
+    if named := os.environ.get("KINDS"):
+        kinds = tuple(named.split(","))
     with kit.Stack() as stack:
         fleet = Fleet(stack)
-        faults = play(fleet, oracle, random, options.rounds, KINDS_OLD if options.short and nats.version() < SOUND else KINDS)
+        faults = play(fleet, oracle, random, options.rounds, kinds)
         fleet.diagnose(oracle)
     for topic, how in TOPICS.items():
         waits = sorted(oracle.waits[topic])
