@@ -429,6 +429,36 @@ def test_a_slot_that_has_half_moved_is_read_from_replicas(cluster, stack, policy
         cluster.move(slot, target, source)
 
 
+@pytest.mark.parametrize("policy", ["prefer_replica", "nearest"])
+def test_a_master_that_was_demoted_says_of_no_key_that_it_is_missing(cluster, stack, policy):
+    """The pool's map still calls it the owner, and it has nothing of what its new master has been told since."""
+    pool = start_pool(stack, cluster, f"demoted-{policy}", timeout='"5s"', read_from=f'"{policy}"', topology_refresh='"60s"')
+    tag = f"demoted-{policy}"
+    master = cluster.owner(key_slot(tag))
+    heir = cluster.replica_of(master)
+    with contextlib.ExitStack() as clients:
+        # On both shards, and from both nodes with `nearest`.
+        readers = [clients.enter_context(client_of(pool)) for _ in range(16)]
+        for n, reader in enumerate(readers):
+            assert reader.set(f"{{{tag}}}{n}", "v") and reader.get(f"{{{tag}}}{n}") in ("v", None)
+        master.direct.config_set("masterauth", "wrong")
+        try:
+            heir.say("CLUSTER", "FAILOVER")
+            kit.until(lambda: master.direct.info("replication")["role"] == "slave", "the master to be demoted")
+            for n, reader in enumerate(readers * 4):
+                key = f"{{{tag}}}new{n}"
+                assert heir.direct.set(key, "w")
+                assert (reader.get(key), reader.exists(key), reader.mget(key, key)) == ("w", 1, ["w", "w"]), n
+                assert reader.get(f"{{{tag}}}absent") is None
+            assert master.direct.info("replication")["master_link_status"] == "down", "it has got the keys after all"
+        finally:
+            master.direct.config_set("masterauth", "")
+        cluster.wait_until_whole()
+        master.say("CLUSTER", "FAILOVER")
+        kit.until(lambda: heir.direct.info("replication")["role"] == "slave", "the first master to be back")
+        cluster.wait_until_whole()
+
+
 def test_replica_reads_go_on_over_a_failover(cluster, stack):
     pool = start_pool(stack, cluster, "replicas", timeout='"8s"', read_from='"prefer_replica"')
     load = failover(cluster, pool, lambda master: master.program.kill(), lambda master: master.start(), stale=True)

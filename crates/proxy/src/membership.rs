@@ -135,6 +135,7 @@ impl Proxy {
         self.look_after_former_masters(io, key);
         self.keep_order(key, &added);
         for server in stays {
+            self.turn_lanes_by_standing(io, server);
             self.drain_by_hand(io, server);
         }
         for server in added {

@@ -18,6 +18,7 @@ pub(crate) mod source;
 pub(crate) mod kept;
 mod command;
 mod handshake;
+pub(crate) mod readonly;
 pub(crate) mod room;
 pub(crate) mod scan;
 pub(crate) mod passage;

@@ -45,6 +45,10 @@ impl Proxy {
             self.set_next(id, Next::Other(server));
             return self.delay_detour(io, id, self.wait());
         }
+        if !matches!(next, Next::Other(_)) {
+            self.turn_lane(io, lane, false);
+        }
+        let Some(detour) = self.detours.records.get(&id) else { return };
         let bytes = detour.bytes.clone();
         let pending =
             Pending { expect: detour.expect, ..Pending::new(Owner::Detour(id), detour.at, bytes.len()) };

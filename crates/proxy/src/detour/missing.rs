@@ -4,25 +4,26 @@
 //! in Valkey before 8), and those of the new owner may not have them yet: both say that a key is missing
 //! which is there. So the owner of the slot has the last word: it has the key, names the node that has it, or
 //! it is missing. A replica's own word is believed where it has something.
+//!
+//! The owner that a map names may have been demoted since, and be a replica that lags. Its word counts on a
+//! connection without READONLY, on which a replica names the owner instead ([`crate::server::readonly`]).
 
 use bytes::Bytes;
 use net::Io;
 use wire::redis::{Kind, Limits, ReplyLimits, ReplyScan, ReplyScanner, RequestScanner, Route, Scan};
 
-use crate::detours::{DETOURS_MAX, Detour, Next};
-use crate::generation::reads_replicas;
+use crate::detours::{DETOURS_MAX, Next};
 use crate::keys::{DetourId, LaneKey};
 use crate::proxy::Proxy;
 use crate::server::Server;
-use crate::server::kept::Resend;
 use crate::server::pending::Owner;
 use crate::server::scan::{Found, Met};
 
 impl Server {
-    /// True if a reply may say that a key is missing, and this server may be a replica of a cluster.
+    /// True if a reply may say that a key is missing, and its node may have answered as a replica.
     #[inline]
-    pub(crate) fn may_miss(&self, reply: &[u8]) -> bool {
-        self.resend == Resend::All && reads_replicas(&self.config) && may_look_missing(reply)
+    pub(crate) fn may_miss(&self, lane: u16, reply: &[u8]) -> bool {
+        self.conns[lane as usize].readonly && may_look_missing(reply)
     }
 }
 
@@ -38,7 +39,7 @@ impl Proxy {
     ) -> bool {
         let server = &self.servers[lane.server];
         let conn = &server.conns[lane.number as usize];
-        if !server.may_miss(reply) || conn.expired > 0 || self.detours.len() >= DETOURS_MAX {
+        if !server.may_miss(lane.number, reply) || conn.expired > 0 || self.detours.len() >= DETOURS_MAX {
             return false;
         }
         let Some(pending) = conn.line.front() else { return false };
@@ -49,7 +50,7 @@ impl Proxy {
             return false;
         };
         let Some(detour) = self.detour_of(server.pool, lane, pending, bytes) else { return false };
-        if self.is_owner(lane, &detour) || !says_missing(&detour.bytes, reply) {
+        if !says_missing(&detour.bytes, reply) {
             return false;
         }
         let met = self.meet_special(lane, (found, reply), io.now());
@@ -72,9 +73,7 @@ impl Proxy {
     ) -> bool {
         let Some(detour) = self.detours.records.get(&id) else { return false };
         let is_final = !detour.safe
-            || !self.servers[lane.server].may_miss(reply)
-            || detour.next == Next::Asking(lane.server)
-            || self.is_owner(lane, detour)
+            || !self.servers[lane.server].may_miss(lane.number, reply)
             || !says_missing(&detour.bytes, reply);
         if is_final {
             return false;
@@ -84,11 +83,6 @@ impl Proxy {
         self.doubt(io.now(), pool);
         self.delay_detour(io, id, self.wait());
         true
-    }
-
-    fn is_owner(&self, lane: LaneKey, detour: &Detour) -> bool {
-        let slots = self.pools.get(detour.pool).and_then(|pool| pool.placement.slots());
-        slots.and_then(|slots| slots.owner(detour.slot)) == Some(lane.server)
     }
 }
 

@@ -112,8 +112,8 @@ impl Cluster {
             return;
         }
         self.w.proxy.connected(&mut self.w.io, conn);
-        let reads_replicas = self.pool.contains("read_from") && !self.pool.contains("primary");
-        let (first, answers) = if reads_replicas {
+        let is_replica = self.w.sent(conn).starts_with(&request("READONLY"));
+        let (first, answers) = if is_replica {
             (request("READONLY") + &request("ROLE"), "+OK\r\n*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n")
         } else {
             (String::new(), "")

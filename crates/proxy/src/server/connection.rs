@@ -30,6 +30,10 @@ pub(crate) struct ServerConn {
     pub(crate) handshakes: u32,
     /// The server got a password but requires none.
     pub(crate) unneeded_password: bool,
+    /// READONLY holds for the next reply: its node may answer as a replica ([`crate::server::readonly`]),
+    pub(crate) readonly: bool,
+    /// and for the next request.
+    pub(crate) readonly_asked: bool,
     /// Requests that wait for the handshake.
     pub(crate) unready: Vec<u8>,
     pub(crate) line: VecDeque<Pending>,

@@ -8,7 +8,8 @@
 //! probe does the same handshake: so it serves again soon after the server's or the pool's password is
 //! corrected.
 //!
-//! In a pool that reads from replicas, ROLE also says whether a replica is connected to its master.
+//! In a pool that reads from replicas, ROLE also says whether a replica is connected to its master; and in a
+//! cluster they get READONLY ([`crate::server::readonly`]).
 //!
 //! A master that Sentinels have named has to show that it is one (ROLE), also later, when it declines a write
 //! as a replica does: an old master that is back does not know yet that it was replaced.
@@ -19,7 +20,6 @@ use net::{ConnId, Io};
 use wire::memcache::ReplyKind;
 
 use crate::fail::Failure;
-use crate::generation::reads_replicas;
 use crate::keys::{LaneKey, ServerKey};
 use crate::notice::Notice;
 use crate::proxy::Proxy;
@@ -37,12 +37,13 @@ impl Server {
         let (version, probe) = (self.speaks_resp3(lane), lane == self.probe_lane());
         let (password, db, now) = (self.password.clone(), self.database_of(lane), io.now());
         let checks_role = self.is_named_by_sentinels();
-        let (reads_replicas, private) = (reads_replicas(&self.config), lane >= self.first_private());
-        let may_be_replica = reads_replicas || self.master.is_some();
+        let readonly = self.is_replica_read_from() && lane < self.probe_lane();
+        let may_be_replica = self.master.is_some() && lane < self.first_private();
         let conn = &mut self.conns[lane as usize];
         debug_assert_eq!(conn.conn, None, "one would be forgotten");
         conn.conn = Some(id);
         conn.progress = now;
+        conn.readonly_asked = readonly;
         let mut shake = |step, request: Vec<u8>| {
             io.send(id, &request);
             let expect = Expect { kind: ReplyKind::Version, keys: 0 };
@@ -62,10 +63,10 @@ impl Server {
             if checks_role {
                 shake(Handshake::Role, command(&[b"ROLE"]));
             }
-            if reads_replicas && !private {
+            if readonly {
                 shake(Handshake::Readonly, command(&[b"READONLY"]));
             }
-            if may_be_replica && !private && !probe {
+            if readonly || may_be_replica && !probe {
                 shake(Handshake::Linked, command(&[b"ROLE"]));
             }
             if probe {
@@ -185,11 +186,24 @@ impl Proxy {
             // An error is a sign of life, too.
             Handshake::Alive => {
                 self.servers[lane.server].step_done(io, lane.number, false);
+                self.turn_lane_by_standing(io, lane);
                 return self.wake_detours_to(io, lane.server);
             }
             // A server that refuses it declines the reads, which then go to the master.
-            Handshake::Readonly => return self.servers[lane.server].step_done(io, lane.number, false),
-            Handshake::Linked => return self.role_of_replica(io, lane, reply),
+            Handshake::Readonly => {
+                self.server_conn(lane).readonly = !is_error;
+                return self.servers[lane.server].step_done(io, lane.number, false);
+            }
+            Handshake::Turned { readonly } => {
+                self.server_conn(lane).readonly = readonly && !is_error;
+                return;
+            }
+            Handshake::Linked if self.is_unlinked(io, lane, reply) => return,
+            Handshake::Linked => return self.servers[lane.server].step_done(io, lane.number, false),
+            Handshake::TurnedLinked => {
+                self.is_unlinked(io, lane, reply);
+                return;
+            }
             Handshake::Password => Failure::Password,
             Handshake::Version => Failure::Version,
             Handshake::Database => Failure::Database,
@@ -209,14 +223,16 @@ impl Proxy {
     }
 
     /// Takes the role of a node that may be a replica. One that is not connected to its master is not read
-    /// from until it is reported to be: its reads go to the master. A server that does not say is believed.
-    fn role_of_replica<I: Io>(&mut self, io: &mut I, lane: LaneKey, reply: &[u8]) {
+    /// from until it is reported to be: the connection is closed, and its reads go to the master. A server that
+    /// does not say is believed.
+    fn is_unlinked<I: Io>(&mut self, io: &mut I, lane: LaneKey, reply: &[u8]) -> bool {
         let server = &mut self.servers[lane.server];
-        if server.standing.is_fit && wire::redis::replication::is_unlinked(reply) {
+        let is_unlinked = server.standing.is_fit && wire::redis::replication::is_unlinked(reply);
+        if is_unlinked {
             server.standing.is_fit = false;
-            return self.close_lane(io, lane, Failure::Superseded);
+            self.close_lane(io, lane, Failure::Superseded);
         }
-        server.step_done(io, lane.number, false);
+        is_unlinked
     }
 
     /// Closes a connection whose handshake was refused: its requests would be refused, reach another

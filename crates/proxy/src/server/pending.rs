@@ -57,6 +57,13 @@ pub(crate) enum Handshake {
     /// ROLE: a replica that is read from is connected to its master. One that has just started is not, and
     /// has old data, or none.
     Linked,
+    /// READONLY, or READWRITE, among the requests of a connection in use, which do not wait for it.
+    Turned {
+        /// It is READONLY.
+        readonly: bool,
+    },
+    /// ROLE behind such a READONLY.
+    TurnedLinked,
     /// PING: a node of a cluster gets requests only once it has shown that it is alive. A frozen one would
     /// execute them when it goes on, after another has taken its place.
     Alive,

@@ -118,7 +118,7 @@ impl Server {
         us: u64,
         tally: &mut Tally,
     ) -> Option<Plain> {
-        if found.is_error || self.hedge_wait.is_some() || self.may_miss(reply) {
+        if found.is_error || self.hedge_wait.is_some() || self.may_miss(lane, reply) {
             return None;
         }
         let conn = &mut self.conns[lane as usize];

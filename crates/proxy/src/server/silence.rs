@@ -85,7 +85,7 @@ impl Server {
     /// The key of the front request, if it is kept.
     fn front_key(&self, lane: u16) -> Option<Vec<u8>> {
         let conn = &self.conns[lane as usize];
-        let kept = conn.line.iter().find(|pending| pending.has_whole())?;
+        let kept = conn.line.iter().find(|pending| pending.has_whole() && !pending.owner.is_ours())?;
         first_key(conn.kept.whole(kept)?.bytes())
     }
 }

@@ -197,6 +197,78 @@ fn what_a_replica_says_is_missing_its_master_is_asked_for() {
     }
 }
 
+/// Node 3 takes the place of node 2, which is its replica from then on.
+fn fail_over(c: &mut Cluster, standings: &[(u16, Standing)]) {
+    let mut view = view(7, &[(0, 9999, 1), (10000, 16383, 3)]);
+    let demoted =
+        Node { host: Some("127.0.0.1".into()), port: 2, id: "id2".into(), health: NodeHealth::Online };
+    view.slots.ranges[1].nodes.push(demoted);
+    c.learn_view(view, standings);
+}
+
+const LINKED: &str = "+OK\r\n*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:3\r\n$9\r\nconnected\r\n:7\r\n";
+
+/// Found by the simulator: a master that had just been demoted said, as a replica, that a key was missing
+/// which its new master had, and the map still called it the owner.
+#[test]
+fn a_key_is_missing_once_a_node_says_so_that_may_not_answer_as_a_replica() {
+    let mut c = cluster("prefer_replica", &[(3, unfit(0))]);
+    assert_eq!(read(&mut c), Ok(2));
+    let master = c.node(2);
+    assert!(!c.w.sent(master).contains("READONLY"), "as a replica it names the owner");
+    learn(&mut c, &[(3, fit(0))]);
+    assert_eq!(read(&mut c), Ok(3));
+    let replica = c.node(3);
+    assert!(c.w.sent(replica).starts_with(&(request("READONLY") + &request("ROLE"))));
+    // It is promoted: what it says now counts only without READONLY.
+    let client = c.ask(&["SET foo v"]);
+    c.at(2, &["SET foo v"], "-MOVED 12182 127.0.0.1:3\r\n");
+    c.at(3, &["READWRITE", "SET foo v"], "+OK\r\n+OK\r\n");
+    c.more(client, &["GET foo"]);
+    c.at(3, &["GET foo"], "$-1\r\n");
+    assert_eq!(c.w.sent(client), "+OK\r\n$-1\r\n");
+    assert_eq!(c.w.proxy.census().detours, 0);
+}
+
+#[test]
+fn connections_in_use_follow_the_roles_of_their_nodes() {
+    let mut c = cluster("prefer_replica", &[(3, fit(0))]);
+    let client = c.ask(&["SET foo v", "GET foo"]);
+    c.at(2, &["SET foo v"], "+OK\r\n");
+    c.at(3, &["GET foo"], "");
+    fail_over(&mut c, &[(2, fit(0)), (3, unfit(0))]);
+    // The first answer is still one of a replica, and the next one is not.
+    c.at(3, &["READWRITE"], "$-1\r\n");
+    c.at(3, &["GET foo"], "+OK\r\n$-1\r\n");
+    c.at(2, &["READONLY", "ROLE"], LINKED);
+    assert_eq!(c.w.sent(client), "+OK\r\n$-1\r\n");
+    c.pass(1200);
+    c.pass(200);
+    c.more(client, &["GET foo", "SET foo w"]);
+    c.at(2, &["GET foo"], "$-1\r\n");
+    c.at(3, &["SET foo w", "GET foo"], "+OK\r\n$1\r\nv\r\n");
+    assert_eq!(c.w.sent(client), "+OK\r\n$-1\r\n$1\r\nv\r\n+OK\r\n");
+    let census = c.w.proxy.census();
+    assert_eq!((census.detours, census.held), (0, census.held_counted));
+}
+
+#[test]
+fn a_node_in_use_that_is_a_replica_without_its_master_is_not_read_from() {
+    let mut c = cluster("prefer_replica", &[(3, unfit(0))]);
+    assert_eq!(read(&mut c), Ok(2));
+    let demoted = c.node(2);
+    fail_over(&mut c, &[(2, unfit(0))]);
+    c.pass(1200);
+    c.pass(200);
+    fail_over(&mut c, &[(2, fit(0))]);
+    let client = c.ask(&["GET foo"]);
+    let role = "*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:3\r\n$7\r\nconnect\r\n:-1\r\n";
+    c.at(2, &["READONLY", "ROLE", "GET foo"], &format!("+OK\r\n{role}"));
+    assert!(c.w.io.closed.contains(&demoted));
+    c.at(3, &["GET foo"], "$1\r\nv\r\n");
+    assert_eq!(c.w.sent(client), "$1\r\nv\r\n");
+}
+
 /// A replica that has started again has what it had saved once, or nothing, until its master has sent it
 /// everything; and its last report may say that it is fit.
 #[test]
