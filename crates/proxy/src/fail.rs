@@ -15,6 +15,8 @@ pub(crate) enum Failure {
     Reset,
     /// The request's deadline passed, or connecting took too long.
     TimedOut,
+    /// The server has failed, and a new connection to it has not answered yet.
+    Unproven,
     /// The server closed the connection before it replied.
     Closed,
     /// The server's name cannot be resolved.
@@ -89,6 +91,7 @@ impl Failure {
         let by_kind = matches!(
             self,
             Failure::Refused
+                | Failure::Unproven
                 | Failure::Unresolved
                 | Failure::Layer(_)
                 | Failure::SpeaksTls
@@ -112,6 +115,7 @@ impl Failure {
             Failure::Refused => "Connection refused",
             Failure::Reset => "Connection reset by peer",
             Failure::TimedOut => "Connection timed out",
+            Failure::Unproven => "the server has failed, and a new connection to it has not answered yet",
             Failure::Closed => "unknown",
             Failure::Unresolved => "Host is down",
             Failure::SpeaksTls => "the server speaks TLS, which the pool does not (server_tls)",

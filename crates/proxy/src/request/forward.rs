@@ -167,7 +167,7 @@ impl Proxy {
             return self.forward_instead(io, client, lane, (frame, pending, keep), failure);
         }
         if self.servers[lane.server].is_unproven(lane.number) {
-            return self.forward_instead(io, client, lane, (frame, pending, keep), Failure::TimedOut);
+            return self.forward_instead(io, client, lane, (frame, pending, keep), Failure::Unproven);
         }
         pending.bulky = client.reply_size.is_bulky();
         let server = &mut self.servers[lane.server];
@@ -226,7 +226,7 @@ impl Proxy {
             self.open_for_request(io, lane)?;
         }
         if self.servers[lane.server].is_unproven(lane.number) {
-            return Err(Failure::TimedOut);
+            return Err(Failure::Unproven);
         }
         Ok(())
     }
