@@ -245,9 +245,11 @@ impl Proxy {
                 self.set_next(id, Next::Owner);
                 self.hop(io, id, hops);
             }
+            // The others may know of another owner already: one that is cut off from them says this for as long
+            // as it is.
             Redirect::ClusterDown | Redirect::Loading | Redirect::MasterDown => {
                 self.doubt(now, pool);
-                self.set_next(id, Next::Owner);
+                self.set_next(id, Next::Other(from));
                 self.delay_detour(io, id, self.wait());
             }
         }

@@ -172,6 +172,25 @@ fn a_dead_master_is_waited_for_and_others_are_asked() {
     assert_eq!(c.w.proxy.census().detours, 0);
 }
 
+/// Experiment 9: a master that is cut off from the others refuses everything, and knows of no other owner.
+#[test]
+fn other_nodes_are_asked_while_the_owner_says_that_the_cluster_is_down() {
+    let mut c = Cluster::unknown();
+    c.learn(6, &[(0, 4999, 1), (5000, 9999, 3), (10000, 16383, 2)]);
+    let client = c.ask(&["INCR foo"]);
+    c.at(2, &["INCR foo"], "-CLUSTERDOWN The cluster is down\r\n");
+    c.pass(25);
+    c.at(1, &["INCR foo"], "-CLUSTERDOWN The cluster is down\r\n");
+    c.at(2, &["INCR foo"], "-CLUSTERDOWN The cluster is down\r\n");
+    // In turn with the others, since it may be back.
+    c.pass(25);
+    c.at(2, &["INCR foo"], "-CLUSTERDOWN The cluster is down\r\n");
+    c.pass(25);
+    c.at(3, &["INCR foo"], ":1\r\n");
+    assert_eq!(c.w.sent(client), ":1\r\n");
+    assert_eq!(c.w.proxy.census().detours, 0);
+}
+
 #[test]
 fn a_lost_write_fails_and_a_lost_read_is_sent_again() {
     let mut c = Cluster::new();
@@ -422,6 +441,9 @@ fn a_transaction_that_no_node_takes_fails_whole_at_its_deadline() {
         }
         if !c.pending(2).is_empty() {
             c.at(2, &PIECE, &format!("+OK\r\n{}-EXECABORT x\r\n", down.repeat(2)));
+        }
+        if c.is_known(1) && !c.pending(1).is_empty() {
+            c.at(1, &PIECE, &format!("+OK\r\n{}-EXECABORT x\r\n", down.repeat(2)));
         }
         c.pass(25);
     }
