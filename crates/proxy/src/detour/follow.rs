@@ -234,6 +234,7 @@ impl Proxy {
                 }
             },
             Redirect::TryAgain => {
+                self.unsettle(pool, slot, now);
                 if !self.send_keys_alone(io, id) {
                     self.set_next(id, Next::Owner);
                     self.delay_detour(io, id, WAIT);
@@ -245,8 +246,8 @@ impl Proxy {
                 self.set_next(id, Next::Owner);
                 self.hop(io, id, hops);
             }
-            // The others may know of another owner already: one that is cut off from them says this for as long
-            // as it is.
+            // The others may know of another owner already: one that is cut off from them says this for as
+            // long as it is.
             Redirect::ClusterDown | Redirect::Loading | Redirect::MasterDown => {
                 self.doubt(now, pool);
                 self.set_next(id, Next::Other(from));

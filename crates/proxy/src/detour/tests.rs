@@ -191,6 +191,22 @@ fn other_nodes_are_asked_while_the_owner_says_that_the_cluster_is_down() {
     assert_eq!(c.w.proxy.census().detours, 0);
 }
 
+/// Requests that had left before cannot be called back.
+#[test]
+fn what_comes_after_keys_that_have_partly_moved_waits_for_them() {
+    let mut c = Cluster::new();
+    let client = c.ask(&["MSET {foo}1 x {foo}2 y"]);
+    c.at(2, &["MSET {foo}1 x {foo}2 y"], "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+    assert_eq!(c.more(client, &["SET {foo}2 z"]), 0);
+    c.pass(0);
+    c.at(2, &["mset {foo}1 x"], "+OK\r\n");
+    c.pass(0);
+    c.at(2, &["mset {foo}2 y"], "+OK\r\n");
+    assert_eq!(c.more(client, &["SET {foo}2 z"]), 1);
+    c.at(2, &["SET {foo}2 z"], "+OK\r\n");
+    assert_eq!(c.w.sent(client), "+OK\r\n+OK\r\n");
+}
+
 #[test]
 fn a_lost_write_fails_and_a_lost_read_is_sent_again() {
     let mut c = Cluster::new();

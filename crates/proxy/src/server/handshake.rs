@@ -223,8 +223,8 @@ impl Proxy {
     }
 
     /// Takes the role of a node that may be a replica. One that is not connected to its master is not read
-    /// from until it is reported to be: the connection is closed, and its reads go to the master. A server that
-    /// does not say is believed.
+    /// from until it is reported to be: the connection is closed, and its reads go to the master. A server
+    /// that does not say is believed.
     fn is_unlinked<I: Io>(&mut self, io: &mut I, lane: LaneKey, reply: &[u8]) -> bool {
         let server = &mut self.servers[lane.server];
         let is_unlinked = server.standing.is_fit && wire::redis::replication::is_unlinked(reply);
