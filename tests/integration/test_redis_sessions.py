@@ -2,6 +2,7 @@
 its address. Each with redis-py over real servers."""
 
 import hashlib
+import signal
 import threading
 import time
 
@@ -201,3 +202,53 @@ def test_clients_have_ports_and_are_closed_by_them(proxy):
         assert "victim" not in {entry["name"] for entry in r.client_list()}
         with pytest.raises(redis.ResponseError, match="No such client"):
             r.client_kill(address)
+
+
+@pytest.fixture
+def replicated(stack, tmp_path):
+    """A proxy in front of a server with a replica that has everything."""
+    master = stack.keep(kit.start_redis("master", tmp_path, "--repl-diskless-sync-delay", 0))
+    replica = stack.keep(kit.start_redis("replica", tmp_path, "--replicaof", "127.0.0.1", master.port))
+    with client(replica) as direct:
+        kit.until(lambda: direct.info("replication")["master_link_status"] == "up", "the replica is connected")
+    return stack.keep_proxy(kit.start_native(tmp_path, "redis", [master], timeout='"2s"')), master, replica
+
+
+def test_wait_counts_the_replicas_that_have_what_was_written(replicated):
+    proxy, master, replica = replicated
+    with client(proxy) as r, client(replica) as there:
+        for n in range(50):
+            r.set("k", n)
+            assert r.wait(1, 10_000) == 1
+            assert there.get("k") == str(n), "it is there when WAIT says so"
+        with r.pipeline(transaction=False) as pipe:
+            pipe.set("k", "piped").wait(1, 10_000)
+            assert pipe.execute() == [True, 1] and there.get("k") == "piped"
+        took = []
+        for n in range(20):
+            r.set("k", n)
+            began = time.monotonic()
+            r.wait(1, 10_000)
+            took.append(time.monotonic() - began)
+        print(f"WAIT 1 took {sorted(took)[10] * 1000:.1f} ms in the middle")
+        assert r.wait(2, 50) == 1 and r.wait(0, 0) == 1
+        # A replica that has stopped has nothing of what comes.
+        replica.process.send_signal(signal.SIGSTOP)
+        try:
+            r.set("k", "stopped")
+            assert r.wait(1, 100) == 0
+            answers = []
+            waiting = threading.Thread(target=lambda: answers.append(r.wait(1, 0)))
+            waiting.start()
+            with client(proxy) as other:
+                kit.until(lambda: [one for one in other.client_list() if one["flags"] == "b"], "it waits")
+                # Nobody else waits for it.
+                assert all(other.set("other", n) for n in range(100)) and answers == []
+        finally:
+            replica.process.send_signal(signal.SIGCONT)
+        waiting.join(30)
+        assert answers == [1] and there.get("k") == "stopped"
+        with pytest.raises(redis.ResponseError, match="timeout is negative"):
+            r.wait(1, -1)
+    with client(master) as direct:
+        assert direct.info("stats")["total_connections_received"] < 20, "private connections are used again"

@@ -23,6 +23,8 @@ pub(crate) enum Alarm {
     Blocked,
     /// Next attempt of the first detour that waits.
     Detours,
+    /// End of the first inner wait of a client that waits for replicas.
+    Nudge,
     /// Next look at pauses of pools.
     Pause,
     /// Next look at feeds and subscription connections.
@@ -42,6 +44,7 @@ impl Alarm {
             Alarm::Detours => 7 << 60,
             Alarm::Feeds => 8 << 60,
             Alarm::Pause => 9 << 60,
+            Alarm::Nudge => 10 << 60,
         }
     }
 
@@ -57,6 +60,7 @@ impl Alarm {
             6 => Alarm::Blocked,
             7 => Alarm::Detours,
             9 => Alarm::Pause,
+            10 => Alarm::Nudge,
             _ => Alarm::Feeds,
         }
     }

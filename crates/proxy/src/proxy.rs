@@ -1,7 +1,7 @@
 //! One shard's proxy, as its event loop sees it: looks up the owner of a connection and calls the next step
 //! of the path.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -89,6 +89,8 @@ pub struct Proxy {
     pub(crate) roles: Vec<(u32, Role)>,
     pub(crate) gathers: Gathers,
     pub(crate) detours: Detours,
+    /// Ends of inner waits, of clients that wait for replicas.
+    pub(crate) nudges: BTreeSet<(Instant, ConnId)>,
     /// Reads that were sent twice, while neither has an answer.
     pub(crate) hedges: Vec<Pair>,
     pub(crate) store: Store,
@@ -218,6 +220,7 @@ impl Proxy {
             roles: Vec::new(),
             gathers: Gathers::default(),
             detours: Detours::default(),
+            nudges: BTreeSet::new(),
             hedges: Vec::new(),
             store: Store::new(setup.generation.local_bytes_max),
             blocked: Blocked::default(),
@@ -384,6 +387,7 @@ impl<I: Io> App<I> for Proxy {
             Alarm::Detours => self.continue_detours(io),
             Alarm::Feeds => self.keep_feeds(io),
             Alarm::Pause => self.end_pauses(io),
+            Alarm::Nudge => self.nudge(io),
             Alarm::Stop => self.continue_stop(io),
             Alarm::Blocked => self.end_blocks(io),
             Alarm::RefusedTransaction => self.end_refused_transactions(io),

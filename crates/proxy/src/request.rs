@@ -17,6 +17,7 @@ mod forward;
 mod embedded;
 mod publish_embedded;
 mod blocking;
+mod replicas;
 mod watch;
 mod script;
 mod first_key;

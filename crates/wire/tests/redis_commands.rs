@@ -282,14 +282,6 @@ fn refused_with_the_reason() {
         format!("-ERR unknown command '{name}', unsupported by this proxy: {reason}")
     };
     let cases = [
-        (
-            "WAIT 1 0",
-            unsupported(
-                "wait",
-                "a server counts the replicas that have what the same connection wrote, and clients share connections; \
-                 set min-replicas-to-write on the servers",
-            ),
-        ),
         ("SCRIPT DEBUG YES", unsupported("script|debug", script)),
         ("SHUTDOWN", unsupported("shutdown", admin)),
         ("CLUSTER SLOTS", unsupported("cluster|slots", cluster)),
@@ -317,6 +309,7 @@ fn for_the_server_of_a_pool_that_has_one() {
     };
     let tells = "it tells about one server; ask that server itself";
     let cases = [
+        ("WAIT 1 0", unsupported("wait", "each server counts its own replicas only; set min-replicas-to-write on the servers")),
         ("SWAPDB 0 1", unsupported("swapdb", "it would change the data of all servers; send it to each server itself, if it is meant")),
         ("DEBUG SLEEP 1", unsupported("debug", "it administers one server; send it to that server itself")),
         ("MEMORY DOCTOR", unsupported("memory|doctor", tells)),

@@ -184,9 +184,11 @@ impl Proxy {
     fn end_wait<I: Io>(&mut self, io: &mut I, id: ConnId, is_error: bool) {
         let Some(mut client) = self.take_client(id) else { return };
         let mut reply = Vec::new();
-        match is_error {
-            true => encode::error(&mut reply, b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
-            false => encode::null_array(&mut reply, client.session.version()),
+        let counting = client.session.state.as_ref().and_then(|state| state.counting.as_ref());
+        match (is_error, counting) {
+            (true, _) => encode::error(&mut reply, b"UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+            (false, Some(counting)) => encode::integer(&mut reply, counting.count),
+            (false, None) => encode::null_array(&mut reply, client.session.version()),
         }
         // Its request is the last one, since nothing more was read. The server's own reply finds nobody.
         let seq = client.next_seq().wrapping_sub(1);

@@ -25,6 +25,8 @@ pub(crate) struct Stateful {
     pub(crate) watched_here: Vec<(Box<[u8]>, u64)>,
     /// A blocking request is under way on that connection.
     pub(crate) blocked: bool,
+    /// It waits on that connection for replicas.
+    pub(crate) counting: Option<Box<Counting>>,
     /// Its subscriptions, if it has any.
     pub(crate) subscribed: Option<Box<Subscribed>>,
     /// `CLIENT REPLY OFF` or `SKIP` is in force.
@@ -42,6 +44,23 @@ pub(crate) enum Silence {
     Now,
     /// All of them.
     Always,
+}
+
+/// A request that waits until enough replicas have what its client wrote.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    /// Number of replicas that are enough.
+    pub(crate) wanted: i64,
+    /// End of its time; None if it has no end.
+    pub(crate) until: Option<Instant>,
+    /// The server's offset, once it is known.
+    pub(crate) offset: Option<u64>,
+    /// Replicas that have got there, as last told.
+    pub(crate) count: i64,
+    /// Length of the next inner wait, in milliseconds.
+    pub(crate) inner_ms: u64,
+    /// Time it came.
+    pub(crate) at: Instant,
 }
 
 /// Requests between `MULTI` and `EXEC`.

@@ -7,6 +7,7 @@
 //! SET k 1     behind EXEC: on the same one; in a cluster it waits for EXEC's reply, since redirects are not
 //!             followed there
 //! BLPOP k 5   likewise, and nothing more of the client is executed until the reply
+//! WAIT 1 100  likewise ([`super::replicas`])
 //! ```
 //! A client that goes away while it blocks has its private connection closed, whereupon the server
 //! forgets it. An element that was popped just then is lost with the connection, as it is in Redis.
@@ -20,6 +21,7 @@ use crate::keys::{LaneKey, ServerKey};
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::request::forward::{Forwarded, Traits};
+use crate::request::replicas::Wanted;
 use crate::server::pending::{Owner, Pending};
 use crate::server::privates::Departed;
 
@@ -32,6 +34,8 @@ pub(super) enum Private {
     Unwatch,
     /// A blocking command on this server.
     Block(ServerKey, BlockTime),
+    /// WAIT, for the replicas of this server.
+    Replicas(ServerKey, Wanted),
 }
 
 /// The lane for a request of a client whose lane it would otherwise be this one.
@@ -80,7 +84,7 @@ impl Proxy {
         let (server, keeps_order) = match private {
             Private::Unwatch => return Admitted::Yes,
             Private::Watch(server) => (server, client.session.private_to(server).is_some()),
-            Private::Block(server, _) => (server, false),
+            Private::Block(server, _) | Private::Replicas(server, _) => (server, false),
         };
         if !keeps_order && client.waiting() > 0 {
             // Its earlier requests are on other connections, and must not be overtaken.
@@ -116,6 +120,7 @@ impl Proxy {
                 state.blocked = true;
                 self.set_block_time(lane, Some(time));
             }
+            Private::Replicas(_, wanted) => return self.begin_counting(io, client, lane, wanted),
         }
         if self.forward_private(io, client, lane, frame) && matches!(private, Private::Block(..)) {
             client.session.paused = Some(Wait::Block);
@@ -123,7 +128,7 @@ impl Proxy {
     }
 
     /// Forwards a request on a private connection; false if that failed at once.
-    fn forward_private<I: Io>(
+    pub(super) fn forward_private<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
@@ -150,7 +155,7 @@ impl Proxy {
         let Some(state) = &mut client.session.state else { return };
         let Some(lane) = state.private.take() else { return };
         let watched = std::mem::take(&mut state.dirty);
-        (state.watching, state.blocked) = (false, false);
+        (state.watching, state.blocked, state.counting) = (false, false, None);
         client.session.rest();
         self.departed.push(Departed { lane, user: client.id, watched });
     }

@@ -66,8 +66,8 @@ enum Here<'a> {
     NotEmbedded(&'static Command),
     /// A client of RESP2 that is subscribed may not send this.
     Subscribed(&'static Command),
-    /// A `SCAN` that no server is left for: its reply.
-    Scanned(&'static [u8]),
+    /// This reply.
+    Reply(&'static [u8]),
     /// Its user lacks the right.
     Forbidden(access::Verdict, &'static Command),
 }
@@ -370,13 +370,14 @@ impl Proxy {
             }
             Route::Any => Plan::One(self.any_lane(client), command),
             Route::Only(refusal) => match self.pools[client.pool].servers[..] {
+                [only] if command.name == "wait" => self.plan_wait(command, only, request.args(frame)),
                 [_] => Plan::One(self.any_lane(client), command),
                 _ => Plan::Here(Here::Refusal(refusal)),
             },
             Route::Scan => match self.plan_scan(client, request.args(frame)) {
                 scan::Scan::Only => Plan::One(self.any_lane(client), command),
                 scan::Scan::Step(step) => Plan::Scan(step),
-                scan::Scan::Reply(reply) => Plan::Here(Here::Scanned(reply)),
+                scan::Scan::Reply(reply) => Plan::Here(Here::Reply(reply)),
             },
             Route::Block(keys, time) => {
                 self.plan_private(client, command, keys, |server| Private::Block(server, time))

@@ -6,7 +6,8 @@
 
 use super::{
     Kind, Limits, Piece, Redirect, Reply, ReplyLimits, ReplyPassage, ReplyScan, ReplyScanner, Request,
-    RequestScanner, Route, Scan, Version, cluster, command_reply, encode, encode_inline, sentinel,
+    RequestScanner, Route, Scan, Version, cluster, command_reply, encode, encode_inline, replication,
+    sentinel,
 };
 
 /// Limits that random bytes can reach.
@@ -73,6 +74,7 @@ pub fn cluster(bytes: &[u8]) {
     }
     assert!(sentinel::address(bytes).is_none_or(|(host, port)| port > 0 && (1..=255).contains(&host.len())));
     let _ = (sentinel::master(bytes), sentinel::is_master(bytes), sentinel::text(bytes));
+    let _ = (replication::replication(bytes), replication::role(bytes), replication::is_unlinked(bytes));
     for node in sentinel::nodes(bytes).unwrap_or_default().nodes {
         assert!(node.port > 0 && (1..=255).contains(&node.host.len()) && node.id.len() <= 255);
     }

@@ -8,8 +8,8 @@
 //! availability_zone:eu-1a        Valkey 8, if it is configured
 //! ```
 
-use super::Kind;
 use super::report::{TEXT_MAX, scanned};
+use super::{Kind, Reply};
 
 /// Replication of a server, as it says itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,40 @@ pub fn is_unlinked(frame: &[u8]) -> bool {
     fields.next() == Some(b"slave") && fields.nth(2).is_some_and(|state| state != b"connected")
 }
 
+/// A server's role, in a reply to `ROLE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// A master.
+    Master {
+        /// Bytes that it has written to its replicas so far.
+        offset: u64,
+        /// Offsets up to which its replicas have told it that they are.
+        replicas: Vec<u64>,
+    },
+    /// A replica, or a Sentinel.
+    Other,
+}
+
+/// Reads a reply to `ROLE`. None if it is no such thing.
+pub fn role(frame: &[u8]) -> Option<Role> {
+    let reply = scanned(frame).filter(|reply| reply.kind() == Kind::Array)?;
+    let mut fields = reply.elements(frame);
+    let (word, bytes) = fields.next()?;
+    match word.body(bytes) {
+        b"master" => {}
+        b"slave" | b"sentinel" => return Some(Role::Other),
+        _ => return None,
+    }
+    let (offset, _) = fields.next()?;
+    let (list, bytes) = fields.next()?;
+    let offset_of = |(replica, bytes): (Reply, &[u8])| {
+        let (offset, bytes) = replica.elements(bytes).nth(2)?;
+        std::str::from_utf8(offset.body(bytes)).ok()?.parse().ok()
+    };
+    let replicas = list.elements(bytes).map(offset_of).collect::<Option<Vec<u64>>>()?;
+    Some(Role::Master { offset: offset.integer()?.try_into().ok()?, replicas })
+}
+
 fn info_text(frame: &[u8]) -> Option<&str> {
     let reply = scanned(frame).filter(|reply| !reply.is_error())?;
     std::str::from_utf8(reply.body(frame)).ok()
@@ -104,6 +138,28 @@ mod tests {
         }
         assert_eq!(replication(b"-LOADING Redis is loading the dataset in memory\r\n"), None);
         assert_eq!(replication(b"*0\r\n"), None);
+    }
+
+    #[test]
+    fn roles() {
+        let cases: &[(&str, Option<Role>)] = &[
+            ("*3\r\n$6\r\nmaster\r\n:7\r\n*0\r\n", Some(Role::Master { offset: 7, replicas: vec![] })),
+            (
+                "*3\r\n$6\r\nmaster\r\n:42\r\n*2\r\n*3\r\n$2\r\nh1\r\n$4\r\n6380\r\n$2\r\n42\r\n*3\r\n$2\r\nh2\r\n$4\r\n6381\r\n$1\r\n0\r\n",
+                Some(Role::Master { offset: 42, replicas: vec![42, 0] }),
+            ),
+            ("*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:6379\r\n$9\r\nconnected\r\n:7\r\n", Some(Role::Other)),
+            ("*2\r\n$8\r\nsentinel\r\n*0\r\n", Some(Role::Other)),
+            ("*3\r\n$6\r\nmaster\r\n:-1\r\n*0\r\n", None),
+            ("*2\r\n$6\r\nmaster\r\n:7\r\n", None),
+            ("*3\r\n$6\r\nmaster\r\n:7\r\n*1\r\n*2\r\n$1\r\nh\r\n$1\r\n1\r\n", None),
+            ("*3\r\n$6\r\nmaster\r\n:7\r\n*1\r\n*3\r\n$1\r\nh\r\n$1\r\n1\r\n$1\r\nx\r\n", None),
+            ("-NOPERM no\r\n", None),
+            ("*0\r\n", None),
+        ];
+        for (frame, wanted) in cases {
+            assert_eq!(role(frame.as_bytes()), *wanted, "{frame}");
+        }
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Proxy {
                 );
                 self.give(io, client, error.as_bytes());
             }
-            Here::Scanned(reply) => self.give(io, client, reply),
+            Here::Reply(reply) => self.give(io, client, reply),
             Here::InRefusedTransaction => self.refuse_in_transaction(io, client, request),
             Here::CrossSlot(command) => {
                 pool.stats.cross_slot.inc();

@@ -1,12 +1,13 @@
 //! Plans for clients whose earlier commands count: in a transaction, or with a private connection.
 
-use wire::redis::{Command, Keys, Local, Refusal, Request, Route};
+use wire::redis::{Args, Command, Keys, Local, Refusal, Request, Route};
 
 use super::{Here, Plan, forbidden};
 use crate::client::Client;
 use crate::keys::ServerKey;
 use crate::proxy::Proxy;
 use crate::request::private::{Home, Private, own_lane};
+use crate::request::replicas::Wanted;
 use crate::request::transaction::Step;
 
 impl Proxy {
@@ -68,6 +69,22 @@ impl Proxy {
                 Some(held) if held.server != server => Plan::Here(Here::CrossSlot(command)),
                 _ => Plan::Private(private(server)),
             },
+        }
+    }
+
+    /// Plans `WAIT` in a pool of one server.
+    pub(super) fn plan_wait<'a>(
+        &self,
+        command: &'static Command,
+        server: ServerKey,
+        args: Args<'_>,
+    ) -> Plan<'a> {
+        if self.servers[server].is_local() {
+            return Plan::Here(Here::NotEmbedded(command));
+        }
+        match Wanted::of(args) {
+            Ok(wanted) => Plan::Private(Private::Replicas(server, wanted)),
+            Err(error) => Plan::Here(Here::Reply(error)),
         }
     }
 

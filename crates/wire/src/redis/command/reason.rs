@@ -7,7 +7,7 @@
 /// The reason a command cannot be served over connections shared by many clients, or across many servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// `WAIT`: it concerns writes on the same connection.
+    /// `WAIT`: it concerns the replicas of one server.
     Replicas,
     /// Publish and subscribe.
     PubSub,
@@ -52,10 +52,9 @@ impl Reason {
 
     fn words(self) -> (&'static str, &'static str) {
         match self {
-            Reason::Replicas => (
-                "a server counts the replicas that have what the same connection wrote, and clients share connections",
-                "set min-replicas-to-write on the servers",
-            ),
+            Reason::Replicas => {
+                ("each server counts its own replicas only", "set min-replicas-to-write on the servers")
+            }
             Reason::PubSub => ("each server knows the channels that live there", "ask each server itself"),
             Reason::Destructive => {
                 ("it would change the data of all servers", "send it to each server itself, if it is meant")

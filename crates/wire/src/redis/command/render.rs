@@ -4,7 +4,7 @@
 
 use bytes::BufMut;
 
-use super::{Command, KeySpec, Local, Merge, Permit, Proxied, all, flags, lookup};
+use super::{Command, KeySpec, Local, Merge, Permit, Proxied, Reason, all, flags, lookup};
 use crate::redis::args::Args;
 use crate::redis::encode::{self, Version};
 use crate::redis::glob_matches;
@@ -218,6 +218,7 @@ impl Proxied {
         match self {
             Proxied::Block => "forwarded, over a connection for this client",
             Proxied::Subscribe => "served, over one subscription for all clients",
+            Proxied::Only(Reason::Replicas) => "served: the server is asked how far its replicas are",
             _ => "forwarded",
         }
     }

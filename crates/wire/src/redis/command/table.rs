@@ -244,7 +244,7 @@ pub(super) static TABLE: [Command; COMMANDS] = numbered(0, [
     row("unlink", -2, W | F, ALL, SUM, "generic", "4.0.0"),
     row("unsubscribe", -1, PS | NS | L | S, KeySpec::None, Subscribe, "pubsub", "2.0.0"),
     row("unwatch", 1, NS | L | S | F | AB, KeySpec::None, local(Unwatch), "transactions", "2.2.0"),
-    row("wait", 3, NS, KeySpec::None, Refused(Replicas), "generic", "3.0.0"),
+    row("wait", 3, NS, KeySpec::None, Only(Replicas), "generic", "3.0.0"),
     learns(stateful(row("watch", -2, NS | L | S | F | AB, ALL, local(Watch), "transactions", "2.2.0"))),
     row("xack", -4, W | F, FIRST, Forward, "stream", "5.0.0"),
     row("xadd", -5, W | OOM | F, FIRST, Forward, "stream", "5.0.0"),
