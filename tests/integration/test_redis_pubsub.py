@@ -113,6 +113,33 @@ def test_a_subscriber_that_does_not_read(pool):
     assert not reader.has_answer()
 
 
+@pytest.mark.parametrize("off", ["OFF", "SKIP"])
+@pytest.mark.parametrize("version", [2, 3])
+def test_acknowledgements_come_where_replies_are_not_wanted(pool, version, off):
+    server, proxy = pool
+    silent = ("CLIENT", "REPLY", off)
+    ends = [("CLIENT", "REPLY", "ON"), ("PING", "end")]
+    cases = [
+        [silent, ("SUBSCRIBE", "c", "d"), silent, ("UNSUBSCRIBE", "c"), silent, ("UNSUBSCRIBE",)],
+        [silent, ("PSUBSCRIBE", "p*"), silent, ("PING", "x"), ("PUNSUBSCRIBE",)],
+        [silent, ("SSUBSCRIBE", "s"), silent, ("SUNSUBSCRIBE", "s"), ("PING", "x")],
+        [silent, ("SUBSCRIBE", "c"), silent, ("RESET",), ("PING", "x")],
+    ]
+
+    def told(port, requests):
+        with kit.Wire(port) as wire:
+            wire.send(b"".join(command(*words) for words in [("HELLO", version), ("PING", "begin"), *requests, *ends]))
+            got = b""
+            while not got.endswith(b"$3\r\nend\r\n"):
+                data = wire.socket.recv(4096)
+                assert data, got
+                got += data
+            return got.split(b"$5\r\nbegin\r\n")[1]
+
+    for requests in cases:
+        assert told(proxy.port, requests) == told(server.port, requests), requests
+
+
 @pytest.fixture
 def cache(stack, tmp_path):
     return stack.keep(kit.start_native(tmp_path, "redis", [], allow='["admin"]'))

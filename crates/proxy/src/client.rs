@@ -172,7 +172,7 @@ impl Session {
 
     /// True if the request being taken gets no reply.
     #[inline]
-    fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         self.state.as_ref().is_some_and(|state| matches!(state.silence, Some(Silence::Now | Silence::Always)))
     }
 
@@ -344,6 +344,12 @@ impl Client {
         self.line.push_back(if self.session.is_silent() { Slot::Silent } else { Slot::Waiting });
     }
 
+    /// Adds a slot for a request to subscribe: its acknowledgement is a push, which comes also where replies
+    /// are not wanted.
+    pub(crate) fn add_push_slot(&mut self) {
+        self.line.push_back(Slot::Waiting);
+    }
+
     /// True if the request at `seq` is the next to be answered.
     pub(crate) fn is_first(&self, seq: Seq) -> bool {
         seq == self.first && matches!(self.line.front(), Some(Slot::Waiting | Slot::Silent))
@@ -351,9 +357,13 @@ impl Client {
 
     /// Answers a request that needs no server: at once if no earlier request is waiting.
     pub(crate) fn answer_now<I: Io>(&mut self, io: &mut I, bytes: &[u8]) {
-        if self.session.is_silent() {
-            return;
+        if !self.session.is_silent() {
+            self.push_now(io, bytes);
         }
+    }
+
+    /// Sends a push, which comes also where replies are not wanted: at once if no earlier request is waiting.
+    pub(crate) fn push_now<I: Io>(&mut self, io: &mut I, bytes: &[u8]) {
         if self.line.is_empty() {
             return io.send(self.id, bytes);
         }

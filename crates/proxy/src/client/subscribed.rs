@@ -33,6 +33,8 @@ pub(crate) struct Unanswered {
     /// Time it came.
     pub(crate) at: Instant,
     pub(crate) wish: Wish,
+    /// The client did not want a reply: it gets no error.
+    pub(crate) is_silent: bool,
     /// Its feeds that are not on.
     pub(crate) missing: VecDeque<FeedId>,
 }

@@ -98,11 +98,12 @@ impl Proxy {
         } else if missing.is_empty() && client.waiting() == 0 {
             let acks = self.grant(client, &wish);
             self.pools[pool].stats.client_replies.inc();
-            self.give(io, client, &acks);
+            self.give_acks(io, client, &acks);
         } else {
-            let (seq, at) = (client.next_seq(), io.now());
-            client.add_slot();
-            client.session.subscribe().unanswered.push_back(Unanswered { seq, at, wish, missing });
+            let (seq, at, is_silent) = (client.next_seq(), io.now(), client.session.is_silent());
+            client.add_push_slot();
+            let unanswered = Unanswered { seq, at, wish, is_silent, missing };
+            client.session.subscribe().unanswered.push_back(unanswered);
         }
         self.recount_subscribed(client);
         client.session.rest();
@@ -123,6 +124,12 @@ impl Proxy {
             acknowledge(&mut acks, (kind, false), Some(name), subscribed.count(kind), version);
         }
         acks
+    }
+
+    /// Gives a client acknowledgements, which `CLIENT REPLY` does not keep back.
+    fn give_acks<I: Io>(&self, io: &mut I, client: &mut Client, acks: &[u8]) {
+        self.pools[client.pool].count_reply(acks.len());
+        client.push_now(io, acks);
     }
 
     /// Takes back what a client asked for, unless it had it before.
@@ -165,7 +172,7 @@ impl Proxy {
         }
         self.recount_subscribed(client);
         client.session.rest();
-        self.give(io, client, &acks);
+        self.give_acks(io, client, &acks);
     }
 
     fn unsubscribe_from(&mut self, client: &mut Client, kind: FeedKind, name: &[u8], acks: &mut Vec<u8>) {
@@ -279,6 +286,7 @@ impl Proxy {
         client.session.rest();
         self.pools[client.pool].stats.forward_error.inc();
         self.put_client(client);
+        let error = if failed.is_silent { b"" } else { error };
         self.fail(io, id, failed.seq, error, failed.at);
         self.answer_subscriptions(io, id);
         true

@@ -520,4 +520,34 @@ fn what_has_failed_counts_in_no_later_acknowledgement() {
     is_even(&w);
 }
 
+/// A client that wants no replies waited for ever.
+#[test]
+fn acknowledgements_and_messages_come_where_replies_are_off() {
+    let mut w = World::new(ONE);
+    for off in ["CLIENT REPLY OFF", "CLIENT REPLY SKIP"] {
+        let connects = w.io.connects.len();
+        let mut client = Client::new(&mut w, true);
+        send(&mut w, client.id, &[off, "SUBSCRIBE c"]);
+        let server = source(&mut w, connects);
+        reply(&mut w, server, &push(&["subscribe", "c", "1"]));
+        client.gets(&w, &[&["subscribe", "c", "1"]]);
+        send(&mut w, client.id, &[off, "SUBSCRIBE no"]);
+        reply(&mut w, server, "-NOPERM no\r\n");
+        client.gets(&w, &[]);
+        send(&mut w, client.id, &[off, "SUBSCRIBE c"]);
+        reply(&mut w, server, &push(&["message", "c", "x"]));
+        client.gets(&w, &[&["subscribe", "c", "1"], &["message", "c", "x"]]);
+        send(&mut w, client.id, &[off, "PING", off, "UNSUBSCRIBE c", "CLIENT REPLY ON", "PING"]);
+        assert_eq!(
+            w.sent(client.id)[client.seen..],
+            push(&["unsubscribe", "c", "0"]) + "+OK\r\n+PONG\r\n",
+            "{off}"
+        );
+        w.proxy.failed(&mut w.io, server, Fault::Reset);
+        w.proxy.failed(&mut w.io, client.id, Fault::Reset);
+        w.proxy.turn_end(&mut w.io);
+        is_even(&w);
+    }
+}
+
 mod chaos;
