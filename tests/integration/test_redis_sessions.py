@@ -131,6 +131,42 @@ def test_a_server_that_starts_again_gets_the_script_before_what_needs_it(stack, 
         assert pipeline.execute() == list(range(1, 11))
 
 
+@pytest.mark.parametrize("kind", ["script", "function"])
+def test_a_script_that_does_not_end_is_killed(proxy, prefix, kind):
+    loops = "while true do end"
+    with client(proxy) as r, client(proxy) as killer:
+        # A server listens to that only once it is BUSY.
+        before = killer.config_get("busy-reply-threshold")
+        killer.config_set("busy-reply-threshold", 10)
+        failures = []
+
+        def run():
+            try:
+                if kind == "script":
+                    r.eval(loops, 1, prefix)
+                else:
+                    r.function_load(f"#!lua name=loops\nredis.register_function('loops', function() {loops} end)", replace=True)
+                    r.fcall("loops", 1, prefix)
+            except redis.ResponseError as error:
+                failures.append(str(error))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+
+        def killed():
+            try:
+                return killer.script_kill() if kind == "script" else killer.execute_command("FUNCTION KILL")
+            except redis.ResponseError as error:
+                assert "NOTBUSY" in str(error), error
+                return False
+
+        kit.until(killed, "the script to be found")
+        thread.join()
+        assert len(failures) == 1 and "killed by user" in failures[0], failures
+        assert r.set(prefix, "v")
+        killer.config_set(*before.popitem())
+
+
 def answers(r):
     try:
         return r.get("x") is None

@@ -6,7 +6,7 @@
 //! comes back without one it answers `NOSCRIPT`, whereupon clients load it again.
 
 use net::Io;
-use wire::redis::Permit;
+use wire::redis::{Command, Permit};
 
 use crate::client::Client;
 use crate::gather::GatherId;
@@ -75,6 +75,15 @@ impl Proxy {
         }
     }
 
+    /// Has the parts in `scratch.parts` sent over the subscription connections. What ends a script that
+    /// runs would wait for it behind the script; a server takes a new connection meanwhile.
+    #[cold]
+    pub(super) fn pass_by_scripts(&mut self) {
+        for lane in self.scratch.parts.iter_mut().filter_map(|part| part.lane.as_mut()) {
+            lane.number = self.servers[lane.server].subscription_lane();
+        }
+    }
+
     /// Forwards the request to each server in `scratch.parts`.
     pub(super) fn forward_parts<I: Io>(
         &mut self,
@@ -88,6 +97,11 @@ impl Proxy {
             self.forward_part(io, client, (gather, part as u16), frame, traits);
         }
     }
+}
+
+/// True for a command that ends a script that runs.
+pub(super) fn ends_scripts(command: &Command) -> bool {
+    matches!(command.name, "script|kill" | "function|kill")
 }
 
 #[cfg(test)]
@@ -171,10 +185,40 @@ mod tests {
         let any = b"*1\r\n$9\r\nRANDOMKEY\r\n";
         check(any, [Says(b"$-1\r\n"), Says(b"$1\r\nb\r\n"), Says(b"$-1\r\n")], b"$1\r\nb\r\n");
         check(any, [Says(b"$-1\r\n"), Says(b"$-1\r\n"), Says(b"$-1\r\n")], b"$-1\r\n");
-        let kill = b"*2\r\n$6\r\nSCRIPT\r\n$4\r\nKILL\r\n";
-        let idle = || Says(b"-NOTBUSY No scripts in execution right now.\r\n");
-        check(kill, [idle(), Says(b"+OK\r\n"), idle()], b"+OK\r\n");
-        check(kill, [idle(), idle(), idle()], b"-NOTBUSY No scripts in execution right now. (server c)\r\n");
+    }
+
+    /// It would end only after the script that it is to end.
+    #[test]
+    fn what_ends_a_script_does_not_wait_behind_it() {
+        const HELLO: &str = "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n";
+        let idle = "-NOTBUSY No scripts in execution right now.\r\n";
+        let none = "-NOTBUSY No scripts in execution right now. (server a)\r\n";
+        for (kill, replies, wanted) in
+            [("SCRIPT KILL", [idle, "+OK\r\n", idle], "+OK\r\n"), ("function kill", [idle; 3], none)]
+        {
+            let mut w = crate::testing::World::new(POOL);
+            let inline = |line: &str| {
+                let mut request = Vec::new();
+                wire::redis::encode_inline(line.as_bytes(), &mut request).unwrap();
+                String::from_utf8(request).unwrap()
+            };
+            w.ask(inline("EVAL script 1 k"));
+            let busy = w.io.connects[0].0;
+            w.proxy.connected(&mut w.io, busy);
+            let at_busy = w.sent(busy).len();
+            let client = w.ask(inline(kill));
+            let conns: Vec<ConnId> = w.io.connects[1..].iter().map(|(id, _)| *id).collect();
+            assert_eq!(conns.len(), 3);
+            for (conn, reply) in conns.into_iter().zip(replies) {
+                w.proxy.connected(&mut w.io, conn);
+                assert_eq!(w.sent(conn), HELLO);
+                w.proxy.received(&mut w.io, conn, &mut Input::scratch(b"%0\r\n"));
+                assert_eq!(w.sent(conn), HELLO.to_owned() + &inline(kill));
+                assert_eq!(w.sent(client), "", "not before all have answered");
+                w.proxy.received(&mut w.io, conn, &mut Input::scratch(reply.as_bytes()));
+            }
+            assert_eq!((w.sent(client), w.sent(busy).len()), (wanted.to_owned(), at_busy), "{kill}");
+        }
     }
 
     /// A pool of one or two servers, or the embedded cache; its `allow`; a request; whether a server gets it.

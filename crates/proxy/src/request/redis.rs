@@ -15,6 +15,7 @@ use crate::proxy::Proxy;
 use crate::request::Partial;
 use crate::request::about::about;
 use crate::request::admission::{To, Verdict, is_more};
+use crate::request::every::ends_scripts;
 use crate::request::first_key::command_of;
 use crate::request::forward::{Traits, hand_on};
 use crate::request::private::Private;
@@ -362,6 +363,9 @@ impl Proxy {
             Route::Every(merge) => {
                 self.list_servers(client, Server::is_in_ring);
                 self.leave_out_replicas(client.pool);
+                if ends_scripts(command) {
+                    self.pass_by_scripts();
+                }
                 match self.scratch.parts[..] {
                     [] => Plan::One(None, command),
                     [only] if !merge.is_of_counts() => Plan::One(only.lane, command),
