@@ -16,7 +16,7 @@ use wire::redis::encode::{self, Version};
 use wire::redis::{Args, Argument, Command, Local, Reason, Refusal, Request};
 
 use self::facts::REDIS_VERSION;
-use crate::client::stateful::Transaction;
+use crate::client::stateful::{Silence, Transaction};
 use crate::client::{Client, Session};
 use crate::gate::acl;
 use crate::gather::About;
@@ -102,6 +102,9 @@ impl Proxy {
         session.resp3 = false;
         session.name = None;
         session.db = None;
+        if session.silence() == Some(Silence::Always) {
+            session.set_silence(None);
+        }
         pool.gate.leave(session, &pool.config);
         self.pools[client.pool].monitors.remove(client.id);
     }
@@ -170,7 +173,7 @@ impl Proxy {
             Local::ClientSetInfo => out.extend_from_slice(OK),
             Local::ClientGetRedir => encode::integer(&mut out, -1),
             Local::ClientInfo => {
-                let line = client_info::line(io, client, &pool.config);
+                let line = client_info::line(io, client, pool, Some(frame.len()));
                 encode::verbatim(&mut out, line.as_bytes(), client.session.version());
             }
             Local::ClientList
@@ -179,7 +182,7 @@ impl Proxy {
             | Local::ClientPause
             | Local::ClientUnpause => {
                 args.next();
-                self.answer_about_clients(io, client, local, args, &mut out);
+                self.answer_about_clients(io, client, (local, args, frame.len()), &mut out);
             }
             Local::Monitor => {
                 self.pools[client.pool].monitors.add(client.id);

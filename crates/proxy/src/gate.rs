@@ -92,6 +92,11 @@ impl Gate {
         self.needs_login
     }
 
+    /// True if there is a user of this name, as `ACL USERS` says.
+    pub(crate) fn knows(&self, name: &[u8]) -> bool {
+        if self.needs_login { self.book.user(name).is_some() } else { name == b"default" }
+    }
+
     fn limit(&self) -> Option<Rate> {
         self.requests.as_ref().map(|meter| meter.rate())
     }

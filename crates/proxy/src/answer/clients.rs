@@ -95,13 +95,13 @@ fn read_kill(mut args: Args<'_>) -> Result<(Filter<'_>, bool), Vec<u8>> {
 }
 
 impl Proxy {
-    /// Answers a subcommand of `CLIENT` about the clients of a pool; `args` follow its name.
+    /// Answers a subcommand of `CLIENT` about the clients of a pool; `args` follow its name, and `len` is the
+    /// length of the request.
     pub(super) fn answer_about_clients<I: Io>(
         &mut self,
         io: &mut I,
         client: &mut Client,
-        local: Local,
-        args: Args<'_>,
+        (local, args, len): (Local, Args<'_>, usize),
         out: &mut Vec<u8>,
     ) {
         match local {
@@ -109,22 +109,29 @@ impl Proxy {
             Local::ClientUnblock => self.unblock(io, client, args, out),
             Local::ClientPause => self.pause_clients(io, client, args, out),
             Local::ClientUnpause => self.unpause_clients(io, client, out),
-            _ => self.list_clients(io, client, args, out),
+            _ => self.list_clients(io, client, (args, len), out),
         }
     }
 
     /// Answers `CLIENT LIST`; `args` follow that.
-    fn list_clients<I: Io>(&self, io: &I, client: &Client, args: Args<'_>, out: &mut Vec<u8>) {
+    fn list_clients<I: Io>(
+        &self,
+        io: &I,
+        client: &Client,
+        (args, len): (Args<'_>, usize),
+        out: &mut Vec<u8>,
+    ) {
         let filter = match read_list(args) {
             Ok(filter) => filter,
             Err(error) => return encode::error(out, &error),
         };
-        let config = &self.pools[client.pool].config;
+        let pool = &self.pools[client.pool];
         let others = self.clients().filter(|other| other.pool == client.pool);
         let all = others.map(|other| (other, false)).chain([(client, true)]);
         let mut meant: Vec<_> = all.filter(|(one, asks)| filter.means(io, one, *asks)).collect();
         meant.sort_by_key(|(one, _)| one.session.number);
-        let lines: String = meant.into_iter().map(|(one, _)| line(io, one, config)).collect();
+        let lines: String =
+            meant.into_iter().map(|(one, asks)| line(io, one, pool, asks.then_some(len))).collect();
         encode::verbatim(out, lines.as_bytes(), client.session.version());
     }
 
@@ -134,6 +141,10 @@ impl Proxy {
             Ok(read) => read,
             Err(error) => return encode::error(out, &error),
         };
+        if let Some(name) = filter.user.filter(|name| !self.pools[client.pool].gate.knows(name)) {
+            let shown = &name[..name.len().min(128)];
+            return encode::error(out, &[b"ERR No such user '", shown, b"'"].concat());
+        }
         let others =
             self.clients().filter(|other| other.pool == client.pool && filter.means(io, other, false));
         let ids: Vec<ConnId> = others.map(|other| other.id).collect();
@@ -262,7 +273,7 @@ mod tests {
             ("CLIENT KILL LADDR 127.0.0.1:1", ":0\r\n"),
             ("CLIENT KILL ID 3", ":0\r\n"),
             ("CLIENT KILL TYPE pubsub", ":1\r\n"),
-            ("CLIENT KILL USER nobody", ":0\r\n"),
+            ("CLIENT KILL USER nobody", "-ERR No such user 'nobody'\r\n"),
             ("CLIENT UNBLOCK x", "-ERR value is not an integer or out of range\r\n"),
             ("CLIENT UNBLOCK 2 x", "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n"),
             ("CLIENT UNBLOCK 2", ":0\r\n"),
@@ -309,6 +320,24 @@ mod tests {
             send(&mut w, other, &["CLIENT LIST ID 1"]);
             assert_eq!(fields(&w.sent(other)[before..], 1)[2], format!("cmd={cmd}"));
         }
+    }
+
+    #[test]
+    fn unread_and_unsent_bytes_and_monitors_are_shown() {
+        let mut w = World::new(&POOL.replace("timeout", "allow = [\"admin\"]\ntimeout"));
+        let (one, other) = (w.accept(0), w.accept(0));
+        send(&mut w, one, &["MONITOR"]);
+        w.io.unsent.insert(one, 1000);
+        send(&mut w, other, &["CLIENT LIST"]);
+        let text = w.sent(other);
+        let of = |id: &str| text.lines().find(|line| line.contains(id)).expect("its line");
+        assert!(of("id=1 ").contains(" flags=O ") && of("id=1 ").contains(" qbuf=0 "), "{text}");
+        assert!(of("id=1 ").contains(" omem=1000 tot-mem=1"), "{text}");
+        assert!(of("id=2 ").contains(" flags=N ") && of("id=2 ").contains(" qbuf=26 "), "{text}");
+        send(&mut w, one, &["RESET"]);
+        let before = w.sent(other).len();
+        send(&mut w, other, &["CLIENT LIST ID 1"]);
+        assert!(w.sent(other)[before..].contains(" flags=N "));
     }
 
     #[test]

@@ -38,6 +38,10 @@ impl Proxy {
         }
         let (time, now) = (io.wall_time().0 / 1000, io.now());
         let pool = &mut self.pools[client.pool];
+        if command.is_some_and(|command| command.name == "reset" && args.count_left() == 1) {
+            // It ends what it is shown to, and its own reply comes next.
+            pool.monitors.remove(client.id);
+        }
         let db = client.session.db.map_or(pool.config.db, u32::from);
         let (may, left_out) = pool.monitors.may_show(now);
         let mut line = Vec::new();
@@ -134,7 +138,9 @@ mod tests {
             lines(&w, monitor),
             [r#"[0 unix:0] "set" "k" "\xff\"\\\n\r ""#, r#"[0 unix:0] "MGET" "a" "b""#]
         );
+        let seen = w.sent(monitor).len();
         send(&mut w, monitor, &["RESET"]);
+        assert_eq!(w.sent(monitor)[seen..], *"+RESET\r\n", "and not its own request");
         assert!(w.proxy.pools.values().all(|pool| !pool.monitors.is_any()));
         send(&mut w, monitor, &["MONITOR", "MONITOR", "QUIT"]);
         assert!(
