@@ -18,6 +18,7 @@
 
 use net::Io;
 use telemetry::CommandClass;
+use wire::redis::command::flags;
 use wire::redis::{Command, Local, Refusal, Route, encode};
 
 use crate::answer::{OK, cross_slot};
@@ -42,6 +43,7 @@ pub(crate) const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const EXECUTE: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
 const NESTED: &[u8] = b"-ERR MULTI calls can not be nested\r\n";
 const WATCH_INSIDE: &[u8] = b"-ERR WATCH inside MULTI is not allowed\r\n";
+const NO_PLACE: &[u8] = b"-ERR Command not allowed inside a transaction\r\n";
 const QUEUED: &[u8] = b"+QUEUED\r\n";
 const SERVER_GONE: &[u8] =
     b"-ERR the server of this transaction was ejected, or replaced by a reload: start it again\r\n";
@@ -75,6 +77,11 @@ pub(super) enum Step {
 impl Step {
     /// The step of a request that is refused.
     pub(super) fn refused(refusal: &Refusal<'_>) -> Step {
+        if let Refusal::Unsupported(command, _) | Refusal::NotPermitted(command) = refusal
+            && has_no_place_in_one(command)
+        {
+            return Step::Spoil(NO_PLACE.to_vec());
+        }
         let mut error = Vec::new();
         refusal.write(&mut error);
         Step::Spoil(error)
@@ -94,6 +101,9 @@ impl Proxy {
         command: &'static Command,
         route: Route<'_>,
     ) -> Step {
+        if has_no_place_in_one(command) {
+            return Step::Spoil(NO_PLACE.to_vec());
+        }
         if !self.permits(client.pool, command.permit) {
             return Step::refused(&Refusal::NotPermitted(command));
         }
@@ -446,6 +456,11 @@ impl Proxy {
 /// The hash slot of a transaction: that of its first key.
 fn slot_of(queued: &Transaction) -> Option<u16> {
     queued.requests().find_map(first_key).map(|key| ring::key_slot(&key))
+}
+
+/// True for a command that no Redis takes in a transaction.
+fn has_no_place_in_one(command: &Command) -> bool {
+    command.flags & flags::NO_MULTI != 0
 }
 
 fn about_the_connection(command: &Command) -> Step {

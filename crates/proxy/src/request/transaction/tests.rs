@@ -71,6 +71,10 @@ fn what_is_answered_here() {
             &format!("+OK\r\n-ERR wrong number of arguments for 'get' command\r\n{QUEUED}{ABORTED}"),
         ),
         (
+            &["MULTI", "SAVE", "SHUTDOWN", "EXEC"],
+            &format!("+OK\r\n{}{ABORTED}", "-ERR Command not allowed inside a transaction\r\n".repeat(2)),
+        ),
+        (
             &["MULTI", "SUBSCRIBE c", "EXEC", "PING"],
             &format!(
                 "+OK\r\n-ERR 'subscribe' cannot be part of a transaction here: it is about the client's connection, which servers \
