@@ -143,7 +143,9 @@ class Pairs(Crew):
                 self.aborted += 1
                 continue
             except redis.RedisError as error:
-                known = any(word in str(error) for word in ("EXECABORT", "Transaction discarded", "refused"))
+                # A WATCH whose slot moves is declined; MOVED is a kind of ASK to redis-py.
+                known = isinstance(error, redis.exceptions.AskError)
+                known |= any(word in str(error) for word in ("EXECABORT", "Transaction discarded", "refused"))
                 self.aborted += known
                 self.unknown += not known
                 continue

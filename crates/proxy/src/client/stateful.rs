@@ -3,6 +3,7 @@
 
 use net::Instant;
 
+use crate::client::Seq;
 use crate::client::subscribed::Subscribed;
 use crate::keys::{LaneKey, ServerKey};
 
@@ -19,6 +20,10 @@ pub(crate) struct Stateful {
     pub(crate) watching: bool,
     /// and the server may know of some, watched or not.
     pub(crate) dirty: bool,
+    /// Its WATCH requests that are not answered,
+    pub(crate) watches: Vec<Seq>,
+    /// and one that was is in force.
+    pub(crate) holds_watch: bool,
     /// The connection on which it watched keys was lost: its transaction is not executed.
     pub(crate) watch_broken: bool,
     /// Keys of the embedded cache that it watches, with their versions.
@@ -88,6 +93,27 @@ impl Stateful {
         let is_free = is_free && self.watched_here.is_empty() && self.subscribed.is_none();
         let is_free = is_free && self.silence.is_none();
         is_free && !refused_transaction && transaction.is_none()
+    }
+}
+
+impl Stateful {
+    /// Notes that a WATCH is sent.
+    pub(crate) fn watch(&mut self, seq: Seq) {
+        if !self.watching {
+            self.watches.clear();
+            self.holds_watch = false;
+        }
+        self.watches.push(seq);
+        (self.watching, self.dirty) = (true, true);
+    }
+
+    /// Notes the answer to a request that may be a WATCH. If all were refused, nothing is watched; a
+    /// transaction that is open then goes where they went, and is refused there.
+    pub(crate) fn watch_answered(&mut self, seq: Seq, is_error: bool) {
+        let Some(at) = self.watches.iter().position(|watch| *watch == seq) else { return };
+        self.watches.remove(at);
+        self.holds_watch |= !is_error;
+        self.watching &= self.holds_watch || !self.watches.is_empty() || self.transaction.is_some();
     }
 }
 

@@ -15,7 +15,7 @@
 use net::{Input, Io};
 use wire::redis::{BlockTime, Keys};
 
-use crate::client::{Client, Wait};
+use crate::client::{Client, Seq, Wait};
 use crate::fail::Failure;
 use crate::keys::{LaneKey, ServerKey};
 use crate::proxy::Proxy;
@@ -111,11 +111,12 @@ impl Proxy {
         private: Private,
         frame: &[u8],
     ) {
+        let seq = client.next_seq();
         let state = client.session.stateful();
         let Some(lane) = state.private else { return };
         match private {
             Private::Unwatch => (state.watching, state.dirty, state.watch_broken) = (false, false, false),
-            Private::Watch(_) => (state.watching, state.dirty) = (true, true),
+            Private::Watch(_) => state.watch(seq),
             Private::Block(_, time) => {
                 state.blocked = true;
                 self.set_block_time(lane, Some(time));
@@ -167,6 +168,14 @@ impl Proxy {
             && !state.watching
         {
             self.leave_private(client);
+        }
+    }
+
+    /// Notes the answer to a request on a private connection, before its client gets it.
+    #[cold]
+    pub(crate) fn private_answered(&mut self, (id, seq): (net::ConnId, Seq), is_error: bool) {
+        if let Some(state) = self.client_mut(id).and_then(|client| client.session.state.as_mut()) {
+            state.watch_answered(seq, is_error);
         }
     }
 

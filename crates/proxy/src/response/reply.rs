@@ -33,6 +33,7 @@ impl Proxy {
                 self.replicas_told(io, lane, (id, seq), reply.bytes());
             }
             Owner::Private(id, seq) => {
+                self.private_answered((id, seq), found.is_error);
                 self.reply(io, id, seq, reply, pending.at);
                 self.after_private(io, id);
             }
@@ -99,6 +100,7 @@ impl Proxy {
             }
             Owner::Private(id, seq) => {
                 server.pool_stats.forward_error.inc();
+                self.private_answered((id, seq), true);
                 self.fail(io, id, seq, &error, pending.at);
                 self.after_private(io, id);
             }

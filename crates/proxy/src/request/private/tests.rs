@@ -114,6 +114,36 @@ fn however_a_watch_ends_the_connection_is_clean() {
     assert_eq!((w.sent(next).as_str(), w.io.connects.len()), ("+OK\r\n", 1));
 }
 
+/// The client had to stay with that server, on which it watched nothing.
+#[test]
+fn a_watch_that_was_refused_binds_to_no_server() {
+    let mut w = World::new(TWO);
+    let client = w.accept(0);
+    send(&mut w, client, &["WATCH a", "WATCH a"]);
+    let private = w.server(0);
+    reply(&mut w, private, "-MOVED 1 127.0.0.1:12\r\n");
+    assert!(w.proxy.clients().all(|client| client.session.state.is_some()), "one is not answered");
+    reply(&mut w, private, "-MOVED 1 127.0.0.1:12\r\n");
+    assert!(w.proxy.clients().all(|client| client.session.state.is_none()));
+    send(&mut w, client, &["WATCH b"]);
+    let other = w.server(1);
+    reply(&mut w, other, "+OK\r\n");
+    send(&mut w, client, &["WATCH b", "MULTI", "EXEC"]);
+    reply(&mut w, other, "-NOPERM\r\n+OK\r\n*0\r\n");
+    let refused = "-MOVED 1 127.0.0.1:12\r\n".repeat(2);
+    assert_eq!(w.sent(client), format!("{refused}+OK\r\n-NOPERM\r\n+OK\r\n*0\r\n"));
+    assert!(
+        w.sent(other).ends_with(&String::from_utf8(lines(&["MULTI", "EXEC"])).unwrap()),
+        "it still watches"
+    );
+    is_even(&w);
+    // A transaction that is open goes where the watch went.
+    send(&mut w, client, &["WATCH a", "MULTI", "SET a 1"]);
+    reply(&mut w, private, "+OK\r\n-MOVED 1 127.0.0.1:12\r\n");
+    send(&mut w, client, &["EXEC"]);
+    assert!(w.sent(private).ends_with(&String::from_utf8(lines(&["MULTI", "SET a 1", "EXEC"])).unwrap()));
+}
+
 #[test]
 fn a_watch_whose_connection_was_lost_fails_as_if_the_key_had_changed() {
     for (hello, null) in [("PING", "*-1\r\n"), ("HELLO 3", "_\r\n")] {
