@@ -12,10 +12,10 @@
 //! A client that goes away while it blocks has its private connection closed, whereupon the server
 //! forgets it. An element that was popped just then is lost with the connection, as it is in Redis.
 
-use net::{Input, Io};
+use net::{ConnId, Input, Instant, Io};
 use wire::redis::{BlockTime, Keys};
 
-use crate::client::{Client, Seq, Wait};
+use crate::client::{Client, Reply, Seq, Wait};
 use crate::fail::Failure;
 use crate::keys::{LaneKey, ServerKey};
 use crate::proxy::Proxy;
@@ -173,16 +173,34 @@ impl Proxy {
 
     /// Notes the answer to a request on a private connection, before its client gets it.
     #[cold]
-    pub(crate) fn private_answered(&mut self, (id, seq): (net::ConnId, Seq), is_error: bool) {
+    pub(crate) fn private_answered(&mut self, (id, seq): (ConnId, Seq), is_error: bool) {
         if let Some(state) = self.client_mut(id).and_then(|client| client.session.state.as_mut()) {
             state.watch_answered(seq, is_error);
         }
     }
 
+    /// Takes a server's reply on a private connection, to the request that was accepted at `at`.
+    #[cold]
+    pub(crate) fn answered_in_private<I: Io>(
+        &mut self,
+        io: &mut I,
+        lane: LaneKey,
+        (id, seq): (ConnId, Seq),
+        (reply, is_error): (Reply<'_>, bool),
+        at: Instant,
+    ) {
+        if self.is_counting(id) {
+            return self.replicas_told(io, lane, (id, seq), reply.bytes());
+        }
+        self.private_answered((id, seq), is_error);
+        self.reply(io, id, seq, reply, at);
+        self.after_private(io, id);
+    }
+
     /// After a reply on a private connection: a client that needs it no longer gives it back, and one that
     /// was blocked is served again.
     #[cold]
-    pub(crate) fn after_private<I: Io>(&mut self, io: &mut I, id: net::ConnId) {
+    pub(crate) fn after_private<I: Io>(&mut self, io: &mut I, id: ConnId) {
         let Some(mut client) = self.take_client(id) else { return };
         if let Some(state) = &mut client.session.state {
             state.blocked = false;

@@ -95,14 +95,13 @@ impl Proxy {
     }
 
     /// True for a client that waits for replicas.
-    pub(crate) fn is_counting(&mut self, id: ConnId) -> bool {
+    pub(super) fn is_counting(&mut self, id: ConnId) -> bool {
         let client = self.client_mut(id);
         client.and_then(|client| client.session.state.as_ref()).is_some_and(|state| state.counting.is_some())
     }
 
     /// Takes a server's reply to `ROLE` for a client that waits for replicas.
-    #[cold]
-    pub(crate) fn replicas_told<I: Io>(
+    pub(super) fn replicas_told<I: Io>(
         &mut self,
         io: &mut I,
         lane: LaneKey,

@@ -29,13 +29,8 @@ impl Proxy {
                 let hidden = found.status.is_some_and(|status| pending.silence.hides(status));
                 self.reply(io, id, seq, if hidden { Reply::Slice(b"") } else { reply }, pending.at);
             }
-            Owner::Private(id, seq) if self.is_counting(id) => {
-                self.replicas_told(io, lane, (id, seq), reply.bytes());
-            }
             Owner::Private(id, seq) => {
-                self.private_answered((id, seq), found.is_error);
-                self.reply(io, id, seq, reply, pending.at);
-                self.after_private(io, id);
+                self.answered_in_private(io, lane, (id, seq), (reply, found.is_error), pending.at);
             }
             Owner::Part(gather, part) => {
                 let finished = if found.is_error {

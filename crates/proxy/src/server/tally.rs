@@ -42,7 +42,7 @@ impl Times {
 
 impl Tally {
     /// Counts a reply of so many bytes, `us` microseconds after its request was accepted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reply(
         &mut self,
         (server, pool): (&ServerStats, &PoolStats),
