@@ -440,7 +440,8 @@ impl Topic {
         }
         let bytes = |stored: &Stored| stored.message.body.len() as u64;
         let max = self.heeded().bytes_max;
-        let mut held: u64 = self.messages.values().map(bytes).sum();
+        // A walk over the whole backlog, for topics with a limit.
+        let mut held: u64 = if max > 0 { self.messages.values().map(bytes).sum() } else { 0 };
         while max > 0 && held + message.body.len() as u64 > max {
             if self.heeded().at_limit == AtLimit::Reject {
                 return false;
