@@ -55,13 +55,14 @@ pub struct ReplyLimits {
 }
 
 impl ReplyLimits {
-    /// 268,435,456 elements, 512 MB a bulk, 1 MB a line, 32 levels, 4 GiB - 1 in all. These only distinguish
-    /// a reply from garbage; the receiver limits the memory of a reply.
+    /// 268,435,456 elements, 512 MB a bulk, 1 MB a line, 8192 levels, 4 GiB - 1 in all. Scripts of Redis
+    /// return fewer levels, since their stack has 8,000 places. These only distinguish a reply from garbage;
+    /// the receiver limits the memory of a reply.
     pub const DEFAULT: ReplyLimits = ReplyLimits {
         elements_max: 1 << 28,
         bulk_bytes_max: 512 * 1024 * 1024,
         line_bytes_max: 1024 * 1024,
-        depth_max: 32,
+        depth_max: 8192,
         reply_bytes_max: u32::MAX as usize,
     };
 }
