@@ -1,13 +1,17 @@
 //! A pool over a Redis Cluster in simulated time: several shards, clients and nodes, and an order oracle.
 //!
 //! Slots move, masters are replaced as planned or after they died, froze or were cut off from the others,
-//! views of nodes lie or are late, connections are lost: at any moment, and with requests under way.
+//! replicas fall behind and start again, views of nodes lie or are late, connections are lost: at any moment,
+//! and with requests under way.
 //!
 //! ```text
 //! clients ◀▶ network ◀▶ shards: proxy::Proxy ◀▶ network ◀▶ node connections ▸ truth (who serves what), store
 //!    │                     │ doubts                                 │
-//!    └─ oracle             └▶ control: two nodes' views ▸ SlotMap::believe ▸ the next generation, by mail
+//!    └─ oracle             └▶ control: two nodes' views ▸ SlotMap::believe ─┬▶ the next generation, by mail
+//!                                     each node's offset ▸ ReplicaWatch ────┘
 //! ```
+//! In some runs reads go to replicas, and are hedged; in some, clients watch keys and block.
+//!
 //! Everything comes from one seed. [`run`] runs it; a broken rule comes with the line that replays it. The
 //! rules are in `oracle.rs` and `client.rs`. Where nothing but moves, planned failovers and lies happens, no
 //! request may fail; where connections are lost besides, no read; and a while after all trouble has ended,
@@ -17,6 +21,8 @@ mod keys;
 mod scenario;
 mod tamper;
 mod truth;
+mod replication;
+mod session;
 mod store;
 mod conn;
 mod client;

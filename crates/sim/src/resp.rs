@@ -11,6 +11,8 @@ pub(crate) enum Node {
     Bulk(Vec<u8>),
     /// `$-1`, `*-1` or `_`.
     Null,
+    /// `*-1`, to be written: it is read as [`Node::Null`].
+    NullArray,
     Array(Vec<Node>),
     Map(Vec<Node>),
     Push(Vec<Node>),
@@ -104,8 +106,9 @@ pub(crate) fn write(node: &Node, resp3: bool, out: &mut Vec<u8>) {
         Node::Simple(text) => out.extend_from_slice(&[b"+", &text[..], b"\r\n"].concat()),
         Node::Error(text) => out.extend_from_slice(&[b"-", &text[..], b"\r\n"].concat()),
         Node::Int(n) => head(out, ':', *n),
-        Node::Null if resp3 => out.extend_from_slice(b"_\r\n"),
+        Node::Null | Node::NullArray if resp3 => out.extend_from_slice(b"_\r\n"),
         Node::Null => out.extend_from_slice(b"$-1\r\n"),
+        Node::NullArray => out.extend_from_slice(b"*-1\r\n"),
         Node::Bulk(bytes) => {
             head(out, '$', bytes.len() as i64);
             out.extend_from_slice(bytes);

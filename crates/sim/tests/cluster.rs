@@ -32,6 +32,14 @@ fn seeds() {
         ("CLUSTERDOWN", total.declined.down),
         ("redirects", total.redirects),
         ("detours", total.detours),
+        ("reads from replicas", total.replica_reads),
+        ("hedged reads", total.hedged_reads),
+        ("hedges that were won", total.hedges_won),
+        ("replicas that stood still", total.stalls),
+        ("replicas that started again", total.restarts),
+        ("watched numbers that were replaced", total.swaps),
+        ("transactions whose keys had changed", total.broken_watches),
+        ("elements that were popped", total.popped),
     ];
     for (what, count) in reached {
         assert!(count > 0, "no seed has led to {what}");

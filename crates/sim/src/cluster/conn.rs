@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 use net::Instant;
 
-use super::store::{Session, Store, lost_answer};
+use super::session::Session;
+use super::store::{Store, lost_answer};
 use super::truth::{Mood, Truth};
 use crate::network::{End, LinkId, Network, Read};
 use crate::resp::{self, Node};
@@ -90,8 +91,10 @@ impl NodeConn {
         }
         self.write(net);
         let soon = is_busy.then(|| net.now + Duration::from_micros(rng.between(20, 400)));
+        let waits = self.session.blocked.is_some();
+        let look = waits.then(|| net.now + Duration::from_micros(rng.between(500, 6000)));
         let next = self.replies.front().map(|reply| reply.0);
-        [soon, next].into_iter().flatten().min().filter(|_| !self.is_closed)
+        [soon, look, next].into_iter().flatten().min().filter(|_| !self.is_closed)
     }
 
     fn read(&mut self, net: &mut Network) {
@@ -108,8 +111,15 @@ impl NodeConn {
         }
     }
 
-    /// Executes the first request that waits. False if there is none.
+    /// Executes the first request that waits. False if there is none, or it blocks.
     fn execute_one(&mut self, now: Instant, truth: &mut Truth, store: &mut Store, rng: &mut Rng) -> bool {
+        if self.session.is_ending {
+            return false;
+        }
+        if self.session.blocked.is_some() {
+            let reply = store.unblock(truth, self.node, &mut self.session);
+            return reply.is_some_and(|reply| self.reply(&reply, now, rng));
+        }
         let (request, used) = match resp::parse(&self.input) {
             Ok(Some(parsed)) => parsed,
             Ok(None) => return false,
@@ -126,12 +136,17 @@ impl NodeConn {
         let is_lost = self.void > 0;
         self.void = self.void.saturating_sub(used);
         let reply = if is_lost {
-            lost_answer(&mut self.session, &words)
+            Some(lost_answer(&mut self.session, &words))
         } else {
             store.answer(truth, self.node, &mut self.session, words)
         };
+        reply.is_some_and(|reply| self.reply(&reply, now, rng))
+    }
+
+    /// Replies a little later.
+    fn reply(&mut self, reply: &Node, now: Instant, rng: &mut Rng) -> bool {
         let mut bytes = Vec::new();
-        resp::write(&reply, false, &mut bytes);
+        resp::write(reply, false, &mut bytes);
         let after = self.replies.back().map_or(now, |reply| reply.0.max(now));
         self.replies.push_back((after + Duration::from_micros(rng.between(1, 300)), bytes));
         true
@@ -147,6 +162,9 @@ impl NodeConn {
         match net.write(self.link, End::Peer, &self.output) {
             Ok(taken) => drop(self.output.split_to(taken)),
             Err(()) => self.close(net, true),
+        }
+        if self.session.is_ending && self.replies.is_empty() && self.output.is_empty() {
+            self.close(net, false);
         }
     }
 }

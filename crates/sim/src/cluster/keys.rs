@@ -1,7 +1,8 @@
 //! The keys of a run, and the values that carry their key.
 //!
-//! Each hash slot of a run has a list and a counter, which all clients share, and a text for each client,
-//! which nobody else writes. All texts exist from the beginning and none is ever deleted.
+//! Each hash slot of a run has a list, a counter, a queue and a number that is changed only after it was
+//! watched, which all clients share, and a text for each client, which nobody else writes. All texts and
+//! watched numbers exist from the beginning and none is ever deleted.
 
 use ring::key_slot;
 
@@ -26,6 +27,16 @@ pub(super) fn list(tag: usize) -> Vec<u8> {
 /// A slot's counter.
 pub(super) fn counter(tag: usize) -> Vec<u8> {
     format!("{{{}}}count", TAGS[tag]).into_bytes()
+}
+
+/// A slot's queue: its elements are popped.
+pub(super) fn queue(tag: usize) -> Vec<u8> {
+    format!("{{{}}}queue", TAGS[tag]).into_bytes()
+}
+
+/// A slot's number that is changed only by those who have watched it.
+pub(super) fn watched(tag: usize) -> Vec<u8> {
+    format!("{{{}}}watched", TAGS[tag]).into_bytes()
 }
 
 /// A client's text in a slot.

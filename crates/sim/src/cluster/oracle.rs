@@ -1,7 +1,11 @@
 //! The rules, checked at the end of a run against all data:
 //!
 //! - a list holds each number once, each client's in its order, and each acknowledged one in its place;
-//! - both pushes of a transaction stand next to each other, or neither is there;
+//! - both pushes of a transaction stand next to each other, or neither is there; and neither, if its client
+//!   was told that it was not executed, because of an error or since a watched key had changed;
+//! - a watched number has no value that two clients were told they had written, and none between is missing;
+//! - an element of a queue is popped once, those of each client in their order, and none is lost but where a
+//!   client that waited for it has gone or got an error;
 //! - a counter has returned each value once, and has counted what was acknowledged, and no more than was
 //!   sent.
 //!
@@ -12,23 +16,58 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::client::Client;
 use super::keys::{self, of_number};
-use super::store::Value;
+use super::store::{Store, Value};
 
 /// Checks what clients were told against what there is.
-pub(super) fn check(data: &BTreeMap<Vec<u8>, Value>, clients: &[Client]) -> Result<(), String> {
+pub(super) fn check(store: &Store, clients: &[Client]) -> Result<(), String> {
+    let list_of = |key: &[u8]| match store.data.get(key) {
+        Some(Value::List(list)) => list.clone(),
+        _ => Vec::new(),
+    };
+    let count_of = |key: &[u8]| match store.data.get(key) {
+        Some(Value::Count(count)) => *count,
+        _ => 0,
+    };
     for tag in 0..keys::SLOTS {
-        let empty = Vec::new();
-        let list = match data.get(&keys::list(tag)) {
-            Some(Value::List(list)) => list,
-            _ => &empty,
-        };
-        check_order(tag, list)?;
-        check_pushes(tag, list, clients)?;
-        let count = match data.get(&keys::counter(tag)) {
-            Some(Value::Count(count)) => *count,
-            _ => 0,
-        };
-        check_counter(tag, count, clients)?;
+        let list = list_of(&keys::list(tag));
+        check_order(tag, &list)?;
+        check_pushes(tag, &list, clients)?;
+        check_counter(tag, count_of(&keys::counter(tag)), clients)?;
+        check_watched(tag, count_of(&keys::watched(tag)), clients)?;
+        let popped = store.popped.get(&keys::queue(tag)).map_or(&[][..], Vec::as_slice);
+        let waiting = list_of(&keys::queue(tag));
+        check_order(tag, &[popped, &waiting].concat())?;
+        check_queue(tag, &waiting, clients)?;
+    }
+    Ok(())
+}
+
+fn check_watched(tag: usize, last: u64, clients: &[Client]) -> Result<(), String> {
+    let swaps = clients.iter().filter_map(|client| client.swaps.get(&tag));
+    let mut written: Vec<u64> = swaps.flatten().copied().collect();
+    written.sort_unstable();
+    let is_twice = written.windows(2).any(|pair| pair[0] == pair[1]);
+    if is_twice || written.last().is_some_and(|number| *number > last) {
+        return Err(format!(
+            "watched number {tag} is {last}, and clients were told they had written {written:?}"
+        ));
+    }
+    Ok(())
+}
+
+fn check_queue(tag: usize, waiting: &[u64], clients: &[Client]) -> Result<(), String> {
+    let of = |all: fn(&Client) -> &BTreeMap<usize, Vec<u64>>| -> Vec<u64> {
+        clients.iter().filter_map(|client| all(client).get(&tag)).flatten().copied().collect()
+    };
+    let (given, got) = (of(|client| &client.queues.given), of(|client| &client.queues.got));
+    let distinct: BTreeSet<u64> = got.iter().chain(waiting).copied().collect();
+    if distinct.len() < got.len() + waiting.len() {
+        return Err(format!("queue {tag}: an element was popped twice: {got:?}, and {waiting:?} wait"));
+    }
+    let lost: Vec<u64> = given.iter().filter(|number| !distinct.contains(number)).copied().collect();
+    let unsure: usize = clients.iter().filter_map(|client| client.queues.unsure.get(&tag)).sum();
+    if lost.len() > unsure {
+        return Err(format!("queue {tag}: {lost:?} have reached nobody, and {unsure} requests got no reply"));
     }
     Ok(())
 }
@@ -55,6 +94,9 @@ fn check_pushes(tag: usize, list: &[u64], clients: &[Client]) -> Result<(), Stri
                 "list {tag}: {} was acknowledged at {place} and is at {at:?}",
                 pushed.number
             ));
+        }
+        if pushed.is_absent && at.is_some() {
+            return Err(format!("list {tag}: {} was not executed, as its client was told", pushed.number));
         }
         let next = pushed.next.map(|next| places.get(&next).copied());
         if next.is_some_and(|next| next != at.map(|at| at + 1)) {

@@ -35,6 +35,22 @@ pub struct Report {
     pub redirects: u64,
     /// Requests that took a detour.
     pub detours: u64,
+    /// Reads that went to replicas,
+    pub replica_reads: u64,
+    /// those that were sent twice,
+    pub hedged_reads: u64,
+    /// and those of them that the second node answered first.
+    pub hedges_won: u64,
+    /// Replicas that stood still for a while,
+    pub stalls: u64,
+    /// and that have started again.
+    pub restarts: u64,
+    /// Watched numbers that were replaced,
+    pub swaps: u64,
+    /// and transactions that were not executed since one had changed.
+    pub broken_watches: u64,
+    /// Elements that were popped.
+    pub popped: u64,
     /// True if the deliberate bug was applied.
     pub tampered: bool,
 }
@@ -61,6 +77,14 @@ impl Report {
             (&mut self.declined.down, other.declined.down),
             (&mut self.redirects, other.redirects),
             (&mut self.detours, other.detours),
+            (&mut self.replica_reads, other.replica_reads),
+            (&mut self.hedged_reads, other.hedged_reads),
+            (&mut self.hedges_won, other.hedges_won),
+            (&mut self.stalls, other.stalls),
+            (&mut self.restarts, other.restarts),
+            (&mut self.swaps, other.swaps),
+            (&mut self.broken_watches, other.broken_watches),
+            (&mut self.popped, other.popped),
         ];
         for (sum, value) in sums {
             *sum += value;

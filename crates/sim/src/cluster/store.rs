@@ -1,11 +1,19 @@
 //! The data of the cluster, and what a node answers to a request.
 
+mod copies;
+mod session;
+
 use std::collections::BTreeMap;
 
+use net::Instant;
+
 use super::keys;
+use super::replication::Replication;
+use super::session::{Session, role};
 use super::tamper::{Plan, Tamper};
 use super::truth::{Declined, Truth};
 use crate::resp::Node;
+use crate::rng::Rng;
 
 /// The value of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +25,17 @@ pub(super) enum Value {
 }
 
 /// All data, and how it was served.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Store {
     pub(super) data: BTreeMap<Vec<u8>, Value>,
+    pub(super) now: Instant,
+    pub(super) replication: Replication,
+    /// Number of changes of each key, moves included.
+    changes: BTreeMap<Vec<u8>, u64>,
+    /// Time at which each version of a text was written.
+    written: BTreeMap<Vec<u8>, BTreeMap<u64, Instant>>,
+    /// Elements in the order in which they were popped, by key.
+    pub(super) popped: BTreeMap<Vec<u8>, Vec<u64>>,
     pub(super) plan: Plan,
     pub(super) counts: Declines,
     /// Broken rules that a node sees.
@@ -39,14 +55,6 @@ pub struct Declines {
     pub down: u64,
 }
 
-/// State of a connection to a node.
-#[derive(Debug, Default)]
-pub(super) struct Session {
-    asking: bool,
-    /// Requests between MULTI and EXEC, and whether one was declined.
-    queued: Option<(Vec<Vec<Vec<u8>>>, bool)>,
-}
-
 fn ok() -> Node {
     Node::Simple(b"OK".to_vec())
 }
@@ -56,27 +64,55 @@ fn error(text: &str) -> Node {
 }
 
 impl Store {
-    /// Answers a request at a node.
+    pub(super) fn new(plan: Plan, rng: &mut Rng) -> Store {
+        Store {
+            data: BTreeMap::new(),
+            now: Instant(0),
+            replication: Replication::new(rng),
+            changes: BTreeMap::new(),
+            written: BTreeMap::new(),
+            popped: BTreeMap::new(),
+            plan,
+            counts: Declines::default(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Lets a key exist from the beginning, where it belongs.
+    pub(super) fn begin_with(&mut self, truth: &mut Truth, key: Vec<u8>, value: Value) {
+        let node = truth.place_at_owner(&key);
+        if let Value::Text(version) = value {
+            self.replication.write_text(node, &key, Some(version), self.now);
+        }
+        self.data.insert(key, value);
+    }
+
+    /// Notes that a key has moved from one master to another.
+    pub(super) fn moved(&mut self, key: &[u8], from: usize, to: usize) {
+        *self.changes.entry(key.to_vec()).or_default() += 1;
+        match self.data.get(key) {
+            Some(Value::Text(version)) => {
+                self.replication.write_text(to, key, Some(*version), self.now);
+                self.replication.write_text(from, key, None, self.now);
+            }
+            _ => [from, to].into_iter().for_each(|node| self.replication.write(node, self.now)),
+        }
+    }
+
+    /// Answers a request at a node. None while it blocks.
     pub(super) fn answer(
         &mut self,
         truth: &mut Truth,
         node: usize,
         session: &mut Session,
         request: Vec<Vec<u8>>,
-    ) -> Node {
+    ) -> Option<Node> {
         let name = request[0].to_ascii_uppercase();
-        match (&name[..], &mut session.queued) {
-            (b"PING", _) => return Node::Simple(b"PONG".to_vec()),
-            (b"ASKING", _) => {
-                session.asking = true;
-                return ok();
-            }
-            (b"MULTI", queued) => {
-                *queued = Some((Vec::new(), false));
-                return ok();
-            }
-            (b"EXEC", _) => return self.exec(truth, node, session),
-            _ => {}
+        if let Some(answer) = self.answer_about_session(truth, node, session, &name) {
+            return Some(answer);
+        }
+        if let Some(answer) = self.answer_as_replica(truth, node, session, &name, &request) {
+            return Some(answer);
         }
         let asking =
             if session.queued.is_some() { session.asking } else { std::mem::take(&mut session.asking) };
@@ -84,17 +120,28 @@ impl Store {
         if let Some((requests, is_spoiled)) = &mut session.queued {
             *is_spoiled |= declined.is_some();
             requests.push(request);
-            return declined.map_or(Node::Simple(b"QUEUED".to_vec()), |declined| error(&declined.text()));
+            return Some(
+                declined.map_or(Node::Simple(b"QUEUED".to_vec()), |declined| error(&declined.text())),
+            );
         }
         match declined {
-            Some(Declined::Ask(..)) if name == b"GET" && self.plan.strikes(Tamper::NilForMoved) => Node::Null,
-            Some(declined) => error(&declined.text()),
-            None => self.execute(truth, node, &request),
+            Some(Declined::Ask(..)) if name == b"GET" && self.plan.strikes(Tamper::NilForMoved) => {
+                Some(Node::Null)
+            }
+            Some(declined) => Some(error(&declined.text())),
+            None if name == b"BLPOP" => self.pop_or_block(truth, node, session, &request),
+            None if name == b"WATCH" => {
+                let changes = self.changes_of(&request[1]);
+                session.watched.push((request[1].clone(), changes));
+                Some(ok())
+            }
+            None => Some(self.execute(truth, node, &request)),
         }
     }
 
     fn exec(&mut self, truth: &mut Truth, node: usize, session: &mut Session) -> Node {
         let asking = std::mem::take(&mut session.asking);
+        let watched = std::mem::take(&mut session.watched);
         let Some((requests, is_spoiled)) = session.queued.take() else {
             self.faults.push("EXEC without MULTI".into());
             return error("ERR EXEC without MULTI");
@@ -106,6 +153,14 @@ impl Store {
             requests.iter().find_map(|request| self.declines(truth, node, asking, request))
         {
             return error(&declined.text());
+        }
+        let is_changed = watched.iter().any(|(key, changes)| self.changes_of(key) != *changes);
+        if is_changed && !(self.is_outdated(&requests[0]) && self.plan.strikes(Tamper::IgnoreWatch)) {
+            let is_push = requests[0][0] == b"RPUSH";
+            if is_push && self.plan.strikes(Tamper::ExecuteDiscarded) {
+                requests.iter().for_each(|request| drop(self.execute(truth, node, request)));
+            }
+            return Node::NullArray;
         }
         let mut replies = Vec::new();
         for request in &requests {
@@ -144,16 +199,33 @@ impl Store {
         declined
     }
 
+    /// True for a write of a watched number that has that value, or a greater one, already.
+    fn is_outdated(&self, request: &[Vec<u8>]) -> bool {
+        let Some(Value::Count(count)) = self.data.get(&request[1]) else { return false };
+        request[0] == b"SET" && number(&request[2]) <= *count
+    }
+
+    fn changes_of(&self, key: &[u8]) -> u64 {
+        self.changes.get(key).copied().unwrap_or_default()
+    }
+
+    /// Notes a write at a master.
+    fn change(&mut self, truth: &mut Truth, node: usize, key: &[u8]) {
+        truth.place(key, node);
+        *self.changes.entry(key.to_vec()).or_default() += 1;
+        self.replication.write(node, self.now);
+    }
+
     fn execute(&mut self, truth: &mut Truth, node: usize, request: &[Vec<u8>]) -> Node {
         let key = &request[1];
         let name = request[0].to_ascii_uppercase();
         match &name[..] {
             b"RPUSH" => {
-                truth.place(key, node);
+                self.change(truth, node, key);
                 self.push(key, number(&request[2]))
             }
             b"INCR" => {
-                truth.place(key, node);
+                self.change(truth, node, key);
                 self.count(key)
             }
             b"GET" if self.plan.strikes(Tamper::FailRead) => error("ERR no"),
@@ -162,8 +234,8 @@ impl Store {
             b"MGET" => Node::Array(request[1..].iter().map(|key| self.text(truth, node, key)).collect()),
             b"SET" | b"MSET" => {
                 for pair in request[1..].chunks(2) {
-                    truth.place(&pair[0], node);
-                    self.write(&pair[0], &pair[1]);
+                    self.change(truth, node, &pair[0]);
+                    self.write(node, &pair[0], &pair[1]);
                 }
                 ok()
             }
@@ -209,22 +281,41 @@ impl Store {
     }
 
     fn text(&mut self, truth: &Truth, node: usize, key: &[u8]) -> Node {
-        let Some(Value::Text(version)) = self.data.get(key).filter(|_| truth.has(node, key)) else {
-            return Node::Null;
+        let mut version = match self.data.get(key).filter(|_| truth.has(node, key)) {
+            Some(Value::Text(version)) => *version,
+            Some(Value::Count(count)) => return Node::Bulk(count.to_string().into_bytes()),
+            _ => return Node::Null,
         };
-        let mut version = *version;
-        if version > 0 && self.plan.strikes(Tamper::OldValue) {
+        if version > 0 && self.is_long_superseded(key, version - 1) && self.plan.strikes(Tamper::OldValue) {
             version -= 1;
         }
         let key = if self.plan.strikes(Tamper::OtherKey) { &b"{a}other"[..] } else { key };
         Node::Bulk(keys::value(key, version))
     }
 
-    fn write(&mut self, key: &[u8], value: &[u8]) {
-        match keys::version(key, value) {
-            Some(version) => drop(self.data.insert(key.to_vec(), Value::Text(version))),
-            None => self.faults.push(format!("a write of '{}'", value.escape_ascii())),
+    fn write(&mut self, node: usize, key: &[u8], value: &[u8]) {
+        if let Some(Value::Count(count)) = self.data.get_mut(key) {
+            *count = number(value);
+            return;
         }
+        let Some(version) = keys::version(key, value) else {
+            self.faults.push(format!("a write of '{}'", value.escape_ascii()));
+            return;
+        };
+        self.data.insert(key.to_vec(), Value::Text(version));
+        self.written.entry(key.to_vec()).or_default().entry(version).or_insert(self.now);
+        self.replication.write_text(node, key, Some(version), self.now);
+    }
+
+    /// True if a version of a text was followed by a later one before any read that is under way was sent.
+    fn is_long_superseded(&self, key: &[u8], version: u64) -> bool {
+        let long_ago = Instant(self.now.0.saturating_sub(1_000_000));
+        self.superseded_at(key, version).is_some_and(|at| at < long_ago)
+    }
+
+    /// Time at which a version of a text was first followed by a later one. None if it is the last.
+    pub(super) fn superseded_at(&self, key: &[u8], version: u64) -> Option<Instant> {
+        self.written.get(key)?.range(version + 1..).map(|(_, at)| *at).min()
     }
 }
 
@@ -241,11 +332,13 @@ pub(super) fn lost_answer(session: &mut Session, request: &[Vec<u8>]) -> Node {
             let requests = queued.take().unwrap_or_default().0;
             Node::Array(requests.iter().map(|_| Node::Int(1)).collect())
         }
+        (b"ROLE", _) => role(true, true),
         (_, Some((requests, _))) => {
             requests.push(request.to_vec());
             Node::Simple(b"QUEUED".to_vec())
         }
         (b"RPUSH" | b"INCR" | b"EXISTS" | b"TOUCH", _) => Node::Int(1),
+        (b"BLPOP", _) => Node::Array([&b"lost"[..], b"lost"].map(|text| Node::Bulk(text.to_vec())).to_vec()),
         (b"GET", _) => Node::Bulk(b"lost".to_vec()),
         (b"MGET", _) => Node::Array(request[1..].iter().map(|_| Node::Bulk(b"lost".to_vec())).collect()),
         (b"BITFIELD", _) => Node::Array(vec![Node::Int(0)]),

@@ -25,11 +25,24 @@ pub enum Tamper {
     FailRead,
     /// A client sees a redirect.
     ShowMoved,
+    /// A transaction is executed though a watched key has changed.
+    IgnoreWatch,
+    /// A transaction is not executed, and executed all the same.
+    ExecuteDiscarded,
+    /// An element that is popped reaches nobody.
+    LosePop,
+    /// An element is popped twice.
+    RepeatPop,
+    /// A client that blocks gets no reply.
+    HangPop,
+    /// A replica answers with data that are older than it says.
+    OldCopy,
 }
 
 impl Tamper {
-    /// All deliberate bugs.
-    pub const ALL: [Tamper; 11] = [
+    /// The deliberate bugs that every seed shows in which they strike. Those of popped elements and of old
+    /// copies may hide, behind a client that got an error or a read that waited.
+    pub const ALL: [Tamper; 13] = [
         Tamper::RepeatPush,
         Tamper::LosePush,
         Tamper::SwapPushes,
@@ -41,7 +54,25 @@ impl Tamper {
         Tamper::DropReply,
         Tamper::FailRead,
         Tamper::ShowMoved,
+        Tamper::IgnoreWatch,
+        Tamper::ExecuteDiscarded,
     ];
+
+    /// True if it shows only where clients watch keys and block.
+    pub(super) fn needs_sessions(self) -> bool {
+        use Tamper::{ExecuteDiscarded, HangPop, IgnoreWatch, LosePop, RepeatPop};
+        matches!(self, IgnoreWatch | ExecuteDiscarded | LosePop | RepeatPop | HangPop)
+    }
+
+    /// True if it shows only in reads that were sent shortly before they are answered.
+    pub(super) fn needs_short_lines(self) -> bool {
+        matches!(self, Tamper::OldValue | Tamper::OldCopy)
+    }
+
+    /// True if it shows only where replicas are read from.
+    pub(super) fn needs_copies(self) -> bool {
+        self == Tamper::OldCopy
+    }
 }
 
 /// Applies one deliberate bug, once, after some opportunities have passed.

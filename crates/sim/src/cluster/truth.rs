@@ -112,11 +112,31 @@ impl Truth {
         self.places.insert(key.to_vec(), node);
     }
 
-    /// Lets a key exist where it belongs.
-    pub(super) fn place_at_owner(&mut self, key: &[u8]) {
-        if let Some(slot) = self.slot_of(key) {
-            self.place(key, self.now.owners[slot]);
-        }
+    /// Lets a key exist where it belongs. Returns that node.
+    pub(super) fn place_at_owner(&mut self, key: &[u8]) -> usize {
+        let node = self.slot_of(key).map_or(0, |slot| self.now.owners[slot]);
+        self.place(key, node);
+        node
+    }
+
+    /// Lets a key exist nowhere.
+    pub(super) fn displace(&mut self, key: &[u8]) {
+        self.places.remove(key);
+    }
+
+    pub(super) fn is_master(&self, node: usize) -> bool {
+        self.nodes[node].known.masters.contains(&node)
+    }
+
+    /// True if a replica gets what its master writes.
+    pub(super) fn is_fed(&self, node: usize) -> bool {
+        let (own, partner) = (&self.nodes[node].mood, &self.nodes[(node + MASTERS) % NODES].mood);
+        *own == Mood::Up && *partner == Mood::Up
+    }
+
+    /// True for a node that serves reads of a slot as a replica of its owner, as far as it knows.
+    pub(super) fn is_replica_of_owner(&self, node: usize, slot: usize) -> bool {
+        !self.refuses_all(node) && self.nodes[node].known.owners[slot] == (node + MASTERS) % NODES
     }
 
     pub(super) fn has(&self, node: usize, key: &[u8]) -> bool {
@@ -189,10 +209,11 @@ impl Truth {
             return Step::More;
         }
         let (number, mut places) = (self.slots[slot], self.places.iter_mut());
-        if let Some((_, place)) = places.find(|(key, place)| **place == from && ring::key_slot(key) == number)
+        if let Some((key, place)) =
+            places.find(|(key, place)| **place == from && ring::key_slot(key) == number)
         {
             *place = to;
-            return Step::More;
+            return Step::Key { key: key.clone(), from, to };
         }
         self.moves.remove(&slot);
         self.nodes[to].importing.remove(&slot);
@@ -316,8 +337,14 @@ impl Declined {
 }
 
 /// A step of a slot's move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
+    /// This key has moved.
+    Key {
+        key: Vec<u8>,
+        from: usize,
+        to: usize,
+    },
     /// Keys are still to be moved.
     More,
     /// Its target has it, and this node does not know yet.

@@ -10,6 +10,7 @@ mod trouble;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use config::checked::Pool;
 use net::{ConnId, Fault, Instant, ListenerId};
 use proxy::{Doubt, Mail, Proxy};
 
@@ -57,6 +58,14 @@ enum Event {
     /// and gets the views of these.
     Views(Vec<usize>),
     Refresh,
+    /// Looks whether the shards can take the next map.
+    Send,
+    /// Control asks a node about its replication,
+    AskNode(usize),
+    /// gets the answer to a question of then,
+    Hear(usize, Instant),
+    /// and looks at all of them.
+    Look,
     /// The end of all trouble.
     Heal,
     /// Begin of the last round of requests.
@@ -65,6 +74,7 @@ enum Event {
 
 pub(super) struct World {
     scenario: Scenario,
+    pool: Arc<Pool>,
     rng: Rng,
     net: Network,
     shards: Vec<Shard<Proxy>>,
@@ -96,7 +106,7 @@ impl World {
         self.collect();
         self.until_quiet()?;
         self.check_empty()?;
-        oracle::check(&self.store.data, &self.clients)?;
+        oracle::check(&self.store, &self.clients)?;
         Ok(self.report())
     }
 
@@ -106,7 +116,7 @@ impl World {
             if self.events > EVENTS_MAX {
                 return Err(format!("it does not come to rest at {at:?}: {}", self.stuck()));
             }
-            self.net.now = at;
+            (self.net.now, self.store.now) = (at, at);
             if self.trace {
                 eprintln!("{:>10} {event:?}", at.0);
             }
@@ -114,7 +124,9 @@ impl World {
             self.collect();
             let fault = self.fault.take().or_else(|| self.store.faults.pop());
             if let Some(fault) = fault {
-                return Err(format!("{:?}, at {} µs: {fault}", self.scenario.trouble, self.net.now.0));
+                let Scenario { trouble, reads, sessions, .. } = &self.scenario;
+                let of = format!("{trouble:?}, {reads:?}, sessions {sessions}");
+                return Err(format!("{of}, at {} µs: {fault}", self.net.now.0));
             }
         }
         Ok(())
@@ -167,6 +179,10 @@ impl World {
             Event::Ask => self.ask(),
             Event::Views(nodes) => self.take_views(&nodes),
             Event::Refresh => self.refresh(),
+            Event::Send => self.send_map(),
+            Event::AskNode(node) => self.ask_node(node),
+            Event::Hear(node, asked) => self.hear_node(node, asked),
+            Event::Look => self.look_at_replicas(),
             Event::Heal => self.heal(),
             Event::LastRound => self.begin_last_round(),
         }
@@ -259,7 +275,7 @@ impl World {
     }
 
     fn wake_client(&mut self, index: usize) {
-        match self.clients[index].wake(&mut self.net, &mut self.store.plan) {
+        match self.clients[index].wake(&mut self.net, &mut self.store) {
             Ok(Some(at)) => {
                 let planned = &mut self.clients[index].wake_at;
                 if planned.is_none_or(|planned| planned <= self.net.now || at < planned) {
@@ -295,7 +311,7 @@ impl World {
     fn begin_last_round(&mut self) {
         self.is_over = true;
         for client in 0..self.clients.len() {
-            self.clients[client].begin_last_round();
+            self.clients[client].begin_last_round(self.net.now);
             self.wake_client(client);
         }
     }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use net::Instant;
 use proxy::{Mail, Receipt, SlotMap, Step, View};
 
 use super::super::control::settings;
 use super::super::truth::{MASTERS, Mood, NODES};
 use super::{Event, World};
+use crate::scenario::FIRST_PORT;
 
 /// Least time between questions.
 const PACE: Duration = Duration::from_millis(500);
@@ -63,7 +65,7 @@ impl World {
             Ok(_) => {}
             Err(_) => self.plan_question(),
         }
-        self.send_map();
+        self.send_soon();
     }
 
     /// A node's view, or a lie: owners as they are not, of an epoch that may be, with or without all nodes.
@@ -84,18 +86,20 @@ impl World {
         self.truth.view_of(&lie, true, &[without])
     }
 
-    /// Sends the shards a new map, once they have taken the last one.
-    fn send_map(&mut self) {
+    /// Sends the shards a new map, or new standings, once they have taken the last step.
+    pub(super) fn send_map(&mut self) {
+        self.control.is_sending = false;
         if !self.control.is_new {
             return;
         }
         if self.control.steps.load(Ordering::Relaxed) > 0 {
-            // Looked at again with the next views.
-            return self.plan_question();
+            self.control.is_sending = true;
+            return self.after(2000, Event::Send);
         }
         self.control.is_new = false;
         self.report.maps += 1;
-        let next = self.control.generation.next(settings(self.control.known.as_ref()));
+        let known = self.control.known.as_ref();
+        let next = self.control.generation.next(settings(&self.pool, known, &self.control.standings));
         self.control.generation = Arc::new(next);
         self.control.steps.store(self.shards.len(), Ordering::Relaxed);
         for shard in 0..self.shards.len() {
@@ -108,4 +112,60 @@ impl World {
             self.mail.lock().expect("one thread").push((shard, step));
         }
     }
+
+    fn send_soon(&mut self) {
+        if !self.control.is_sending {
+            self.send_map();
+        }
+    }
+
+    // ---- replicas -----------------------------------------------------------------------------------------
+
+    /// Asks a node about its replication. A frozen one keeps it waiting for half a second.
+    pub(super) fn ask_node(&mut self, node: usize) {
+        if self.is_over {
+            return;
+        }
+        let is_frozen = self.truth.nodes[node].mood == Mood::Frozen;
+        let delay = if is_frozen { 500_000 } else { self.rng.between(200, 10_000) };
+        self.after(delay, Event::Hear(node, self.net.now));
+        let interval = self.scenario.reads.interval().as_micros() as u64;
+        self.after(interval.max(delay + 1), Event::AskNode(node));
+    }
+
+    /// Takes a node's answer, as of now, to a question of then.
+    pub(super) fn hear_node(&mut self, node: usize, asked: Instant) {
+        let nodes = self.control.generation.pools[0].replica_nodes();
+        self.control.watch.keep(|name| nodes.iter().any(|node| node.name == name));
+        let name = name_of(node);
+        if nodes.iter().all(|node| node.name != name) {
+            return;
+        }
+        let answers = matches!(self.truth.nodes[node].mood, Mood::Up | Mood::CutOff);
+        let now = self.net.now;
+        let answer = answers.then(|| {
+            self.store.replication.advance(node, now, self.truth.is_fed(node));
+            (self.store.replication.said(node, self.truth.is_master(node)), now.since(asked))
+        });
+        self.control.watch.hear(&name, answer, asked);
+    }
+
+    /// Looks whom reads may go to.
+    pub(super) fn look_at_replicas(&mut self) {
+        let nodes = self.control.generation.pools[0].replica_nodes();
+        let masters = nodes.iter().filter_map(|node| Some((node.name.as_str(), node.master.as_deref()?)));
+        let standings = self.control.watch.standings(masters, self.net.now);
+        if standings != self.control.standings {
+            self.control.standings = standings;
+            self.control.is_new = true;
+            self.send_soon();
+        }
+        if !self.is_over {
+            self.after(self.scenario.reads.tick().as_micros() as u64, Event::Look);
+        }
+    }
+}
+
+fn name_of(node: usize) -> String {
+    format!("127.0.0.1:{}", FIRST_PORT + node)
 }

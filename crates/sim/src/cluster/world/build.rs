@@ -1,5 +1,6 @@
 //! Making a world from its scenario.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -13,7 +14,7 @@ use super::super::report::Report;
 use super::super::scenario::Scenario;
 use super::super::store::{Store, Value};
 use super::super::tamper::{Plan, Tamper};
-use super::super::truth::Truth;
+use super::super::truth::{NODES, Truth};
 use super::{Event, World};
 use crate::agenda::Agenda;
 use crate::io::{Loop, View};
@@ -23,16 +24,19 @@ use crate::shard::Shard;
 
 impl World {
     pub(in crate::cluster) fn new(seed: u64, tamper: Option<Tamper>) -> World {
-        let scenario = Scenario::of(seed, tamper.is_some());
-        let mut rng = Rng::new(seed);
+        let scenario = Scenario::of(seed, tamper);
+        let (pool, mut rng) = (scenario.pool(), Rng::new(seed));
         let plan = Plan::new(tamper, rng.below(8));
-        let (mut truth, mut store) = (Truth::new(), Store { plan, ..Store::default() });
-        for (tag, client) in (0..keys::SLOTS).flat_map(|tag| (0..scenario.clients).map(move |n| (tag, n))) {
-            let key = keys::text(tag, client);
-            truth.place_at_owner(&key);
-            store.data.insert(key, Value::Text(0));
+        let (mut truth, mut store) = (Truth::new(), Store::new(plan, &mut rng));
+        for tag in 0..keys::SLOTS {
+            for client in 0..scenario.clients {
+                store.begin_with(&mut truth, keys::text(tag, client), Value::Text(0));
+            }
+            store.begin_with(&mut truth, keys::watched(tag), Value::Count(0));
         }
-        let generation = Arc::new(Generation::first(scenario.shards, control::settings(None)));
+        store.replication.complete();
+        let settings = control::settings(&pool, None, &BTreeMap::new());
+        let generation = Arc::new(Generation::first(scenario.shards, settings));
         let listener = Listener::simulated(generation.pools[0].id.0);
         let clients = (0..scenario.clients).map(|n| Client::new(n, &scenario, rng.fork())).collect();
         let mut world = World {
@@ -43,7 +47,8 @@ impl World {
             store,
             conns: Vec::new(),
             clients,
-            control: Control::new(generation),
+            control: Control::new(generation, &pool),
+            pool,
             queue: Agenda::new(),
             mail: Arc::default(),
             doubts: Arc::default(),
@@ -96,6 +101,10 @@ impl World {
             self.after(at, Event::Arrive(client));
         }
         self.after(0, Event::Refresh);
+        if self.scenario.reads.are_copies() {
+            (0..NODES).for_each(|node| self.after(node as u64 * 1000, Event::AskNode(node)));
+            self.after(10_000, Event::Look);
+        }
         self.after(1, Event::Trouble);
         self.after(chaos, Event::Heal);
     }

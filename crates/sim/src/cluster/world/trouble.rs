@@ -9,12 +9,17 @@ use super::{Event, World};
 
 /// Time after the end of all trouble at which every request must succeed.
 const RECOVERY: Duration = Duration::from_millis(2500);
+/// Time for replicas in addition: until one has everything, says so, and is read from.
+const SYNCED: Duration = Duration::from_secs(2);
 
 impl World {
     /// Lets something happen, and plans the next time.
     pub(super) fn trouble(&mut self) {
         if self.is_healed {
             return;
+        }
+        if self.scenario.reads.are_copies() && self.rng.one_in(4) {
+            self.stall();
         }
         match (self.scenario.trouble, self.rng.below(10)) {
             (_, 0..5) => self.begin_move(),
@@ -28,7 +33,20 @@ impl World {
         self.after(pause, Event::Trouble);
     }
 
+    /// Lets a replica stand still for a while.
+    fn stall(&mut self) {
+        let node = self.rng.below(NODES as u64) as usize;
+        if !self.truth.is_master(node) && self.truth.nodes[node].mood == Mood::Up {
+            let until = self.net.now + Duration::from_micros(self.rng.between(20_000, 2_500_000));
+            self.store.replication.stand(node, until, self.rng.one_in(3));
+            self.report.stalls += 1;
+        }
+    }
+
     fn begin_move(&mut self) {
+        if !self.scenario.moves {
+            return;
+        }
         let slot = self.rng.below(keys::SLOTS as u64) as usize;
         let to = self.truth.now.masters[self.rng.below(MASTERS as u64) as usize];
         if self.truth.begin_move(slot, to, self.net.now) {
@@ -40,10 +58,11 @@ impl World {
     pub(super) fn go_on_moving(&mut self, slot: usize) {
         match self.truth.go_on_moving(slot, self.net.now) {
             Step::Over => {}
-            Step::More => {
-                let pause = self.rng.between(50, if self.is_healed { 1000 } else { 15_000 });
-                self.after(pause, Event::Move(slot));
+            Step::Key { key, from, to } => {
+                self.store.moved(&key, from, to);
+                self.move_on(slot);
             }
+            Step::More => self.move_on(slot),
             Step::Moved { from } => {
                 self.report.moves += 1;
                 let delay = self.rng.between(1, 20_000);
@@ -51,6 +70,11 @@ impl World {
                 self.gossip(20_001);
             }
         }
+    }
+
+    fn move_on(&mut self, slot: usize) {
+        let pause = self.rng.between(50, if self.is_healed { 1000 } else { 15_000 });
+        self.after(pause, Event::Move(slot));
     }
 
     /// Lets all nodes hear of the latest change, not before `least` microseconds.
@@ -67,6 +91,7 @@ impl World {
             && let Some(heir) = self.truth.heir(node, self.net.now)
         {
             self.truth.fail_over(node, heir, self.net.now);
+            self.store.replication.demote(node);
             self.report.failovers += 1;
             self.gossip(1);
         }
@@ -128,6 +153,7 @@ impl World {
             return self.after(50_000, Event::Promote(node));
         };
         self.truth.fail_over(node, heir, self.net.now);
+        self.store.replication.demote(node);
         self.truth.is_down = false;
         self.report.failovers += 1;
         self.gossip(1);
@@ -147,7 +173,16 @@ impl World {
                 conn.lose_input(&self.net);
             }
         }
+        let (mood, was_master) = (at.mood, self.truth.now.masters.contains(&node));
+        let has_missed = at.is_superseded && mood != Mood::Dead;
         self.truth.bring_back(node);
+        let sync = self.net.now + Duration::from_micros(self.rng.between(50_000, 1_500_000));
+        if mood == Mood::Dead && !was_master {
+            self.store.replication.restart(node, sync, &mut self.rng);
+            self.report.restarts += 1;
+        } else if has_missed {
+            self.store.replication.resync(node, sync);
+        }
         self.wake_all(node);
     }
 
@@ -160,8 +195,10 @@ impl World {
         }
         self.is_healed = true;
         self.truth.is_down = false;
+        self.store.replication.heal(self.net.now);
         (0..NODES).for_each(|node| self.bring_back(node));
         self.gossip(1);
-        self.after(RECOVERY.as_micros() as u64, Event::LastRound);
+        let of_replicas = if self.scenario.reads.are_copies() { SYNCED } else { Duration::ZERO };
+        self.after((RECOVERY + of_replicas).as_micros() as u64, Event::LastRound);
     }
 }
