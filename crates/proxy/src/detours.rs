@@ -35,6 +35,8 @@ pub(crate) struct Detour {
     pub(crate) due: Option<Instant>,
     /// Redirects that were followed.
     pub(crate) hops: u32,
+    /// Times its node did not know its script.
+    pub(crate) scripts: u32,
     /// Times it waited.
     pub(crate) waits: u32,
     /// The error that it last met.

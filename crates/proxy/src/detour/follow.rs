@@ -17,6 +17,8 @@ use crate::server::scan::Found;
 
 /// Redirects that are followed at once; further ones wait, since two nodes may point at each other.
 const HOPS_AT_ONCE: u32 = 3;
+/// Times that a detour is sent again since its node did not know its script.
+const SCRIPTS_MAX: u32 = 3;
 /// Wait before the first of those that wait; it doubles up to [`WAIT`].
 const HOP_WAIT: Duration = Duration::from_millis(2);
 /// Wait for a cluster that is down, an owner that cannot be reached, or keys that are moving.
@@ -126,7 +128,10 @@ impl Proxy {
         reply: Reply<'_>,
         found: &Found,
     ) {
-        if found.is_error && self.follow(io, lane.server, id, reply.bytes()) {
+        if found.is_error
+            && (self.follow(io, lane.server, id, reply.bytes())
+                || self.follow_with_script(io, id, reply.bytes()))
+        {
             return;
         }
         if self.detour_misses(io, lane, id, reply.bytes()) {
@@ -147,6 +152,24 @@ impl Proxy {
             self.fail_pending(io, lane, &pending, Failure::Garbage);
         }
         self.start_next(io, next);
+    }
+
+    /// Sends a detour again whose node does not know its script, together with that. Nothing overtakes it:
+    /// what its client has sent since for the same slot waits behind it. False if the error is the reply.
+    fn follow_with_script<I: Io>(&mut self, io: &mut I, id: DetourId, error: &[u8]) -> bool {
+        if !error.starts_with(b"-NOSCRIPT") {
+            return false;
+        }
+        let Some(detour) = self.detours.records.get(&id) else { return true };
+        if detour.scripts >= SCRIPTS_MAX || !self.knows_script(detour.pool, &detour.bytes) {
+            return false;
+        }
+        let Some(detour) = self.detours.records.get_mut(&id) else { return true };
+        detour.scripts += 1;
+        if self.detours.is_first(id) {
+            self.send_detour(io, id);
+        }
+        true
     }
 
     /// Fails a detour whose request failed at a server and is not to be sent again.

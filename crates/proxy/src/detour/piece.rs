@@ -83,6 +83,7 @@ impl Proxy {
             next: Next::Owner,
             due: None,
             hops: 0,
+            scripts: 0,
             waits: 0,
             error: Vec::new(),
             counted: 0,

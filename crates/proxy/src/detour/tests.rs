@@ -678,3 +678,30 @@ fn a_request_that_is_sent_again_keeps_its_deadline_behind_younger_ones() {
     );
     assert_eq!(c.w.proxy.census().detours, 0);
 }
+
+/// Its owner had the script once, and has lost it behind our back.
+#[test]
+fn a_script_that_the_new_owner_has_lost_is_brought_along() {
+    const SHA: &str = "a0f1490a20d0211c997b44bc357e1972deab8ae3";
+    const NOSCRIPT: &str = "-NOSCRIPT No matching script. Please use EVAL.\r\n";
+    let load = "SCRIPT LOAD s";
+    let [near, far] = ["c", "foo"].map(|key| format!("EVALSHA {SHA} 1 {key}"));
+    let loaded = |reply: &str| format!("$40\r\n{SHA}\r\n{reply}");
+    let mut c = Cluster::new();
+    let client = c.ask(&["EVAL s 1 c"]);
+    c.at(1, &["EVAL s 1 c"], ":1\r\n");
+    assert_eq!(c.more(client, &[&near]), 1);
+    c.at(1, &[load, &near], &loaded(":2\r\n"));
+    assert_eq!(c.more(client, &[&far]), 1);
+    c.at(2, &[load, &far], &loaded("-MOVED 12182 127.0.0.1:1\r\n"));
+    c.at(1, &[&far], NOSCRIPT);
+    c.at(1, &[load, &far], &loaded(":3\r\n"));
+    assert_eq!(c.w.sent(client), ":1\r\n:2\r\n:3\r\n");
+    // A node that never keeps it has the last word.
+    let unknown = "EVALSHA 0000000000000000000000000000000000000000 1 a";
+    assert_eq!(c.more(client, &[unknown]), 1);
+    c.at(2, &[unknown], "-MOVED 15495 127.0.0.1:1\r\n");
+    c.at(1, &[unknown], NOSCRIPT);
+    assert!(c.w.sent(client).ends_with(NOSCRIPT));
+    assert_eq!(c.w.proxy.census().detours, 0);
+}

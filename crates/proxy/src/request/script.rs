@@ -104,6 +104,14 @@ impl Proxy {
         }
     }
 
+    /// True for an `EVALSHA` of a script that is known here.
+    pub(crate) fn knows_script(&self, pool: PoolKey, request: &[u8]) -> bool {
+        let Some(mut args) = Args::of(request) else { return false };
+        let is_by_name = args.next().is_some_and(|name| name.is("evalsha") || name.is("evalsha_ro"));
+        let sha = args.next().and_then(|name| sha_of(name.bytes()));
+        is_by_name && sha.is_some_and(|sha| self.pools[pool].scripts.get(&sha).is_some())
+    }
+
     fn note_script(&mut self, lane: LaneKey, sha: Sha) {
         let server = &mut self.servers[lane.server];
         if server.scripts.len() >= crate::scripts::COUNT_MAX {
