@@ -33,16 +33,13 @@ pub enum Tamper {
     LosePop,
     /// An element is popped twice.
     RepeatPop,
-    /// A client that blocks gets no reply.
-    HangPop,
     /// A replica answers with data that are older than it says.
     OldCopy,
 }
 
 impl Tamper {
-    /// The deliberate bugs that every seed shows in which they strike. Those of popped elements and of old
-    /// copies may hide, behind a client that got an error or a read that waited.
-    pub const ALL: [Tamper; 13] = [
+    /// The deliberate bugs that every seed shows in which they strike.
+    pub const ALL: [Tamper; 14] = [
         Tamper::RepeatPush,
         Tamper::LosePush,
         Tamper::SwapPushes,
@@ -56,12 +53,16 @@ impl Tamper {
         Tamper::ShowMoved,
         Tamper::IgnoreWatch,
         Tamper::ExecuteDiscarded,
+        Tamper::RepeatPop,
     ];
+
+    /// Those that may hide, behind a client that got an error, or a read that waited.
+    pub const MAY_HIDE: [Tamper; 2] = [Tamper::LosePop, Tamper::OldCopy];
 
     /// True if it shows only where clients watch keys and block.
     pub(super) fn needs_sessions(self) -> bool {
-        use Tamper::{ExecuteDiscarded, HangPop, IgnoreWatch, LosePop, RepeatPop};
-        matches!(self, IgnoreWatch | ExecuteDiscarded | LosePop | RepeatPop | HangPop)
+        use Tamper::{ExecuteDiscarded, IgnoreWatch, LosePop, RepeatPop};
+        matches!(self, IgnoreWatch | ExecuteDiscarded | LosePop | RepeatPop)
     }
 
     /// True if it shows only in reads that were sent shortly before they are answered.

@@ -85,10 +85,6 @@ impl Store {
             }
             Some(declined @ (Declined::Moved(..) | Declined::Down)) => error(&declined.text()),
             _ if until <= self.now => Node::NullArray,
-            _ if self.plan.strikes(Tamper::HangPop) => {
-                session.blocked = Some((key, until + Duration::from_mins(1)));
-                return None;
-            }
             _ => self.pop(truth, node, &key)?,
         };
         session.blocked = None;
