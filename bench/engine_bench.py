@@ -3,7 +3,8 @@
 
 Over one nats-server (R1) and over three (R3), a publisher keeps 500 publications of 200 bytes on their way, and a consumer takes and
 finishes each message. nuthatch's clients are Python and not counted; the program with async-nats is its own client. CPU is that of
-nuthatch, or of the program. A ratio is taken within a round, and the median of the rounds is shown. Then the same with store and
+nuthatch, or of the program. `two threads` is the least program with async-nats whose consumers are on a thread of their own, as nuthatch's are,
+and serve nobody; it publishes like the other. A ratio is taken within a round, and the median of the rounds is shown. Then the same with store and
 forward: the publication is answered by the local journal, and the CPU until everything is forwarded is beside that of a local topic.
 --idle N adds the memory and the start of a node with N topics of two channels each.
 """
@@ -137,9 +138,9 @@ def through_nuthatch(stage, engine, how, count, round_number):
     return result
 
 
-def through_program(engine, count, round_number):
+def through_program(engine, count, round_number, consume="consume"):
     """The same with async-nats alone."""
-    stream = "alone%d" % round_number
+    stream = "%s%d" % (consume, round_number)
     config = {"name": stream, "subjects": ["s." + stream], "retention": "interest", "storage": "file", "num_replicas": engine.replicas,
               "max_msgs": -1, "max_bytes": -1, "max_consumers": -1, "duplicate_window": 120 * 10**9}
     engine.create("STREAM.CREATE." + stream, config)
@@ -148,22 +149,23 @@ def through_program(engine, count, round_number):
     engine.create("CONSUMER.DURABLE.CREATE.%s.c" % stream, {"stream_name": stream, "config": durable})
     at = "127.0.0.1:%d" % engine.ports[0]
     result = {}
-    for work, arguments in (("publish", ["s." + stream, count, IN_FLIGHT, BODY_BYTES]), ("consume", ["c", count, IN_FLIGHT])):
+    for work, arguments in (("publish", ["s." + stream, count, IN_FLIGHT, BODY_BYTES]), (consume, ["c", count, IN_FLIGHT])):
         command = [PROGRAM, work, at, stream, *map(str, arguments)]
         program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         program.stdout.readline()
         answer, _ = program.communicate("\n", timeout=900)
         seconds, cpu = map(float, answer.split())
-        result[work] = {"cpu_us": cpu * 1e6 / count, "rate": count / seconds}
+        result[{consume: "consume"}.get(work, work)] = {"cpu_us": cpu * 1e6 / count, "rate": count / seconds}
     return result
 
 
 def run(replicas, count, rounds):
-    results = {"async-nats": [], "nuthatch": [], "store and forward": [], "local topic": []}
+    results = {"async-nats": [], "two threads": [], "nuthatch": [], "store and forward": [], "local topic": []}
     for number in range(rounds):
         with Stage() as stage:
             engine = Engine(stage, replicas)
             results["async-nats"].append(through_program(engine, count, number))
+            results["two threads"].append(through_program(engine, count, number, "relay"))
             for name, how in (("nuthatch", "engine"), ("store and forward", "local"), ("local topic", "beside")):
                 results[name].append(through_nuthatch(stage, engine, how, count, number))
     return results
