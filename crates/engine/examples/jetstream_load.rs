@@ -6,8 +6,8 @@
 //! jetstream_load consume SERVER STREAM CONSUMER MESSAGES BATCH
 //! jetstream_load relay   SERVER STREAM CONSUMER MESSAGES BATCH
 //! ```
-//! `relay` is the least program whose consumers live on a thread of their own: what has arrived goes there, and
-//! is acknowledged from there, in as large pieces as there are.
+//! `relay` is the least program whose consumers live on a thread of their own: what has arrived goes there,
+//! and is acknowledged from there, in as large pieces as there are.
 //!
 //! Prints `READY`, waits for a line, does the work, and prints its seconds and its CPU seconds.
 
