@@ -16,7 +16,7 @@ pub(crate) mod private;
 pub(crate) mod privates;
 pub(crate) mod source;
 pub(crate) mod kept;
-mod command;
+pub(crate) mod command;
 mod handshake;
 pub(crate) mod readonly;
 pub(crate) mod room;

@@ -203,7 +203,7 @@ impl Proxy {
     pub(crate) fn after_private<I: Io>(&mut self, io: &mut I, id: ConnId) {
         let Some(mut client) = self.take_client(id) else { return };
         if let Some(state) = &mut client.session.state {
-            state.blocked = false;
+            (state.blocked, state.counting) = (false, None);
             if let Some(lane) = state.private {
                 self.set_block_time(lane, None);
             }

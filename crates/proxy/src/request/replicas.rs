@@ -28,11 +28,10 @@ use crate::fail::Failure;
 use crate::keys::LaneKey;
 use crate::proxy::Proxy;
 use crate::request::Frame;
+use crate::server::command::command;
 use crate::server::kept::Keep;
 use crate::server::pending::{Owner, Pending};
 
-const ROLE: &[u8] = b"*1\r\n$4\r\nROLE\r\n";
-const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 const NO_COUNT: &[u8] = b"-ERR value is not an integer or out of range\r\n";
 const NO_TIME: &[u8] = b"-ERR timeout is not an integer or out of range\r\n";
 const NEGATIVE: &[u8] = b"-ERR timeout is negative\r\n";
@@ -89,15 +88,18 @@ impl Proxy {
         };
         state.counting = Some(Box::new(counting));
         self.set_block_time(lane, Some(BlockTime::AtMost(SLOW)));
-        if self.forward_private(io, client, lane, ROLE) {
+        if self.forward_private(io, client, lane, &command(&[b"ROLE"])) {
             client.session.paused = Some(Wait::Block);
         }
     }
 
     /// True for a client that waits for replicas.
     pub(super) fn is_counting(&mut self, id: ConnId) -> bool {
-        let client = self.client_mut(id);
-        client.and_then(|client| client.session.state.as_ref()).is_some_and(|state| state.counting.is_some())
+        self.counting_of(id).is_some()
+    }
+
+    fn counting_of(&mut self, id: ConnId) -> Option<&mut Counting> {
+        self.client_mut(id)?.session.state.as_mut()?.counting.as_deref_mut()
     }
 
     /// Takes a server's reply to `ROLE` for a client that waits for replicas.
@@ -109,8 +111,7 @@ impl Proxy {
         reply: &[u8],
     ) {
         let now = io.now();
-        let state = self.client_mut(id).and_then(|client| client.session.state.as_mut());
-        let Some(counting) = state.and_then(|state| state.counting.as_mut()) else { return };
+        let Some(counting) = self.counting_of(id) else { return };
         let at = counting.at;
         let answer = match role(reply) {
             _ if reply.first() == Some(&b'-') => reply.to_vec(),
@@ -137,9 +138,6 @@ impl Proxy {
     }
 
     fn end_counting<I: Io>(&mut self, io: &mut I, (id, seq): (ConnId, Seq), answer: &[u8], at: Instant) {
-        if let Some(state) = self.client_mut(id).and_then(|client| client.session.state.as_mut()) {
-            state.counting = None;
-        }
         self.reply(io, id, seq, Reply::Slice(answer), at);
         self.after_private(io, id);
     }
@@ -147,21 +145,18 @@ impl Proxy {
     /// Has a server ask its replicas, and asks it for the outcome.
     fn ask_replicas<I: Io>(&mut self, io: &mut I, lane: LaneKey, id: ConnId, seq: Seq) {
         let now = io.now();
-        let state = self.client_mut(id).and_then(|client| client.session.state.as_mut());
-        let Some(counting) = state.and_then(|state| state.counting.as_mut()) else { return };
+        let Some(counting) = self.counting_of(id) else { return };
         let left = counting.until.map_or(INNER.1, |until| until.micros_since(now) / 1000);
         let inner = counting.inner_ms.min(left).max(1);
         counting.inner_ms = (2 * counting.inner_ms).min(INNER.1);
         let at = counting.at;
-        let mut wait = Vec::new();
-        encode::array(&mut wait, 3);
-        let (none, millis) = ("1000000", inner.to_string());
-        ["WAIT", none, &millis].iter().for_each(|word| encode::bulk(&mut wait, word.as_bytes()));
+        let wait = command(&[&b"WAIT"[..], b"1000000", inner.to_string().as_bytes()]);
         let mut ask = |owner, request: &[u8]| {
             let pending = Pending::new(owner, now, request.len());
             self.enqueue(io, lane, Frame::Slice(request), pending, Keep::default())
         };
-        let asked = ask(Owner::Unwanted, &wait).and_then(|()| ask(Owner::Private(id, seq), ROLE));
+        let asked =
+            ask(Owner::Unwanted, &wait).and_then(|()| ask(Owner::Private(id, seq), &command(&[b"ROLE"])));
         match asked {
             Ok(()) => self.nudge_at(io, id, now + Duration::from_millis(inner + 1)),
             Err(failure) => {
@@ -190,9 +185,10 @@ impl Proxy {
             self.put_client(client);
             let Some(lane) = lane else { continue };
             if self.servers[lane.server].is_open(lane.number) {
-                let pending = Pending::new(Owner::Unwanted, now, PING.len());
+                let ping = command(&[b"PING"]);
+                let pending = Pending::new(Owner::Unwanted, now, ping.len());
                 // If it cannot be sent, the server ends the wait a little later.
-                let _ = self.enqueue(io, lane, Frame::Slice(PING), pending, Keep::default());
+                let _ = self.enqueue(io, lane, Frame::Slice(&ping), pending, Keep::default());
             }
         }
         if let Some((at, _)) = self.nudges.first() {

@@ -146,6 +146,26 @@ fn a_server_that_is_lost_or_silent_fails_the_request() {
     is_even(&w);
 }
 
+/// Its connection stays, since keys are watched there; what came next was taken for an answer to ROLE.
+#[test]
+fn a_request_that_failed_is_over_where_the_connection_stays() {
+    let mut w = World::new(ONE);
+    let client = w.accept(0);
+    send(&mut w, client, &["WATCH k"]);
+    let private = w.server(0);
+    reply(&mut w, private, "+OK\r\n");
+    send(&mut w, client, &["WAIT 1 0"]);
+    for _ in 0..20 {
+        w.pass_time(Duration::from_millis(100));
+        w.proxy.turn_end(&mut w.io);
+    }
+    assert_eq!(w.sent(client), "+OK\r\n-ERR Connection timed out\r\n");
+    assert!(
+        w.proxy.client_mut(client).unwrap().session.state.as_ref().is_none_or(|it| it.counting.is_none())
+    );
+    is_even(&w);
+}
+
 #[test]
 fn a_client_that_goes_or_is_unblocked_waits_no_longer() {
     let (mut w, client, [_, private]) = waits("WAIT 2 0");
