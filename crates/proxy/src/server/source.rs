@@ -24,6 +24,7 @@ use crate::notice::Notice;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::server::Server;
+use crate::server::command::command;
 use crate::server::kept::Keep;
 use crate::server::pending::{Owner, Pending};
 
@@ -152,10 +153,7 @@ impl Proxy {
     ) -> Result<(), Failure> {
         let lane = LaneKey { server, number: self.servers[server].subscription_lane() };
         let (begin, end) = id.kind.commands();
-        let mut request = Vec::with_capacity(32 + id.name.len());
-        wire::redis::encode::array(&mut request, 2);
-        wire::redis::encode::bulk(&mut request, if ends { end } else { begin }.as_bytes());
-        wire::redis::encode::bulk(&mut request, &id.name);
+        let request = command(&[if ends { end } else { begin }.as_bytes(), &id.name]);
         let pending = Pending::new(Owner::Subscription, io.now(), request.len());
         self.enqueue(io, lane, Frame::Slice(&request), pending, Keep::default())?;
         self.servers[server].asked.push_back(Asked { id: id.clone(), ends });
@@ -336,10 +334,10 @@ impl Proxy {
             return;
         }
         if conn.line.is_empty() && conn.progress + QUIET_MAX / 2 < now {
-            let request: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+            let request = command(&[b"PING"]);
             let pending = Pending::new(Owner::Unwanted, now, request.len());
             let lane = LaneKey { server, number };
-            let _ = self.enqueue(io, lane, Frame::Slice(request), pending, Keep::default());
+            let _ = self.enqueue(io, lane, Frame::Slice(&request), pending, Keep::default());
         }
     }
 
