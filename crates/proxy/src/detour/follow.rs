@@ -161,7 +161,7 @@ impl Proxy {
             return false;
         }
         let Some(detour) = self.detours.records.get(&id) else { return true };
-        if detour.scripts >= SCRIPTS_MAX || !self.knows_script(detour.pool, &detour.bytes) {
+        if detour.scripts >= SCRIPTS_MAX || self.script_of(detour.pool, &detour.bytes).is_none() {
             return false;
         }
         let Some(detour) = self.detours.records.get_mut(&id) else { return true };

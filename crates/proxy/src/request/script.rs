@@ -21,12 +21,22 @@ use crate::mail::Mail;
 use crate::proxy::Proxy;
 use crate::request::Frame;
 use crate::scripts::{Sha, sha_of};
+use crate::server::command::command;
 use crate::server::kept::Keep;
 use crate::server::pending::{Owner, Pending};
 use crate::server::scan::{Found, Met};
 
 /// Letters about scripts that may be on their way from one shard; what does not fit is not told.
 const LETTERS_MAX: usize = 256;
+
+/// A script that a request names.
+pub(crate) struct Named<'a> {
+    text: Arc<[u8]>,
+    /// The command that has the text in the place of the name.
+    by_text: &'static [u8],
+    /// Arguments behind the name.
+    args: Args<'a>,
+}
 
 impl Proxy {
     /// Keeps the script of a request about to be sent, or gives the server of `lane` the one that it names.
@@ -95,21 +105,24 @@ impl Proxy {
         let pool = server.pool;
         let Some(sha) = sha_of(name).filter(|sha| !server.scripts.contains(sha)) else { return };
         let Some(text) = self.pools[pool].scripts.get(&sha) else { return };
-        let mut request = Vec::with_capacity(text.len() + 48);
-        encode::array(&mut request, 3);
-        [&b"SCRIPT"[..], b"LOAD", &text].iter().for_each(|word| encode::bulk(&mut request, word));
+        let request = command(&[b"SCRIPT", b"LOAD", &text]);
         let pending = Pending::new(Owner::Unwanted, io.now(), request.len());
         if self.enqueue(io, lane, Frame::Slice(&request), pending, Keep::default()).is_ok() {
             self.note_script(lane, sha);
         }
     }
 
-    /// True for an `EVALSHA` of a script that is known here.
-    pub(crate) fn knows_script(&self, pool: PoolKey, request: &[u8]) -> bool {
-        let Some(mut args) = Args::of(request) else { return false };
-        let is_by_name = args.next().is_some_and(|name| name.is("evalsha") || name.is("evalsha_ro"));
-        let sha = args.next().and_then(|name| sha_of(name.bytes()));
-        is_by_name && sha.is_some_and(|sha| self.pools[pool].scripts.get(&sha).is_some())
+    /// The script that an `EVALSHA` names. None for other requests, or if it is not known here.
+    pub(crate) fn script_of<'a>(&self, pool: PoolKey, request: &'a [u8]) -> Option<Named<'a>> {
+        let mut args = Args::of(request)?;
+        let (name, sha) = (args.next()?, args.next()?);
+        let by_text: &[u8] = match () {
+            () if name.is("evalsha") => b"EVAL",
+            () if name.is("evalsha_ro") => b"EVAL_RO",
+            () => return None,
+        };
+        let text = self.pools[pool].scripts.get(&sha_of(sha.bytes())?)?;
+        Some(Named { text, by_text, args })
     }
 
     fn note_script(&mut self, lane: LaneKey, sha: Sha) {
@@ -190,17 +203,10 @@ impl Proxy {
             return None;
         }
         let whole = conn.kept.whole(pending)?;
-        let mut args = Args::of(whole.bytes())?;
-        let (name, sha) = (args.next()?, args.next()?);
-        let word: &[u8] = match () {
-            () if name.is("evalsha") => b"EVAL",
-            () if name.is("evalsha_ro") => b"EVAL_RO",
-            () => return None,
-        };
-        let text = self.pools[server.pool].scripts.get(&sha_of(sha.bytes())?)?;
+        let Named { text, by_text, args } = self.script_of(server.pool, whole.bytes())?;
         let mut request = Vec::with_capacity(whole.bytes().len() + text.len() + 16);
         encode::array(&mut request, args.count_left() + 2);
-        encode::bulk(&mut request, word);
+        encode::bulk(&mut request, by_text);
         encode::bulk(&mut request, &text);
         args.for_each(|argument| encode::bulk(&mut request, argument.bytes()));
         Some((*pending, request))
