@@ -144,8 +144,7 @@ impl Proxy {
             }
             Local::Multi => {
                 let server = session.watched().map(|lane| lane.server);
-                let begun = Transaction { server, replied: OK.len(), ..Transaction::default() };
-                session.stateful().transaction = Some(begun);
+                session.stateful().transaction = Some(Transaction { server, ..Transaction::default() });
                 out.extend_from_slice(OK);
             }
             Local::Exec => out.extend_from_slice(b"-ERR EXEC without MULTI\r\n"),

@@ -79,8 +79,6 @@ pub(crate) struct Transaction {
     pub(crate) server: Option<ServerKey>,
     /// A request could not be queued: EXEC executes nothing.
     pub(crate) spoiled: bool,
-    /// Bytes of the replies to its requests so far.
-    pub(crate) replied: usize,
     /// [`Transaction::memory`] at the last count.
     pub(crate) counted: usize,
 }

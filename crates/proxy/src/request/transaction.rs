@@ -300,7 +300,6 @@ impl Proxy {
             transaction.requests.extend_from_slice(frame);
             transaction.ends.push(transaction.requests.len());
             transaction.server = transaction.server.or(server);
-            transaction.replied += QUEUED.len();
             let now = transaction.memory();
             self.held.apply(Change::note(&mut transaction.counted, now));
         }
@@ -428,7 +427,8 @@ impl Proxy {
         let gather = self.open_gather(io, client, Merge::Exec);
         self.gathers.get_mut(gather).waiting = queued.ends.len() as u32 + 2;
         // It came as one piece: so does the answer.
-        if (1..=queued.replied).contains(&io.unsent(client.id)) {
+        let replied = OK.len() + queued.ends.len() * QUEUED.len();
+        if (1..=replied).contains(&io.unsent(client.id)) {
             io.hold(client.id);
         }
         gather
