@@ -286,7 +286,9 @@ impl Io for EventLoop {
     }
 
     fn hold(&mut self, conn: ConnId) {
-        self.unmark_dirty(conn);
+        if let Some(c) = self.conns.get_mut(conn) {
+            c.flags.dirty = false;
+        }
     }
 
     fn notify_drained(&mut self, conn: ConnId) {

@@ -84,13 +84,6 @@ impl EventLoop {
         }
     }
 
-    /// Takes a connection from those to be written in this turn; [`EventLoop::mark_dirty`] undoes it.
-    pub(super) fn unmark_dirty(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.flags.dirty = false;
-        }
-    }
-
     /// True if output of outgoing connections is held back.
     pub(crate) fn holds_back(&self) -> bool {
         !self.held_back.is_empty()
